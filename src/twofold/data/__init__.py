@@ -1,0 +1,22 @@
+"""Where images come from, ending in one `ImageDataset` of uint8 (N, C, H, W).
+
+    dataset = load_dataset("mnist")             # or a folder, a zip, .npz, .npy, IDX, .mat
+    train = dataset.split("train")              # 50 000 images, as the field divides MNIST
+    print(summarise(dataset))
+
+Nothing here imports torch; pillow, scipy, scikit-learn and pooch are imported when they are needed.
+"""
+
+from twofold.data.catalog import DatasetInfo, list_datasets
+from twofold.data.dataset import ImageDataset
+from twofold.data.load import load_dataset
+from twofold.data.summary import Summary, summarise
+
+__all__ = [
+    "DatasetInfo",
+    "ImageDataset",
+    "Summary",
+    "list_datasets",
+    "load_dataset",
+    "summarise",
+]

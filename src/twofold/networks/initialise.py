@@ -1,0 +1,55 @@
+"""How weights start. Every scheme a paper of ours names, by that name."""
+
+import math
+import re
+
+from torch import nn
+
+from twofold.errors import unknown_name
+
+__all__ = ["INITS", "initialise"]
+
+INITS = ("torch", "xavier", "kaiming", "orthogonal", "fan-in", "normal-STD", "normal-STD-all")
+_NORMAL = re.compile(r"normal-(?P<std>\d*\.?\d+(?:e-?\d+)?)(?P<everything>-all)?")
+_WEIGHTED = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)
+
+
+def initialise(network: nn.Module, scheme: str) -> None:
+    """Sets the weights of dense and convolutional layers in place.
+
+    Arguments:
+        network: Any module; batch normalisation keeps its ones and zeros.
+        scheme: `torch` leaves PyTorch's own; `xavier` (Glorot uniform, Keras's default), `kaiming`,
+            `orthogonal`, `fan-in` (N(0, 1/fan_in)) and `normal-0.02` set biases to zero;
+            `normal-0.01-all` draws every parameter, biases included (Kingma and Welling, 2014).
+
+    Raises:
+        UsageError: If there is no such scheme.
+    """
+    normal = _NORMAL.fullmatch(scheme)
+    if normal is None and scheme not in INITS[:-2]:
+        raise unknown_name("init", scheme, INITS)
+    if scheme == "torch":
+        return
+    if normal and normal["everything"]:
+        for parameter in network.parameters():
+            nn.init.normal_(parameter, 0.0, float(normal["std"]))
+        return
+    for module in network.modules():
+        if isinstance(module, _WEIGHTED):
+            _set_weight(module.weight, scheme, float(normal["std"]) if normal else 0.0)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+
+
+def _set_weight(weight: nn.Parameter, scheme: str, std: float) -> None:
+    if scheme == "xavier":
+        nn.init.xavier_uniform_(weight)
+    elif scheme == "kaiming":
+        nn.init.kaiming_normal_(weight)
+    elif scheme == "orthogonal":
+        nn.init.orthogonal_(weight)
+    elif scheme == "fan-in":
+        nn.init.normal_(weight, 0.0, 1.0 / math.sqrt(weight[0].numel()))
+    else:
+        nn.init.normal_(weight, 0.0, std)

@@ -1,0 +1,330 @@
+"""From the layer notation to a module that may be told a condition."""
+
+import math
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+from twofold.errors import UsageError, unknown_name
+from twofold.networks.initialise import initialise
+from twofold.networks.notation import Layer, parse_layers
+
+__all__ = ["ACTIVATIONS", "NORMS", "Network", "build_network"]
+
+Shape = tuple[int, ...]
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "linear": nn.Identity,
+    "relu": nn.ReLU,
+    "leaky": nn.LeakyReLU,
+    "tanh": nn.Tanh,
+    "sigmoid": nn.Sigmoid,
+    "softplus": nn.Softplus,
+    "elu": nn.ELU,
+    "gelu": nn.GELU,
+    "silu": nn.SiLU,
+}
+NORMS = ("none", "batch", "spectral")
+ORDERS = ("norm activation dropout", "activation norm dropout", "norm dropout activation")
+
+
+class Network(nn.Module):
+    """Two stretches of plain layers with the condition joined between them.
+
+    Arguments:
+        before: Layers up to where the condition enters.
+        after: The layers from there on.
+    """
+
+    def __init__(self, before: nn.Sequential, after: nn.Sequential) -> None:
+        super().__init__()
+        self.before = before
+        self.after = after
+
+    def forward(self, x: Tensor, c: Tensor | None = None) -> Tensor:
+        """Arguments: x (B, ...), c the encoded condition (B, dim) or None."""
+        h = self.before(x)
+        if c is not None:
+            c = c.to(h.dtype)
+            if h.dim() == 4:
+                c = c[:, :, None, None].expand(-1, -1, *h.shape[-2:])  # (B, dim, H, W)
+            h = torch.cat([h, c], dim=1)
+        return self.after(h)
+
+
+def build_network(
+    layers: str,
+    input_shape: Shape,
+    output_shape: Shape,
+    condition_dim: int = 0,
+    activation: str = "relu",
+    norm: str = "none",
+    dropout: float = 0.0,
+    order: str = "norm activation dropout",
+    init: str = "torch",
+) -> Network:
+    """A network from its layers.
+
+    The defaults apply to every hidden layer with weights; an `out` layer is left bare, so that
+    what comes out are logits, means or log-variances and nothing has normalised them.
+
+    Arguments:
+        layers: The layer notation (`twofold.networks.notation`).
+        input_shape: (D,) or (C, H, W).
+        output_shape: (D,) or (C, H, W).
+        condition_dim: Columns of the encoded condition, 0 for none.
+        activation: One of `ACTIVATIONS`; `leaky-0.3` sets the slope (0.2 by default).
+        norm: `none`, `batch` or `spectral`.
+        dropout: Probability of zeroing a hidden unit.
+        order: In which order a hidden layer applies the three, after its weights.
+        init: A scheme of `twofold.networks.initialise`.
+
+    Raises:
+        UsageError: If a layer cannot be read or the sizes do not fit, saying which would.
+
+    Example:
+        >>> net = build_network("fc-512 fc-512", (1, 28, 28), (128,), condition_dim=10)
+        >>> net(torch.zeros(2, 1, 28, 28), torch.zeros(2, 10)).shape
+        torch.Size([2, 128])
+    """
+    if norm not in NORMS:
+        raise unknown_name("norm", norm, NORMS)
+    if order not in ORDERS:
+        raise unknown_name("order", order, ORDERS)
+    out_norm = "spectral" if norm == "spectral" else "none"
+    complete = [
+        _with_defaults(layer, "linear", out_norm, 0.0)
+        if layer.is_output
+        else _with_defaults(layer, activation, norm, dropout)
+        for layer in _complete(parse_layers(layers), condition_dim)
+    ]
+    network = _Builder(input_shape, output_shape, condition_dim, order).build(complete)
+    initialise(network, init)
+    return network
+
+
+def _complete(layers: tuple[Layer, ...], condition_dim: int) -> list[Layer]:
+    """Adds the output layer and the place where the condition enters, where they are left out."""
+    complete = list(layers)
+    if not any(layer.is_output for layer in complete):
+        complete.append(parse_layers("fc-out")[0])
+    if condition_dim and not any(layer.kind == "join" for layer in complete):
+        dense = [i for i, layer in enumerate(complete) if layer.kind in ("fc", "base")]
+        if not dense:
+            raise UsageError(
+                "the condition has no place to enter: write join before the layer that should see it"
+            )
+        complete[dense[0] : dense[0]] = parse_layers("flatten join")
+    return complete
+
+
+def _with_defaults(layer: Layer, activation: str, norm: str, dropout: float) -> Layer:
+    return replace(
+        layer,
+        activation=layer.activation or activation,
+        norm=layer.norm or norm,
+        dropout=dropout if layer.dropout is None else layer.dropout,
+    )
+
+
+class _Builder:
+    """Follows the shape through the layers and collects the modules."""
+
+    def __init__(
+        self, input_shape: Shape, output_shape: Shape, condition_dim: int, order: str
+    ) -> None:
+        self.shape = input_shape
+        self.output_shape = output_shape
+        self.condition_dim = condition_dim
+        self.order = order
+        self.before: list[nn.Module] = []
+        self.modules: list[nn.Module] = []
+        self.rest: list[Layer] = []
+
+    def build(self, layers: list[Layer]) -> Network:
+        for i, layer in enumerate(layers):
+            self.rest = layers[i + 1 :]
+            getattr(self, f"_add_{layer.kind}")(layer)
+        self._reach_output()
+        if not self.condition_dim:
+            self.before, self.modules = [], self.before + self.modules
+        return Network(nn.Sequential(*self.before), nn.Sequential(*self.modules))
+
+    def _reach_output(self) -> None:
+        if self.shape != self.output_shape:
+            if math.prod(self.shape) != math.prod(self.output_shape):
+                raise UsageError(
+                    f"the layers end in {_show(self.shape)} but the network must give "
+                    f"{_show(self.output_shape)}; let the last layer be an out layer "
+                    "(fc-out, conv5-out) at the right size"
+                )
+            self.modules.append(
+                nn.Flatten() if len(self.output_shape) == 1 else nn.Unflatten(1, self.output_shape)
+            )
+
+    def _add_join(self, _: Layer) -> None:
+        if not self.condition_dim:
+            return
+        self.before, self.modules = self.modules, []
+        self.shape = (self.shape[0] + self.condition_dim, *self.shape[1:])
+
+    def _add_flatten(self, _: Layer) -> None:
+        if len(self.shape) > 1:
+            self.modules.append(nn.Flatten())
+            self.shape = (math.prod(self.shape),)
+
+    def _add_reshape(self, layer: Layer) -> None:
+        shape = layer.shape or ()
+        if math.prod(shape) != math.prod(self.shape):
+            raise UsageError(
+                f"{layer.text}: {_show(self.shape)} has {math.prod(self.shape)} numbers, "
+                f"not {math.prod(shape)}"
+            )
+        self.modules.append(nn.Unflatten(1, shape) if len(self.shape) == 1 else _Reshape(shape))
+        self.shape = shape
+
+    def _add_fc(self, layer: Layer) -> None:
+        self._add_flatten(layer)
+        width = layer.width or math.prod(self.output_shape)
+        self._weighted(layer, nn.Linear(self.shape[0], width, bias=layer.bias))
+        self.shape = (width,)
+        self._finish_layer(layer)
+
+    def _add_base(self, layer: Layer) -> None:
+        """A dense layer whose spatial size is found by going back from the image."""
+        channels, height, width = layer.width, *self._base_size(layer)
+        self._add_flatten(layer)
+        self._weighted(
+            layer, nn.Linear(self.shape[0], channels * height * width, bias=layer.bias)
+        )
+        self.modules.append(nn.Unflatten(1, (channels, height, width)))
+        self.shape = (channels, height, width)
+        self._finish_layer(layer)
+
+    def _base_size(self, layer: Layer) -> tuple[int, int]:
+        if len(self.output_shape) != 3:
+            raise UsageError(f"{layer.text}: only a network that gives images has a base")
+        factor = math.prod(_growth(later) for later in self.rest)
+        height, width = self.output_shape[1:]
+        if height % factor or width % factor:
+            near = [max(1, side // factor) * factor for side in (height, width)]
+            raise UsageError(
+                f"these layers enlarge by {factor}, so height and width must be multiples of "
+                f"{factor}: the images are {height}×{width}; size={near[0]} or "
+                f"size={near[0] + factor} would do, or fewer strides"
+            )
+        return height // factor, width // factor
+
+    def _add_conv(self, layer: Layer) -> None:
+        channels, height, width = self._image(layer)
+        kernel, stride = layer.kernel, layer.stride
+        padding = 0 if layer.valid else _same_padding(layer)
+        sides = tuple((side + 2 * padding - kernel) // stride + 1 for side in (height, width))
+        if min(sides) < 1:
+            raise UsageError(
+                f"{layer.text}: the image is only {height}×{width} here, too small for a "
+                f"{kernel}×{kernel} kernel; use larger images or fewer strides"
+            )
+        out = layer.width or self.output_shape[0]
+        conv = nn.Conv2d(channels, out, kernel, stride, padding, bias=layer.bias)
+        self._weighted(layer, conv)
+        self.shape = (out, *sides)
+        self._finish_layer(layer)
+
+    def _add_deconv(self, layer: Layer) -> None:
+        channels, height, width = self._image(layer)
+        kernel, stride = layer.kernel, layer.stride
+        padding = 0 if layer.valid else _same_padding(layer)
+        extra = 0 if layer.valid else stride - kernel + 2 * padding
+        if extra < 0 or (extra and extra >= stride):
+            raise UsageError(f"{layer.text}: a kernel smaller than its stride leaves holes")
+        sides = tuple((s - 1) * stride - 2 * padding + kernel + extra for s in (height, width))
+        out = layer.width or self.output_shape[0]
+        deconv = nn.ConvTranspose2d(
+            channels, out, kernel, stride, padding, output_padding=extra, bias=layer.bias
+        )
+        self._weighted(layer, deconv)
+        self.shape = (out, *sides)
+        self._finish_layer(layer)
+
+    def _add_pool(self, layer: Layer) -> None:
+        self._shrink(layer, nn.MaxPool2d(layer.kernel))
+
+    def _add_avgpool(self, layer: Layer) -> None:
+        self._shrink(layer, nn.AvgPool2d(layer.kernel))
+
+    def _shrink(self, layer: Layer, pool: nn.Module) -> None:
+        channels, height, width = self._image(layer)
+        if min(height, width) < layer.kernel:
+            raise UsageError(f"{layer.text}: the image is only {height}×{width} here")
+        self.modules.append(pool)
+        self.shape = (channels, height // layer.kernel, width // layer.kernel)
+
+    def _add_up(self, layer: Layer) -> None:
+        channels, height, width = self._image(layer)
+        self.modules.append(nn.Upsample(scale_factor=layer.kernel))
+        self.shape = (channels, height * layer.kernel, width * layer.kernel)
+
+    def _image(self, layer: Layer) -> tuple[int, int, int]:
+        if len(self.shape) != 3:
+            raise UsageError(
+                f"{layer.text} needs an image but gets {_show(self.shape)}; "
+                "write base-128 or reshape-CxHxW before it"
+            )
+        return self.shape[0], self.shape[1], self.shape[2]
+
+    def _weighted(self, layer: Layer, module: nn.Module) -> None:
+        self.modules.append(spectral_norm(module) if layer.norm == "spectral" else module)
+
+    def _finish_layer(self, layer: Layer) -> None:
+        for step in self.order.split():
+            if step == "norm" and layer.norm == "batch":
+                batch_norm = nn.BatchNorm1d if len(self.shape) == 1 else nn.BatchNorm2d
+                self.modules.append(batch_norm(self.shape[0]))
+            elif step == "activation" and layer.activation not in (None, "linear"):
+                self.modules.append(_activation(layer.activation))
+            elif step == "dropout" and layer.dropout:
+                self.modules.append(nn.Dropout(layer.dropout))
+
+
+def _growth(layer: Layer) -> int:
+    """By what factor a layer enlarges an image."""
+    return {"deconv": layer.stride, "up": layer.kernel}.get(layer.kind, 1)
+
+
+class _Reshape(nn.Module):
+    """(B, ...) to (B, C, H, W)."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.shape = shape
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.reshape(len(x), *self.shape)
+
+
+def _activation(text: str) -> nn.Module:
+    name, _, slope = text.partition("-")
+    if name not in ACTIVATIONS:
+        raise unknown_name("activation", text, ACTIVATIONS)
+    if name == "leaky":
+        return nn.LeakyReLU(float(slope or 0.2))
+    return ACTIVATIONS[name]()
+
+
+def _same_padding(layer: Layer) -> int:
+    """Padding with which a stride of 1 keeps the size and a stride s divides it by s."""
+    if layer.kernel % 2:
+        return (layer.kernel - 1) // 2
+    if (layer.kernel - layer.stride) % 2 or layer.kernel < layer.stride:
+        raise UsageError(
+            f"{layer.text}: an even kernel needs an even stride no larger than itself; "
+            f"use kernel {layer.kernel + 1}, or [valid]"
+        )
+    return (layer.kernel - layer.stride) // 2
+
+
+def _show(shape: Shape) -> str:
+    return f"{shape[0]} numbers" if len(shape) == 1 else "×".join(map(str, shape))

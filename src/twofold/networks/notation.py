@@ -1,0 +1,155 @@
+"""The layer notation: a network as a line of text that reads like the table in a paper.
+
+============================  ==================================================================
+`fc-512`                      dense layer with 512 units (an image is flattened first)
+`conv5-64/2`                  5×5 convolution, 64 channels, stride 2, "same" padding
+`deconv5-32/2`                its transpose: multiplies height and width by the stride
+`base-128`                    dense layer to 128 channels of the size from which the layers
+                              after it reach the image
+`pool2`, `avgpool2`, `up2`    max pooling, average pooling, nearest-neighbour upsampling
+`flatten`, `reshape-64x7x7`   as they say
+`join`                        where the condition enters; by default where the network first is flat
+============================  ==================================================================
+
+`out` as a width stands for whatever the network must give (`conv5-out`); a network whose last layer
+is not an `out` layer gets `fc-out` appended. Square brackets change one layer against the network's
+defaults: `fc-64[linear,drop0.1]`, `conv3-128/2[none,valid]`: an activation, a normalisation
+(`batch`, `spectral`, `none`), `dropP`, `valid` (no padding) or `nobias`.
+"""
+
+import re
+from dataclasses import dataclass
+
+from twofold.errors import UsageError
+
+__all__ = ["Layer", "parse_layers"]
+
+_LAYER = re.compile(
+    r"(?P<kind>fc|conv|deconv|base|pool|avgpool|up|flatten|reshape|join)"
+    r"(?P<kernel>\d+)?(?:-(?P<width>out|\d+(?:x\d+x\d+)?))?(?:/(?P<stride>\d+))?"
+    r"(?:\[(?P<changes>[^\]]*)\])?"
+)
+_NEEDS: dict[str, tuple[str, ...]] = {
+    "fc": ("width",),
+    "conv": ("kernel", "width"),
+    "deconv": ("kernel", "width"),
+    "base": ("width",),
+    "pool": ("kernel",),
+    "avgpool": ("kernel",),
+    "up": ("kernel",),
+    "flatten": (),
+    "reshape": ("width",),
+    "join": (),
+}
+_MAY = {kind: needs + (("stride",) if "conv" in kind else ()) for kind, needs in _NEEDS.items()}
+_NORMS = ("batch", "spectral", "none")
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer of the notation.
+
+    Attributes:
+        text: As written.
+        kind: `fc`, `conv`, `deconv`, `base`, `pool`, `avgpool`, `up`, `flatten`, `reshape`, `join`.
+        kernel: Kernel size, or the factor of a pooling or upsampling.
+        width: Units or channels; 0 stands for `out`.
+        stride: Stride of a convolution.
+        shape: (C, H, W) of a reshape.
+        activation, norm, dropout: Changes against the network's defaults, or None.
+        valid: Whether a convolution goes without padding.
+        bias: Whether the layer has a bias.
+    """
+
+    text: str
+    kind: str
+    kernel: int = 0
+    width: int = 0
+    stride: int = 1
+    shape: tuple[int, int, int] | None = None
+    activation: str | None = None
+    norm: str | None = None
+    dropout: float | None = None
+    valid: bool = False
+    bias: bool = True
+
+    @property
+    def has_weights(self) -> bool:
+        return self.kind in ("fc", "conv", "deconv", "base")
+
+    @property
+    def is_output(self) -> bool:
+        return self.has_weights and self.width == 0
+
+
+def parse_layers(text: str) -> tuple[Layer, ...]:
+    """The layers of a line of the notation.
+
+    Raises:
+        UsageError: Naming the first layer that cannot be read.
+
+    Example:
+        >>> [layer.kind for layer in parse_layers("conv5-32/2 conv5-64/2 flatten fc-500")]
+        ['conv', 'conv', 'flatten', 'fc']
+        >>> parse_layers("conv5-64/2[leaky-0.2,drop0.3]")[0].dropout
+        0.3
+    """
+    return tuple(_parse_layer(token) for token in text.split())
+
+
+def _parse_layer(token: str) -> Layer:
+    match = _LAYER.fullmatch(token)
+    if match is None:
+        raise _unreadable(token, "no such layer")
+    kind = match["kind"]
+    given = {name for name in ("kernel", "width", "stride") if match[name] is not None}
+    missing = [name for name in _NEEDS[kind] if name not in given]
+    if missing:
+        raise _unreadable(token, f"the {' and the '.join(missing)} is missing")
+    if extra := given.difference(_MAY[kind]):
+        raise _unreadable(token, f"a {kind} layer has no {' or '.join(sorted(extra))}")
+    if any(match[name] and match[name] != "out" and "0" in match[name].split("x") for name in given):
+        raise _unreadable(token, "sizes start at 1")
+    width, shape = match["width"] or "out", None
+    if kind == "reshape":
+        if width.count("x") != 2:
+            raise _unreadable(token, "a reshape names channels, height and width")
+        channels, height, wide = map(int, width.split("x"))
+        shape, width = (channels, height, wide), "out"
+    elif "x" in width:
+        raise _unreadable(token, "only a reshape names three sizes")
+    return Layer(
+        text=token,
+        kind=kind,
+        kernel=int(match["kernel"] or 0),
+        width=0 if width == "out" else int(width),
+        stride=int(match["stride"] or 1),
+        shape=shape,
+        **_parse_changes(token, match["changes"]),
+    )
+
+
+def _parse_changes(token: str, text: str | None) -> dict:
+    changes: dict = {}
+    for word in filter(None, (text or "").split(",")):
+        if word.startswith("drop"):
+            try:
+                changes["dropout"] = float(word.removeprefix("drop"))
+            except ValueError:
+                raise _unreadable(token, f"{word!r} is not dropP with P a number") from None
+        elif word in _NORMS:
+            changes["norm"] = word
+        elif word == "valid":
+            changes["valid"] = True
+        elif word == "nobias":
+            changes["bias"] = False
+        else:
+            changes["activation"] = word
+    return changes
+
+
+def _unreadable(token: str, why: str) -> UsageError:
+    return UsageError(
+        f"cannot read the layer {token!r}: {why}; layers look like fc-512, conv5-64/2, "
+        "deconv5-32/2, base-128, pool2, up2, flatten, reshape-64x7x7, join"
+    )
