@@ -1,0 +1,186 @@
+"""One shape for every set of images: uint8 (N, C, H, W), labels 0..K-1, and named splits.
+
+N images, C channels, H height, W width, K classes, as in the rest of the project.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twofold.errors import DataError, UsageError
+
+__all__ = ["SPLITS", "ImageDataset"]
+
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True, eq=False)
+class ImageDataset:
+    """Images with, perhaps, a label each, and the indices of their splits.
+
+    Arguments:
+        images: Pixels, uint8 of shape (N, C, H, W) with C = 1 (grey) or 3 (RGB).
+        labels: Class of each image, integers 0..K-1 of shape (N,), or None.
+        class_names: The K names; "0", "1", ... when there are labels and none are given.
+        name: What the set is called, for example "mnist" or the folder's name.
+        source: Where it came from, for the record.
+        splits: "train", "validation", "test" -> indices; disjoint.
+        notes: What was done to the files on the way in (scaled, ignored, composited).
+
+    Example:
+        >>> images = np.zeros((4, 1, 8, 8), np.uint8)
+        >>> dataset = ImageDataset(images, np.array([0, 1, 1, 1]), splits={"train": np.arange(3)})
+        >>> dataset.image_shape, dataset.num_classes, dataset.class_counts
+        ((1, 8, 8), 2, array([1, 3]))
+        >>> len(dataset.split("train"))
+        3
+    """
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int64] | None
+    class_names: tuple[str, ...] = ()
+    name: str = "images"
+    source: str = ""
+    splits: Mapping[str, NDArray[np.int64]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        _check_images(self.images)
+        if self.labels is None:
+            if self.class_names:
+                raise DataError(f"{len(self.class_names)} class names but no labels; give both")
+        else:
+            labels = _checked_labels(self.labels, len(self.images))
+            object.__setattr__(self, "labels", labels)
+            names = tuple(self.class_names) or _numbered_names(labels)
+            object.__setattr__(self, "class_names", names)
+            _check_label_range(labels, len(names))
+        object.__setattr__(self, "splits", _checked_splits(self.splits, len(self.images)))
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """The shape of one image, (C, H, W)."""
+        _, C, H, W = self.images.shape
+        return C, H, W
+
+    @property
+    def num_classes(self) -> int:
+        """K, or 0 without labels."""
+        return len(self.class_names)
+
+    @property
+    def class_counts(self) -> NDArray[np.int64]:
+        """How many images each class has, shape (K,); empty without labels."""
+        if self.labels is None:
+            return np.zeros(0, np.int64)
+        return np.bincount(self.labels, minlength=self.num_classes).astype(np.int64)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Sixteen hex digits of the SHA-256 of shape, images and labels, for the record of a run.
+
+        Splits, names and notes are not part of it.
+        """
+        digest = hashlib.sha256(str(self.images.shape).encode())
+        digest.update(np.ascontiguousarray(self.images).data)
+        if self.labels is not None:
+            digest.update(np.ascontiguousarray(self.labels, "<i8").data)
+        return digest.hexdigest()[:16]
+
+    def split(self, name: str) -> "ImageDataset":
+        """The images of one split, in the split's order."""
+        if name not in self.splits:
+            have = ", ".join(f"{k} ({len(v)})" for k, v in self.splits.items()) or "none"
+            raise UsageError(f"{self.name} has no split {name!r}; it has: {have}")
+        return self.subset(self.splits[name])
+
+    def subset(self, indices: NDArray[np.integer] | Iterable[int]) -> "ImageDataset":
+        """The images at `indices`, in that order, with the same classes and without splits."""
+        chosen = np.asarray(
+            indices if isinstance(indices, np.ndarray) else list(indices), dtype=np.int64
+        )
+        _check_indices(chosen, len(self), "subset")
+        return ImageDataset(
+            self.images[chosen],
+            None if self.labels is None else self.labels[chosen],
+            self.class_names,
+            self.name,
+            self.source,
+            notes=self.notes,
+        )
+
+
+def _check_images(images: NDArray[np.uint8]) -> None:
+    if not isinstance(images, np.ndarray) or images.dtype != np.uint8:
+        got = getattr(images, "dtype", type(images).__name__)
+        raise DataError(
+            f"images are {got}, expected a uint8 array; scale floats in [0, 1] with "
+            "np.rint(images * 255).astype(np.uint8)"
+        )
+    if images.ndim != 4 or images.shape[1] not in (1, 3) or 0 in images.shape[2:]:
+        raise DataError(
+            f"images have shape {images.shape}, expected (N, C, H, W) with C = 1 or 3; "
+            "use images[:, None] for (N, H, W), images.transpose(0, 3, 1, 2) for (N, H, W, C)"
+        )
+
+
+def _checked_labels(labels: NDArray[np.integer], num_images: int) -> NDArray[np.int64]:
+    labels = np.asarray(labels)
+    if labels.dtype.kind not in "iu":
+        raise DataError(f"labels are {labels.dtype}, expected integers 0..K-1")
+    if labels.shape != (num_images,):
+        raise DataError(
+            f"labels have shape {labels.shape} but there are {num_images} images; "
+            f"expected shape ({num_images},), one label for each image"
+        )
+    return labels.astype(np.int64, copy=False)
+
+
+def _numbered_names(labels: NDArray[np.int64]) -> tuple[str, ...]:
+    highest = int(labels.max(initial=-1))
+    if highest >= max(1000, len(labels)):
+        raise DataError(
+            f"labels reach {highest} with only {len(labels)} images; number the classes from 0 "
+            "(np.unique(labels, return_inverse=True)[1]) or give class_names"
+        )
+    return tuple(str(k) for k in range(highest + 1))
+
+
+def _check_label_range(labels: NDArray[np.int64], num_classes: int) -> None:
+    if labels.size and (labels.min() < 0 or labels.max() >= num_classes):
+        raise DataError(
+            f"labels run from {labels.min()} to {labels.max()}, expected 0 to "
+            f"{max(num_classes - 1, 0)} for {num_classes} classes"
+        )
+
+
+def _check_indices(indices: NDArray[np.int64], num_images: int, what: str) -> None:
+    if indices.ndim != 1:
+        raise DataError(f"{what} indices have shape {indices.shape}, expected one dimension")
+    if indices.size and (indices.min() < 0 or indices.max() >= num_images):
+        raise DataError(
+            f"{what} indices run from {indices.min()} to {indices.max()}, expected 0 to "
+            f"{num_images - 1} for {num_images} images"
+        )
+
+
+def _checked_splits(
+    splits: Mapping[str, NDArray[np.int64]], num_images: int
+) -> dict[str, NDArray[np.int64]]:
+    checked = {name: np.asarray(indices, dtype=np.int64) for name, indices in splits.items()}
+    for name, indices in checked.items():
+        if name not in SPLITS:
+            raise DataError(f"split {name!r} is not one of {', '.join(SPLITS)}")
+        _check_indices(indices, num_images, f"split {name!r}")
+    everything = np.sort(np.concatenate([*checked.values(), np.zeros(0, np.int64)]))
+    repeated = int((everything[1:] == everything[:-1]).sum())
+    if repeated:
+        raise DataError(f"splits overlap or repeat in {repeated} places; expected disjoint indices")
+    return {name: checked[name] for name in SPLITS if name in checked}

@@ -1,0 +1,37 @@
+"""What a reader hands back: images and labels as the files group them, before they are split."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Part", "Parts"]
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Images that belong together.
+
+    Arguments:
+        images: Pixels, uint8 (N, C, H, W).
+        labels: Classes, int64 (N,), or None.
+    """
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int64] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """The groups of one source: "train" always, "validation" and "test" where it has its own.
+
+    Arguments:
+        groups: Name of the split -> its images.
+        class_names: Names of the classes, or () to number them.
+        notes: What the reader did to the files, for the summary.
+    """
+
+    groups: Mapping[str, Part]
+    class_names: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
