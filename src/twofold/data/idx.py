@@ -1,0 +1,124 @@
+"""IDX, the format of MNIST and its relatives: a big-endian header and the raw array.
+
+Two zero bytes, a type code, the number of dimensions, one 32-bit size for each, then the values.
+"""
+
+import gzip
+import math
+import struct
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twofold.data.parts import Part, Parts
+from twofold.data.pixels import MAX_BYTES, as_images, as_labels, as_uint8
+from twofold.errors import DataError
+
+__all__ = ["is_idx", "read_idx", "read_idx_files", "read_idx_folder"]
+
+_DTYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+_GZIP_MAGIC = b"\x1f\x8b"
+
+
+class _Readable(Protocol):
+    def read(self, size: int, /) -> bytes: ...
+
+
+def is_idx(path: Path) -> bool:
+    """Whether a file's name or, failing that, its first bytes say that it is IDX."""
+    stem = path.name.removesuffix(".gz")
+    if "idx" in stem:
+        return True
+    with path.open("rb") as file:
+        head = file.read(4)
+    return len(head) == 4 and head[:2] == b"\0\0" and head[2] in _DTYPES and 1 <= head[3] <= 4
+
+
+def read_idx(path: Path) -> NDArray[np.generic]:
+    """Reads one IDX file, gzipped or not, as an array of the file's own type and shape."""
+    with path.open("rb") as file:
+        gzipped = file.read(2) == _GZIP_MAGIC
+        file.seek(0)
+        try:
+            if gzipped:
+                with gzip.GzipFile(fileobj=file) as unzipped:
+                    return _read(unzipped, path)
+            return _read(file, path)
+        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+            raise DataError(f"{path} is a damaged gzip file ({error}); fetch it again") from error
+
+
+def read_idx_files(pairs: Mapping[str, tuple[Path, Path]]) -> Parts:
+    """Reads split -> (images file, labels file), as the named sets have them."""
+    return _to_parts(
+        {name: (read_idx(images), read_idx(labels)) for name, (images, labels) in pairs.items()},
+        "",
+    )
+
+
+def read_idx_folder(paths: list[Path], where: str) -> Parts:
+    """Reads the IDX files of a folder, or one file.
+
+    The number of dimensions tells images from labels; "t10k" or "test" in a file's name puts it
+    into the test split, "val" into the validation split.
+    """
+    found: dict[str, dict[str, NDArray[np.generic]]] = {}
+    for path in paths:
+        values = read_idx(path)
+        kind = "labels" if values.ndim == 1 else "images"
+        if found.setdefault(_split_of(path.name), {}).setdefault(kind, values) is not values:
+            raise DataError(
+                f"{where} has more than one file of {kind} for the split "
+                f"{_split_of(path.name)!r}, the second being {path.name}; expected one"
+            )
+    for name, kinds in found.items():
+        if "images" not in kinds:
+            raise DataError(f"{where} has labels but no images for {name}; add the images file")
+    return _to_parts({n: (k["images"], k.get("labels")) for n, k in found.items()}, where)
+
+
+def _split_of(name: str) -> str:
+    name = name.lower()
+    if "t10k" in name or "test" in name:
+        return "test"
+    return "validation" if "val" in name else "train"
+
+
+def _to_parts(
+    arrays: Mapping[str, tuple[NDArray[np.generic], NDArray[np.generic] | None]], where: str
+) -> Parts:
+    images, notes = as_uint8({name: pair[0] for name, pair in arrays.items()}, where)
+    groups = {}
+    for name, (_, labels) in arrays.items():
+        x = as_images(images[name], where)
+        groups[name] = Part(x, None if labels is None else as_labels(labels, len(x), where))
+    return Parts(groups, notes=notes)
+
+
+def _read(file: _Readable, path: Path) -> NDArray[np.generic]:
+    head = file.read(4)
+    if len(head) < 4 or head[:2] != b"\0\0" or head[2] not in _DTYPES or not 1 <= head[3] <= 4:
+        raise DataError(
+            f"{path} starts with {head.hex() or 'nothing'}, expected an IDX header (0000, a type "
+            "code 08 to 0e, 1 to 4 dimensions); is this the right file?"
+        )
+    sizes = file.read(4 * head[3])
+    if len(sizes) < 4 * head[3]:
+        raise DataError(f"{path} ends inside its header; fetch it again")
+    shape = struct.unpack(f">{head[3]}I", sizes)
+    dtype = np.dtype(_DTYPES[head[2]])
+    expected = math.prod(shape) * dtype.itemsize
+    if expected > MAX_BYTES:
+        raise DataError(f"{path} claims {expected} bytes of values; at most {MAX_BYTES} are read")
+    content = file.read(expected + 1)
+    if len(content) != expected:
+        more = "more" if len(content) > expected else str(len(content))
+        raise DataError(
+            f"{path} has {more} bytes of values, its header {shape} says {expected}; "
+            "the file is truncated or damaged, fetch it again"
+        )
+    return np.frombuffer(bytearray(content), dtype).reshape(shape).astype(dtype.newbyteorder("="))
