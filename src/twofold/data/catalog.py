@@ -1,0 +1,304 @@
+"""The sets that have a name: their files, where these are served, and how to read them."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from twofold.data import cifar, digits, mat
+from twofold.data.download import RemoteFile
+from twofold.data.idx import read_idx_files
+from twofold.data.parts import Parts
+
+__all__ = ["CATALOG", "DatasetInfo", "Entry", "list_datasets"]
+
+Reader = Callable[[Mapping[str, Path]], Parts]
+
+
+@dataclass(frozen=True)
+class DatasetInfo:
+    """What a reader wants to know before choosing a set.
+
+    Arguments:
+        name: The name `load_dataset` takes.
+        title: One line.
+        image_shape: (C, H, W).
+        num_classes: K.
+        counts: Images in each split, as `load_dataset` divides them by default.
+        licence: Terms, as the authors state them.
+        citation: Whom to cite.
+        homepage: Where the authors present it.
+        embedded: Whether it needs no download.
+    """
+
+    name: str
+    title: str
+    image_shape: tuple[int, int, int]
+    num_classes: int
+    counts: Mapping[str, int]
+    licence: str
+    citation: str
+    homepage: str
+    embedded: bool = False
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A named set.
+
+    Arguments:
+        info: What `list_datasets` shows.
+        read: Local files, by name -> the parts.
+        files: What must be fetched.
+        mirrors: Folders to fetch from, in order, ending in "/".
+        validation: Default size of the validation split, a count or a fraction of the training
+            images.
+        validation_last: Take the last training images, as the field does for this set, and not a
+            seeded stratified draw.
+    """
+
+    info: DatasetInfo
+    read: Reader
+    files: tuple[RemoteFile, ...] = ()
+    mirrors: tuple[str, ...] = ()
+    validation: int | float = 0.1
+    validation_last: bool = False
+    class_names: tuple[str, ...] = field(default=tuple("0123456789"))
+
+
+def list_datasets() -> list[DatasetInfo]:
+    """The named sets, in the order of the catalog."""
+    return [entry.info for entry in CATALOG.values()]
+
+
+_PAIRS = {
+    "train": ("train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"),
+    "test": ("t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"),
+}
+_MNIST_COUNTS = {"train": 50_000, "validation": 10_000, "test": 10_000}
+
+
+def _read_mnist_like(files: Mapping[str, Path]) -> Parts:
+    return read_idx_files({name: (files[x], files[y]) for name, (x, y) in _PAIRS.items()})
+
+
+def _read_svhn(files: Mapping[str, Path]) -> Parts:
+    return mat.read_mat_files(
+        {"train": files["train_32x32.mat"], "test": files["test_32x32.mat"]}, "svhn"
+    )
+
+
+def _read_cifar10(files: Mapping[str, Path]) -> Parts:
+    return cifar.read_cifar10(files["cifar-10-binary.tar.gz"])
+
+
+_ENTRIES = (
+    Entry(
+        DatasetInfo(
+            "digits",
+            "handwritten digits, 8×8 scans that come with scikit-learn",
+            (1, 8, 8),
+            10,
+            {"train": 1437, "validation": 180, "test": 180},
+            "CC BY 4.0 (UCI)",
+            "Alpaydin and Kaynak, Optical Recognition of Handwritten Digits, UCI, 1998",
+            "https://archive.ics.uci.edu/dataset/80",
+            embedded=True,
+        ),
+        lambda _files: digits.read_digits(),
+    ),
+    Entry(
+        DatasetInfo(
+            "mnist",
+            "handwritten digits, 28×28",
+            (1, 28, 28),
+            10,
+            _MNIST_COUNTS,
+            "none stated by the authors",
+            "LeCun, Bottou, Bengio and Haffner, Gradient-Based Learning Applied to Document "
+            "Recognition, Proc. IEEE, 1998",
+            "http://yann.lecun.com/exdb/mnist/",
+        ),
+        _read_mnist_like,
+        # Computed from the four files; TensorFlow Datasets' checksums for MNIST agree.
+        (
+            RemoteFile(
+                "train-images-idx3-ubyte.gz",
+                "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+                "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+            ),
+            RemoteFile(
+                "train-labels-idx1-ubyte.gz",
+                "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
+                "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+            ),
+            RemoteFile(
+                "t10k-images-idx3-ubyte.gz",
+                "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+                "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+            ),
+            RemoteFile(
+                "t10k-labels-idx1-ubyte.gz",
+                "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
+                "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+            ),
+        ),
+        (
+            "https://ossci-datasets.s3.amazonaws.com/mnist/",
+            "https://storage.googleapis.com/cvdf-datasets/mnist/",
+        ),
+        validation=10_000,
+        validation_last=True,
+    ),
+    Entry(
+        DatasetInfo(
+            "fashion-mnist",
+            "articles of clothing, 28×28, made to replace MNIST",
+            (1, 28, 28),
+            10,
+            _MNIST_COUNTS,
+            "MIT",
+            "Xiao, Rasul and Vollgraf, Fashion-MNIST, arXiv:1708.07747, 2017",
+            "https://github.com/zalandoresearch/fashion-mnist",
+        ),
+        _read_mnist_like,
+        # Read in tensorflow/datasets, url_checksums/fashion_mnist.txt, and the same in
+        # keras-team/keras, keras/src/datasets/fashion_mnist.py.
+        (
+            RemoteFile(
+                "train-images-idx3-ubyte.gz",
+                "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
+            ),
+            RemoteFile(
+                "train-labels-idx1-ubyte.gz",
+                "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
+            ),
+            RemoteFile(
+                "t10k-images-idx3-ubyte.gz",
+                "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
+            ),
+            RemoteFile(
+                "t10k-labels-idx1-ubyte.gz",
+                "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
+            ),
+        ),
+        (
+            "https://storage.googleapis.com/tensorflow/tf-keras-datasets/",
+            "https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion/",
+            "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+        ),
+        validation=10_000,
+        validation_last=True,
+        class_names=(
+            "T-shirt/top",
+            "Trouser",
+            "Pullover",
+            "Dress",
+            "Coat",
+            "Sandal",
+            "Shirt",
+            "Sneaker",
+            "Bag",
+            "Ankle boot",
+        ),
+    ),
+    Entry(
+        DatasetInfo(
+            "kmnist",
+            "Kuzushiji, cursive Japanese characters, 28×28",
+            (1, 28, 28),
+            10,
+            _MNIST_COUNTS,
+            "CC BY-SA 4.0",
+            "Clanuwat et al., Deep Learning for Classical Japanese Literature, arXiv:1812.01718, "
+            "2018",
+            "http://codh.rois.ac.jp/kmnist/",
+        ),
+        _read_mnist_like,
+        # Read in tensorflow/datasets, url_checksums/kmnist.txt; ankane/torchvision-ruby agrees.
+        (
+            RemoteFile(
+                "train-images-idx3-ubyte.gz",
+                "51467d22d8cc72929e2a028a0428f2086b092bb31cfb79c69cc0a90ce135fde4",
+            ),
+            RemoteFile(
+                "train-labels-idx1-ubyte.gz",
+                "e38f9ebcd0f3ebcdec7fc8eabdcdaef93bb0df8ea12bee65224341c8183d8e17",
+            ),
+            RemoteFile(
+                "t10k-images-idx3-ubyte.gz",
+                "edd7a857845ad6bb1d0ba43fe7e794d164fe2dce499a1694695a792adfac43c5",
+            ),
+            RemoteFile(
+                "t10k-labels-idx1-ubyte.gz",
+                "20bb9a0ef54c7db3efc55a92eef5582c109615df22683c380526788f98e42a1c",
+            ),
+        ),
+        (
+            "https://codh.rois.ac.jp/kmnist/dataset/kmnist/",
+            "http://codh.rois.ac.jp/kmnist/dataset/kmnist/",
+        ),
+        validation=10_000,
+        validation_last=True,
+        class_names=("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"),
+    ),
+    Entry(
+        DatasetInfo(
+            "svhn",
+            "house numbers from street photographs, cropped to one digit, 32×32 (without the "
+            "531 131 easier images of 'extra')",
+            (3, 32, 32),
+            10,
+            {"train": 65_931, "validation": 7_326, "test": 26_032},
+            "non-commercial use only",
+            "Netzer et al., Reading Digits in Natural Images with Unsupervised Feature Learning, "
+            "NIPS workshop, 2011",
+            "http://ufldl.stanford.edu/housenumbers/",
+        ),
+        _read_svhn,
+        # Read in tensorflow/datasets, url_checksums/svhn_cropped.txt.
+        (
+            RemoteFile(
+                "train_32x32.mat",
+                "435e94d69a87fde4fd4d7f3dd208dfc32cb6ae8af2240d066de1df7508d083b8",
+            ),
+            RemoteFile(
+                "test_32x32.mat",
+                "cdce80dfb2a2c4c6160906d0bd7c68ec5a99d7ca4831afa54f09182025b6a75b",
+            ),
+        ),
+        (
+            "http://ufldl.stanford.edu/housenumbers/",
+            "https://ufldl.stanford.edu/housenumbers/",
+        ),
+        validation=0.1,
+    ),
+    Entry(
+        DatasetInfo(
+            "cifar10",
+            "animals and vehicles, 32×32 colour photographs",
+            (3, 32, 32),
+            10,
+            {"train": 45_000, "validation": 5_000, "test": 10_000},
+            "none stated by the authors",
+            "Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009",
+            "https://www.cs.toronto.edu/~kriz/cifar.html",
+        ),
+        _read_cifar10,
+        # Read in tensorflow/datasets, url_checksums/cifar10.txt (170 052 171 bytes).
+        (
+            RemoteFile(
+                "cifar-10-binary.tar.gz",
+                "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
+            ),
+        ),
+        (
+            "https://www.cs.toronto.edu/~kriz/",
+            "https://mindspore-website.obs.cn-north-4.myhuaweicloud.com/notebook/datasets/",
+        ),
+        validation=5_000,
+        validation_last=True,
+        class_names=cifar.CLASS_NAMES,
+    ),
+)
+
+CATALOG: dict[str, Entry] = {entry.info.name: entry for entry in _ENTRIES}
