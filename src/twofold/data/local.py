@@ -1,0 +1,63 @@
+"""Which reader a path is for."""
+
+from pathlib import Path
+
+from twofold.data.cifar import read_cifar10
+from twofold.data.idx import is_idx, read_idx_folder
+from twofold.data.mat import read_mat_files
+from twofold.data.parts import Parts
+from twofold.errors import DataError
+
+__all__ = ["read_path"]
+
+
+def read_path(path: Path, size: tuple[int, int] | None, grey: bool) -> Parts:
+    """Reads the images at a path.
+
+    Arguments:
+        path: A folder or a file.
+        size: (H, W) to bring image files of several sizes to while they are read.
+        grey: Read image files as one channel.
+    """
+    try:
+        return _read_folder(path, size, grey) if path.is_dir() else _read_file(path, size, grey)
+    except PermissionError as error:
+        raise DataError(f"{error.filename} may not be read; change its permissions") from error
+
+
+def _read_folder(path: Path, size: tuple[int, int] | None, grey: bool) -> Parts:
+    files = sorted(f for f in path.iterdir() if f.is_file() and not f.name.startswith("."))
+    mats = [f for f in files if f.suffix == ".mat"]
+    if mats:
+        return _read_mat_folder(path, mats)
+    idx = [f for f in files if "idx" in f.name.removesuffix(".gz") and is_idx(f)]
+    if idx:
+        return read_idx_folder(idx, str(path))
+    raise DataError(str(path))
+
+
+def _read_file(path: Path, size: tuple[int, int] | None, grey: bool) -> Parts:
+    name = path.name.lower()
+    if name.endswith(".mat"):
+        return read_mat_files({"train": path}, str(path))
+    if name.endswith((".tar.gz", ".tgz", ".tar")):
+        return read_cifar10(path)
+    if is_idx(path):
+        return read_idx_folder([path], str(path))
+    raise DataError(
+        f"{path} is no kind of file that is read; expected a folder of images, .zip, .npy, .npz, "
+        ".mat (SVHN), IDX (MNIST) or cifar-10-binary.tar.gz"
+    )
+
+
+def _read_mat_folder(path: Path, mats: list[Path]) -> Parts:
+    by_name = {f.name: f for f in mats}
+    if "train_32x32.mat" not in by_name:
+        raise DataError(
+            f"{path} holds {', '.join(by_name)}, expected train_32x32.mat and test_32x32.mat; "
+            "pass one .mat file by its own path"
+        )
+    pairs = {"train": by_name["train_32x32.mat"]}
+    if "test_32x32.mat" in by_name:
+        pairs["test"] = by_name["test_32x32.mat"]
+    return read_mat_files(pairs, str(path))

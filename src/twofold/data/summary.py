@@ -1,0 +1,152 @@
+"""What `twofold data` shows of a set before anyone trains on it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twofold.data.dataset import ImageDataset
+
+__all__ = ["Summary", "summarise"]
+
+_UNBALANCED = 10  # times the smallest class that the largest must be to be remarked on
+_DARK = 16  # brightest pixel below which values were perhaps meant in another range
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A data set in figures.
+
+    Arguments:
+        name: The set's name.
+        source: Where it came from.
+        fingerprint: Hash of images and labels.
+        num_images: N.
+        image_shape: (C, H, W).
+        splits: Split -> number of images.
+        pixel_range: Smallest and largest value, of 0..255.
+        pixel_mean: Mean value.
+        pixel_std: Standard deviation over all values.
+        class_counts: Class -> number of images; empty without labels.
+        notes: What was done on the way in.
+        warnings: What a user should know before training.
+    """
+
+    name: str
+    source: str
+    fingerprint: str
+    num_images: int
+    image_shape: tuple[int, int, int]
+    splits: Mapping[str, int]
+    pixel_range: tuple[int, int]
+    pixel_mean: float
+    pixel_std: float
+    class_counts: Mapping[str, int]
+    notes: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+    def __str__(self) -> str:
+        C, H, W = self.image_shape
+        colour = "grey" if C == 1 else "RGB"
+        low, high = self.pixel_range
+        lines = [
+            f"{self.name}: {self.num_images} images, {H}×{W} {colour}",
+            f"  source       {self.source}",
+            f"  fingerprint  {self.fingerprint}",
+            "  splits       " + (", ".join(f"{k} {n}" for k, n in self.splits.items()) or "none"),
+            f"  pixels       {low} to {high}, mean {self.pixel_mean:.2f}, std {self.pixel_std:.2f}",
+        ]
+        if self.class_counts:
+            counts = ", ".join(f"{k}: {n}" for k, n in self.class_counts.items())
+            lines.append(f"  classes      {len(self.class_counts)} ({counts})")
+        else:
+            lines.append("  classes      no labels")
+        lines += [f"  note         {note}" for note in self.notes]
+        lines += [f"  warning      {warning}" for warning in self.warnings]
+        return "\n".join(lines)
+
+
+def summarise(dataset: ImageDataset) -> Summary:
+    """Counts, pixel statistics and what looks amiss.
+
+    Example:
+        >>> from twofold.data import load_dataset
+        >>> summary = summarise(load_dataset("digits"))
+        >>> summary.pixel_range, summary.warnings
+        ((0, 255), ())
+    """
+    histogram = _histogram(dataset.images)
+    levels, total = np.arange(256), max(int(histogram.sum()), 1)
+    mean = float(histogram @ levels) / total
+    variance = float(histogram @ (levels - mean) ** 2) / total
+    present = np.flatnonzero(histogram)
+    low, high = (int(present[0]), int(present[-1])) if len(present) else (0, 0)
+    return Summary(
+        dataset.name,
+        dataset.source,
+        dataset.fingerprint,
+        len(dataset),
+        dataset.image_shape,
+        {name: len(indices) for name, indices in dataset.splits.items()},
+        (low, high),
+        mean,
+        variance**0.5,
+        dict(zip(dataset.class_names, dataset.class_counts.tolist(), strict=True)),
+        dataset.notes,
+        (*_pixel_warnings(dataset, present), *_class_warnings(dataset), *_leaks(dataset)),
+    )
+
+
+def _histogram(images: NDArray[np.uint8]) -> NDArray[np.int64]:
+    counts = np.zeros(256, np.int64)
+    for start in range(0, len(images), 4096):
+        counts += np.bincount(images[start : start + 4096].ravel(), minlength=256)
+    return counts
+
+
+def _pixel_warnings(dataset: ImageDataset, present: NDArray[np.int64]) -> list[str]:
+    images, warnings = dataset.images, []
+    if len(present) == 2:
+        warnings.append(f"already binary: only the values {present[0]} and {present[1]} occur")
+    if len(present) and present[-1] <= _DARK:
+        warnings.append(
+            f"very dark: the brightest pixel is {present[-1]} of 255; if the values were meant in "
+            f"0..{present[-1]}, scale them before saving"
+        )
+    flat = images.reshape(len(images), -1)
+    constant = int((flat.min(1) == flat.max(1)).sum()) if flat.size else 0
+    if constant:
+        warnings.append(f"{constant} of {len(images)} images are one flat colour")
+    if images.shape[1] == 3 and len(images) and (images[:, :1] == images[:, 1:]).all():
+        warnings.append("grey images in three equal channels; grey=True loses nothing")
+    return warnings
+
+
+def _class_warnings(dataset: ImageDataset) -> list[str]:
+    counts, warnings = dataset.class_counts, []
+    for number, what in ((0, "no images"), (1, "a single image")):
+        names = [dataset.class_names[k] for k in np.flatnonzero(counts == number)]
+        if names:
+            shown = ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
+            warnings.append(f"{len(names)} class(es) with {what}: {shown}")
+    filled = counts[counts > 0]
+    if len(filled) > 1 and filled.max() >= _UNBALANCED * filled.min():
+        warnings.append(
+            f"strongly unbalanced: the largest class has {filled.max()} images, the smallest "
+            f"{filled.min()}"
+        )
+    return warnings
+
+
+def _leaks(dataset: ImageDataset) -> list[str]:
+    """Images of the other splits that are, pixel for pixel, also in train."""
+    if "train" not in dataset.splits:
+        return []
+    seen = {dataset.images[i].tobytes() for i in dataset.splits["train"]}
+    warnings = []
+    for name, indices in dataset.splits.items():
+        copies = 0 if name == "train" else sum(dataset.images[i].tobytes() in seen for i in indices)
+        if copies:
+            warnings.append(f"{copies} of {len(indices)} {name} images are exact copies in train")
+    return warnings
