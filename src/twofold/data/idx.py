@@ -5,9 +5,11 @@ Two zero bytes, a type code, the number of dimensions, one 32-bit size for each,
 
 import gzip
 import math
+import re
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -16,9 +18,10 @@ from numpy.typing import NDArray
 
 from twofold.data.parts import Part, Parts
 from twofold.data.pixels import MAX_BYTES, as_images, as_labels, as_uint8
+from twofold.data.tree import is_image
 from twofold.errors import DataError
 
-__all__ = ["is_idx", "read_idx", "read_idx_files", "read_idx_folder"]
+__all__ = ["has_idx_header", "is_idx_name", "read_idx", "read_idx_files", "read_idx_folder"]
 
 _DTYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 _GZIP_MAGIC = b"\x1f\x8b"
@@ -28,28 +31,27 @@ class _Readable(Protocol):
     def read(self, size: int, /) -> bytes: ...
 
 
-def is_idx(path: Path) -> bool:
-    """Whether a file's name or, failing that, its first bytes say that it is IDX."""
-    stem = path.name.removesuffix(".gz")
-    if "idx" in stem:
-        return True
-    with path.open("rb") as file:
-        head = file.read(4)
-    return len(head) == 4 and head[:2] == b"\0\0" and head[2] in _DTYPES and 1 <= head[3] <= 4
+def is_idx_name(name: str) -> bool:
+    """Whether a file is named as IDX files are: train-images-idx3-ubyte, train-labels.idx1.gz."""
+    return re.search(r"[-._]idx[1-4]", name) is not None and not is_image(name)
+
+
+def has_idx_header(path: Path) -> bool:
+    """Whether a file starts as IDX files do, gzipped or not."""
+    try:
+        with _opened(path) as file:
+            return _is_header(file.read(4))
+    except (EOFError, gzip.BadGzipFile, zlib.error):
+        return False
 
 
 def read_idx(path: Path) -> NDArray[np.generic]:
     """Reads one IDX file, gzipped or not, as an array of the file's own type and shape."""
-    with path.open("rb") as file:
-        gzipped = file.read(2) == _GZIP_MAGIC
-        file.seek(0)
-        try:
-            if gzipped:
-                with gzip.GzipFile(fileobj=file) as unzipped:
-                    return _read(unzipped, path)
+    try:
+        with _opened(path) as file:
             return _read(file, path)
-        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-            raise DataError(f"{path} is a damaged gzip file ({error}); fetch it again") from error
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise DataError(f"{path} is a damaged gzip file ({error}); fetch it again") from error
 
 
 def read_idx_files(pairs: Mapping[str, tuple[Path, Path]]) -> Parts:
@@ -99,9 +101,25 @@ def _to_parts(
     return Parts(groups, notes=notes)
 
 
+@contextmanager
+def _opened(path: Path) -> Iterator[_Readable]:
+    with path.open("rb") as file:
+        gzipped = file.read(2) == _GZIP_MAGIC
+        file.seek(0)
+        if gzipped:
+            with gzip.GzipFile(fileobj=file) as unzipped:
+                yield unzipped
+        else:
+            yield file
+
+
+def _is_header(head: bytes) -> bool:
+    return len(head) == 4 and head[:2] == b"\0\0" and head[2] in _DTYPES and 1 <= head[3] <= 4
+
+
 def _read(file: _Readable, path: Path) -> NDArray[np.generic]:
     head = file.read(4)
-    if len(head) < 4 or head[:2] != b"\0\0" or head[2] not in _DTYPES or not 1 <= head[3] <= 4:
+    if not _is_header(head):
         raise DataError(
             f"{path} starts with {head.hex() or 'nothing'}, expected an IDX header (0000, a type "
             "code 08 to 0e, 1 to 4 dimensions); is this the right file?"

@@ -2,10 +2,14 @@
 
 from pathlib import Path
 
+from twofold.data.archive import read_image_zip
+from twofold.data.arrays import read_npy, read_npz
 from twofold.data.cifar import read_cifar10
-from twofold.data.idx import is_idx, read_idx_folder
+from twofold.data.folder import read_image_folder
+from twofold.data.idx import has_idx_header, is_idx_name, read_idx_folder
 from twofold.data.mat import read_mat_files
 from twofold.data.parts import Parts
+from twofold.data.tree import is_hidden, is_image
 from twofold.errors import DataError
 
 __all__ = ["read_path"]
@@ -26,14 +30,14 @@ def read_path(path: Path, size: tuple[int, int] | None, grey: bool) -> Parts:
 
 
 def _read_folder(path: Path, size: tuple[int, int] | None, grey: bool) -> Parts:
-    files = sorted(f for f in path.iterdir() if f.is_file() and not f.name.startswith("."))
+    files = sorted(f for f in path.iterdir() if f.is_file() and not is_hidden(f.name))
     mats = [f for f in files if f.suffix == ".mat"]
     if mats:
         return _read_mat_folder(path, mats)
-    idx = [f for f in files if "idx" in f.name.removesuffix(".gz") and is_idx(f)]
+    idx = [f for f in files if is_idx_name(f.name)]
     if idx:
         return read_idx_folder(idx, str(path))
-    raise DataError(str(path))
+    return read_image_folder(path, size, grey)
 
 
 def _read_file(path: Path, size: tuple[int, int] | None, grey: bool) -> Parts:
@@ -42,7 +46,13 @@ def _read_file(path: Path, size: tuple[int, int] | None, grey: bool) -> Parts:
         return read_mat_files({"train": path}, str(path))
     if name.endswith((".tar.gz", ".tgz", ".tar")):
         return read_cifar10(path)
-    if is_idx(path):
+    if name.endswith(".npy"):
+        return read_npy(path)
+    if name.endswith(".npz"):
+        return read_npz(path)
+    if name.endswith(".zip"):
+        return read_image_zip(path, size, grey)
+    if is_idx_name(name) or (not is_image(name) and has_idx_header(path)):
         return read_idx_folder([path], str(path))
     raise DataError(
         f"{path} is no kind of file that is read; expected a folder of images, .zip, .npy, .npz, "

@@ -1,0 +1,86 @@
+"""Arrays saved by numpy: .npy and .npz, never pickled ones."""
+
+import zipfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twofold.data.archive import check_members
+from twofold.data.parts import Part, Parts
+from twofold.data.pixels import as_images, as_labels, as_uint8
+from twofold.errors import DataError
+
+__all__ = ["read_npy", "read_npz"]
+
+_PAIRS = (("images", "labels"), ("x", "y"), ("X", "y"))
+_SPLITS = {
+    "train": ("x_train", "y_train"),
+    "validation": ("x_val", "y_val"),
+    "test": ("x_test", "y_test"),
+}
+_DAMAGE = (ValueError, OSError, EOFError, KeyError, zlib.error, zipfile.BadZipFile)
+
+
+def read_npy(path: Path) -> Parts:
+    """Reads unlabelled images: (N, H, W), (N, H, W, C) or (N, C, H, W)."""
+    try:
+        # Mapped first: a header that claims more than the file holds is then refused unread.
+        pixels = np.array(np.load(path, mmap_mode="r", allow_pickle=False))
+    except _DAMAGE as error:
+        raise _unreadable(path, error) from error
+    return _to_parts({"train": (pixels, None)}, path)
+
+
+def read_npz(path: Path) -> Parts:
+    """Reads images and labels under the names people give them, with splits as Keras has them."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            check_members(archive.infolist(), path)
+        with np.load(path, allow_pickle=False) as content:
+            keys = _keys(set(content.files), path)
+            arrays = {
+                split: (content[x], content[y] if y in content.files else None)
+                for split, (x, y) in keys.items()
+            }
+    except DataError:
+        raise
+    except _DAMAGE as error:
+        raise _unreadable(path, error) from error
+    return _to_parts(arrays, path)
+
+
+def _keys(have: set[str], path: Path) -> dict[str, tuple[str, str]]:
+    """Split -> the names of its images and labels."""
+    splits = {split: pair for split, pair in _SPLITS.items() if pair[0] in have}
+    if "train" in splits:
+        return splits
+    for pair in _PAIRS:
+        if pair[0] in have:
+            return {"train": pair}
+    raise DataError(
+        f"{path} holds {', '.join(sorted(have)) or 'nothing'}; expected images and labels, x and "
+        "y, or x_train, y_train, x_test and y_test"
+    )
+
+
+def _to_parts(arrays: Mapping[str, tuple[NDArray[Any], NDArray[Any] | None]], path: Path) -> Parts:
+    pixels, notes = as_uint8({split: pair[0] for split, pair in arrays.items()}, str(path))
+    groups = {}
+    for split, (_, labels) in arrays.items():
+        images = as_images(pixels[split], str(path))
+        y = None if labels is None else as_labels(labels, len(images), str(path))
+        groups[split] = Part(images, y)
+    return Parts(groups, notes=notes)
+
+
+def _unreadable(path: Path, error: Exception) -> DataError:
+    if "allow_pickle" in str(error) or "Python objects" in str(error):
+        return DataError(
+            f"{path} holds Python objects, which are pickled and never loaded; save plain arrays, "
+            "for example np.stack(images).astype(np.uint8)"
+        )
+    return DataError(f"{path} is damaged or no numpy file ({error}); save it again")

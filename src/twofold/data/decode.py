@@ -1,0 +1,103 @@
+"""One image file to pixels: orientation, transparency, palettes and depth dealt with."""
+
+import io
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twofold.data.resize import fit
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+__all__ = ["EXTENSIONS", "bombs_are_errors", "decode", "reason"]
+
+EXTENSIONS = (
+    *(".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp"),
+    *(".pbm", ".pgm", ".ppm", ".pnm"),
+)
+_GREY_MODES = ("1", "L", "LA", "La", "I;16")
+
+
+def decode(
+    content: bytes, size: tuple[int, int] | None = None, grey: bool = False
+) -> tuple[NDArray[np.uint8], list[str]]:
+    """Reads an image file, upright, over white where it is transparent, in 8 bits.
+
+    Arguments:
+        content: The file's bytes.
+        size: (H, W) to fit the image to, or None to keep its own.
+        grey: Convert to one channel.
+
+    Returns:
+        Pixels (C, H, W), C = 1 for a grey image and 3 otherwise, and what was done to them.
+
+    Raises:
+        Exception: Whatever Pillow raises for a file it cannot read; see `reason`.
+    """
+    from PIL import Image, ImageOps
+
+    if not content:
+        raise ValueError("empty file")
+    done = []
+    with Image.open(io.BytesIO(content)) as opened:
+        if getattr(opened, "is_animated", False):
+            done.append("several frames, of which the first was taken")
+        opened.load()
+        image = ImageOps.exif_transpose(opened)
+    if image.mode.startswith("I"):
+        image = _eight_bits(image)
+        done.append("16 bits a pixel, which were scaled to 8")
+    if image.has_transparency_data:
+        image = _over_white(image)
+        done.append("an alpha channel, which was laid over white")
+    mode = "L" if grey or image.mode in _GREY_MODES else "RGB"
+    if image.mode == "F":
+        raise ValueError("floating-point pixels have no known range; save them as .npy in [0, 1]")
+    image = image if image.mode == mode else image.convert(mode)
+    pixels = np.asarray(image if size is None else fit(image, size))
+    return (pixels[None] if mode == "L" else pixels.transpose(2, 0, 1)), done
+
+
+@contextmanager
+def bombs_are_errors() -> Iterator[None]:
+    """Makes Pillow refuse images of more pixels than it warns of, instead of warning."""
+    from PIL import Image
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        yield
+
+
+def reason(error: Exception) -> str:
+    """Why a file could not be read, in a few words."""
+    from PIL import Image, UnidentifiedImageError
+
+    if isinstance(error, UnidentifiedImageError):
+        return "not an image that Pillow knows"
+    if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
+        return f"more than {Image.MAX_IMAGE_PIXELS} pixels"
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
+
+
+def _eight_bits(image: "Image") -> "Image":
+    """16-bit grey, also where Pillow keeps it in 32 bits: 0..65535 to 0..255."""
+    from PIL import Image
+
+    values = np.asarray(image).astype(np.int64)
+    if values.min() < 0 or values.max() > 65535:
+        raise ValueError(f"values from {values.min()} to {values.max()}, expected 0 to 65535")
+    return Image.fromarray(((values + 128) // 257).astype(np.uint8))
+
+
+def _over_white(image: "Image") -> "Image":
+    from PIL import Image
+
+    grey = image.mode in _GREY_MODES
+    rgba = image.convert("RGBA")
+    white = Image.new("RGBA", rgba.size, "white")
+    return Image.alpha_composite(white, rgba).convert("L" if grey else "RGB")

@@ -1,0 +1,35 @@
+"""Image files in a folder and the folders inside it."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+from twofold.data.parts import Parts
+from twofold.data.tree import ImageFile, is_hidden, is_image, read_tree
+
+__all__ = ["read_image_folder"]
+
+
+def read_image_folder(root: Path, size: tuple[int, int] | None, grey: bool) -> Parts:
+    """Reads a folder of images; see `tree` for what its folders mean."""
+    files, ignored = [], []
+    for path in _files(root):
+        if is_hidden(path.name) or not is_image(path.name):
+            ignored.append(path.name)
+        else:
+            relative = PurePosixPath(path.relative_to(root).as_posix())
+            files.append(ImageFile(relative, path.read_bytes))
+    return read_tree(files, ignored, str(root), size, grey)
+
+
+def _files(root: Path) -> Iterator[Path]:
+    """Every file below `root` outside hidden folders; links are followed, loops are not."""
+    visited: set[Path] = set()
+    for folder, names, files in os.walk(root, followlinks=True):
+        real = Path(folder).resolve()
+        if real in visited:
+            names.clear()
+            continue
+        visited.add(real)
+        names[:] = sorted(name for name in names if not is_hidden(name))
+        yield from (Path(folder) / name for name in sorted(files))

@@ -1,0 +1,235 @@
+"""A tree of image files, on disk or in an archive: its folders say classes and splits.
+
+`cat/1.png` is of the class "cat"; `train/cat/1.png` is, besides, in the split "train".
+"""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twofold.data.decode import EXTENSIONS, bombs_are_errors, decode, reason
+from twofold.data.parts import Part, Parts
+from twofold.data.pixels import MAX_BYTES
+from twofold.errors import DataError
+
+__all__ = ["ImageFile", "is_hidden", "is_image", "read_tree"]
+
+_SPLIT_NAMES = {
+    "train": "train",
+    "training": "train",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+    "test": "test",
+    "testing": "test",
+}
+_SHOWN = 10
+
+
+@dataclass(frozen=True)
+class ImageFile:
+    """A file of the tree.
+
+    Arguments:
+        path: Relative to the root.
+        read: Gives its bytes.
+    """
+
+    path: PurePosixPath
+    read: Callable[[], bytes]
+
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """The folders it lies in, outermost first."""
+        return self.path.parts[:-1]
+
+
+def is_image(name: str) -> bool:
+    """Whether a file's extension is one that is read."""
+    return name.lower().endswith(EXTENSIONS)
+
+
+def is_hidden(name: str) -> bool:
+    """Whether an operating system, and no person, put a file or folder there."""
+    return name.startswith(".") or name == "__MACOSX"
+
+
+def read_tree(
+    files: Sequence[ImageFile],
+    ignored: Iterable[str],
+    where: str,
+    size: tuple[int, int] | None,
+    grey: bool,
+) -> Parts:
+    """Reads every image and labels it by its folder.
+
+    Arguments:
+        files: The images.
+        ignored: Names of the files that were passed over, for the notes.
+        where: The root, for messages.
+        size: (H, W) to fit each image to.
+        grey: Read as one channel.
+    """
+    if not files:
+        raise DataError(
+            f"{where} holds no images; looked for {', '.join(EXTENSIONS)} in it and its folders"
+        )
+    groups = _by_split(_unwrapped(files), where)
+    class_names = _class_names(groups, where)
+    notes = _ignored_notes(ignored)
+    if len(class_names) == 1:
+        notes.append(f"the single folder {class_names[0]!r} was not taken for a class")
+        class_names = ()
+    ordered = [file for group in groups.values() for file in group]
+    images, done = _read_all(ordered, where, size, grey)
+    parts, start = {}, 0
+    for split, group in groups.items():
+        stop = start + len(group)
+        labels = [class_names.index(file.folders[0]) for file in group] if class_names else None
+        parts[split] = Part(images[start:stop], None if labels is None else np.array(labels))
+        start = stop
+    return Parts(parts, class_names, (*notes, *done))
+
+
+def _unwrapped(files: Sequence[ImageFile]) -> Sequence[ImageFile]:
+    """Without the folders around the whole tree, as archives have them."""
+    while (
+        all(len(file.folders) >= 2 for file in files)
+        and len({file.folders[0] for file in files}) == 1
+        and files[0].folders[0].lower() not in _SPLIT_NAMES
+    ):
+        files = [_without_first_folder(file) for file in files]
+    return files
+
+
+def _without_first_folder(file: ImageFile) -> ImageFile:
+    return replace(file, path=PurePosixPath(*file.path.parts[1:]))
+
+
+def _by_split(files: Sequence[ImageFile], where: str) -> dict[str, list[ImageFile]]:
+    tops = {file.folders[0] if file.folders else "" for file in files}
+    named = {top for top in tops if top.lower() in _SPLIT_NAMES}
+    if not named:
+        return {"train": sorted(files, key=lambda file: file.path)}
+    if "train" not in {_SPLIT_NAMES[top.lower()] for top in named}:
+        if named != tops:
+            return {"train": sorted(files, key=lambda file: file.path)}  # a class called "test"
+        raise DataError(f"{where} has {', '.join(sorted(named))} but no train folder; add one")
+    if named != tops:
+        others = ", ".join(sorted(top or "images" for top in tops - named))
+        raise DataError(
+            f"{where} has the folder train and, beside it, {others}; expected only train, "
+            "validation and test there, and the class folders inside them"
+        )
+    groups: dict[str, list[ImageFile]] = {}
+    for file in sorted(files, key=lambda file: file.path):
+        split = _SPLIT_NAMES[file.folders[0].lower()]
+        groups.setdefault(split, []).append(_without_first_folder(file))
+    return groups
+
+
+def _class_names(groups: Mapping[str, Sequence[ImageFile]], where: str) -> tuple[str, ...]:
+    """The class folders in natural order ("2" before "10"), or () if there are none."""
+    names = {split: {f.folders[0] for f in files if f.folders} for split, files in groups.items()}
+    for split, files in groups.items():
+        loose = sum(not file.folders for file in files)
+        if loose and any(names.values()):
+            raise DataError(
+                f"{where}: {loose} images of {split} lie beside class folders; put each into the "
+                "folder of its class, or all of them into one folder"
+            )
+        unknown = sorted(names[split] - names["train"])
+        if unknown:
+            raise DataError(
+                f"{where}: {split} has classes that train lacks: {', '.join(unknown[:_SHOWN])}; "
+                "the class folders must have the same names"
+            )
+    return tuple(sorted(names["train"], key=_natural))
+
+
+def _natural(name: str) -> list[tuple[int, int, str]]:
+    parts = re.split(r"(\d+)", name)
+    return [(0, int(p), p) if p.isdecimal() else (1, 0, p) for p in parts if p]
+
+
+def _ignored_notes(ignored: Iterable[str]) -> list[str]:
+    suffixes = Counter(PurePosixPath(name).suffix or PurePosixPath(name).name for name in ignored)
+    if not suffixes:
+        return []
+    kinds = ", ".join(suffix for suffix, _ in suffixes.most_common(5))
+    return [f"{suffixes.total()} file(s) that are no images were ignored ({kinds})"]
+
+
+def _read_all(
+    files: Sequence[ImageFile], where: str, size: tuple[int, int] | None, grey: bool
+) -> tuple[NDArray[np.uint8], list[str]]:
+    """All images in one array (N, C, H, W); every bad one is named in one error."""
+    arrays: list[NDArray[np.uint8]] = []
+    shapes: list[tuple[int, int] | None] = []
+    unreadable: list[str] = []
+    done: Counter[str] = Counter()
+    with bombs_are_errors():
+        for file in files:
+            try:
+                pixels, what = decode(file.read(), size, grey)
+            except Exception as error:  # Pillow's decoders raise many kinds
+                unreadable.append(f"{file.path} ({reason(error)})")
+                shapes.append(None)
+                continue
+            if pixels.nbytes * len(files) > MAX_BYTES:
+                raise DataError(
+                    f"{where}: {len(files)} images like {file.path}, {pixels.shape[2]}×"
+                    f"{pixels.shape[1]}, would fill more than {MAX_BYTES >> 30} GiB; "
+                    "pass a size, for example size=64"
+                )
+            done.update(what)
+            shapes.append(pixels.shape[1:])
+            if shapes[0] == shapes[-1] or not arrays:
+                arrays.append(pixels)
+    _refuse_bad(files, shapes, unreadable, where)
+    C = max(len(pixels) for pixels in arrays)
+    notes = [f"{count} image(s) had {what}" for what, count in done.items()]
+    widened = sum(len(pixels) < C for pixels in arrays)
+    if widened:
+        notes.append(f"{widened} grey image(s) among colour ones were given three equal channels")
+    images = np.empty((len(arrays), C, *arrays[0].shape[1:]), np.uint8)
+    for target, pixels in zip(images, arrays, strict=True):
+        target[:] = pixels
+    return images, notes
+
+
+def _refuse_bad(
+    files: Sequence[ImageFile],
+    shapes: Sequence[tuple[int, int] | None],
+    unreadable: Sequence[str],
+    where: str,
+) -> None:
+    problems = []
+    if unreadable:
+        problems.append(
+            f"{len(unreadable)} of {len(files)} images cannot be read; replace or remove them: "
+            + _first(unreadable)
+        )
+    sizes = Counter(shape for shape in shapes if shape)
+    if len(sizes) > 1:
+        (height, width), _ = sizes.most_common(1)[0]
+        odd = [
+            f"{file.path} ({shape[1]}×{shape[0]})"
+            for file, shape in zip(files, shapes, strict=True)
+            if shape and shape != (height, width)
+        ]
+        problems.append(
+            f"{len(odd)} of {len(files)} images are not {width}×{height} (width × height) as most "
+            f"are; pass a size, for example size=28, to bring all to one: {_first(odd)}"
+        )
+    if problems:
+        raise DataError("\n".join(f"{where}: {problem}" for problem in problems))
+
+
+def _first(names: Sequence[str]) -> str:
+    return ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
