@@ -77,6 +77,14 @@ _PAIRS = {
 _MNIST_COUNTS = {"train": 50_000, "validation": 10_000, "test": 10_000}
 
 
+def _idx_files(
+    sha256: tuple[str, ...], unzipped: tuple[str | None, ...] = (None,) * 4
+) -> tuple[RemoteFile, ...]:
+    """MNIST's four file names with the hashes of training images, labels, test images, labels."""
+    names = (*_PAIRS["train"], *_PAIRS["test"])
+    return tuple(map(RemoteFile, names, sha256, unzipped))
+
+
 def _read_mnist_like(files: Mapping[str, Path]) -> Parts:
     return read_idx_files({name: (files[x], files[y]) for name, (x, y) in _PAIRS.items()})
 
@@ -120,25 +128,17 @@ _ENTRIES = (
         ),
         _read_mnist_like,
         # Computed from the four files; TensorFlow Datasets' checksums for MNIST agree.
-        (
-            RemoteFile(
-                "train-images-idx3-ubyte.gz",
+        _idx_files(
+            (
                 "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
-                "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
-            ),
-            RemoteFile(
-                "train-labels-idx1-ubyte.gz",
                 "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
-                "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
-            ),
-            RemoteFile(
-                "t10k-images-idx3-ubyte.gz",
                 "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
-                "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
-            ),
-            RemoteFile(
-                "t10k-labels-idx1-ubyte.gz",
                 "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
+            ),
+            (
+                "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+                "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+                "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
                 "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
             ),
         ),
@@ -163,23 +163,13 @@ _ENTRIES = (
         _read_mnist_like,
         # Read in tensorflow/datasets, url_checksums/fashion_mnist.txt, and the same in
         # keras-team/keras, keras/src/datasets/fashion_mnist.py.
-        (
-            RemoteFile(
-                "train-images-idx3-ubyte.gz",
+        _idx_files(
+            (
                 "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
-            ),
-            RemoteFile(
-                "train-labels-idx1-ubyte.gz",
                 "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
-            ),
-            RemoteFile(
-                "t10k-images-idx3-ubyte.gz",
                 "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
-            ),
-            RemoteFile(
-                "t10k-labels-idx1-ubyte.gz",
                 "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
-            ),
+            )
         ),
         (
             "https://storage.googleapis.com/tensorflow/tf-keras-datasets/",
@@ -189,16 +179,8 @@ _ENTRIES = (
         validation=10_000,
         validation_last=True,
         class_names=(
-            "T-shirt/top",
-            "Trouser",
-            "Pullover",
-            "Dress",
-            "Coat",
-            "Sandal",
-            "Shirt",
-            "Sneaker",
-            "Bag",
-            "Ankle boot",
+            *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
+            *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
         ),
     ),
     Entry(
@@ -215,23 +197,13 @@ _ENTRIES = (
         ),
         _read_mnist_like,
         # Read in tensorflow/datasets, url_checksums/kmnist.txt; ankane/torchvision-ruby agrees.
-        (
-            RemoteFile(
-                "train-images-idx3-ubyte.gz",
+        _idx_files(
+            (
                 "51467d22d8cc72929e2a028a0428f2086b092bb31cfb79c69cc0a90ce135fde4",
-            ),
-            RemoteFile(
-                "train-labels-idx1-ubyte.gz",
                 "e38f9ebcd0f3ebcdec7fc8eabdcdaef93bb0df8ea12bee65224341c8183d8e17",
-            ),
-            RemoteFile(
-                "t10k-images-idx3-ubyte.gz",
                 "edd7a857845ad6bb1d0ba43fe7e794d164fe2dce499a1694695a792adfac43c5",
-            ),
-            RemoteFile(
-                "t10k-labels-idx1-ubyte.gz",
                 "20bb9a0ef54c7db3efc55a92eef5582c109615df22683c380526788f98e42a1c",
-            ),
+            )
         ),
         (
             "https://codh.rois.ac.jp/kmnist/dataset/kmnist/",
