@@ -50,7 +50,9 @@ class NoCondition(Condition):
 
     def forward(self, c: Tensor | None) -> Tensor | None:
         if c is not None:
-            raise UsageError("this model takes no condition; leave the class out, or use a CVAE or CGAN")
+            raise UsageError(
+                "this model takes no condition; leave the class out, or use a CVAE or CGAN"
+            )
         return None
 
 

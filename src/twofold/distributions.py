@@ -86,7 +86,9 @@ class DiagonalGaussian:
     def mean(self) -> Tensor:
         return self.mu
 
-    def rsample(self, num_samples: int | None = None, generator: torch.Generator | None = None) -> Tensor:
+    def rsample(
+        self, num_samples: int | None = None, generator: torch.Generator | None = None
+    ) -> Tensor:
         """z = mu + sigma * eps with eps ~ N(0, I), the noise entering once: (B, D) or (S, B, D)."""
         shape = self.mu.shape if num_samples is None else (num_samples, *self.mu.shape)
         eps = torch.randn(shape, dtype=self.mu.dtype, device=self.mu.device, generator=generator)
@@ -193,7 +195,10 @@ class ContinuousBernoulli(ImageDistribution):
 
     def sample(self, generator: torch.Generator | None = None) -> Tensor:
         uniform = torch.rand(
-            self.logits.shape, dtype=self.logits.dtype, device=self.logits.device, generator=generator
+            self.logits.shape,
+            dtype=self.logits.dtype,
+            device=self.logits.device,
+            generator=generator,
         )
         small = self.logits.abs() < 0.05
         safe = torch.where(small, torch.ones_like(self.logits), self.logits)

@@ -196,9 +196,7 @@ class _Builder:
         """A dense layer whose spatial size is found by going back from the image."""
         channels, height, width = layer.width, *self._base_size(layer)
         self._add_flatten(layer)
-        self._weighted(
-            layer, nn.Linear(self.shape[0], channels * height * width, bias=layer.bias)
-        )
+        self._weighted(layer, nn.Linear(self.shape[0], channels * height * width, bias=layer.bias))
         self.modules.append(nn.Unflatten(1, (channels, height, width)))
         self.shape = (channels, height, width)
         self._finish_layer(layer)

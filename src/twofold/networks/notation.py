@@ -108,7 +108,9 @@ def _parse_layer(token: str) -> Layer:
         raise _unreadable(token, f"the {' and the '.join(missing)} is missing")
     if extra := given.difference(_MAY[kind]):
         raise _unreadable(token, f"a {kind} layer has no {' or '.join(sorted(extra))}")
-    if any(match[name] and match[name] != "out" and "0" in match[name].split("x") for name in given):
+    if any(
+        match[name] and match[name] != "out" and "0" in match[name].split("x") for name in given
+    ):
         raise _unreadable(token, "sizes start at 1")
     width, shape = match["width"] or "out", None
     if kind == "reshape":

@@ -1,0 +1,80 @@
+"""What a result depends on beside the experiment: versions, hardware, data."""
+
+import os
+import platform
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy
+import torch
+
+from twofold._version import __version__
+from twofold.data import ImageDataset
+from twofold.errors import UsageError
+from twofold.models.base import Model
+
+__all__ = ["describe_environment", "pick_device"]
+
+
+def pick_device(name: str) -> torch.device:
+    """The device of a name; `auto` takes CUDA, then Apple's GPU, then the CPU.
+
+    Raises:
+        UsageError: If there is no such device here.
+    """
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise UsageError(f"device={name} is not usable here ({reason}); use auto or cpu") from error
+    return device
+
+
+def describe_environment(
+    dataset: ImageDataset, model: Model, device: torch.device
+) -> dict[str, Any]:
+    """Plain data for `environment.json`."""
+    return {
+        "twofold": __version__,
+        "python": platform.python_version(),
+        "torch": str(torch.__version__),
+        "numpy": numpy.__version__,
+        "platform": platform.platform(),
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "device": _device_name(device),
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "data": {
+            "name": dataset.name,
+            "source": dataset.source,
+            "fingerprint": dataset.fingerprint,
+            "image_shape": list(dataset.image_shape),
+            "class_names": list(dataset.class_names),
+            "splits": {name: len(index) for name, index in dataset.splits.items()},
+        },
+        "parameters": {
+            name: sum(p.numel() for p in child.parameters() if p.requires_grad)
+            for name, child in model.named_children()
+            if any(p.requires_grad for p in child.parameters())
+        },
+    }
+
+
+def _device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
+def _processor() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor()

@@ -1,0 +1,149 @@
+"""A run: a folder and nothing else.
+
+experiment.yaml    what was asked, resolved
+environment.json   versions, hardware, data, parameter counts
+metrics.jsonl      the log
+checkpoints/       safetensors and JSON
+samples/           pictures drawn while it trained
+evaluation.json    what was measured
+"""
+
+import json
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from twofold.errors import RunError
+from twofold.experiments.resolve import parse_experiment
+from twofold.experiments.schema import Experiment
+from twofold.training.record import read_records
+
+__all__ = ["Run"]
+
+
+class Run:
+    """A run folder, read on demand.
+
+    Arguments:
+        path: The folder.
+
+    Raises:
+        RunError: If it is no run folder.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        if not (self.path / "experiment.yaml").is_file():
+            raise RunError(
+                f"{self.path} is not a run: it has no experiment.yaml; runs are made by "
+                "`twofold train` and lie under runs/"
+            )
+
+    @cached_property
+    def experiment(self) -> Experiment:
+        path = self.path / "experiment.yaml"
+        try:
+            content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise RunError(f"{path} is damaged: {error}") from error
+        return parse_experiment(content, str(path))
+
+    @cached_property
+    def environment(self) -> dict[str, Any]:
+        return self._json("environment.json")
+
+    @property
+    def name(self) -> str:
+        return self.path.resolve().name
+
+    @property
+    def records(self) -> list[dict[str, Any]]:
+        """The lines of metrics.jsonl."""
+        path = self.path / "metrics.jsonl"
+        return read_records(path) if path.exists() else []
+
+    @property
+    def evaluation(self) -> dict[str, Any] | None:
+        """What `evaluate` measured, or None."""
+        return self._json("evaluation.json") if (self.path / "evaluation.json").exists() else None
+
+    @property
+    def checkpoint(self) -> Path:
+        """The newest checkpoint.
+
+        Raises:
+            RunError: If there is none.
+        """
+        from twofold.training.checkpoint import newest_checkpoint
+
+        path = newest_checkpoint(self.path / "checkpoints")
+        if path is None:
+            raise RunError(f"{self.path} has no checkpoint; train it first")
+        return path
+
+    @property
+    def progress(self) -> tuple[int, int]:
+        """Steps done, by the newest checkpoint, and steps in all."""
+        facts = json.loads(self.checkpoint.read_text())
+        return facts["step"], facts["total_steps"]
+
+    @property
+    def finished(self) -> bool:
+        done, total = self.progress
+        return done >= total
+
+    @property
+    def samples(self) -> list[Path]:
+        """The pictures drawn while it trained, oldest first."""
+        return sorted((self.path / "samples").glob("epoch-*.png"))
+
+    def model(self, device: str = "cpu") -> Any:
+        """The trained model, in evaluation mode.
+
+        Raises:
+            RunError: If the checkpoint is damaged or of another experiment.
+        """
+        from twofold.experiments.families import build_model
+        from twofold.training.checkpoint import load_checkpoint, load_module
+
+        data = self.environment["data"]
+        shape = (data["image_shape"][0], data["image_shape"][1], data["image_shape"][2])
+        model = build_model(self.experiment, shape, len(data["class_names"]), device)
+        tensors, _ = load_checkpoint(self.checkpoint, device)
+        load_module(model, tensors, "model/")
+        return model.eval()
+
+    def dataset(self) -> Any:
+        """The images it was trained on, checked to be the same ones.
+
+        Raises:
+            RunError: If the data has changed since.
+        """
+        from twofold.experiments.data import load_data
+
+        dataset = load_data(self.experiment.data)
+        expected = self.environment["data"]["fingerprint"]
+        if dataset.fingerprint != expected:
+            raise RunError(
+                f"the images of {self.experiment.data.name} have changed since {self.path} was "
+                f"trained (fingerprint {dataset.fingerprint}, then {expected})"
+            )
+        return dataset
+
+    def _json(self, name: str) -> dict[str, Any]:
+        path = self.path / name
+        try:
+            return json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            raise RunError(f"{self.path} is incomplete: {name} is missing") from error
+        except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+            raise RunError(f"{path} is damaged: {error}") from error
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.path)!r})"
+
+    def _repr_png_(self) -> bytes | None:
+        """In a notebook a run shows its latest samples."""
+        return self.samples[-1].read_bytes() if self.samples else None

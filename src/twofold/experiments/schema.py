@@ -1,0 +1,173 @@
+"""An experiment: everything that decides a result, and what its source reported.
+
+The same fields are the YAML file, the command line's `key=value`, and the resolved
+`experiment.yaml` of a run.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from twofold.training.settings import OptimiserSettings, Strict, TrainingSettings
+
+__all__ = [
+    "ClassifierSettings",
+    "DataSettings",
+    "Experiment",
+    "GANSettings",
+    "ModelSettings",
+    "NetworkSettings",
+    "Reported",
+    "VAESettings",
+]
+
+
+class DataSettings(Strict):
+    """Which images, and what is done to them."""
+
+    name: str = Field(description="a data set's name, or a path to images")
+    size: int | tuple[int, int] | None = Field(None, description="resize to this side or (H, W)")
+    grey: bool = Field(False, description="convert to one channel")
+    limit: int | None = Field(None, ge=1, description="use so many training images")
+    validation: int | float | None = Field(
+        None,
+        ge=0,
+        description="validation images (count or fraction); by default as the field does",
+    )
+    test: int | float | None = Field(None, ge=0, description="test images, where there is no split")
+    split_seed: int = Field(0, ge=0, description="of splits that are drawn")
+    binarise: Literal["none", "dynamic", "static", "threshold"] = Field(
+        "none", description="how grey values become 0 or 1"
+    )
+    shift: int = Field(0, ge=0, description="random shifts in training, pixels")
+
+
+class NetworkSettings(Strict):
+    """One network in the layer notation, with one default each for what its layers share."""
+
+    layers: str = Field(description="the layer notation, e.g. conv5-32/2 conv5-64/2 fc-500")
+    activation: str = Field("relu", description="of hidden layers; leaky-0.3 sets a slope")
+    norm: Literal["none", "batch", "spectral"] = Field("none", description="of hidden layers")
+    dropout: float = Field(0.0, ge=0, lt=1, description="of hidden layers")
+    order: str = Field("norm activation dropout", description="order within a layer")
+    init: str = Field("torch", description="torch, xavier, kaiming, fan-in, normal-0.02 …")
+
+
+class _Generative(Strict):
+    latent_dim: int = Field(64, ge=1, description="dimensions of z")
+    condition: str = Field(
+        "none", description="none, class, left-half, middle-column … or mask, with mask"
+    )
+    mask: list[list[int]] | None = Field(None, description="H rows of W: 1 visible, 0 hidden")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _condition_by_name(cls, values: Any) -> Any:
+        """`cvae` and `cgan` are told the class unless the experiment says otherwise."""
+        if isinstance(values, dict) and str(values.get("family", "")).startswith("c"):
+            return {"condition": "class", **values}
+        return values
+
+
+class VAESettings(_Generative):
+    """A variational auto-encoder; `cvae` when it is told the class."""
+
+    family: Literal["vae", "cvae"]
+    encoder: NetworkSettings
+    decoder: NetworkSettings
+    likelihood: str = Field("bernoulli", description="p(x|z)")
+    sigma: float = Field(1.0, gt=0, description="σ of a Gaussian likelihood, or where it starts")
+    objective: Literal["elbo", "iwae", "dreg"] = Field("elbo", description="what is maximised")
+    beta: float = Field(1.0, ge=0, description="weight of the KL")
+    kl: Literal["closed", "sampled"] = Field("closed", description="by formula or at the draw")
+    num_samples: int = Field(1, ge=1, description="draws of z per image")
+    kl_warmup: float = Field(0.0, ge=0, description="epochs over which beta rises from 0")
+    free_bits: float = Field(0.0, ge=0, description="nats per latent left in peace")
+
+
+class GANSettings(_Generative):
+    """A generative adversarial network; `cgan` when both players are told the class."""
+
+    family: Literal["gan", "cgan"]
+    generator: NetworkSettings
+    discriminator: NetworkSettings
+    adversarial: str = Field("non-saturating", description="the pair of losses")
+    label_smoothing: float = Field(0.0, ge=0, lt=1, description="real target 1 - s")
+    r1: float = Field(0.0, ge=0, description="γ of γ/2 ‖∇D(real)‖²")
+    r2: float = Field(0.0, ge=0, description="γ of γ/2 ‖∇D(fake)‖²")
+    gp_weight: float = Field(0.0, ge=0, description="λ of the WGAN-GP penalty")
+    ema: float = Field(0.0, ge=0, lt=1, description="decay of the generator's average")
+    output: Literal["tanh", "sigmoid", "linear"] = Field("tanh", description="generator's end")
+
+
+class ClassifierSettings(Strict):
+    """A classifier of images, used as a yardstick."""
+
+    family: Literal["classifier"]
+    network: NetworkSettings
+
+
+ModelSettings = Annotated[
+    VAESettings | GANSettings | ClassifierSettings, Field(discriminator="family")
+]
+
+PHASES: dict[str, tuple[str, ...]] = {
+    "vae": ("vae",),
+    "cvae": ("vae",),
+    "gan": ("discriminator", "generator"),
+    "cgan": ("discriminator", "generator"),
+    "classifier": ("classifier",),
+}
+
+
+class Reported(Strict):
+    """A figure that the source printed."""
+
+    measure: str
+    value: float | str
+    place: str = Field(description="where in the source")
+
+
+class Experiment(Strict):
+    """A complete description of a training run."""
+
+    name: str
+    title: str = ""
+    source: str = Field("", description="the report or paper")
+    seed: int = Field(0, ge=0, description="of weights, order and noise")
+    data: DataSettings
+    model: ModelSettings
+    training: TrainingSettings
+    reported: tuple[Reported, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in(cls, values: Any) -> Any:
+        """`data: mnist` is short for its name; every phase gets an optimiser."""
+        if not isinstance(values, dict):
+            return values
+        values = dict(values)
+        if isinstance(values.get("data"), str):
+            values["data"] = {"name": values["data"]}
+        model, training = values.get("model"), values.get("training")
+        if isinstance(model, dict) and isinstance(training, dict):
+            phases = PHASES.get(str(model.get("family")), ())
+            given = training.get("optimizers") or {}
+            filled = {phase: {} for phase in phases if phase not in given}
+            values["training"] = {**training, "optimizers": {**given, **filled}}
+        return values
+
+    @model_validator(mode="after")
+    def _phases_exist(self) -> "Experiment":
+        known = PHASES[self.model.family]
+        for phase in self.training.optimizers:
+            if phase not in known:
+                raise ValueError(
+                    f"training.optimizers names the phase {phase!r}, but {self.model.family} has "
+                    f"{' and '.join(known)}"
+                )
+        return self
+
+    def optimiser(self, phase: str) -> OptimiserSettings:
+        return self.training.optimizers[phase]

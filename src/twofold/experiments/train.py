@@ -1,0 +1,142 @@
+"""Starting and resuming a run."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from twofold.errors import RunError, UsageError
+from twofold.experiments.data import load_data
+from twofold.experiments.environment import describe_environment, pick_device
+from twofold.experiments.families import build_model
+from twofold.experiments.resolve import resolve, to_yaml
+from twofold.experiments.run import Run
+from twofold.experiments.samples import draw_samples
+from twofold.experiments.schema import Experiment
+from twofold.data import ImageDataset
+from twofold.data.batches import Batches
+from twofold.files import write_json, write_text
+from twofold.models.base import Generative, Model
+from twofold.training.loop import Trainer
+from twofold.training.progress import Progress, Silent
+
+__all__ = ["resume", "train"]
+
+
+def train(
+    experiment: str | Path | Experiment,
+    changes: Iterable[str] | Mapping[str, Any] = (),
+    out: str | Path | None = None,
+    progress: Progress | None = None,
+    dataset: ImageDataset | None = None,
+) -> Run:
+    """Trains an experiment in a new run folder.
+
+    Arguments:
+        experiment: A name of the library, a YAML file, or an experiment.
+        changes: Fields to change, as `key=value` texts or a mapping.
+        out: The run folder; by default runs/NAME, numbered if that is taken.
+        progress: Who is told how it goes; nobody by default.
+        dataset: Images to use in place of those that the experiment names.
+
+    Returns:
+        The run, finished or, after Ctrl-C, ready to be resumed.
+
+    Raises:
+        UsageError, DataError: Before anything is written, if something does not fit.
+        RunError: If the folder is in use, a loss is not finite, or the disk is full.
+    """
+    resolved = resolve(experiment, changes)
+    folder = _free_folder(Path("runs") / resolved.name) if out is None else Path(out)
+    _refuse_used(folder, resolved)
+    dataset = dataset or load_data(resolved.data)
+    trainer = _trainer(resolved, dataset, folder, progress)
+    write_json(
+        folder / "environment.json", describe_environment(dataset, trainer.model, trainer.device)
+    )
+    write_text(folder / "experiment.yaml", to_yaml(resolved))
+    trainer.run()
+    return Run(folder)
+
+
+def resume(
+    run: str | Path | Run, progress: Progress | None = None, dataset: ImageDataset | None = None
+) -> Run:
+    """Continues a run from its newest checkpoint, to the same weights as if never interrupted.
+
+    Raises:
+        RunError: If the run is damaged, or its data has changed.
+    """
+    run = run if isinstance(run, Run) else Run(run)
+    if run.finished:
+        return run
+    trainer = _trainer(run.experiment, dataset or run.dataset(), run.path, progress)
+    trainer.restore()
+    trainer.run()
+    return run
+
+
+def _trainer(
+    experiment: Experiment, dataset: ImageDataset, folder: Path, progress: Progress | None
+) -> Trainer:
+    settings = experiment.training
+    device = pick_device(settings.device)
+    train_split = dataset.split("train") if dataset.splits else dataset
+    model = build_model(experiment, dataset.image_shape, dataset.num_classes, device)
+
+    def batches(part: ImageDataset, batch_size: int) -> Batches:
+        return Batches(
+            part,
+            batch_size,
+            binarise=experiment.data.binarise,
+            shift=experiment.data.shift,
+            device=device,
+            seed=experiment.seed,
+            channels_last=_is_convolutional(model),
+        )
+
+    held_out = dataset.split("validation") if "validation" in dataset.splits else None
+    validation = batches(held_out, min(len(held_out), 500)) if held_out else None
+    data = batches(train_split, settings.batch_size)
+    _check_condition(model, data)
+    return Trainer(
+        model,
+        data,
+        settings,
+        folder,
+        validation=validation,
+        seed=experiment.seed,
+        picture=draw_samples if isinstance(model, Generative) else None,
+        progress=progress or Silent(),
+    )
+
+
+def _check_condition(model: Model, data: Batches) -> None:
+    """Fails before training when the data cannot tell the model what it must be told."""
+    model.condition.pick(data.images[:1], None if data.labels is None else data.labels[:1])
+
+
+def _is_convolutional(model: Model) -> bool:
+    return any(parameter.dim() == 4 for parameter in model.parameters())
+
+
+def _free_folder(folder: Path) -> Path:
+    number, free = 1, folder
+    while free.exists() and any(free.iterdir()):
+        number += 1
+        free = folder.with_name(f"{folder.name}-{number}")
+    return free
+
+
+def _refuse_used(folder: Path, experiment: Experiment) -> None:
+    if folder.is_file():
+        raise UsageError(f"{folder} is a file; --out names a folder")
+    if not folder.exists() or not any(folder.iterdir()):
+        return
+    if not (folder / "experiment.yaml").exists():
+        raise RunError(f"{folder} is not empty and is no run; choose another --out")
+    if Run(folder).experiment != experiment:
+        raise RunError(f"{folder} holds a run of another experiment; choose another --out")
+    raise RunError(
+        f"{folder} already holds this run; `twofold resume {folder}` continues it, "
+        "or choose another --out"
+    )

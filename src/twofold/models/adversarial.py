@@ -1,0 +1,129 @@
+r"""What discriminator and generator minimise against each other, and the gradient penalties.
+
+Notation: real = D(x), fake = D(G(z)), logits or critic scores of shape (B,). Every loss returns one
+value per image, shape (B,), for its player to *minimise*; no sigmoid is applied anywhere before
+these functions.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from twofold.errors import UsageError, unknown_name
+
+__all__ = [
+    "ADVERSARIAL",
+    "Adversarial",
+    "gradient_penalty",
+    "make_adversarial",
+    "squared_gradient_norm",
+]
+
+
+@dataclass(frozen=True)
+class Adversarial:
+    """A pair of losses.
+
+    Attributes:
+        name: As in `ADVERSARIAL`.
+        discriminator: (real, fake, smoothing) -> (B,).
+        generator: (real, fake) -> (B,).
+        threshold: The score that separates "real" from "fake"; None for a critic, which has none.
+        smooths: Whether it has a target of 1 to smooth.
+    """
+
+    name: str
+    discriminator: Callable[[Tensor, Tensor, float], Tensor]
+    generator: Callable[[Tensor, Tensor], Tensor]
+    threshold: float | None = 0.0
+    smooths: bool = False
+
+
+def _cross_entropy(real: Tensor, fake: Tensor, smoothing: float) -> Tensor:
+    """-(1-s) ln σ(real) - s ln(1 - σ(real)) - ln(1 - σ(fake)): one-sided smoothing s."""
+    return F.softplus(-real) + smoothing * real + F.softplus(fake)
+
+
+def _least_squares(real: Tensor, fake: Tensor, smoothing: float) -> Tensor:
+    return 0.5 * ((real - (1.0 - smoothing)).square() + fake.square())
+
+
+def _hinge(real: Tensor, fake: Tensor, _: float) -> Tensor:
+    return F.relu(1.0 - real) + F.relu(1.0 + fake)
+
+
+# Minimax and non-saturating: Generative Adversarial Nets (Goodfellow et al., 2014), section 3.
+# Least squares: Mao et al. (2017), equation 9. Hinge: Geometric GAN (Lim and Ye, 2017).
+# Wasserstein: Arjovsky et al. (2017). Relativistic pairing: Jolicoeur-Martineau (2019), equation 3,
+# in the form of R3GAN (Huang et al., 2025), equation 2.
+ADVERSARIAL: dict[str, Adversarial] = {
+    loss.name: loss
+    for loss in (
+        Adversarial("minimax", _cross_entropy, lambda _, fake: -F.softplus(fake), smooths=True),
+        Adversarial(
+            "non-saturating", _cross_entropy, lambda _, fake: F.softplus(-fake), smooths=True
+        ),
+        Adversarial(
+            "least-squares",
+            _least_squares,
+            lambda _, fake: 0.5 * (fake - 1.0).square(),
+            threshold=0.5,
+            smooths=True,
+        ),
+        Adversarial("hinge", _hinge, lambda _, fake: -fake),
+        Adversarial(
+            "wasserstein", lambda real, fake, _: fake - real, lambda _, fake: -fake, threshold=None
+        ),
+        Adversarial(
+            "relativistic",
+            lambda real, fake, _: F.softplus(fake - real),
+            lambda real, fake: F.softplus(real - fake),
+            threshold=None,
+        ),
+    )
+}
+
+
+def make_adversarial(name: str, label_smoothing: float = 0.0) -> Adversarial:
+    """The pair of losses of a name.
+
+    Raises:
+        UsageError: If there is none of that name, or it has no labels to smooth.
+    """
+    if name not in ADVERSARIAL:
+        raise unknown_name("adversarial loss", name, ADVERSARIAL)
+    adversarial = ADVERSARIAL[name]
+    if label_smoothing and not adversarial.smooths:
+        smoothing = [loss.name for loss in ADVERSARIAL.values() if loss.smooths]
+        raise UsageError(
+            f"{name} has no labels to smooth; use label_smoothing=0 or one of {', '.join(smoothing)}"
+        )
+    return adversarial
+
+
+def squared_gradient_norm(score: Tensor, x: Tensor) -> Tensor:
+    r"""‖∇ₓ D(x)‖² per image, shape (B,), differentiable again.
+
+    R1 is γ/2 times this at real images (Mescheder et al., 2018, equation 9), R2 at fake ones.
+
+    Arguments:
+        score: D(x), shape (B,), computed from x.
+        x: Images that require a gradient, shape (B, C, H, W).
+    """
+    (gradient,) = torch.autograd.grad(score.sum(), x, create_graph=True)
+    return gradient.float().square().sum(dim=(1, 2, 3))
+
+
+def gradient_penalty(critic: Callable[[Tensor], Tensor], x: Tensor, x_fake: Tensor) -> Tensor:
+    r"""(‖∇ D(x̂)‖ - 1)² at random points between real and fake images, shape (B,).
+
+    References:
+        Improved Training of Wasserstein GANs (Gulrajani et al., 2017), algorithm 1
+    """
+    mix = torch.rand(len(x), 1, 1, 1, device=x.device)
+    between = (mix * x + (1 - mix) * x_fake).detach().requires_grad_()
+    squared = squared_gradient_norm(critic(between), between)
+    return ((squared + 1e-12).sqrt() - 1.0).square()

@@ -1,0 +1,208 @@
+r"""Generative adversarial networks, conditional or not.
+
+Notation: z ~ N(0, I) noise (B, D), x_fake = G(z, c), D(x, c) a logit or critic score (B,). Both
+networks see pixels in [-1, 1]; everything outside them is in [0, 1].
+
+References:
+    Generative Adversarial Nets (Goodfellow et al., 2014), https://arxiv.org/abs/1406.2661
+    Conditional Generative Adversarial Nets (Mirza and Osindero, 2014),
+    https://arxiv.org/abs/1411.1784
+"""
+
+import copy
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from twofold.conditions import Condition, NoCondition
+from twofold.data.batches import Batch
+from twofold.errors import UsageError, unknown_name
+from twofold.models.adversarial import gradient_penalty, make_adversarial, squared_gradient_norm
+from twofold.models.base import Generative, Phase, Terms, evaluating
+
+__all__ = ["GAN", "OUTPUTS"]
+
+OUTPUTS = ("tanh", "sigmoid", "linear")
+
+
+class GAN(Generative):
+    """A generator and a discriminator that disagree.
+
+    Arguments:
+        generator: From z (B, D) and the encoded condition to an image (B, C, H, W) before `output`.
+        discriminator: From an image in [-1, 1] and the encoded condition to one number (B, 1).
+        image_shape: (C, H, W).
+        latent_dim: D.
+        condition: What both players are told.
+        adversarial: A name of `twofold.models.adversarial.ADVERSARIAL`.
+        label_smoothing: s; real images are trained towards 1 - s (one-sided).
+        r1: γ of γ/2 ‖∇D‖² at real images.
+        r2: γ of γ/2 ‖∇D‖² at fake images.
+        gp_weight: λ of the WGAN-GP penalty.
+        ema: Decay per step of the generator's moving average, from which samples come; 0 for none.
+        output: What the generator ends in: `tanh`, `sigmoid`, or `linear` (clamped when sampling).
+    """
+
+    def __init__(
+        self,
+        generator: nn.Module,
+        discriminator: nn.Module,
+        image_shape: tuple[int, int, int],
+        latent_dim: int,
+        condition: Condition | None = None,
+        adversarial: str = "non-saturating",
+        label_smoothing: float = 0.0,
+        r1: float = 0.0,
+        r2: float = 0.0,
+        gp_weight: float = 0.0,
+        ema: float = 0.0,
+        output: str = "tanh",
+    ) -> None:
+        super().__init__()
+        if output not in OUTPUTS:
+            raise unknown_name("output", output, OUTPUTS)
+        if not 0.0 <= ema < 1.0:
+            raise UsageError(f"ema is a decay per step in [0, 1), got {ema}; 0.999 is usual")
+        self.adversarial = make_adversarial(adversarial, label_smoothing)
+        self.generator = generator
+        self.discriminator = discriminator
+        self.generator_ema = copy.deepcopy(generator).requires_grad_(False) if ema else None
+        self.image_shape = image_shape
+        self.latent_dim = latent_dim
+        self.condition = condition or NoCondition()
+        self.label_smoothing = label_smoothing
+        self.r1 = r1
+        self.r2 = r2
+        self.gp_weight = gp_weight
+        self.ema = ema
+        self.output = output
+
+    @property
+    def phases(self) -> list[Phase]:
+        return [
+            Phase("discriminator", list(self.discriminator.parameters()), self.discriminator_loss),
+            Phase(
+                "generator",
+                list(self.generator.parameters()),
+                self.generator_loss,
+                self._update_ema if self.generator_ema is not None else None,
+            ),
+        ]
+
+    # --- the two players --------------------------------------------------------------------------
+
+    def discriminator_loss(self, batch: Batch) -> Terms:
+        """D learns to tell x from G(z); G receives nothing, its fakes are detached."""
+        x, c = self._real(batch), self._told(batch)
+        x_fake = self._fake(batch).detach()
+        if self.r1:
+            x = x.detach().requires_grad_()
+        if self.r2:
+            x_fake.requires_grad_()
+        real, fake = self.score(x, c), self.score(x_fake, c)  # (B,), (B,)
+        losses = self.adversarial.discriminator(real, fake, self.label_smoothing)
+        terms = {"adversarial": losses.mean()}
+        if self.r1:
+            terms["r1"] = 0.5 * squared_gradient_norm(real, x).mean()
+        if self.r2:
+            terms["r2"] = 0.5 * squared_gradient_norm(fake, x_fake).mean()
+        if self.gp_weight:
+            terms["gp"] = gradient_penalty(lambda x: self.score(x, c), x, x_fake).mean()
+        weights = {"r1": self.r1, "r2": self.r2, "gp": self.gp_weight}
+        return Terms(terms, {k: w for k, w in weights.items() if w}, self._watch(real, fake))
+
+    def generator_loss(self, batch: Batch) -> Terms:
+        """G learns to be taken for real by the D of this moment."""
+        c = self._told(batch)
+        fake = self.score(self._fake(batch), c)  # (B,)
+        # Only the relativistic loss reads the real scores, and no gradient of G passes there.
+        paired = self.adversarial.name == "relativistic"
+        real = self.score(self._real(batch), c) if paired else fake
+        return Terms({"adversarial": self.adversarial.generator(real, fake).mean()})
+
+    def score(self, x: Tensor, c: Tensor | None = None) -> Tensor:
+        """D's logit or critic score for images in [-1, 1] and an encoded condition, shape (B,)."""
+        return self.discriminator(x, c).float().squeeze(1)
+
+    def _real(self, batch: Batch) -> Tensor:
+        return batch.once("signed", lambda: batch.x * 2 - 1)
+
+    def _told(self, batch: Batch) -> Tensor | None:
+        return batch.once("c", lambda: self.condition(self.condition.pick(batch.x, batch.y)))
+
+    def _fake(self, batch: Batch) -> Tensor:
+        """Fakes in [-1, 1], generated once for both players."""
+
+        def generate() -> Tensor:
+            z = torch.randn(len(batch), self.latent_dim, device=batch.x.device)
+            return self._signed(self.generator(z, self._told(batch)))
+
+        return batch.once("x_fake", generate)
+
+    def _signed(self, output: Tensor) -> Tensor:
+        """The generator's output as pixels in [-1, 1], in single precision."""
+        output = output.float()
+        if self.output == "tanh":
+            return torch.tanh(output)
+        return 2 * torch.sigmoid(output) - 1 if self.output == "sigmoid" else output
+
+    def _watch(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
+        threshold = self.adversarial.threshold
+        if threshold is None:
+            return {"score_gap": (real - fake).detach().mean()}
+        return {
+            "accuracy_real": (real.detach() > threshold).float().mean(),
+            "accuracy_fake": (fake.detach() < threshold).float().mean(),
+        }
+
+    @torch.no_grad()
+    def _update_ema(self) -> None:
+        """The average follows the weights; batch-norm statistics and counters are copied."""
+        assert self.generator_ema is not None
+        torch._foreach_lerp_(
+            list(self.generator_ema.parameters()), list(self.generator.parameters()), 1 - self.ema
+        )
+        for average, current in zip(
+            self.generator_ema.buffers(), self.generator.buffers(), strict=True
+        ):
+            average.copy_(current)
+
+    # --- what a user asks -------------------------------------------------------------------------
+
+    def generate(self, z: Tensor, c: Tensor | None = None) -> Tensor:
+        """G(z, c) in [0, 1], by the moving average where there is one: (B, C, H, W)."""
+        generator = self.generator if self.generator_ema is None else self.generator_ema
+        signed = self._signed(generator(z, self.condition(c)))
+        return (0.5 * (signed + 1)).clamp(0, 1)
+
+    @torch.no_grad()
+    def diagnose(self, batches: Iterable[Batch]) -> dict[str, Any]:
+        """Scores on held-out real and fresh fake images, and how diverse the fakes are.
+
+        `diversity` is the mean distance between fakes of one class over that between real images
+        of one class: about 1 is as diverse as the data, towards 0 is collapse.
+        """
+        real, fake, pairs = [], [], []
+        with evaluating(self):
+            for i, batch in enumerate(batches):
+                c = self.condition.pick(batch.x, batch.y)
+                x_fake = self.generate(self.sample_latent(len(batch), seed=i), c)
+                real.append(self.score(self._real(batch), self.condition(c)))
+                fake.append(self.score(x_fake * 2 - 1, self.condition(c)))
+                if i == 0:
+                    pairs = [_spread(batch.x, batch.y), _spread(x_fake, batch.y)]
+        watched = self._watch(torch.cat(real)[: len(torch.cat(fake))], torch.cat(fake))
+        numbers = {name: round(value.item(), 4) for name, value in watched.items()}
+        real_spread, fake_spread = (pair.item() for pair in pairs)
+        return {**numbers, "diversity": round(fake_spread / max(real_spread, 1e-12), 4)}
+
+
+def _spread(x: Tensor, y: Tensor | None) -> Tensor:
+    """Mean Euclidean distance between images of one class, shape ()."""
+    flat = x.flatten(1).float()
+    distance = torch.cdist(flat, flat)
+    same = torch.ones_like(distance, dtype=torch.bool) if y is None else y[:, None] == y[None]
+    same = same & ~torch.eye(len(x), dtype=torch.bool, device=x.device)
+    return distance[same].mean() if bool(same.any()) else distance.mean()

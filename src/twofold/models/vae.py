@@ -1,0 +1,224 @@
+r"""Variational auto-encoders, conditional or not, and their importance-weighted relatives.
+
+Notation: x image (B, C, H, W), c condition, z latent code (S, B, D) with S Monte Carlo samples first,
+q = q(z|x, c) the encoder's posterior, p = p(x|z, c) the decoder's likelihood, N(0, I) the prior.
+
+.. math:: \ln p(x|c) \ge \mathrm{ELBO} = E_q[\ln p(x|z,c)] - D_{KL}(q(z|x,c) \| p(z))
+
+References:
+    Auto-Encoding Variational Bayes (Kingma and Welling, 2014), https://arxiv.org/abs/1312.6114
+    Learning Structured Output Representation using Deep Conditional Generative Models (Sohn, Lee
+    and Yan, 2015), for the condition
+    beta-VAE (Higgins et al., 2017), for beta
+    Importance Weighted Autoencoders (Burda, Grosse and Salakhutdinov, 2016),
+    https://arxiv.org/abs/1509.00519, for the bound with S samples
+    Doubly Reparameterized Gradient Estimators (Tucker et al., 2019),
+    https://arxiv.org/abs/1810.04152, for `dreg`
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from twofold.conditions import Condition, NoCondition
+from twofold.data.batches import Batch
+from twofold.distributions import (
+    DiagonalGaussian,
+    ImageDistribution,
+    Likelihood,
+    gaussian_kl_per_dim,
+    log_mean_exp,
+    standard_normal_log_prob,
+)
+from twofold.errors import UsageError, unknown_name
+from twofold.models.base import Generative, Phase, Terms, evaluating
+
+__all__ = ["KLS", "OBJECTIVES", "VAE"]
+
+OBJECTIVES = ("elbo", "iwae", "dreg")
+KLS = ("closed", "sampled")
+ACTIVE_VARIANCE = 0.01  # Burda et al. (2016), section 5.2: a unit is active if Var_x(mu) > 0.01
+
+
+class VAE(Generative):
+    """A variational auto-encoder.
+
+    Arguments:
+        encoder: From x (B, C, H, W) and the encoded condition to (B, 2 D): means, then
+            log-variances.
+        decoder: From z (B, D) and the encoded condition to the likelihood's parameters.
+        likelihood: Makes p(x|z) of the decoder's output.
+        image_shape: (C, H, W).
+        latent_dim: D.
+        condition: What the model is told beside the image.
+        objective: `elbo`, `iwae` (Burda et al., equation 8) or `dreg` (same value, the encoder's
+            gradient of Tucker et al., equation 6).
+        beta: Weight of the KL; only 1 gives a bound on ln p(x).
+        kl: `closed` (by formula) or `sampled` (at the drawn z).
+        num_samples: S, draws of z per image in training.
+        kl_warmup: Epochs over which beta rises linearly from 0.
+        free_bits: Nats per latent dimension, averaged over the batch, below which the KL is not
+            pushed (Kingma et al., 2016, appendix C.8).
+    """
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        decoder: nn.Module,
+        likelihood: Likelihood,
+        image_shape: tuple[int, int, int],
+        latent_dim: int,
+        condition: Condition | None = None,
+        objective: str = "elbo",
+        beta: float = 1.0,
+        kl: str = "closed",
+        num_samples: int = 1,
+        kl_warmup: float = 0.0,
+        free_bits: float = 0.0,
+    ) -> None:
+        super().__init__()
+        if objective not in OBJECTIVES:
+            raise unknown_name("objective", objective, OBJECTIVES)
+        if kl not in KLS:
+            raise unknown_name("kl", kl, KLS)
+        if objective != "elbo" and (beta != 1.0 or kl_warmup or free_bits or kl != "closed"):
+            raise UsageError(
+                f"objective={objective} has no separate KL: leave beta, kl, kl_warmup and "
+                "free_bits at their defaults, or use objective=elbo"
+            )
+        if free_bits and kl == "sampled":
+            raise UsageError("free_bits needs the KL of each dimension: use kl=closed")
+        self.encoder = encoder
+        self.decoder = decoder
+        self.likelihood = likelihood
+        self.image_shape = image_shape
+        self.latent_dim = latent_dim
+        self.condition = condition or NoCondition()
+        self.objective = objective
+        self.beta = beta
+        self.kl = kl
+        self.num_samples = num_samples
+        self.kl_warmup = kl_warmup
+        self.free_bits = free_bits
+
+    @property
+    def phases(self) -> list[Phase]:
+        return [Phase("vae", list(self.parameters()), self.loss)]
+
+    # --- q and p ----------------------------------------------------------------------------------
+
+    def posterior(self, x: Tensor, c: Tensor | None = None) -> DiagonalGaussian:
+        """q(z|x, c) for x (B, C, H, W): parameters of shape (B, D)."""
+        mu, logvar = self.encoder(x, self.condition(c)).chunk(2, dim=-1)
+        return DiagonalGaussian(mu, logvar)
+
+    def decode(self, z: Tensor, c: Tensor | None = None) -> ImageDistribution:
+        """p(x|z, c) for z (B, D) or (S, B, D); c has the B rows of the images."""
+        c = self.condition(c)
+        if z.dim() == 2:
+            return self.likelihood(self.decoder(z, c))
+        S, B, _ = z.shape
+        if c is not None:
+            c = c.repeat(S, 1)  # (S B, dim)
+        output = self.decoder(z.flatten(0, 1), c)
+        return self.likelihood(output.unflatten(0, (S, B)))
+
+    def generate(self, z: Tensor, c: Tensor | None = None) -> Tensor:
+        """The mean of p(x|z, c), shape (B, C, H, W)."""
+        return self.decode(z, c).mean.clamp(0, 1)
+
+    @torch.no_grad()
+    def reconstruct(self, x: Tensor, c: Tensor | None = None) -> Tensor:
+        """The decoder's mean at the posterior's mean: (B, C, H, W) in and out."""
+        with evaluating(self):
+            return self.generate(self.posterior(x, c).mean, c)
+
+    # --- objectives -------------------------------------------------------------------------------
+
+    def loss(self, batch: Batch) -> Terms:
+        """What training minimises, as terms in nats per image."""
+        x, c = batch.x, self.condition.pick(batch.x, batch.y)
+        q = self.posterior(x, c)
+        z = q.rsample(self.num_samples)  # (S, B, D)
+        if self.objective != "elbo":
+            return self._importance_weighted(x, c, q, z)
+        recon_nll = -self.decode(z, c).log_prob(x).mean(dim=0)  # (B,)
+        weight = self.beta * self._warmup(batch.epoch)
+        if self.kl == "sampled":
+            kl = (q.log_prob(z) - standard_normal_log_prob(z)).mean(dim=0).mean()
+        elif self.free_bits:
+            kl_per_dim = gaussian_kl_per_dim(q.mu, q.logvar).mean(dim=0)  # (D,)
+            kl = kl_per_dim.clamp(min=self.free_bits).sum()
+        else:
+            kl = q.kl().mean()
+        weights = {} if weight == 1.0 else {"kl": weight}
+        return Terms({"recon_nll": recon_nll.mean(), "kl": kl}, weights)
+
+    def _warmup(self, epoch: float) -> float:
+        return min(1.0, epoch / self.kl_warmup) if self.kl_warmup else 1.0
+
+    def _importance_weighted(
+        self, x: Tensor, c: Tensor | None, q: DiagonalGaussian, z: Tensor
+    ) -> Terms:
+        """−L_S of Burda et al.; `dreg` changes the encoder's gradient and not the value."""
+        if self.objective == "iwae":
+            bound = log_mean_exp(self._log_weights(x, c, q, z))  # (B,)
+            return Terms({"nll_bound": -bound.mean()})
+        # The path through z alone reaches the encoder, and its gradient is weighted once more.
+        log_w = self._log_weights(x, c, q.detach(), z)  # (S, B)
+        normalised = log_w.detach().softmax(dim=0)  # (S, B)
+        if z.requires_grad:
+            z.register_hook(lambda gradient: normalised[..., None] * gradient)
+        value = log_mean_exp(log_w.detach())
+        surrogate = (normalised * log_w).sum(dim=0)
+        return Terms({"nll_bound": -(value + surrogate - surrogate.detach()).mean()})
+
+    def _log_weights(self, x: Tensor, c: Tensor | None, q: DiagonalGaussian, z: Tensor) -> Tensor:
+        """ln p(x, z) - ln q(z|x), shape (S, B)."""
+        return self.decode(z, c).log_prob(x) + standard_normal_log_prob(z) - q.log_prob(z)
+
+    # --- measures ---------------------------------------------------------------------------------
+
+    def elbo_terms(
+        self, x: Tensor, c: Tensor | None = None, num_samples: int = 1
+    ) -> tuple[Tensor, Tensor]:
+        """E_q[-ln p(x|z)] by S draws and the closed KL, nats per image, shapes (B,) and (B,)."""
+        q = self.posterior(x, c)
+        z = q.rsample(num_samples)
+        return -self.decode(z, c).log_prob(x).mean(dim=0), q.kl()
+
+    def elbo(self, x: Tensor, c: Tensor | None = None, num_samples: int = 1) -> Tensor:
+        """The evidence lower bound with beta = 1, nats per image, shape (B,)."""
+        recon_nll, kl = self.elbo_terms(x, c, num_samples)
+        return -(recon_nll + kl)
+
+    def log_weights(self, x: Tensor, c: Tensor | None = None, num_samples: int = 1) -> Tensor:
+        """Importance weights ln p(x, z) - ln q(z|x) at S fresh draws, shape (S, B)."""
+        q = self.posterior(x, c)
+        return self._log_weights(x, c, q, q.rsample(num_samples))
+
+    def log_likelihood(self, x: Tensor, c: Tensor | None = None, num_samples: int = 1) -> Tensor:
+        """The IWAE bound on ln p(x|c) with S samples, nats per image, shape (B,).
+
+        S = 1 is a one-draw ELBO with a sampled KL. For S in the thousands use
+        `twofold.metrics.likelihood`, which bounds the memory.
+        """
+        return log_mean_exp(self.log_weights(x, c, num_samples).double())
+
+    @torch.no_grad()
+    def diagnose(self, batches: Iterable[Batch]) -> dict[str, Any]:
+        """KL per latent dimension and active units, from held-out images."""
+        kls, means = [], []
+        with evaluating(self):
+            for batch in batches:
+                q = self.posterior(batch.x, self.condition.pick(batch.x, batch.y))
+                kls.append(gaussian_kl_per_dim(q.mu, q.logvar))
+                means.append(q.mu)
+        kl_per_dim = torch.cat(kls).mean(dim=0)  # (D,)
+        active = torch.cat(means).var(dim=0) > ACTIVE_VARIANCE  # (D,)
+        return {
+            "active_units": int(active.sum()),
+            "kl_per_dim": [round(value, 4) for value in kl_per_dim.tolist()],
+        }

@@ -1,0 +1,145 @@
+"""Checkpoints: tensors in safetensors, the rest in JSON, and a hash that ties the two.
+
+A checkpoint is a pair of files, `step-00001200.safetensors` and `.json`. The JSON is written last
+and carries the sha256 of the tensors, so that a pair that was cut short or altered is noticed. No
+part of it is code: loading an untrusted checkpoint reads numbers.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from twofold.errors import RunError
+from twofold.files import write_bytes, write_json
+
+__all__ = ["Checkpoint", "load_checkpoint", "newest_checkpoint", "save_checkpoint"]
+
+KEEP = 2
+
+Checkpoint = tuple[dict[str, Tensor], dict[str, Any]]
+
+
+def save_checkpoint(
+    folder: Path, step: int, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]
+) -> Path:
+    """Writes a checkpoint and removes all but the newest two.
+
+    Arguments:
+        folder: The `checkpoints` folder of a run.
+        step: Steps done.
+        tensors: Any tensors by name.
+        facts: Plain data.
+
+    Returns:
+        The path of the JSON file.
+    """
+    from safetensors.torch import save
+
+    stem = folder / f"step-{step:08d}"
+    content = save({name: value.detach().contiguous() for name, value in tensors.items()})
+    write_bytes(stem.with_suffix(".safetensors"), content)
+    facts = {"step": step, "sha256": hashlib.sha256(content).hexdigest(), **facts}
+    write_json(stem.with_suffix(".json"), facts)
+    for old in sorted(folder.glob("step-*.json"))[:-KEEP]:
+        old.unlink()
+        old.with_suffix(".safetensors").unlink(missing_ok=True)
+    return stem.with_suffix(".json")
+
+
+def newest_checkpoint(folder: Path) -> Path | None:
+    """The JSON file of the newest checkpoint, or None."""
+    return max(folder.glob("step-*.json"), default=None)
+
+
+def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> Checkpoint:
+    """Reads a checkpoint, having checked that it is whole.
+
+    Raises:
+        RunError: Naming the file that is missing or damaged.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    tensors_path = path.with_suffix(".safetensors")
+    try:
+        facts = json.loads(path.read_text())
+        content = tensors_path.read_bytes()
+    except FileNotFoundError as error:
+        raise RunError(f"the checkpoint is incomplete: {error.filename} is missing") from error
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise RunError(f"cannot read the checkpoint {path}: {error}") from error
+    found = hashlib.sha256(content).hexdigest()
+    if not isinstance(facts, dict) or found != facts.get("sha256"):
+        raise RunError(
+            f"the checkpoint {tensors_path} is damaged: its sha256 is not the one in {path.name}; "
+            "delete the pair to go back to the checkpoint before it"
+        )
+    try:
+        tensors = load(content)
+    except SafetensorError as error:
+        raise RunError(f"the checkpoint {tensors_path} is damaged: {error}") from error
+    return {name: value.to(device) for name, value in tensors.items()}, facts
+
+
+def module_tensors(module: torch.nn.Module, prefix: str) -> dict[str, Tensor]:
+    """A state dict under a prefix."""
+    return {f"{prefix}{name}": value for name, value in module.state_dict().items()}
+
+
+def load_module(module: torch.nn.Module, tensors: Mapping[str, Tensor], prefix: str) -> None:
+    """Puts tensors under a prefix into a module.
+
+    Raises:
+        RunError: If names or shapes differ: the checkpoint is of another experiment.
+    """
+    own = {
+        name.removeprefix(prefix): value
+        for name, value in tensors.items()
+        if name.startswith(prefix)
+    }
+    try:
+        module.load_state_dict(own, strict=True)
+    except RuntimeError as error:
+        first = str(error).splitlines()[1:2] or [str(error)]
+        raise RunError(
+            f"the checkpoint does not fit this experiment's networks: {first[0].strip()}"
+        ) from error
+
+
+def optimiser_state(optimiser: torch.optim.Optimizer, prefix: str) -> Checkpoint:
+    """An optimiser's tensors under a prefix, and its plain numbers."""
+    tensors, numbers = {}, {}
+    for index, entries in optimiser.state_dict()["state"].items():
+        for key, value in entries.items():
+            if isinstance(value, Tensor):
+                tensors[f"{prefix}{index}/{key}"] = value
+            else:
+                numbers[f"{index}/{key}"] = value
+    return tensors, numbers
+
+
+def load_optimiser(
+    optimiser: torch.optim.Optimizer,
+    tensors: Mapping[str, Tensor],
+    numbers: Mapping[str, Any],
+    prefix: str,
+) -> None:
+    """Puts the state back, each tensor in the memory layout of its parameter."""
+    parameters = [p for group in optimiser.param_groups for p in group["params"]]
+    found = {name.removeprefix(prefix): v for name, v in tensors.items() if name.startswith(prefix)}
+    state: dict[int, dict[str, Any]] = {}
+    for name, value in {**found, **numbers}.items():
+        index, key = name.split("/")
+        if isinstance(value, Tensor):
+            parameter = parameters[int(index)]
+            if value.shape == parameter.shape:
+                value = torch.empty_like(parameter).copy_(value)
+            else:
+                value = value.clone()
+        state.setdefault(int(index), {})[key] = value
+    optimiser.load_state_dict({**optimiser.state_dict(), "state": state})

@@ -1,0 +1,406 @@
+"""The one loop that trains every family.
+
+    for phase in model.phases:            a VAE has one, a GAN two, a hybrid three
+        total = phase.loss(batch).total
+        total.backward(inputs=phase.parameters)
+        optimiser.step()
+
+Around it: logging, validation and pictures on a cadence, checkpoints from which a run continues to
+the same bits, and a stop at the first number that is not finite.
+"""
+
+import math
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from twofold.data.batches import Batch, Batches
+from twofold.errors import RunError
+from twofold.models.base import Model, Terms
+from twofold.training.checkpoint import (
+    load_checkpoint,
+    load_module,
+    load_optimiser,
+    module_tensors,
+    newest_checkpoint,
+    optimiser_state,
+    save_checkpoint,
+)
+from twofold.training.diagnosis import warnings_of
+from twofold.training.guard import all_finite, explain_nonfinite, first_nonfinite
+from twofold.training.optimisers import Player, make_optimiser
+from twofold.training.progress import Progress, Silent
+from twofold.training.record import Record
+from twofold.training.settings import TrainingSettings
+from twofold.training.validate import mean_terms
+
+__all__ = ["Outcome", "Trainer"]
+
+
+@dataclass
+class Clock:
+    """Seconds spent in training steps, apart from validation, pictures and checkpoints."""
+
+    seconds: float = 0.0
+    started: float | None = None
+
+    def start(self) -> None:
+        self.started = time.perf_counter()
+
+    def pause(self) -> None:
+        if self.started is not None:
+            self.seconds += time.perf_counter() - self.started
+            self.started = None
+
+
+@dataclass
+class Sums:
+    """Running sums of every term on the device, read once per line of the log."""
+
+    totals: dict[str, dict[str, Tensor]] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+
+    @torch.no_grad()
+    def add(self, phase: str, total: Tensor, terms: Terms) -> None:
+        values = {"loss": total, **terms.terms, **terms.watch}
+        if phase in self.totals:
+            torch._foreach_add_(list(self.totals[phase].values()), list(values.values()))
+        else:
+            self.totals[phase] = {name: value.detach().clone() for name, value in values.items()}
+        self.counts[phase] = self.counts.get(phase, 0) + 1
+
+    def means(self) -> dict[str, dict[str, float]]:
+        """The means since the last `clear`; the only place where the loop waits for the device."""
+        return {
+            phase: {
+                name: value / self.counts[phase]
+                for name, value in zip(
+                    values, torch.stack(list(values.values())).tolist(), strict=True
+                )
+            }
+            for phase, values in self.totals.items()
+        }
+
+    def clear(self) -> None:
+        self.totals.clear()
+        self.counts.clear()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a call to `Trainer.run` ended."""
+
+    step: int
+    finished: bool
+    seconds: float
+
+
+class Trainer:
+    """Trains a model in a run folder.
+
+    Arguments:
+        model: On its device, initialised.
+        data: Training images.
+        settings: Duration, optimisers, precision, cadences.
+        folder: The run; `metrics.jsonl`, `checkpoints/` and pictures go there.
+        validation: Held-out images, or None.
+        seed: Of every random number in training.
+        picture: Called with the folder's `samples/epoch-….png` to draw one, or None.
+        progress: Who is told.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        data: Batches,
+        settings: TrainingSettings,
+        folder: Path,
+        validation: Batches | None = None,
+        seed: int = 0,
+        picture: Callable[[Model, Path], None] | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        self.model = model
+        self.data = data
+        self.validation = validation
+        self.settings = settings
+        self.folder = folder
+        self.seed = seed
+        self.picture = picture
+        self.progress = progress or Silent()
+        self.device = model.device
+        self.players = [
+            Player(phase, settings.optimizers[phase.name], optimiser)
+            for phase in model.phases
+            for optimiser in [make_optimiser(phase.parameters, settings.optimizers[phase.name])]
+        ]
+        self.step = 0
+        self.total_steps = _total_steps(settings, data)
+        self.epochs = self.total_steps / data.steps_per_epoch
+        self.clock = Clock()
+        self.sums = Sums()
+        # Reading a loss costs nothing on a CPU; elsewhere it would make every step wait.
+        self.watch_every_step = self.device.type == "cpu"
+        self._random_state: dict[str, Tensor] = {}
+        self._stop_asked = False
+        self._saved_at = time.monotonic()
+        if settings.compile:
+            for network in model.networks():
+                network.compile()
+
+    # --- the loop ---------------------------------------------------------------------------------
+
+    def run(self) -> Outcome:
+        """Trains from where the trainer stands to the end, or to Ctrl-C.
+
+        Raises:
+            RunError: If a loss is not finite, or the disk is full.
+        """
+        record = Record(self.folder, self.settings.tensorboard)
+        record.rewind(self.step)
+        self.progress.start(self.model.title, self.total_steps, self.step, self.epochs)
+        try:
+            with self._randomness(), self._interruptible():
+                if self.step == 0:
+                    self.save()
+                self.model.train()
+                self.clock.start()
+                while self.step < self.total_steps and not self._stop_asked:
+                    self._train_step(self.data.training_batch(self.step))
+                    self.step += 1
+                    self._after_step(record)
+                self.clock.pause()
+                self.save()
+        finally:
+            self.progress.stop()
+            record.close()
+        return Outcome(self.step, self.step >= self.total_steps, self.clock.seconds)
+
+    def _train_step(self, batch: Batch) -> None:
+        for player in self.players:
+            if not player.plays(self.step):
+                continue
+            with self._precision():
+                terms = player.phase.loss(batch)
+                total = terms.total
+            if self.watch_every_step and not math.isfinite(total.item()):
+                raise explain_nonfinite(self.model, player.phase, terms, batch, self.step)
+            player.minimise(total, self.step, self.total_steps)
+            self.sums.add(player.phase.name, total, terms)
+
+    def _after_step(self, record: Record) -> None:
+        """What happens between steps, each on its own cadence."""
+        last = self.step == self.total_steps
+        log = last or self.step % self.settings.log_every == 0
+        validate = last or self._crosses(self.settings.validate_every or max(1.0, self.epochs / 50))
+        draw = last or self._crosses(self.settings.sample_every or max(1.0, self.epochs / 10))
+        save = time.monotonic() - self._saved_at >= self.settings.checkpoint_every
+        if not (log or validate or draw or save):
+            return
+        if log:
+            self._log(record)
+        self.clock.pause()
+        if validate:
+            self._validate(record)
+        if draw and self.picture is not None:
+            epoch = round(self.step / self.data.steps_per_epoch)
+            self.picture(self.model, self.folder / "samples" / f"epoch-{epoch:04d}.png")
+        if save and not last:
+            self.save()
+        self.clock.start()
+
+    def _crosses(self, epochs: float) -> bool:
+        """Whether the last step completed another stretch of so many epochs."""
+        stretch = epochs * self.data.steps_per_epoch
+        return math.floor(self.step / stretch + 1e-9) > math.floor((self.step - 1) / stretch + 1e-9)
+
+    def _log(self, record: Record) -> None:
+        means = self.sums.means()
+        if any(not math.isfinite(values["loss"]) for values in means.values()):
+            self._replay_to_the_fault()
+        norms = {player.phase.name: player.gradient_norm().item() for player in self.players}
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+        entry = {**self._where("train"), "terms": _rounded(means)}
+        entry["grad_norm"] = {name: round(n, 5) for name, n in norms.items() if math.isfinite(n)}
+        entry["lr"] = {p.phase.name: p.optimiser.param_groups[0]["lr"] for p in self.players}
+        record.append(entry)
+        self.progress.update(self.step, entry["epoch"], means)
+        self.sums.clear()
+
+    def _validate(self, record: Record) -> None:
+        """Held-out terms and diagnosis, without touching the randomness of training."""
+        held_out = self.validation
+        split = "train" if held_out is None else "validation"
+        batches = self.data if held_out is None else held_out
+        with torch.random.fork_rng(self._cuda_devices()), self._precision():
+            torch.manual_seed(self.seed)
+            terms = {} if held_out is None else mean_terms(self.model, held_out.in_order(500))
+            few = _first(batches.in_order(250), 4)
+            diagnosis = self.model.diagnose(few)
+        entry = {**self._where("validation"), "split": split, "diagnosis": diagnosis}
+        entry["terms"] = _rounded(terms)
+        record.append(entry)
+        for text in warnings_of(diagnosis, entry["epoch"]):
+            self.progress.say(text)
+
+    def _where(self, kind: str) -> dict[str, Any]:
+        running = 0.0
+        if self.clock.started is not None:
+            running = time.perf_counter() - self.clock.started
+        return {
+            "kind": kind,
+            "step": self.step,
+            "epoch": round(self.step / self.data.steps_per_epoch, 4),
+            "images": self.step * self.data.batch_size,
+            "seconds": round(self.clock.seconds + running, 3),
+        }
+
+    # --- checkpoints ------------------------------------------------------------------------------
+
+    def save(self) -> Path:
+        """Writes a checkpoint of everything that training depends on."""
+        if not all_finite(list(self.model.state_dict().values())):
+            raise RunError(
+                f"the weight {first_nonfinite(self.model)} is not finite after step {self.step}; "
+                "the last checkpoint is intact. Try a smaller lr, clip=1, or precision=fp32"
+            )
+        tensors = module_tensors(self.model, "model/")
+        numbers = {}
+        for player in self.players:
+            name = player.phase.name
+            state, numbers[name] = optimiser_state(player.optimiser, f"optimiser/{name}/")
+            tensors |= state
+        tensors |= {f"random/{name}": value for name, value in self._random().items()}
+        for phase, values in self.sums.totals.items():
+            tensors |= {f"sums/{phase}/{name}": value for name, value in values.items()}
+        facts = {
+            "total_steps": self.total_steps,
+            "seconds": self.clock.seconds,
+            "optimisers": numbers,
+            "counts": self.sums.counts,
+        }
+        path = save_checkpoint(self.folder / "checkpoints", self.step, tensors, facts)
+        self._saved_at = time.monotonic()
+        return path
+
+    def restore(self) -> None:
+        """Continues from the newest checkpoint of the folder.
+
+        Raises:
+            RunError: If there is none, it is damaged, or it is of another experiment.
+        """
+        path = newest_checkpoint(self.folder / "checkpoints")
+        if path is None:
+            raise RunError(f"{self.folder} has no checkpoint; start it again with train")
+        tensors, facts = load_checkpoint(path)
+        load_module(self.model, tensors, "model/")
+        for player in self.players:
+            name = player.phase.name
+            numbers = facts["optimisers"][name]
+            load_optimiser(player.optimiser, tensors, numbers, f"optimiser/{name}/")
+        self._random_state = {
+            name.removeprefix("random/"): value
+            for name, value in tensors.items()
+            if name.startswith("random/")
+        }
+        self.sums = Sums(counts=dict(facts["counts"]))
+        for name, value in tensors.items():
+            if name.startswith("sums/"):
+                _, phase, term = name.split("/")
+                self.sums.totals.setdefault(phase, {})[term] = value.to(self.device)
+        self.step = facts["step"]
+        self.clock = Clock(facts["seconds"])
+
+    def _replay_to_the_fault(self) -> None:
+        """Goes back to the last good checkpoint and repeats the steps, looking at each.
+
+        On a device whose losses are read once per line of the log, a fault is noticed after the
+        fact; training is deterministic, so the same fault comes again, and is named.
+        """
+        noticed = self.step
+        self.restore()
+        self._set_random()
+        self.watch_every_step = True
+        while self.step < noticed:
+            self._train_step(self.data.training_batch(self.step))
+            self.step += 1
+        raise RunError(
+            f"the loss was not finite at or before step {noticed}, but not when repeated"
+        )
+
+    # --- surroundings -----------------------------------------------------------------------------
+
+    @contextmanager
+    def _precision(self) -> Iterator[None]:
+        enabled = self.settings.precision == "bf16"
+        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=enabled):
+            yield
+
+    def _cuda_devices(self) -> list[torch.device]:
+        return [self.device] if self.device.type == "cuda" else []
+
+    @contextmanager
+    def _randomness(self) -> Iterator[None]:
+        """Torch's generators belong to the run inside the block and are given back after it."""
+        with torch.random.fork_rng(self._cuda_devices()):
+            self._set_random()
+            yield
+
+    def _set_random(self) -> None:
+        if not self._random_state:
+            torch.manual_seed(self.seed)
+            return
+        torch.set_rng_state(self._random_state["cpu"])
+        if "cuda" in self._random_state:
+            torch.cuda.set_rng_state(self._random_state["cuda"], self.device)
+
+    def _random(self) -> dict[str, Tensor]:
+        states = {"cpu": torch.get_rng_state()}
+        if self.device.type == "cuda":
+            states["cuda"] = torch.cuda.get_rng_state(self.device)
+        return states
+
+    @contextmanager
+    def _interruptible(self) -> Iterator[None]:
+        """Ctrl-C ends the run after the step at hand; a second one ends it at once."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+
+        def stop(_signal: int, _frame: object) -> None:
+            if self._stop_asked:
+                raise KeyboardInterrupt
+            self._stop_asked = True
+
+        before = {s: signal.signal(s, stop) for s in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for which, handler in before.items():
+                signal.signal(which, handler)
+
+
+def _total_steps(settings: TrainingSettings, data: Batches) -> int:
+    images = settings.images or (settings.epochs or 0) * len(data)
+    return max(1, math.ceil(images / data.batch_size - 1e-9))
+
+
+def _rounded(means: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
+    return {
+        phase: {name: float(f"{value:.7g}") for name, value in values.items()}
+        for phase, values in means.items()
+    }
+
+
+def _first(batches: Iterator[Batch], count: int) -> Iterator[Batch]:
+    for _, batch in zip(range(count), batches, strict=False):
+        yield batch

@@ -1,0 +1,89 @@
+"""Settings into torch optimisers, and the learning rate as a function of the step."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from twofold.models.base import Phase
+from twofold.training.settings import OptimiserSettings
+
+__all__ = ["Player", "learning_rate", "make_optimiser"]
+
+
+def make_optimiser(
+    parameters: list[torch.nn.Parameter], settings: OptimiserSettings
+) -> torch.optim.Optimizer:
+    """The optimiser, fused where torch fuses it."""
+    common: dict[str, Any] = {"lr": settings.lr, "weight_decay": settings.weight_decay}
+    if settings.name == "adam":
+        return torch.optim.Adam(
+            parameters, betas=settings.betas, eps=settings.eps, fused=True, **common
+        )
+    if settings.name == "adamw":
+        return torch.optim.AdamW(
+            parameters, betas=settings.betas, eps=settings.eps, fused=True, **common
+        )
+    if settings.name == "sgd":
+        return torch.optim.SGD(parameters, momentum=settings.momentum, fused=True, **common)
+    if settings.name == "adagrad":
+        fused = all(parameter.device.type == "cpu" for parameter in parameters)
+        return torch.optim.Adagrad(parameters, eps=settings.eps, fused=fused, **common)
+    return torch.optim.RMSprop(
+        parameters, eps=settings.eps, momentum=settings.momentum, foreach=True, **common
+    )
+
+
+def learning_rate(settings: OptimiserSettings, step: int, total_steps: int) -> float:
+    """The rate at a step, a pure function: resuming needs no scheduler state.
+
+    Example:
+        >>> settings = OptimiserSettings(lr=1.0, schedule="cosine")
+        >>> [round(learning_rate(settings, step, 4), 3) for step in range(5)]
+        [1.0, 0.854, 0.5, 0.146, 0.0]
+    """
+    progress = step / max(1, total_steps)
+    factor = {
+        "constant": 1.0,
+        "linear": 1.0 - progress,
+        "cosine": 0.5 * (1.0 + math.cos(math.pi * progress)),
+        "exponential": settings.decay ** (step // settings.decay_steps),
+    }[settings.schedule]
+    if settings.warmup:
+        factor *= min(1.0, (step + 1) / settings.warmup)
+    return settings.lr * factor
+
+
+@dataclass(frozen=True)
+class Player:
+    """A phase with the optimiser that minimises it."""
+
+    phase: Phase
+    settings: OptimiserSettings
+    optimiser: torch.optim.Optimizer
+
+    def plays(self, step: int) -> bool:
+        """Whether this phase takes a step at this batch."""
+        return (step + 1) % self.settings.every == 0
+
+    def minimise(self, total: Tensor, step: int, total_steps: int) -> None:
+        """One step of the optimiser; no parameter but the phase's own receives a gradient."""
+        self.optimiser.zero_grad(set_to_none=True)
+        total.backward(inputs=self.phase.parameters)
+        if self.settings.clip is not None:
+            torch.nn.utils.clip_grad_norm_(self.phase.parameters, self.settings.clip)
+        if self.settings.schedule != "constant" or self.settings.warmup:
+            for group in self.optimiser.param_groups:
+                group["lr"] = learning_rate(self.settings, step, total_steps)
+        self.optimiser.step()
+        if self.phase.after_step is not None:
+            self.phase.after_step()
+
+    def gradient_norm(self) -> Tensor:
+        """The norm of the last gradient, shape ()."""
+        gradients = [p.grad for p in self.phase.parameters if p.grad is not None]
+        if not gradients:
+            return torch.zeros(())
+        return torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))

@@ -1,0 +1,91 @@
+"""metrics.jsonl: one JSON object a line, appended while a run goes on.
+
+Each line has a `kind`: `train` (means over the steps since the line before) or `validation`
+(held-out images, evaluation mode), with `step`, `epoch`, `images` seen and `seconds` of training.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from twofold.errors import RunError
+from twofold.files import write_text
+
+__all__ = ["Record", "read_records"]
+
+
+class Record:
+    """Appends to metrics.jsonl, and to TensorBoard when asked.
+
+    Arguments:
+        folder: The run.
+        tensorboard: Whether to write TensorBoard files too.
+    """
+
+    def __init__(self, folder: Path, tensorboard: bool = False) -> None:
+        self.path = folder / "metrics.jsonl"
+        self._board = _tensorboard(folder) if tensorboard else None
+
+    def rewind(self, step: int) -> None:
+        """Forgets what came after a step, and a line that was cut short."""
+        if self.path.exists():
+            kept = [line for line in read_records(self.path) if line["step"] <= step]
+            write_text(self.path, "".join(_line(entry) for entry in kept))
+
+    def append(self, entry: dict[str, Any]) -> None:
+        """Adds one line.
+
+        Raises:
+            RunError: If it cannot be written.
+        """
+        try:
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(_line(entry))
+        except OSError as error:
+            raise RunError(
+                f"cannot write {self.path}: {error.strerror or error}; "
+                "the last checkpoint is intact: free some space and resume"
+            ) from error
+        if self._board is not None:
+            for name, value in _scalars(entry):
+                self._board.add_scalar(f"{entry['kind']}/{name}", value, entry["step"])
+
+    def close(self) -> None:
+        if self._board is not None:
+            self._board.close()
+
+
+def read_records(path: Path) -> list[dict[str, Any]]:
+    """The whole lines of a metrics.jsonl; a last line that was cut short is left out."""
+    records = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            entry = json.loads(line)
+        except json.JSONDecodeError:
+            break
+        records.append(entry)
+    return records
+
+
+def _line(entry: dict[str, Any]) -> str:
+    return json.dumps(entry, allow_nan=False, separators=(",", ":")) + "\n"
+
+
+def _scalars(entry: dict[str, Any], prefix: str = "") -> list[tuple[str, float]]:
+    found: list[tuple[str, float]] = []
+    for name, value in entry.items():
+        if isinstance(value, dict):
+            found += _scalars(value, f"{prefix}{name}/")
+        elif isinstance(value, (int, float)) and (prefix or name not in ("step", "kind")):
+            found.append((f"{prefix}{name}", float(value)))
+    return found
+
+
+def _tensorboard(folder: Path) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise RunError(
+            "tensorboard=true needs the extra: pip install 'twofold[tensorboard]'"
+        ) from error
+    return SummaryWriter(str(folder / "tensorboard"))

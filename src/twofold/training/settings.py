@@ -1,0 +1,65 @@
+"""Everything about training that decides a result, checked where it is written."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+__all__ = ["OptimiserSettings", "Strict", "TrainingSettings"]
+
+
+class Strict(BaseModel):
+    """Settings that refuse unknown keys and do not change once made."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+class OptimiserSettings(Strict):
+    """How one phase is minimised."""
+
+    name: Literal["adam", "adamw", "sgd", "adagrad", "rmsprop"] = Field(
+        "adam", description="optimiser"
+    )
+    lr: float = Field(1e-3, gt=0, description="learning rate")
+    betas: tuple[float, float] = Field((0.9, 0.999), description="Adam's and AdamW's betas")
+    eps: float = Field(1e-8, gt=0, description="ε of Adam, AdamW, Adagrad and RMSprop")
+    momentum: float = Field(0.0, ge=0, lt=1, description="of SGD and RMSprop")
+    weight_decay: float = Field(0.0, ge=0, description="L2 (Adam, SGD …) or decoupled (AdamW)")
+    clip: float | None = Field(None, gt=0, description="largest gradient norm")
+    every: int = Field(1, ge=1, description="this phase steps at every n-th batch (D:G ratio)")
+    schedule: Literal["constant", "linear", "cosine", "exponential"] = Field(
+        "constant", description="learning rate over the run; linear and cosine end at 0"
+    )
+    decay: float = Field(0.95, gt=0, le=1, description="factor of the exponential schedule")
+    decay_steps: int = Field(1000, ge=1, description="steps between its factors (staircase)")
+    warmup: int = Field(0, ge=0, description="steps of linear warm-up from 0")
+
+
+class TrainingSettings(Strict):
+    """How long, how fast, how often."""
+
+    epochs: float | None = Field(None, gt=0, description="duration in passes over the data")
+    images: int | None = Field(None, ge=1, description="duration in images seen, instead of epochs")
+    batch_size: int = Field(100, ge=1, description="images per step")
+    optimizers: dict[str, OptimiserSettings] = Field(
+        default_factory=dict, description="one per phase"
+    )
+    device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps")
+    precision: Literal["fp32", "bf16"] = Field("fp32", description="bf16 = automatic mixed")
+    compile: bool = Field(False, description="compile the networks with torch.compile")
+    log_every: int = Field(50, ge=1, description="steps between lines of metrics.jsonl")
+    validate_every: float | None = Field(
+        None, gt=0, description="epochs between validations; by default at most 50 in a run"
+    )
+    sample_every: float | None = Field(
+        None, gt=0, description="epochs between sample pictures; by default 10 in a run"
+    )
+    checkpoint_every: float = Field(60.0, ge=0, description="seconds between checkpoints")
+    tensorboard: bool = Field(
+        False, description="also write TensorBoard files (extra: tensorboard)"
+    )
+
+    @model_validator(mode="after")
+    def _one_duration(self) -> "TrainingSettings":
+        if (self.epochs is None) == (self.images is None):
+            raise ValueError("give the duration as epochs or as images, one of them")
+        return self
