@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from twofold.data import ImageDataset
+from twofold.data.batches import Batches
 from twofold.errors import RunError, UsageError
 from twofold.experiments.data import load_data
 from twofold.experiments.environment import describe_environment, pick_device
@@ -12,8 +14,6 @@ from twofold.experiments.resolve import resolve, to_yaml
 from twofold.experiments.run import Run
 from twofold.experiments.samples import draw_samples
 from twofold.experiments.schema import Experiment
-from twofold.data import ImageDataset
-from twofold.data.batches import Batches
 from twofold.files import write_json, write_text
 from twofold.models.base import Generative, Model
 from twofold.training.loop import Trainer
