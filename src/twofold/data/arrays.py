@@ -22,11 +22,15 @@ _SPLITS = {
     "validation": ("x_val", "y_val"),
     "test": ("x_test", "y_test"),
 }
+_MAGIC = b"\x93NUMPY"
 _DAMAGE = (ValueError, OSError, EOFError, KeyError, zlib.error, zipfile.BadZipFile)
 
 
 def read_npy(path: Path) -> Parts:
     """Reads unlabelled images: (N, H, W), (N, H, W, C) or (N, C, H, W)."""
+    with path.open("rb") as file:
+        if file.read(len(_MAGIC)) != _MAGIC:  # numpy would take it for a pickle
+            raise DataError(f"{path} is damaged or no numpy file; save it again with np.save")
     try:
         # Mapped first: a header that claims more than the file holds is then refused unread.
         pixels = np.array(np.load(path, mmap_mode="r", allow_pickle=False))
@@ -78,7 +82,7 @@ def _to_parts(arrays: Mapping[str, tuple[NDArray[Any], NDArray[Any] | None]], pa
 
 
 def _unreadable(path: Path, error: Exception) -> DataError:
-    if "allow_pickle" in str(error) or "Python objects" in str(error):
+    if "Object arrays" in str(error) or "Python objects" in str(error):
         return DataError(
             f"{path} holds Python objects, which are pickled and never loaded; save plain arrays, "
             "for example np.stack(images).astype(np.uint8)"

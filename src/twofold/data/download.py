@@ -174,6 +174,8 @@ def _reason(error: Exception) -> str:
         return "timed out"
     if isinstance(error, exceptions.ChunkedEncodingError):
         return "broke off in the middle"
+    if isinstance(error, exceptions.SSLError):
+        return "no secure connection"
     if isinstance(error, exceptions.ConnectionError):
         return "cannot be reached"
     return f"{type(error).__name__}"

@@ -107,7 +107,7 @@ def _existing(source: str | Path) -> Path:
     if path.exists():
         return path
     error = unknown_name("data set", str(source), CATALOG)
-    raise UsageError(f"{error}; and there is no file or folder {path}")
+    raise UsageError(f"{error} (nor is there a file or folder {path})")
 
 
 def _joined(parts: Parts, name: str) -> tuple[NDArray[np.uint8], NDArray[np.int64] | None]:

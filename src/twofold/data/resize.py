@@ -22,7 +22,7 @@ def checked_size(size: int | tuple[int, int] | None) -> tuple[int, int] | None:
     """
     if size is None:
         return None
-    pair = (size, size) if isinstance(size, int | np.integer) else tuple(size)
+    pair = tuple(size) if isinstance(size, tuple | list) else (size, size)
     whole = all(isinstance(side, int | np.integer) and not isinstance(side, bool) for side in pair)
     if len(pair) != 2 or not whole or not all(1 <= side <= 4096 for side in pair):
         raise UsageError(f"size={size!r}; expected a side such as 28 or (height, width), 1 to 4096")
@@ -30,7 +30,11 @@ def checked_size(size: int | tuple[int, int] | None) -> tuple[int, int] | None:
 
 
 def fit(image: "Image", size: tuple[int, int]) -> "Image":
-    """Crops the centre to the aspect of `size` (H, W), then resizes with antialiased Lanczos."""
+    """Crops the centre to the aspect of `size` (H, W) and resizes it with antialiased Lanczos.
+
+    At the crop's edge the filter still sees what lies beyond it, as if the whole image had been
+    resized first and cropped then.
+    """
     from PIL.Image import Resampling
 
     height, width = size

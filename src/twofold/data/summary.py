@@ -114,8 +114,7 @@ def _pixel_warnings(dataset: ImageDataset, present: NDArray[np.int64]) -> list[s
             f"very dark: the brightest pixel is {present[-1]} of 255; if the values were meant in "
             f"0..{present[-1]}, scale them before saving"
         )
-    flat = images.reshape(len(images), -1)
-    constant = int((flat.min(1) == flat.max(1)).sum()) if flat.size else 0
+    constant = int((images.min(axis=(1, 2, 3)) == images.max(axis=(1, 2, 3))).sum())
     if constant:
         warnings.append(f"{constant} of {len(images)} images are one flat colour")
     if images.shape[1] == 3 and len(images) and (images[:, :1] == images[:, 1:]).all():

@@ -1,0 +1,167 @@
+import subprocess
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+
+from twofold.data import list_datasets, load_dataset
+from twofold.errors import DataError, UsageError
+
+
+@pytest.fixture
+def labelled(tmp_path, rng):
+    """A hundred grey images, 70 of class 0 and 30 of class 1, whose first pixel is their number."""
+    images = rng.integers(0, 256, (100, 4, 4), np.uint8)
+    images[:, 0, 0] = np.arange(100)
+    path = tmp_path / "x.npz"
+    np.savez(path, x=images, y=np.repeat([0, 1], [70, 30]))
+    return path
+
+
+def numbers(dataset, split):
+    return dataset.split(split).images[:, 0, 0, 0].tolist()
+
+
+def sizes(dataset):
+    return {name: len(indices) for name, indices in dataset.splits.items()}
+
+
+def test_digits_need_nothing():
+    dataset = load_dataset("digits")
+    assert dataset.images.shape == (1797, 1, 8, 8)
+    assert (dataset.images.min(), dataset.images.max()) == (0, 255)
+    assert set(np.unique(dataset.images)) == {round(k * 255 / 16) for k in range(17)}
+    assert np.asarray(dataset.labels)[:10].tolist() == list(range(10))
+    assert dataset.name == "digits"
+
+
+def test_the_catalog_tells_the_truth_about_digits():
+    (info,) = [info for info in list_datasets() if info.embedded]
+    dataset = load_dataset(info.name)
+    assert info.image_shape == dataset.image_shape
+    assert info.num_classes == dataset.num_classes
+    assert info.counts == sizes(dataset)
+
+
+def test_the_catalog():
+    names = [info.name for info in list_datasets()]
+    assert names == ["digits", "mnist", "fashion-mnist", "kmnist", "svhn", "cifar10"]
+    totals = [sum(info.counts.values()) for info in list_datasets()]
+    assert totals == [1797, 70_000, 70_000, 70_000, 73_257 + 26_032, 60_000]
+
+
+def test_splits_are_disjoint_exhaustive_and_stratified(labelled):
+    dataset = load_dataset(labelled)
+    assert sizes(dataset) == {"train": 80, "validation": 10, "test": 10}
+    assert sorted(np.concatenate(list(dataset.splits.values()))) == list(range(100))
+    assert dataset.split("test").class_counts.tolist() == [7, 3]
+    assert dataset.split("validation").class_counts.tolist() == [7, 3]
+
+
+def test_counts_and_fractions(labelled):
+    dataset = load_dataset(labelled, validation=20, test=0.3)
+    assert sizes(dataset) == {"train": 50, "validation": 20, "test": 30}
+    assert sizes(load_dataset(labelled, validation=0, test=0)) == {"train": 100}
+
+
+def test_the_split_seed_decides(labelled):
+    first, again = (numbers(load_dataset(labelled), "test") for _ in range(2))
+    assert first == again
+    assert first != numbers(load_dataset(labelled, split_seed=1), "test")
+
+
+def test_the_test_split_does_not_depend_on_the_validation_split(labelled):
+    assert numbers(load_dataset(labelled, validation=0), "test") == numbers(
+        load_dataset(labelled, validation=25), "test"
+    )
+
+
+def test_labels_stay_with_their_images(labelled):
+    choices: list[dict[str, Any]] = [{}, {"limit": 17}, {"limit": 17, "size": 4}]
+    for options in choices:
+        dataset = load_dataset(labelled, **options)
+        assert ((dataset.images[:, 0, 0, 0] >= 70) == dataset.labels).all()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"validation": 60, "test": 50}, "validation takes 60 and test 50 of the 100 images"),
+        ({"validation": 100}, "validation=100 of 100 images; expected 0 to 99"),
+        ({"test": 1.0}, "a fraction lies in"),
+        ({"test": -1}, "test=-1"),
+        ({"limit": 0}, "limit=0; expected at least one"),
+        ({"size": 0}, "size=0"),
+    ],
+)
+def test_impossible_sizes(labelled, options, words):
+    with pytest.raises(UsageError, match=words):
+        load_dataset(labelled, **options)
+
+
+def test_a_split_of_its_own_is_not_divided_again(mnist_folder):
+    with pytest.raises(UsageError, match="comes with its own test split of 20 images; leave test"):
+        load_dataset(mnist_folder, test=5)
+
+
+def test_a_class_of_one_cannot_be_divided(tmp_path, write_images):
+    write_images(tmp_path, "owl/1.png", *(f"cat/{i}.png" for i in range(20)))
+    with pytest.raises(DataError, match=r"single image.*'owl'"):
+        load_dataset(tmp_path)
+    assert len(load_dataset(tmp_path, validation=0, test=0)) == 21
+
+
+def test_too_few_images_to_divide(tmp_path):
+    np.save(tmp_path / "x.npy", np.zeros((2, 4, 4), np.uint8))
+    with pytest.raises(UsageError, match="leaves none to train on; pass smaller numbers, or 0"):
+        load_dataset(tmp_path / "x.npy")
+
+
+def test_limit(labelled):
+    dataset = load_dataset(labelled, limit=20)
+    assert sizes(dataset) == {"train": 20, "validation": 10, "test": 10}
+    assert len(dataset) == 40
+    assert dataset.split("train").class_counts.tolist() == [10, 10]
+    whole = load_dataset(labelled)
+    for split in ("train", "validation", "test"):
+        assert set(numbers(dataset, split)) <= set(numbers(whole, split))
+
+
+def test_limit_is_deterministic_and_nested(labelled):
+    """A sweep over the number of labels compares sets that contain one another."""
+    small, again, large = (load_dataset(labelled, limit=n) for n in (10, 10, 30))
+    assert small.fingerprint == again.fingerprint
+    assert numbers(large, "train")[:10] == numbers(small, "train")
+    assert load_dataset(labelled, limit=10, split_seed=5).fingerprint != small.fingerprint
+
+
+def test_a_limit_beyond_the_set_keeps_it_all(labelled):
+    assert sizes(load_dataset(labelled, limit=10_000)) == sizes(load_dataset(labelled))
+
+
+def test_an_unknown_name():
+    with pytest.raises(UsageError, match=r"did you mean 'mnist' .*\(nor is there a file"):
+        load_dataset("mnits")
+
+
+def test_a_name_wins_over_a_file_and_a_path_is_a_path(tmp_path, monkeypatch, write_images):
+    write_images(tmp_path, "digits/1.png", "digits/2.png")
+    monkeypatch.chdir(tmp_path)
+    assert len(load_dataset("digits")) == 1797
+    assert len(load_dataset("./digits", validation=0, test=0)) == 2
+    assert len(load_dataset(tmp_path / "digits", validation=0, test=0)) == 2
+
+
+def test_an_image_alone_is_no_set(tmp_path, write_images):
+    write_images(tmp_path, "1.png")
+    with pytest.raises(DataError, match="expected a folder of images"):
+        load_dataset(tmp_path / "1.png")
+
+
+def test_importing_is_light():
+    """Nothing heavy is imported until a set needs it."""
+    heavy = "{'torch', 'PIL', 'scipy', 'sklearn', 'pooch', 'rich', 'requests'}"
+    program = f"import sys, twofold.data.load; print({heavy} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout.strip() == "set()", done.stderr
