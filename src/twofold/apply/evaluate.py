@@ -1,0 +1,100 @@
+"""Measuring a run on held-out images, into its evaluation.json."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from twofold.apply.measures import DEFAULT, MEASURES, make_subject
+from twofold.errors import unknown_name
+from twofold.experiments.environment import pick_device
+from twofold.experiments.run import Run
+from twofold.files import write_json
+from twofold.metrics.measure import Measure
+from twofold.training.progress import Progress, Silent
+
+__all__ = ["Evaluation", "evaluate"]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What was measured.
+
+    Attributes:
+        measures: In the order of the report.
+        path: The evaluation.json.
+    """
+
+    measures: tuple[Measure, ...]
+    path: Path
+
+    def __getitem__(self, name: str) -> Measure:
+        for measure in self.measures:
+            if measure.name == name:
+                return measure
+        raise unknown_name("measure", name, [measure.name for measure in self.measures])
+
+
+def evaluate(
+    run: str | Path | Run,
+    measures: Sequence[str] | None = None,
+    samples: int = 10_000,
+    iwae_samples: int = 100,
+    images: int | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Measures a run on the test images and writes its evaluation.json.
+
+    Arguments:
+        run: A run or its folder.
+        measures: Names of `MEASURES`; by default `DEFAULT`. A measure that the model
+            cannot answer gives nothing; earlier figures of the same weights are kept.
+        samples: Images generated for measures of samples.
+        iwae_samples: k of the IWAE bound, up to 5 000.
+        images: Test images used; all by default.
+        seed: Of samples and latent draws.
+        device: Where to compute.
+        progress: Who is told how it goes.
+
+    Raises:
+        RunError: If the run has no test images or is damaged.
+        UsageError: If a measure is unknown.
+    """
+    run = run if isinstance(run, Run) else Run(run)
+    for name in measures or ():
+        if name not in MEASURES:
+            raise unknown_name("measure", name, MEASURES)
+    where = pick_device(device)
+    started = time.perf_counter()
+    settings = {"samples": samples, "iwae_samples": iwae_samples, "seed": seed}
+    subject = make_subject(run, settings, images, where, progress or Silent())
+    found: list[Measure] = []
+    for name in measures or DEFAULT:
+        with torch.random.fork_rng([where] if where.type == "cuda" else []):
+            torch.manual_seed(seed)
+            found += MEASURES[name](subject)
+    done, total = run.progress
+    path = run.path / "evaluation.json"
+    write_json(
+        path,
+        {
+            "measures": [*_still_valid(run, found), *(measure.to_dict() for measure in found)],
+            "settings": {**settings, "step": done, "total_steps": total},
+            "versions": {key: run.environment[key] for key in ("twofold", "torch", "python")},
+            "seconds": round(time.perf_counter() - started, 2),
+        },
+    )
+    return Evaluation(tuple(found), path)
+
+
+def _still_valid(run: Run, found: Sequence[Measure]) -> list[dict[str, Any]]:
+    """What was measured before, of the same weights, and not again now."""
+    before, again = run.evaluation, {measure.name for measure in found}
+    if before is None or before["settings"]["step"] != run.progress[0]:
+        return []
+    return [measure for measure in before["measures"] if measure["name"] not in again]

@@ -1,0 +1,131 @@
+"""Whether classifiers trained on real images recognise what a model makes."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+
+from twofold.apply.judges import JUDGES
+from twofold.apply.measures.subject import Subject
+from twofold.conditions import ClassCondition
+from twofold.data.batches import Batches
+from twofold.metrics.accuracy import accuracy, accuracy_error, accuracy_per_class
+from twofold.metrics.measure import Measure
+from twofold.models.base import Classifies, Generative
+from twofold.models.classifier import Classifier
+from twofold.models.vae import VAE
+
+__all__ = ["classification", "gan_test", "real_accuracy", "recognition", "reconstruction"]
+
+
+def gan_test(subject: Subject) -> Iterator[Measure]:
+    """Accuracy of real-trained classifiers on generated images (Shmelkov et al., 2018).
+
+    Blind to diversity: one perfect image per class would score 100 %.
+    """
+    model, num_classes = subject.model, subject.dataset.num_classes
+    if not isinstance(model, Generative) or not isinstance(model.condition, ClassCondition):
+        return
+    count = subject.settings["samples"]
+    y = torch.arange(count, device=model.device) % num_classes
+    x = model.sample(count, y, subject.settings["seed"])
+    depends = {"samples": count, "classes": "balanced", "seed": subject.settings["seed"]}
+    if isinstance(model, VAE):
+        depends["pixels"] = "means"
+    for name in JUDGES:
+        classifier = subject.judge(name)
+        floor = real_accuracy(subject, classifier)
+        yield recognition(
+            subject,
+            f"gan_test/{name}",
+            f"GAN-test by {name}: generated images recognised",
+            classifier.classify(x),
+            y,
+            {**depends, "classifier": name, "classifier_accuracy": round(floor, 5)},
+            floor,
+        )
+
+
+def reconstruction(subject: Subject) -> Iterator[Measure]:
+    """Accuracy of real-trained classifiers on reconstructions of test images."""
+    model = subject.model
+    if not isinstance(model, VAE) or subject.batches.labels is None:
+        return
+    recon = torch.cat(
+        [
+            model.reconstruct(batch.x, model.condition.pick(batch.x, batch.y))
+            for batch in subject.batches.in_order()
+        ]
+    )
+    for name in JUDGES:
+        classifier = subject.judge(name)
+        floor = real_accuracy(subject, classifier)
+        yield recognition(
+            subject,
+            f"reconstruction/{name}",
+            f"reconstructed test images recognised by {name}",
+            classifier.classify(recon),
+            subject.batches.labels,
+            {**subject.depends, "classifier": name, "classifier_accuracy": round(floor, 5)},
+            floor,
+            "the CVAE is told the true class of the image" if model.condition.dim else "",
+        )
+
+
+def classification(subject: Subject) -> Iterator[Measure]:
+    """Test accuracy of a classifier."""
+    if not isinstance(subject.model, Classifies) or subject.batches.labels is None:
+        return
+    x = torch.cat([batch.x for batch in subject.batches.in_order()])
+    yield recognition(
+        subject,
+        "accuracy",
+        "test images recognised",
+        subject.model.classify(x),
+        subject.batches.labels,
+        subject.depends,
+        None,
+    )
+
+
+def real_accuracy(subject: Subject, classifier: Classifier) -> float:
+    """The same classifier on the real test images, undisturbed by any binarisation."""
+    labels = subject.batches.labels
+    assert labels is not None
+    test = subject.dataset.split("test").subset(range(len(labels)))
+    real = Batches(test, min(500, len(test)), device=subject.model.device)
+    log_probs = [classifier.classify(batch.x) for batch in real.in_order()]
+    return accuracy(torch.cat(log_probs), labels)
+
+
+def recognition(
+    subject: Subject,
+    name: str,
+    title: str,
+    log_probs: torch.Tensor,
+    y: torch.Tensor,
+    depends: dict[str, Any],
+    floor: float | None,
+    caution: str = "",
+) -> Measure:
+    value = accuracy(log_probs, y)
+    present = torch.bincount(y, minlength=subject.dataset.num_classes) > 0
+    per_class = dict(
+        zip(subject.dataset.class_names, accuracy_per_class(log_probs, y), strict=True)
+    )
+    return Measure(
+        name=name,
+        title=title,
+        value=100 * value,
+        unit="%",
+        better="higher",
+        error=100 * accuracy_error(value, len(y)),
+        floor=None if floor is None else 100 * floor,
+        depends=depends,
+        per_class={
+            label: 100 * share
+            for (label, share), there in zip(per_class.items(), present.tolist(), strict=True)
+            if there
+        },
+        caution=caution,
+    )

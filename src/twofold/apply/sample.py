@@ -1,0 +1,151 @@
+"""Images from a trained model: as tensors, a sheet, a folder of PNGs, or an .npz."""
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from twofold.conditions import ClassCondition
+from twofold.errors import UsageError, unknown_name
+from twofold.experiments.environment import pick_device
+from twofold.experiments.run import Run
+from twofold.files import write_bytes
+from twofold.models.base import Generative, require
+from twofold.pictures import contact_sheet, png_bytes, to_uint8
+
+__all__ = ["Samples", "class_index", "sample"]
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Images with what they were asked to be.
+
+    Attributes:
+        images: uint8, shape (n, C, H, W).
+        labels: The class each was asked to be, shape (n,), or None.
+        class_names: Of the labels.
+        caption: Model, seed and run, for the files.
+    """
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int64] | None
+    class_names: tuple[str, ...]
+    caption: str
+
+    def sheet(self, columns: int | None = None, scale: int | None = None) -> bytes:
+        """All images on one PNG."""
+        columns = columns or min(len(self.images), 10)
+        scale = scale or max(1, 56 // self.images.shape[2])
+        picture = contact_sheet(self.images, columns, scale=scale)
+        return png_bytes(picture, [("Description", self.caption)])
+
+    def save(self, path: str | Path) -> Path:
+        """Writes `.png` (a sheet), `.npz` (images and labels), or a folder of PNGs.
+
+        Raises:
+            UsageError: If the ending is none of these.
+        """
+        path = Path(path)
+        if path.suffix == ".png":
+            write_bytes(path, self.sheet())
+        elif path.suffix == ".npz":
+            buffer = io.BytesIO()
+            arrays = {"images": self.images}
+            if self.labels is not None:
+                arrays |= {"labels": self.labels, "class_names": np.array(self.class_names)}
+            np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
+            write_bytes(path, buffer.getvalue())
+        elif path.suffix == "":
+            self._save_folder(path)
+        else:
+            raise UsageError(
+                f"cannot write samples as {path.suffix}; use .png, .npz, or a folder's name"
+            )
+        return path
+
+    def _save_folder(self, folder: Path) -> None:
+        """One PNG each, in a sub-folder per class where there are classes."""
+        if folder.exists() and any(folder.iterdir()):
+            raise UsageError(f"{folder} is not empty; choose another folder")
+        digits = len(str(len(self.images)))
+        for i, image in enumerate(self.images):
+            picture = image[0] if len(image) == 1 else image.transpose(1, 2, 0)
+            sub = "" if self.labels is None else self.class_names[self.labels[i]]
+            write_bytes(folder / sub / f"{i:0{digits}d}.png", png_bytes(picture))
+
+    def _repr_png_(self) -> bytes:
+        return self.sheet()
+
+
+def sample(
+    run: str | Path | Run,
+    n: int = 100,
+    label: int | str | Sequence[int | str] | None = None,
+    seed: int = 0,
+    device: str = "auto",
+) -> Samples:
+    """Draws images from a run's model.
+
+    Arguments:
+        run: A run or its folder.
+        n: How many; of each class in turn where the model is told a class and `label` is None.
+        label: A class by number or name, or several, for a class-conditional model.
+        seed: Of the latent codes.
+        device: Where to compute.
+
+    Raises:
+        UsageError: If the model makes no images, or has no such class.
+    """
+    run = run if isinstance(run, Run) else Run(run)
+    if n < 1:
+        raise UsageError(f"n={n}: ask for at least one image")
+    model = require(run.model(str(pick_device(device))), Generative, "sample")
+    names = tuple(run.environment["data"]["class_names"])
+    labels = _labels(model, n, label, names)
+    if model.condition.about == "image":
+        raise UsageError(f"{model.title} completes images: give it the visible part")
+    c = None if labels is None else torch.as_tensor(labels, device=model.device)
+    images = to_uint8(model.sample(n, c, seed).cpu().numpy())
+    caption = f"{model.title} of {run.name}, seed {seed}"
+    return Samples(images, labels, names if labels is not None else (), caption)
+
+
+def class_index(label: int | str, names: Sequence[str]) -> int:
+    """The number of a class given by number or name.
+
+    Raises:
+        UsageError: If there is none, naming those there are.
+    """
+    text = str(label)
+    if text in names:
+        return list(names).index(text)
+    if text.isdecimal() and int(text) < len(names):
+        return int(text)
+    if text.lstrip("-").isdecimal():
+        raise UsageError(
+            f"there is no class {text}: this model knows {len(names)} classes, "
+            f"0 to {len(names) - 1} ({', '.join(names)})"
+        )
+    raise unknown_name("class", text, names)
+
+
+def _labels(
+    model: Generative, n: int, label: int | str | Sequence[int | str] | None, names: Sequence[str]
+) -> NDArray[np.int64] | None:
+    if not isinstance(model.condition, ClassCondition):
+        if label is not None:
+            raise UsageError(
+                f"{model.title} is not told a class, so none can be asked for; use a CVAE or CGAN"
+            )
+        return None
+    if label is None:
+        wanted = list(range(len(names)))
+    elif isinstance(label, (int, str)):
+        wanted = [class_index(label, names)]
+    else:
+        wanted = [class_index(one, names) for one in label]
+    return np.resize(np.asarray(wanted, dtype=np.int64), n)

@@ -1,0 +1,36 @@
+"""How often a classifier agrees with labels."""
+
+import math
+
+import torch
+from torch import Tensor
+
+__all__ = ["accuracy", "accuracy_error", "accuracy_per_class"]
+
+
+def accuracy(log_probs: Tensor, y: Tensor) -> float:
+    """Share of images whose most probable class is y.
+
+    Arguments:
+        log_probs: Shape (N, K).
+        y: Labels, shape (N,).
+
+    Example:
+        >>> accuracy(torch.eye(4).log(), torch.tensor([0, 1, 2, 0]))
+        0.75
+    """
+    return (log_probs.argmax(dim=1) == y.to(log_probs.device)).double().mean().item()
+
+
+def accuracy_error(value: float, count: int) -> float:
+    """Standard error of a share of `count` images, binomial."""
+    return math.sqrt(value * (1.0 - value) / count)
+
+
+def accuracy_per_class(log_probs: Tensor, y: Tensor) -> list[float]:
+    """Accuracy among the images of each class, length K; NaN for a class that is absent."""
+    y = y.to(log_probs.device)
+    right = (log_probs.argmax(dim=1) == y).double()
+    num_classes = log_probs.shape[1]
+    hits = torch.zeros(num_classes, dtype=torch.float64, device=y.device).index_add_(0, y, right)
+    return (hits / torch.bincount(y, minlength=num_classes)).tolist()

@@ -1,0 +1,40 @@
+"""A figure of merit with all that it depends on."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+__all__ = ["Measure"]
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One measured number, as it stands in evaluation.json.
+
+    Attributes:
+        name: A key, the same for every run: `elbo`, `gan_test/classifier-cnn`.
+        title: For people.
+        value: The figure.
+        unit: `nats per image`, `%`, `s`.
+        better: Which way is better, or None where neither is.
+        error: Standard error over the images that the figure averages, or None.
+        floor: The same measure on real test images, or None.
+        depends: What the figure depends on: split, number of images, samples, classifier, seed.
+        per_class: The figure for each class, where that means something.
+        caution: What a reader must know before comparing.
+    """
+
+    name: str
+    title: str
+    value: float
+    unit: str
+    better: Literal["higher", "lower"] | None = None
+    error: float | None = None
+    floor: float | None = None
+    depends: Mapping[str, Any] = field(default_factory=dict)
+    per_class: Mapping[str, float] = field(default_factory=dict)
+    caution: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return asdict(self)
