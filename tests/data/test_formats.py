@@ -43,6 +43,22 @@ def test_idx_without_gzip_and_of_another_type(tmp_path, idx_bytes):
     assert dataset.notes == ("floats in [0, 1] were scaled to 0..255",)
 
 
+def test_idx_under_other_names(tmp_path, idx_bytes):
+    for name, count in (("train", 4), ("val", 3), ("test", 2)):
+        images = np.full((count, 2, 2), count, np.uint8)
+        (tmp_path / f"{name}-images.idx3-ubyte").write_bytes(idx_bytes(images))
+    dataset = load_dataset(tmp_path)
+    assert numbers(dataset) == {"train": 4, "validation": 3, "test": 2}
+    assert (dataset.split("test").images == 2).all()
+
+
+def test_two_files_for_one_split_are_not_guessed_between(tmp_path, idx_bytes):
+    for name in ("a.idx3", "b.idx3"):
+        (tmp_path / name).write_bytes(idx_bytes(np.zeros((2, 2, 2), np.uint8)))
+    with pytest.raises(DataError, match="more than one file of images for the split 'train'"):
+        load_dataset(tmp_path)
+
+
 def test_idx_is_known_by_its_header(tmp_path, idx_bytes):
     path = tmp_path / "whatever"
     path.write_bytes(gzip.compress(idx_bytes(np.ones((3, 2, 2), np.uint8))))

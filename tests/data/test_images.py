@@ -1,7 +1,9 @@
 """Folders and zips of image files."""
 
 import io
+import os
 import struct
+import warnings
 import zipfile
 from typing import Any
 
@@ -123,6 +125,20 @@ def test_no_images(tmp_path):
         load_dataset(tmp_path)
 
 
+def test_a_folder_that_cannot_be_listed_is_an_error(tmp_path, write_images, monkeypatch):
+    write_images(tmp_path, "a/1.png", "b/1.png")
+    listed = os.scandir
+
+    def scandir(path):
+        if str(path).endswith("b"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return listed(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    with pytest.raises(DataError, match="b may not be read; change its permissions"):
+        load_dataset(tmp_path)
+
+
 def test_links_are_followed_and_loops_are_not(tmp_path, write_images):
     write_images(tmp_path / "elsewhere", "1.png", "2.png")
     write_images(tmp_path / "data", "a/1.png", "b/1.png")
@@ -231,7 +247,10 @@ def test_pixel_bombs_are_refused(tmp_path, write_images, monkeypatch):
     write_images(tmp_path, "1.png", size=(30, 30))
     for limit in (899, 300):  # Pillow warns above the first, refuses above twice the second
         monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
-        with pytest.raises(DataError, match=rf"1\.png \(more than {limit} pixels\)"):
+        with (
+            warnings.catch_warnings(action="ignore"),  # as for users, who have not made them errors
+            pytest.raises(DataError, match=rf"1\.png \(more than {limit} pixels\)"),
+        ):
             load_dataset(tmp_path)
 
 

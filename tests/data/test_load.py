@@ -91,7 +91,8 @@ def test_labels_stay_with_their_images(labelled):
         ({"validation": 100}, "validation=100 of 100 images; expected 0 to 99"),
         ({"test": 1.0}, "a fraction lies in"),
         ({"test": -1}, "test=-1"),
-        ({"limit": 0}, "limit=0; expected at least one"),
+        ({"limit": 0}, "limit=0; expected a number of images from 1"),
+        ({"limit": 2.5}, r"limit=2\.5"),
         ({"size": 0}, "size=0"),
     ],
 )
@@ -143,6 +144,11 @@ def test_a_limit_beyond_the_set_keeps_it_all(labelled):
 def test_an_unknown_name():
     with pytest.raises(UsageError, match=r"did you mean 'mnist' .*\(nor is there a file"):
         load_dataset("mnits")
+
+
+def test_an_empty_name_is_not_the_current_folder():
+    with pytest.raises(UsageError, match="unknown data set ''"):
+        load_dataset("")
 
 
 def test_a_name_wins_over_a_file_and_a_path_is_a_path(tmp_path, monkeypatch, write_images):

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
+from typing import NoReturn
 
 from twofold.data.parts import Parts
 from twofold.data.tree import ImageFile, is_hidden, is_image, read_tree
@@ -25,7 +26,7 @@ def read_image_folder(root: Path, size: tuple[int, int] | None, grey: bool) -> P
 def _files(root: Path) -> Iterator[Path]:
     """Every file below `root` outside hidden folders; links are followed, loops are not."""
     visited: set[Path] = set()
-    for folder, names, files in os.walk(root, followlinks=True):
+    for folder, names, files in os.walk(root, onerror=_raise, followlinks=True):
         real = Path(folder).resolve()
         if real in visited:
             names.clear()
@@ -33,3 +34,8 @@ def _files(root: Path) -> Iterator[Path]:
         visited.add(real)
         names[:] = sorted(name for name in names if not is_hidden(name))
         yield from (Path(folder) / name for name in sorted(files))
+
+
+def _raise(error: OSError) -> NoReturn:
+    """A folder that cannot be listed is an error; `os.walk` would pass it over."""
+    raise error

@@ -67,8 +67,9 @@ def load_dataset(
         {'train': 1437, 'validation': 180, 'test': 180}
     """
     shape = checked_size(size)
-    if limit is not None and (isinstance(limit, bool) or limit < 1):
-        raise UsageError(f"limit={limit}; expected at least one image, or None for all")
+    whole = isinstance(limit, int | np.integer) and not isinstance(limit, bool)
+    if limit is not None and (not whole or limit < 1):
+        raise UsageError(f"limit={limit}; expected a number of images from 1, or None for all")
     entry = CATALOG.get(source) if isinstance(source, str) else None
     if entry is not None:
         name, origin = entry.info.name, entry.info.homepage
@@ -104,7 +105,7 @@ def _all_hashes() -> frozenset[str]:
 
 def _existing(source: str | Path) -> Path:
     path = Path(source).expanduser()
-    if path.exists():
+    if source != "" and path.exists():
         return path
     error = unknown_name("data set", str(source), CATALOG)
     raise UsageError(f"{error} (nor is there a file or folder {path})")
