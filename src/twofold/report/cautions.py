@@ -1,0 +1,142 @@
+"""What a reader must know before believing a comparison: rules from facts to sentences."""
+
+from collections.abc import Sequence
+from itertools import groupby
+
+from twofold.experiments.schema import VAESettings
+from twofold.report.facts import Facts
+from twofold.report.noise import same_images
+from twofold.report.settings import compact, network_kind
+from twofold.report.words import count, listing, number
+from twofold.training.diagnosis import warnings_of
+
+__all__ = ["cautions", "confounders", "warnings"]
+
+TRAPS = ("data", "limit", "binarise", "shift", "epochs", "images", "batch size", "latent dim",
+         "precision", "compile", "device")  # fmt: skip
+OPTIMISER_TRAPS = {"lr": "learning rate", "name": "optimiser", "schedule": "schedule"}
+SIZE_RATIO = 1.5
+
+
+def warnings(runs: Sequence[Facts]) -> list[str]:
+    """What went wrong or is missing in a run."""
+    found = []
+    for run in runs:
+        found += _progress(run)
+        diagnosis, epoch = run.diagnosis
+        found += [f"{run.mention} {text}." for text in warnings_of(diagnosis, epoch)]
+    missing = [run for run in runs if not run.evaluated]
+    if missing:
+        verb = "has" if len(missing) == 1 else "have"
+        found.append(
+            f"{listing([run.mention for run in missing])} {verb} not been evaluated, so the "
+            f"measures of {'that run' if len(missing) == 1 else 'those runs'} are blank."
+        )
+    return found
+
+
+def cautions(runs: Sequence[Facts]) -> list[str]:
+    """What limits the comparison: settings, seeds, and what each measure says of itself."""
+    found = confounders(runs)
+    if len(runs) > 1 and not same_images(runs):
+        found.append("The runs are of different images: their figures cannot be compared.")
+    if any(run.measures for run in runs):
+        found += _seeds(runs)
+    grey = [run for run in runs if _is_no_likelihood(run)]
+    if grey:
+        found.append(
+            f"{listing([run.mention for run in grey])}: grey pixels serve as Bernoulli targets, so "
+            "the bound is no likelihood; it compares only with runs that do the same."
+        )
+    told = dict.fromkeys(m.caution for run in runs for m in run.measures.values() if m.caution)
+    return found + [_sentence(text) for text in told]
+
+
+def confounders(runs: Sequence[Facts]) -> list[str]:
+    """The settings beside the model's family in which runs differ: each could be the cause."""
+    if len(runs) < 2:
+        return []
+    parts = [_setting(runs, key) for key in TRAPS]
+    parts += [_optimiser(runs, key, title) for key, title in OPTIMISER_TRAPS.items()]
+    parts.append(_values(runs, "kind of network", [network_kind(r.experiment) for r in runs]))
+    parts.append(_sizes(runs))
+    parts = [part for part in parts if part]
+    if not parts:
+        return []
+    return [
+        f"The runs differ in more than the model: {'; '.join(parts)}. Any of these may be behind "
+        "a difference, so it is not the model's alone."
+    ]
+
+
+def _progress(run: Facts) -> list[str]:
+    if run.finished:
+        return []
+    if run.epochs_done is None:
+        return [f"{run.mention} has not logged a single step yet."]
+    planned = f" of {number(run.epochs_planned)}" if run.epochs_planned else ""
+    return [
+        f"{run.mention} is unfinished: it stands at epoch {number(run.epochs_done, 3)}{planned}."
+    ]
+
+
+def _seeds(runs: Sequence[Facts]) -> list[str]:
+    recipes = [_recipe(run) for run in runs]
+    if all(recipes.count(recipe) > 1 for recipe in recipes):
+        return []
+    subject = "This run has" if len(runs) == 1 else "Each run has"
+    if any(recipes.count(recipe) > 1 for recipe in recipes):
+        subject = "Some runs have"
+    return [
+        "A standard error here is over test images. It says nothing about the spread over training "
+        f"seeds: {subject} one seed, and another seed could move a figure by more than the error."
+    ]
+
+
+def _recipe(run: Facts) -> tuple[tuple[str, str], ...]:
+    return tuple((k, v) for k, v in compact(run.experiment).items() if k not in ("seed", "device"))
+
+
+def _is_no_likelihood(run: Facts) -> bool:
+    model = run.experiment.model
+    return (
+        isinstance(model, VAESettings)
+        and model.likelihood == "bernoulli"
+        and run.experiment.data.binarise == "none"
+    )
+
+
+def _setting(runs: Sequence[Facts], key: str) -> str:
+    values = [compact(run.experiment).get(key) for run in runs]
+    return _values(runs, key, values)
+
+
+def _optimiser(runs: Sequence[Facts], key: str, title: str) -> str:
+    def value(run: Facts) -> str:
+        used = (getattr(o, key) for o in run.experiment.training.optimizers.values())
+        return listing(list(dict.fromkeys(str(v) for v in used)))
+
+    return _values(runs, title, [value(run) for run in runs])
+
+
+def _values(runs: Sequence[Facts], title: str, values: Sequence[str | None]) -> str:
+    """`batch size 50 (A) and 100 (B)`, or nothing where all are alike or one has none."""
+    if len(set(values)) < 2 or None in values:
+        return ""
+    pairs = sorted(zip(values, runs, strict=True), key=lambda pair: str(pair[0]))
+    groups = [
+        f"{value or 'none'} ({listing([run.mention for _, run in group])})"
+        for value, group in groupby(pairs, key=lambda pair: pair[0])
+    ]
+    return f"{title} {listing(groups)}"
+
+
+def _sizes(runs: Sequence[Facts]) -> str:
+    sizes = [sum(run.parameters.values()) for run in runs]
+    if 0 in sizes or max(sizes) < SIZE_RATIO * min(sizes):
+        return ""
+    return _values(runs, "trained parameters", [count(size) for size in sizes])
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:].rstrip(".") + "."

@@ -1,0 +1,162 @@
+"""The front door of the report: runs in, one HTML file that needs no network out."""
+
+import shlex
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from twofold._version import __version__
+from twofold.errors import UsageError
+from twofold.experiments.resolve import to_yaml
+from twofold.experiments.run import Run
+from twofold.files import write_text
+from twofold.report.cautions import cautions, warnings
+from twofold.report.curves import diagnosis_panels, panels
+from twofold.report.facts import Facts, gather
+from twofold.report.figures import draw_measure, draw_panel, draw_per_class
+from twofold.report.introduction import introduction, title
+from twofold.report.noise import THRESHOLD
+from twofold.report.reading import readings
+from twofold.report.settings import differing, train_command
+from twofold.report.sheets import COLUMNS, Sheet, draw_sheet, draw_sheets, png_uri
+from twofold.report.style import DARK, LIGHT, RUN_COLOURS, Picture
+from twofold.report.tables import class_tables, cost_rows, measure_rows, version_rows
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+__all__ = ["compare"]
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+def compare(
+    runs: Sequence[str | Path | Run], out: str | Path = "report.html", samples_seed: int = 0
+) -> Path:
+    """Writes a report of one run or several, side by side.
+
+    The page is one file without scripts, in light and dark; a folder beside it, named after it,
+    holds every figure as PNG and SVG. What a run did not measure stays blank.
+
+    Arguments:
+        runs: Runs or their folders, finished or not, evaluated or not.
+        out: The HTML file.
+        samples_seed: Of the samples, the same for every run.
+
+    Returns:
+        The HTML file's path.
+
+    Raises:
+        UsageError: If there are no runs, or `out` is no HTML file.
+        RunError: If a folder is no run or is damaged.
+    """
+    out = Path(out)
+    if isinstance(runs, (str, Path, Run)) or not runs:
+        raise UsageError(f"compare takes a list of one run or more, got {runs!r}")
+    if out.suffix not in (".html", ".htm"):
+        raise UsageError(f"out={out}: the report is a web page; name it with .html")
+    opened = [run if isinstance(run, Run) else Run(run) for run in runs]
+    facts = gather(opened)
+    sheets = [draw_sheet(r, f, samples_seed) for r, f in zip(opened, facts, strict=True)]
+    figures = _figures(facts)
+    folder = out.with_name(f"{out.stem}-figures")
+    for picture in [*figures["all"], *draw_sheets(sheets)]:
+        picture.save(folder)
+    write_text(out, _page(facts, sheets, figures, out, samples_seed))
+    return out
+
+
+def _figures(facts: Sequence[Facts]) -> dict[str, Any]:
+    curves = [(p, draw_panel(p, facts)) for p in [*panels(facts), *diagnosis_panels(facts)]]
+    names = dict.fromkeys(name for run in facts for name in run.measures)
+    measures = [(name, draw_measure(name, facts)) for name in names]
+    classes = {name: draw_per_class(name, facts) for name, *_ in class_tables(facts)}
+    every: list[Picture] = [p for _, p in [*curves, *measures]] + list(classes.values())
+    return {"curves": curves, "measures": measures, "classes": classes, "all": every}
+
+
+def _page(
+    facts: Sequence[Facts],
+    sheets: Sequence[Sheet],
+    figures: Mapping[str, Any],
+    out: Path,
+    seed: int,
+) -> str:
+    return _templates(facts).get_template("report.html.j2").render(
+        title=title(facts),
+        introduction=introduction(facts),
+        runs=facts,
+        readings=readings(facts),
+        warnings=warnings(facts),
+        cautions=cautions(facts),
+        threshold=THRESHOLD,
+        sheets=[(s, png_uri(s.picture) if s.picture is not None else "") for s in sheets],
+        columns=COLUMNS,
+        seed=seed,
+        figures=figures,
+        measures=measure_rows(facts),
+        class_tables=class_tables(facts),
+        costs=cost_rows(facts),
+        differing=differing(facts),
+        yamls=[to_yaml(run.experiment) for run in facts],
+        versions=version_rows(facts),
+        commands=_commands(facts, out),
+        figures_folder=f"{out.stem}-figures",
+        light=LIGHT,
+        dark=DARK,
+        made=datetime.now(UTC).strftime("%d %B %Y"),
+        version=__version__,
+    )  # fmt: skip
+
+
+def _commands(facts: Sequence[Facts], out: Path) -> list[str]:
+    paths = [shlex.quote(str(run.path)) for run in facts]
+    unfinished = [p for p, run in zip(paths, facts, strict=True) if not run.finished]
+    missing = [p for p, run in zip(paths, facts, strict=True) if not run.evaluated]
+    return [
+        *(train_command(run) for run in facts),
+        *(f"twofold resume {path}" for path in unfinished),
+        *(f"twofold evaluate {path}" for path in missing),
+        f"twofold compare {' '.join(paths)} --out {shlex.quote(out.name)}",
+    ]
+
+
+def _templates(facts: Sequence[Facts]) -> "Environment":
+    """Everything is escaped but what this package wrote itself: its CSS, figures and badges."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from markupsafe import Markup, escape
+
+    badges = {run.mention: _badge(i, run) for i, run in enumerate(facts)}
+
+    def mentions(text: str) -> Markup:
+        html = str(escape(text))
+        for mention, badge in badges.items():
+            html = html.replace(mention, badge)
+        return Markup(html)
+
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    css = (TEMPLATES / "report.css").read_text(encoding="utf-8")
+    environment.filters |= {"mentions": mentions}
+    environment.globals |= {
+        "css": Markup(css),
+        "svg": lambda picture: Markup(picture.inline),
+        "colour": lambda index: f"var(--run-{index % len(RUN_COLOURS)})",
+    }
+    return environment
+
+
+def _badge(index: int, run: Facts) -> str:
+    from markupsafe import escape
+
+    style = f"--c:var(--run-{index % len(RUN_COLOURS)})"
+    return (
+        f'<span class="mention" style="{style}"><b class="badge">{run.letter}</b>'
+        f"{escape(run.short)}</span>"
+    )

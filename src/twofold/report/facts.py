@@ -1,0 +1,185 @@
+"""What the report knows of a run, read once and as plain data.
+
+Runs are lettered A, B, C … in the order given; letter and colour stand for the run throughout.
+A text speaks of a run by its `mention`, which the page turns into a badge.
+"""
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from twofold.errors import RunError
+from twofold.experiments.run import Run
+from twofold.experiments.schema import ClassifierSettings, Experiment, VAESettings
+from twofold.metrics.measure import Measure
+
+__all__ = ["Facts", "gather", "letter", "measures_of"]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """A run, lettered.
+
+    Attributes:
+        letter: A, B, C …
+        name: Of the folder.
+        short: The model's acronym where it tells the runs apart, or the name.
+        path: As it was given, for the commands that reproduce it.
+        experiment: Resolved.
+        environment: As environment.json has it.
+        records: The log.
+        measures: By name; empty when the run was not evaluated.
+        evaluated: Whether there is an evaluation.json.
+        finished: Whether it was trained to the end.
+    """
+
+    letter: str
+    name: str
+    short: str
+    path: Path
+    experiment: Experiment
+    environment: Mapping[str, Any] = field(default_factory=dict)
+    records: Sequence[Mapping[str, Any]] = ()
+    measures: Mapping[str, Measure] = field(default_factory=dict)
+    evaluated: bool = False
+    finished: bool = True
+
+    @property
+    def mention(self) -> str:
+        return f"⟦{self.letter}⟧"
+
+    @property
+    def is_vae(self) -> bool:
+        return isinstance(self.experiment.model, VAESettings)
+
+    @property
+    def is_gan(self) -> bool:
+        return self.experiment.model.family in ("gan", "cgan")
+
+    @property
+    def model_title(self) -> str:
+        """The acronym: VAE, CVAE, GAN, CGAN, classifier."""
+        model = self.experiment.model
+        if isinstance(model, ClassifierSettings):
+            return "classifier"
+        acronym = "VAE" if self.is_vae else "GAN"
+        return acronym if model.condition == "none" else f"C{acronym}"
+
+    @property
+    def data(self) -> Mapping[str, Any]:
+        return self.environment.get("data") or {}
+
+    @property
+    def data_name(self) -> str:
+        name = str(self.data.get("name") or self.experiment.data.name)
+        return {"mnist": "MNIST"}.get(name, name)
+
+    @property
+    def train_count(self) -> int | None:
+        return (self.data.get("splits") or {}).get("train")
+
+    @property
+    def last(self) -> Mapping[str, Any] | None:
+        """The last line of training."""
+        return next((r for r in reversed(self.records) if r.get("kind") == "train"), None)
+
+    @property
+    def epochs_done(self) -> float | None:
+        return self.last["epoch"] if self.last else None
+
+    @property
+    def epochs_planned(self) -> float | None:
+        training = self.experiment.training
+        if training.epochs is not None or training.images is None or not self.train_count:
+            return training.epochs
+        return training.images / self.train_count
+
+    @property
+    def seconds(self) -> float | None:
+        return self.last["seconds"] if self.last else None
+
+    @property
+    def seconds_per_epoch(self) -> float | None:
+        last = self.last
+        return last["seconds"] / last["epoch"] if last and last["epoch"] > 0 else None
+
+    @property
+    def images_per_second(self) -> float | None:
+        last = self.last
+        return last["images"] / last["seconds"] if last and last["seconds"] > 0 else None
+
+    @property
+    def diagnosis(self) -> tuple[Mapping[str, Any], float]:
+        """The last diagnosis and its epoch."""
+        for record in reversed(self.records):
+            if record.get("kind") == "validation":
+                return record.get("diagnosis") or {}, record["epoch"]
+        return {}, 0.0
+
+    @property
+    def hardware(self) -> tuple[Any, ...]:
+        """What decides the speed beside the model."""
+        env = self.environment
+        return tuple(env.get(key) for key in ("processor", "cores", "threads", "device"))
+
+    @property
+    def parameters(self) -> Mapping[str, int]:
+        return self.environment.get("parameters") or {}
+
+
+def letter(index: int) -> str:
+    """A … Z, AA, AB …
+
+    Example:
+        >>> letter(0), letter(25), letter(26)
+        ('A', 'Z', 'AA')
+    """
+    return letter(index // 26 - 1) + letter(index % 26) if index >= 26 else chr(65 + index)
+
+
+def gather(runs: Sequence[Run]) -> list[Facts]:
+    """The facts of every run, lettered in order."""
+    found = [_facts(run, letter(i)) for i, run in enumerate(runs)]
+    titles = [facts.model_title for facts in found]
+    return [
+        replace(facts, short=title if titles.count(title) == 1 else facts.name)
+        for facts, title in zip(found, titles, strict=True)
+    ]
+
+
+def measures_of(evaluation: Mapping[str, Any] | None) -> dict[str, Measure]:
+    """The measures of an evaluation.json; what is no number is left out, never guessed."""
+    known = {f.name for f in fields(Measure)}
+    found = {}
+    for entry in (evaluation or {}).get("measures") or []:
+        value = entry.get("value")
+        if isinstance(value, (int, float)) and math.isfinite(value):
+            measure = Measure(**{key: entry[key] for key in entry.keys() & known})
+            found[measure.name] = measure
+    return found
+
+
+def _facts(run: Run, letter: str) -> Facts:
+    evaluation = run.evaluation
+    return Facts(
+        letter=letter,
+        name=re.sub(r"[⟦⟧]", "", run.name),
+        short=run.name,
+        path=run.path,
+        experiment=run.experiment,
+        environment=run.environment,
+        records=run.records,
+        measures=measures_of(evaluation),
+        evaluated=evaluation is not None,
+        finished=_finished(run),
+    )
+
+
+def _finished(run: Run) -> bool:
+    try:
+        return run.finished
+    except RunError:
+        return False

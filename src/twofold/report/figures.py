@@ -1,0 +1,180 @@
+"""Small figures: curves of training, and measures with their noise."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from twofold.report.curves import Curve, Panel
+from twofold.report.facts import Facts
+from twofold.report.noise import THRESHOLD
+from twofold.report.style import INK, MUTED, RULE, RUN_COLOURS, Picture, drawing, render
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["draw_measure", "draw_panel", "draw_per_class"]
+
+SIZE = (4.0, 2.55)
+POINTS = 90  # of a curve, each the mean of a stretch
+
+
+def colour(index: int) -> str:
+    """The colour of a run."""
+    return RUN_COLOURS[index % len(RUN_COLOURS)]
+
+
+def draw_panel(panel: Panel, runs: Sequence[Facts]) -> Picture:
+    """Curves over epochs; a line is a mean over a stretch, its band the range within."""
+    with drawing():
+        figure, axes = _figure(SIZE)
+        ends, shown = [], []
+        for curve in panel.curves:
+            x, mean, low, high = _stretches(curve)
+            ink = colour(curve.index)
+            if curve.held_out:
+                marks = {"marker": "o", "markersize": 2.6, "markerfacecolor": "white"}
+                axes.plot(x, mean, color=ink, linewidth=0.9, linestyle=(0, (3, 2)), **marks)
+            else:
+                axes.fill_between(x, low, high, color=ink, alpha=0.16, linewidth=0)
+                axes.plot(x, mean, color=ink, linewidth=1.7)
+            shown.append((x, mean))
+            if not curve.held_out or not any(
+                c.index == curve.index and not c.held_out for c in panel.curves
+            ):
+                ends.append((x[-1], mean[-1], runs[curve.index].letter, ink))
+        axes.set_xlabel("epoch")
+        axes.set_ylabel(panel.unit)
+        if panel.log and all((mean > 0).all() for _, mean in shown):
+            axes.set_yscale("log")
+        elif panel.unit == "share":
+            axes.set_ylim(-0.02, 1.02)
+        else:
+            _leave_out_the_start(axes, shown)
+        axes.set_xlim(0, max(x[-1] for x, _ in shown) * 1.0 or 1)
+        axes.margins(x=0)
+        _few_ticks(axes)
+        _label_ends(axes, ends)
+        names = ", ".join(f"{runs[c.index].letter}" for c in panel.curves if not c.held_out)
+        return render(figure, panel.key, f"{panel.title} over epochs, runs {names}")
+
+
+def draw_measure(name: str, runs: Sequence[Facts]) -> Picture:
+    """One measure: a dot per run, a bar of two standard errors, the floor as a dashed line."""
+    having = [(i, run) for i, run in enumerate(runs) if name in run.measures]
+    first = having[0][1].measures[name]
+    with drawing():
+        figure, axes = _figure((4.0, 0.75 + 0.3 * len(having)))
+        axes.grid(True, axis="x")
+        axes.grid(False, axis="y")
+        for row, (i, run) in enumerate(having):
+            measure = run.measures[name]
+            bar = None if measure.error is None else THRESHOLD * measure.error
+            axes.errorbar(measure.value, row, xerr=bar, fmt="o", color=colour(i), markersize=5.5)
+        floors = {run.measures[name].floor for _, run in having} - {None}
+        for floor in floors:
+            axes.axvline(floor, color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
+        axes.set_yticks(range(len(having)), [run.letter for _, run in having])
+        for tick, (i, _) in zip(axes.get_yticklabels(), having, strict=True):
+            tick.set(color=colour(i), fontweight="bold", fontsize=9)
+        axes.set_ylim(len(having) - 0.5, -0.5)
+        axes.margins(x=0.12)
+        axes.set_xlabel(first.unit)
+        axes.ticklabel_format(axis="x", useOffset=False) if axes.get_xscale() == "linear" else None
+        key = "measure-" + "".join(c if c.isalnum() else "-" for c in name)
+        return render(figure, key, f"{first.title} of every run")
+
+
+def draw_per_class(name: str, runs: Sequence[Facts]) -> Picture:
+    """One measure by class: a row per class, a letter's dot per run."""
+    having = [(i, run) for i, run in enumerate(runs) if name in run.measures]
+    classes = list(dict.fromkeys(k for _, run in having for k in run.measures[name].per_class))
+    with drawing():
+        figure, axes = _figure((4.0, 0.75 + 0.22 * len(classes)))
+        axes.grid(True, axis="both")
+        values = np.full((len(classes), len(having)), np.nan)
+        for column, (_, run) in enumerate(having):
+            for row, of in enumerate(classes):
+                value = run.measures[name].per_class.get(of)
+                values[row, column] = np.nan if value is None else value
+        for row in range(len(classes)):
+            known = values[row][np.isfinite(values[row])]
+            if len(known) > 1:
+                axes.plot([known.min(), known.max()], [row, row], color=RULE, linewidth=3)
+        for column, (i, _) in enumerate(having):
+            axes.plot(values[:, column], range(len(classes)), "o", color=colour(i), markersize=5)
+        axes.set_yticks(range(len(classes)), [_cut(of) for of in classes], color=INK)
+        axes.set_ylim(len(classes) - 0.4, -0.6)
+        axes.margins(x=0.08)
+        measure = having[0][1].measures[name]
+        axes.set_xlabel(measure.unit)
+        key = "by-class-" + "".join(c if c.isalnum() else "-" for c in name)
+        return render(figure, key, f"{measure.title} by class")
+
+
+def _figure(size: tuple[float, float]) -> tuple["Figure", "Axes"]:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=size, layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.06, h_pad=0.06)  # type: ignore[union-attr]
+    return figure, figure.add_subplot()
+
+
+def _stretches(curve: Curve) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Epochs, means, minima and maxima of at most `POINTS` stretches of a curve."""
+    x, y = np.asarray(curve.x), np.asarray(curve.y)
+    parts = np.array_split(np.arange(len(x)), min(POINTS, len(x)))
+    last = np.array([x[part[-1]] for part in parts])
+    return (
+        last,
+        np.array([y[part].mean() for part in parts]),
+        np.array([y[part].min() for part in parts]),
+        np.array([y[part].max() for part in parts]),
+    )
+
+
+def _leave_out_the_start(axes: "Axes", shown: Sequence[tuple[np.ndarray, np.ndarray]]) -> None:
+    """Scales to what follows the first tenth where that start would flatten all the rest."""
+    everything = np.concatenate([mean for _, mean in shown])
+    later = np.concatenate([mean[x > 0.1 * x[-1]] for x, mean in shown])
+    low, high = later.min(), later.max()
+    if everything.max() - low <= 2.5 * (high - low) or high == low:
+        return
+    axes.set_ylim(low - 0.06 * (high - low), high + 0.22 * (high - low))
+    text = f"starts at {everything.max():.3g}, off the scale"
+    axes.annotate(text, (0.03, 0.97), xycoords="axes fraction", va="top", color=MUTED, fontsize=7.5)
+
+
+def _label_ends(axes: "Axes", ends: Sequence[tuple[float, float, str, str]]) -> None:
+    """Each curve's letter at its end, moved apart where two would touch."""
+    axes.figure.canvas.draw() if hasattr(axes.figure.canvas, "draw") else None
+    placed: list[float] = []
+    gap = 12 * axes.figure.dpi / 72
+    at = [(axes.transData.transform((x, y)), text, ink) for x, y, text, ink in ends]
+    for (px, py), text, ink in sorted(at, key=lambda item: item[0][1]):
+        height = max([py, *(p + gap for p in placed[-1:])])
+        placed.append(height)
+        offset = (7, (height - py) * 72 / axes.figure.dpi)
+        axes.annotate(
+            text,
+            axes.transData.inverted().transform((px, py)),
+            xytext=offset,
+            textcoords="offset points",
+            va="center",
+            color=ink,
+            fontweight="bold",
+            annotation_clip=False,
+        )
+
+
+def _few_ticks(axes: "Axes") -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    if axes.get_yscale() == "linear":
+        axes.yaxis.set_major_locator(MaxNLocator(5))
+
+
+def _cut(text: str, length: int = 14) -> str:
+    return text if len(text) <= length else text[: length - 1] + "…"

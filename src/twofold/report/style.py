@@ -1,0 +1,146 @@
+"""The look of the figures, once: colours for light and dark, type, and SVG that follows the page.
+
+Figures are drawn in the colours of the light page. In the SVG each of these becomes a CSS variable
+with that colour as its default, so that one drawing serves both schemes.
+"""
+
+import io
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from twofold.files import write_bytes, write_text
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["DARK", "INK", "LIGHT", "MUTED", "RULE", "RUN_COLOURS", "Picture", "drawing", "render"]
+
+INK, MUTED, RULE = "#20242c", "#667080", "#dde1e7"
+# Blue, vermilion, green, purple, ochre, rose, slate, brown: apart for every kind of colour vision
+# when taken in this order, and letters name the runs as well.
+RUN_COLOURS = (
+    "#1f6fb4", "#c9541a", "#128468", "#8e4fa8", "#8f6a00", "#bf3d6f", "#5a6675", "#7b5538",
+)  # fmt: skip
+DARK_RUN_COLOURS = (
+    "#6cb2ee", "#f59457", "#4fc7a4", "#c592dd", "#d9b042", "#f087ae", "#a3afbe", "#c79c79",
+)  # fmt: skip
+LIGHT = {"fig-ink": INK, "fig-muted": MUTED, "fig-rule": RULE} | {
+    f"run-{i}": colour for i, colour in enumerate(RUN_COLOURS)
+}
+DARK = {"fig-ink": "#e6e9ee", "fig-muted": "#97a1b0", "fig-rule": "#323843"} | {
+    f"run-{i}": colour for i, colour in enumerate(DARK_RUN_COLOURS)
+}
+FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
+RC = {
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],
+    "font.size": 9,
+    "text.color": INK,
+    "text.parse_math": False,
+    "axes.edgecolor": RULE,
+    "axes.facecolor": "none",
+    "axes.grid": True,
+    "axes.grid.axis": "y",
+    "axes.labelcolor": MUTED,
+    "axes.labelsize": 8,
+    "axes.spines.left": False,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.unicode_minus": True,
+    "figure.facecolor": "none",
+    "grid.color": RULE,
+    "grid.linewidth": 0.7,
+    "lines.solid_capstyle": "round",
+    "svg.fonttype": "none",
+    "xtick.color": MUTED,
+    "xtick.labelsize": 8,
+    "xtick.major.size": 3,
+    "xtick.major.width": 0.7,
+    "xtick.minor.size": 0,
+    "ytick.color": MUTED,
+    "ytick.labelsize": 8,
+    "ytick.major.size": 0,
+    "ytick.minor.size": 0,
+}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure in three forms.
+
+    Attributes:
+        name: Of its files.
+        alt: What it shows, for those who cannot see it.
+        inline: SVG for the page, whose variables it follows.
+        svg: SVG that stands alone.
+        png: On white, for papers.
+    """
+
+    name: str
+    alt: str
+    inline: str
+    svg: str
+    png: bytes
+
+    def save(self, folder: Path) -> None:
+        """Writes NAME.svg and NAME.png."""
+        write_text(folder / f"{self.name}.svg", self.svg)
+        write_bytes(folder / f"{self.name}.png", self.png)
+
+
+@contextmanager
+def drawing() -> Iterator[None]:
+    """Matplotlib in this style for the block; a glyph that a font lacks is no reason to stop."""
+    import warnings
+
+    import matplotlib
+
+    with matplotlib.rc_context(RC), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        yield
+
+
+def render(figure: "Figure", name: str, alt: str) -> Picture:
+    """A finished figure as PNG and SVG."""
+    import matplotlib
+
+    with matplotlib.rc_context({"svg.hashsalt": name}):
+        svg = _saved(figure, "svg", metadata={"Date": None, "Creator": None}).decode()
+    png = _saved(figure, "png", dpi=200, facecolor="white")
+    body = _follow_the_page(svg[svg.index("<svg") :], name)
+    return Picture(name, alt, body, _alone(body), png)
+
+
+def _saved(figure: "Figure", kind: str, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format=kind, **options)  # type: ignore[arg-type]
+    return buffer.getvalue()
+
+
+def _follow_the_page(svg: str, name: str) -> str:
+    """Colours become variables, fonts the page's, and names unique on the page."""
+    svg = re.sub(r"\s*<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r'<g id="(?:figure|axes|patch|line2d|text|matplotlib|xtick|ytick|PolyCollection|'
+                 r'FillBetweenPolyCollection|LineCollection|PathCollection|QuadMesh)[\w.]*">',
+                 "<g>", svg)  # fmt: skip
+    svg = re.sub(r'(id="|url\(#|href="#)', rf"\g<1>{name}-", svg)
+    svg = re.sub(r'(<svg [^>]*?)width="[\d.]+pt" height="[\d.]+pt"|(<svg )', _no_size, svg, count=1)
+    svg = re.sub(r"'DejaVu Sans'(?:, sans-serif)?|font-family: sans-serif", "sans-serif", svg)
+    for variable, colour in LIGHT.items():
+        svg = svg.replace(colour, f"var(--{variable}, {colour})")
+    return svg.strip()
+
+
+def _no_size(match: re.Match[str]) -> str:
+    return (match[1] or match[2]).rstrip() + " "
+
+
+def _alone(svg: str) -> str:
+    """An SVG file that chooses its colours itself."""
+    dark = "".join(f"--{name}:{colour};" for name, colour in DARK.items())
+    style = f"<style>@media (prefers-color-scheme: dark){{:root{{{dark}}}}}text{{font-family:{FONT}}}</style>"
+    return '<?xml version="1.0" encoding="utf-8"?>\n' + svg.replace(">", f">{style}", 1) + "\n"

@@ -1,0 +1,183 @@
+"""The tables of the report as plain rows of text; the template only lays them out."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from twofold.metrics.measure import Measure
+from twofold.report.facts import Facts
+from twofold.report.noise import best, comparable
+from twofold.report.words import count, duration, number, plus_minus
+
+__all__ = [
+    "Cell",
+    "MeasureRow",
+    "Row",
+    "class_tables",
+    "cost_rows",
+    "measure_rows",
+    "version_rows",
+]
+
+ARROWS = {"higher": "↑", "lower": "↓", None: ""}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One figure; blank where it was not measured.
+
+    Attributes:
+        text: The figure, or nothing.
+        best: Whether it is better than all others by more than noise.
+        small: What this run's figure depends on, where runs differ in that.
+    """
+
+    text: str = ""
+    best: bool = False
+    small: str = ""
+
+
+@dataclass(frozen=True)
+class MeasureRow:
+    """A measure over all runs."""
+
+    name: str
+    title: str
+    unit: str
+    arrow: str
+    depends: str
+    floor: str
+    cells: list[Cell]
+    note: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """A title and a text per run; `bars` are shares of the largest, for a drawn length."""
+
+    title: str
+    cells: list[str]
+    bars: list[float | None]
+
+
+def measure_rows(runs: Sequence[Facts]) -> list[MeasureRow]:
+    """A row for every measure that any run has."""
+    names = dict.fromkeys(name for run in runs for name in run.measures)
+    return [_measure_row(runs, name) for name in names]
+
+
+def class_tables(runs: Sequence[Facts]) -> list[tuple[str, str, str, list[Row]]]:
+    """For every measure by class: name, title, unit and a row per class."""
+    found = []
+    for name in dict.fromkeys(name for run in runs for name in run.measures):
+        having = {run.letter: run.measures[name] for run in runs if name in run.measures}
+        first = next(iter(having.values()))
+        classes = dict.fromkeys(c for measure in having.values() for c in measure.per_class)
+        rows = [Row(c, [_class_cell(having.get(r.letter), c) for r in runs], []) for c in classes]
+        if rows:
+            found.append((name, first.title, first.unit, rows))
+    return found
+
+
+def cost_rows(runs: Sequence[Facts]) -> list[Row]:
+    """What the runs cost: time, speed, parameters, machine."""
+    rows = [
+        _amounts(runs, "Time per epoch", lambda r: r.seconds_per_epoch, duration),
+        _amounts(runs, "Training time in all", lambda r: r.seconds, duration),
+        _amounts(runs, "Epochs done", lambda r: r.epochs_done, number, bar=False),
+        _amounts(runs, "Images a second", lambda r: r.images_per_second, lambda v: number(v, 3)),
+        _amounts(
+            runs, "Parameters in all", lambda r: sum(r.parameters.values()), lambda v: count(int(v))
+        ),
+    ]
+    for network in dict.fromkeys(name for run in runs for name in run.parameters):
+        title = f"… of the {network.replace('_', ' ')}"
+        rows.append(
+            _amounts(
+                runs,
+                title,
+                lambda r, n=network: r.parameters.get(n),
+                lambda v: count(int(v)),
+                False,
+            )
+        )
+    facts = {"Device": "device", "Processor": "processor", "Cores": "cores", "Threads": "threads"}
+    rows += [_environment(runs, title, key) for title, key in facts.items()]
+    return [row for row in rows if any(row.cells)]
+
+
+def version_rows(runs: Sequence[Facts]) -> list[Row]:
+    """The software that made each run."""
+    keys = {
+        "Twofold": "twofold",
+        "Python": "python",
+        "PyTorch": "torch",
+        "NumPy": "numpy",
+        "Platform": "platform",
+        "Started": "started",
+    }
+    return [_environment(runs, title, key) for title, key in keys.items()]
+
+
+def _measure_row(runs: Sequence[Facts], name: str) -> MeasureRow:
+    having = [run for run in runs if name in run.measures]
+    first = having[0].measures[name]
+    top = best(runs, name)
+    depends = [_depends(run.measures[name].depends) for run in having]
+    alike = len(set(depends)) == 1
+    floors = dict.fromkeys(m.floor for run in having for m in [run.measures[name]])
+    return MeasureRow(
+        name=name,
+        title=first.title,
+        unit=first.unit,
+        arrow=ARROWS.get(first.better, ""),
+        depends=depends[0] if alike else "",
+        floor=" / ".join(number(f).replace("-", "−") for f in floors if f is not None),
+        cells=[_cell(run, name, run is top, alike) for run in runs],
+        note=f"Not to be compared: {why}." if (why := comparable(having, name)) else "",
+    )
+
+
+def _cell(run: Facts, name: str, is_best: bool, alike: bool) -> Cell:
+    measure = run.measures.get(name)
+    if measure is None:
+        return Cell()
+    small = "" if alike else _depends(measure.depends)
+    return Cell(plus_minus(measure.value, measure.error), is_best, small)
+
+
+def _class_cell(measure: Measure | None, name: str) -> str:
+    value = None if measure is None else measure.per_class.get(name)
+    return "" if value is None else number(value).replace("-", "−")
+
+
+def _depends(depends: Mapping[str, Any]) -> str:
+    """`test split, 10 000 images, classifier classifier-cnn, …`."""
+    words = []
+    for key, value in depends.items():
+        text = count(value) if isinstance(value, int) and not isinstance(value, bool) else value
+        if key == "split":
+            words.append(f"{value} split")
+        elif key in ("images", "samples"):
+            words.append(f"{text} {key}")
+        else:
+            words.append(f"{key.replace('_', ' ')} {text}")
+    return ", ".join(words)
+
+
+def _amounts(
+    runs: Sequence[Facts],
+    title: str,
+    value: Callable[[Facts], float | None],
+    text: Callable[[float], str],
+    bar: bool = True,
+) -> Row:
+    values = [value(run) or None for run in runs]
+    most = max((v for v in values if v), default=0.0)
+    bars = [v / most if v and bar and len(runs) > 1 else None for v in values]
+    return Row(title, [text(v) if v else "" for v in values], bars)
+
+
+def _environment(runs: Sequence[Facts], title: str, key: str) -> Row:
+    values = [run.environment.get(key) for run in runs]
+    return Row(title, ["" if v is None else str(v) for v in values], [])

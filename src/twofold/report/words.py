@@ -1,0 +1,96 @@
+"""Numbers and lists as a person would write them."""
+
+import math
+from collections.abc import Sequence
+
+__all__ = ["count", "duration", "listing", "number", "plural", "plus_minus", "with_unit"]
+
+
+def number(value: float, digits: int = 4) -> str:
+    """A figure with so many significant digits and no exponent where that is readable.
+
+    Example:
+        >>> number(94.31999), number(0.00012), number(1234567.0), number(50.0)
+        ('94.32', '0.00012', '1 234 567', '50')
+    """
+    if not math.isfinite(value):
+        return str(value)
+    if value and not 1e-4 <= abs(value) < 1e9:
+        return f"{value:.{digits}g}"
+    decimals = digits - 1 - math.floor(math.log10(abs(value))) if value else 0
+    text = _grouped(value, max(0, decimals))
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def plus_minus(value: float, error: float | None) -> str:
+    """A value with its standard error, cut where the error's second digit is.
+
+    Example:
+        >>> plus_minus(99.4512, 0.0741), plus_minus(-94.318, 0.27), plus_minus(3.0, None)
+        ('99.451 ± 0.074', '−94.32 ± 0.27', '3')
+    """
+    if error is None or not math.isfinite(error) or error <= 0:
+        return number(value).replace("-", "−")
+    decimals = max(0, 1 - math.floor(math.log10(error)))
+    return f"{_grouped(value, decimals)} ± {_grouped(error, decimals)}".replace("-", "−")
+
+
+def with_unit(text: str, unit: str) -> str:
+    """A figure and its unit.
+
+    Example:
+        >>> with_unit("99.3", "%"), with_unit("3", "")
+        ('99.3 %', '3')
+    """
+    return f"{text} {unit}".strip()
+
+
+def count(value: int) -> str:
+    """A count in groups of three.
+
+    Example:
+        >>> count(60000)
+        '60 000'
+    """
+    return f"{value:,}".replace(",", " ")
+
+
+def plural(value: int, noun: str) -> str:
+    """A count and its noun.
+
+    Example:
+        >>> plural(1, "run"), plural(2000, "image")
+        ('1 run', '2 000 images')
+    """
+    return f"{count(value)} {noun}{'' if value == 1 else 's'}"
+
+
+def duration(seconds: float) -> str:
+    """A stretch of time in the two units that matter.
+
+    Example:
+        >>> duration(0.213), duration(8.24), duration(75), duration(5400)
+        ('0.21 s', '8.2 s', '1 min 15 s', '1 h 30 min')
+    """
+    if seconds < 60:
+        return f"{number(seconds, 2)} s"
+    total = round(seconds)
+    if total < 3600:
+        return f"{total // 60} min {total % 60} s"
+    return f"{total // 3600} h {total % 3600 // 60} min"
+
+
+def listing(items: Sequence[str], word: str = "and") -> str:
+    """Items as an enumeration.
+
+    Example:
+        >>> listing(["A"]), listing(["A", "B"]), listing(["A", "B", "C"])
+        ('A', 'A and B', 'A, B and C')
+    """
+    if len(items) < 2:
+        return "".join(items)
+    return f"{', '.join(items[:-1])} {word} {items[-1]}"
+
+
+def _grouped(value: float, decimals: int) -> str:
+    return f"{value:,.{decimals}f}".replace(",", " ")
