@@ -64,7 +64,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def server(monkeypatch):
     monkeypatch.setattr(download, "PAUSE", 0.0)
-    monkeypatch.setattr(download, "READ_TIMEOUT", 0.3)
+    monkeypatch.setattr(download, "READ_TIMEOUT", 1.0)  # a stalled answer lasts 20 s
     monkeypatch.setattr(Handler, "requests", Counter())
     monkeypatch.setattr(Handler, "release", threading.Event())
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as httpd:
@@ -115,7 +115,9 @@ def test_a_damaged_cache_is_fetched_again(at):
         ("stall", "timed out"),
     ],
 )
-def test_a_bad_mirror_fails_over_and_leaves_nothing(at, behaviour, words):
+def test_a_bad_mirror_fails_over_and_leaves_nothing(at, behaviour, words, monkeypatch):
+    monkeypatch.setattr(download, "ROUNDS", 1)
+    start = time.perf_counter()
     assert fetch("set", [FILE], [at(behaviour), at("good")])["a.bin"].read_bytes() == CONTENT
     assert (Handler.requests[behaviour], Handler.requests["good"]) == (1, 1)
     assert files_in_cache() == ["a.bin"]
@@ -123,17 +125,12 @@ def test_a_bad_mirror_fails_over_and_leaves_nothing(at, behaviour, words):
     with pytest.raises(DataError, match=words):
         fetch("set", [FILE], [at(behaviour)])
     assert files_in_cache() == []
+    assert time.perf_counter() - start < 15
 
 
 def test_a_mirror_that_recovers_is_tried_again(at):
     assert fetch("set", [FILE], [at("flaky")])["a.bin"].read_bytes() == CONTENT
     assert Handler.requests["flaky"] == 2
-
-
-def test_a_stalled_server_is_left_in_time(at):
-    start = time.perf_counter()
-    fetch("set", [FILE], [at("stall"), at("good")])
-    assert 0.25 < time.perf_counter() - start < 5
 
 
 def test_offline_says_what_to_put_where(monkeypatch):

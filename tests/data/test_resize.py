@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from twofold.data import load_dataset
-from twofold.data.resize import checked_size, fit, resize, to_grey
+from twofold.data.resize import checked_size, resize, to_grey
 from twofold.errors import UsageError
 
 
@@ -43,10 +43,6 @@ def test_nothing_is_flipped():
     assert (np.diff(out, axis=1) > 0).all()
 
 
-def test_fit_takes_height_first():
-    assert fit(Image.new("L", (50, 50)), (10, 20)).size == (20, 10)
-
-
 def test_grey_is_pillows_grey(rng):
     images = rng.integers(0, 256, (4, 3, 9, 7), np.uint8)
     for image, grey in zip(images, to_grey(images), strict=True):
@@ -57,6 +53,27 @@ def test_grey_is_pillows_grey(rng):
 def test_impossible_sizes(size):
     with pytest.raises(UsageError, match="size="):
         checked_size(size)
+
+
+@pytest.mark.parametrize("size", [(6, 4), (28, 28), (5, 20), (12, 4), (3, 10)])
+def test_many_at_once_are_as_one_by_one(rng, size, monkeypatch):
+    monkeypatch.setattr("twofold.data.resize._CHUNK", 3)
+    images = rng.integers(0, 256, (7, 3, 12, 10), np.uint8)
+    together = resize(images, size)
+    for i in range(7):
+        assert (together[i] == resize(images[i : i + 1], size)[0]).all()
+
+
+@pytest.mark.parametrize(
+    ("size", "box"),
+    [((24, 20), (0, 0, 10, 12)), ((6, 5), (0, 0, 10, 12)), ((4, 4), (0, 1, 10, 11))],
+)
+def test_pillow_gives_the_same(size, box):
+    image = np.add.outer(np.sin(np.arange(12)), np.cos(np.arange(10))) * 50 + 127
+    image = image.astype(np.uint8)
+    expected = Image.fromarray(image).resize(size[::-1], Image.Resampling.LANCZOS, box=box)
+    got = resize(image[None, None], size)[0, 0].astype(int)
+    assert abs(got - np.asarray(expected)).max() <= 1  # the order of rows and columns rounds
 
 
 def test_loading_resizes_and_greys(tmp_path, rng):

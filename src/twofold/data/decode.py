@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from twofold.data.resize import fit
+from twofold.data.resize import resize
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -59,8 +59,9 @@ def decode(
     if image.mode == "F":
         raise ValueError("floating-point pixels have no known range; save them as .npy in [0, 1]")
     image = image if image.mode == mode else image.convert(mode)
-    pixels = np.asarray(image if size is None else fit(image, size))
-    return (pixels[None] if mode == "L" else pixels.transpose(2, 0, 1)), done
+    pixels = np.asarray(image)
+    pixels = pixels[None] if mode == "L" else pixels.transpose(2, 0, 1)  # (C, H, W)
+    return (pixels if size is None else resize(pixels[None], size)[0]), done
 
 
 @contextmanager
