@@ -1,6 +1,8 @@
 """IDX, .npy, .npz, SVHN's .mat and CIFAR-10's binary records."""
 
+import dataclasses
 import gzip
+import hashlib
 import io
 import tarfile
 from typing import Any
@@ -10,6 +12,8 @@ import pytest
 import scipy.io
 
 from twofold.data import load_dataset
+from twofold.data.catalog import CATALOG
+from twofold.data.download import RemoteFile
 from twofold.errors import DataError
 
 WHOLE: dict[str, Any] = {"validation": 0, "test": 0}
@@ -355,6 +359,44 @@ def test_cifar10_damaged(tmp_path, rng):
     path.write_bytes(path.read_bytes()[:20_000])
     with pytest.raises(DataError, match="damaged archive"):
         load_dataset(path)
+
+
+@pytest.fixture
+def named(tmp_path, monkeypatch):
+    """Lets a named set take the small files in a folder for its own."""
+
+    def name_them(name, folder, **changes):
+        entry = CATALOG[name]
+        files = tuple(
+            RemoteFile(f.name, hashlib.sha256((folder / f.name).read_bytes()).hexdigest())
+            for f in entry.files
+        )
+        monkeypatch.setitem(CATALOG, name, dataclasses.replace(entry, files=files, **changes))
+        monkeypatch.setenv("TWOFOLD_DATA", str(folder))
+
+    return name_them
+
+
+def test_svhn_by_name(tmp_path, rng, named):
+    for part in ("train", "test"):
+        X = rng.integers(0, 256, (32, 32, 3, 100), np.uint8)
+        write_svhn(tmp_path / f"{part}_32x32.mat", X, (np.arange(100) // 10 + 1)[:, None])
+    named("svhn", tmp_path)
+    dataset = load_dataset("svhn")
+    assert numbers(dataset) == {"train": 90, "validation": 10, "test": 100}
+    assert dataset.split("validation").class_counts.tolist() == [1] * 10  # drawn, not the last
+    assert dataset.image_shape == CATALOG["svhn"].info.image_shape
+
+
+def test_cifar10_by_name(tmp_path, rng, named):
+    batches = {name: records.tobytes() for name, records in cifar_batches(rng).items()}
+    write_cifar(tmp_path / "cifar-10-binary.tar.gz", batches)
+    named("cifar10", tmp_path, validation=5)
+    dataset = load_dataset("cifar10")
+    assert dataset.splits["validation"].tolist() == [15, 16, 17, 18, 19]  # the last of train
+    assert numbers(dataset) == {"train": 15, "validation": 5, "test": 4}
+    assert dataset.class_names[9] == "truck"
+    assert dataset.image_shape == CATALOG["cifar10"].info.image_shape
 
 
 def test_another_kind_of_file(tmp_path):
