@@ -14,7 +14,7 @@ from twofold.experiments.environment import pick_device
 from twofold.experiments.run import Run
 from twofold.files import write_json
 from twofold.metrics.measure import Measure
-from twofold.training.progress import Progress, Silent
+from twofold.training.progress import Console, Progress
 
 __all__ = ["Evaluation", "evaluate"]
 
@@ -72,7 +72,7 @@ def evaluate(
     where = pick_device(device)
     started = time.perf_counter()
     settings = {"samples": samples, "iwae_samples": iwae_samples, "seed": seed}
-    subject = make_subject(run, settings, images, where, progress or Silent())
+    subject = make_subject(run, settings, images, where, progress or Console())
     found: list[Measure] = []
     for name in measures or DEFAULT:
         with torch.random.fork_rng([where] if where.type == "cuda" else []):

@@ -15,7 +15,7 @@ from twofold.experiments.run import Run
 from twofold.experiments.schema import Experiment
 from twofold.experiments.train import resume, train
 from twofold.models.classifier import Classifier
-from twofold.training.progress import Progress, Silent
+from twofold.training.progress import Console, Progress
 
 __all__ = ["JUDGES", "cache_folder", "judge", "train_judge"]
 
@@ -73,7 +73,7 @@ def train_judge(
     progress: Progress | None = None,
 ) -> tuple[Classifier, Run]:
     """Trains a classifier in a folder, or takes it from there."""
-    progress = progress or Silent()
+    progress = progress or Console()
     try:
         run = resume(Run(folder), progress, dataset)
     except RunError:

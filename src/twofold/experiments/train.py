@@ -17,7 +17,7 @@ from twofold.experiments.schema import Experiment
 from twofold.files import write_json, write_text
 from twofold.models.base import Generative, Model
 from twofold.training.loop import Trainer
-from twofold.training.progress import Progress, Silent
+from twofold.training.progress import Console, Progress
 
 __all__ = ["resume", "train"]
 
@@ -25,9 +25,11 @@ __all__ = ["resume", "train"]
 def train(
     experiment: str | Path | Experiment,
     changes: Iterable[str] | Mapping[str, Any] = (),
+    *,
     out: str | Path | None = None,
     progress: Progress | None = None,
     dataset: ImageDataset | None = None,
+    **fields: Any,
 ) -> Run:
     """Trains an experiment in a new run folder.
 
@@ -35,8 +37,9 @@ def train(
         experiment: A name of the library, a YAML file, or an experiment.
         changes: Fields to change, as `key=value` texts or a mapping.
         out: The run folder; by default runs/NAME, numbered if that is taken.
-        progress: Who is told how it goes; nobody by default.
+        progress: Who is told how it goes; the terminal or notebook by default, `Silent()` nobody.
         dataset: Images to use in place of those that the experiment names.
+        fields: Fields to change, by their bare names: `epochs=5, latent_dim=32`.
 
     Returns:
         The run, finished or, after Ctrl-C, ready to be resumed.
@@ -45,7 +48,7 @@ def train(
         UsageError, DataError: Before anything is written, if something does not fit.
         RunError: If the folder is in use, a loss is not finite, or the disk is full.
     """
-    resolved = resolve(experiment, changes)
+    resolved = resolve(resolve(experiment, changes), fields)
     folder = _free_folder(Path("runs") / resolved.name) if out is None else Path(out)
     _refuse_used(folder, resolved)
     dataset = dataset or load_data(resolved.data)
@@ -106,7 +109,7 @@ def _trainer(
         validation=validation,
         seed=experiment.seed,
         picture=draw_samples if isinstance(model, Generative) else None,
-        progress=progress or Silent(),
+        progress=progress or Console(),
     )
 
 

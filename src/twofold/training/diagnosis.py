@@ -6,12 +6,12 @@ from typing import Any
 __all__ = ["warnings_of"]
 
 
-def warnings_of(diagnosis: Mapping[str, Any], epoch: float) -> list[str]:
+def warnings_of(diagnosis: Mapping[str, Any]) -> list[str]:
     """What a person should know, from `Model.diagnose`.
 
     Example:
-        >>> warnings_of({"active_units": 0, "kl_per_dim": [0.0]}, epoch=3.0)[0][:40]
-        'epoch 3: posterior collapse: none of the'
+        >>> warnings_of({"active_units": 0, "kl_per_dim": [0.0]})[0][:31]
+        'posterior collapse: none of the'
     """
     found = []
     if diagnosis.get("active_units") == 0:
@@ -21,7 +21,7 @@ def warnings_of(diagnosis: Mapping[str, Any], epoch: float) -> list[str]:
     diversity = diagnosis.get("diversity")
     if diversity is not None and diversity < 0.25:
         found.append(
-            f"mode collapse: samples differ {diversity:.2f} times as much as real images do"
+            "mode collapse: the samples of a class differ less than a quarter as much as real images"
         )
     real, fake = diagnosis.get("accuracy_real"), diagnosis.get("accuracy_fake")
     if real is not None and fake is not None and min(real, fake) > 0.99:
@@ -29,4 +29,4 @@ def warnings_of(diagnosis: Mapping[str, Any], epoch: float) -> list[str]:
             "the discriminator tells every image; the generator may be learning nothing "
             "(try a smaller discriminator lr, r1=1, or label_smoothing=0.1)"
         )
-    return [f"epoch {epoch:g}: {text}" for text in found]
+    return found

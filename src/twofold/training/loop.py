@@ -44,6 +44,8 @@ from twofold.training.validate import mean_terms
 
 __all__ = ["Outcome", "Trainer"]
 
+PATIENCE = 0.1  # the share of a run before which nobody is warned: every model starts badly
+
 
 @dataclass
 class Clock:
@@ -151,6 +153,7 @@ class Trainer:
         self.watch_every_step = self.device.type == "cpu"
         self._random_state: dict[str, Tensor] = {}
         self._stop_asked = False
+        self._warned: set[str] = set()
         self._saved_at = time.monotonic()
         if settings.compile:
             for network in model.networks():
@@ -249,8 +252,11 @@ class Trainer:
         entry = {**self._where("validation"), "split": split, "diagnosis": diagnosis}
         entry["terms"] = _rounded(terms)
         record.append(entry)
-        for text in warnings_of(diagnosis, entry["epoch"]):
-            self.progress.say(text)
+        if self.step >= PATIENCE * self.total_steps:
+            for text in warnings_of(diagnosis):
+                if text not in self._warned:
+                    self.progress.say(f"epoch {entry['epoch']:g}: {text}")
+                    self._warned.add(text)
 
     def _where(self, kind: str) -> dict[str, Any]:
         running = 0.0

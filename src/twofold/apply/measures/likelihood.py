@@ -21,23 +21,31 @@ def likelihood(subject: Subject) -> Iterator[Measure]:
         return
     subject.progress.say("ELBO and IWAE bound on the test images")
     recon, kl = elbo_terms(model, subject.batches.in_order())
-    caution = _likelihood_caution(subject)
+    caution = _caution(subject, model)
     told = " given the class" if isinstance(model.condition, ClassCondition) else ""
     for name, title, values, better in (
         ("elbo", f"ELBO{told}", -(recon + kl), "higher"),
         ("recon_nll", "reconstruction, −E ln p(x|z)", recon, None),
         ("kl", "KL(q(z|x) ‖ p(z))", kl, None),
     ):
-        yield _mean(subject, name, title, values, better, caution)
+        yield _mean(subject, model, name, title, values, better, caution)
     k = subject.settings["iwae_samples"]
     bound = iwae_bound(model, subject.batches.in_order(), k)
     yield _mean(
-        subject, f"iwae/{k}", f"IWAE bound, k = {k}{told}", bound, "higher", caution, samples=k
+        subject,
+        model,
+        f"iwae/{k}",
+        f"IWAE bound, k = {k}{told}",
+        bound,
+        "higher",
+        caution,
+        samples=k,
     )
 
 
 def _mean(
     subject: Subject,
+    model: VAE,
     name: str,
     title: str,
     values: torch.Tensor,
@@ -55,15 +63,14 @@ def _mean(
         depends={
             **subject.depends,
             "binarise": subject.run.experiment.data.binarise,
-            "likelihood": subject.model.likelihood.name**depends,
+            "likelihood": model.likelihood.name,
+            **depends,
         },
         caution=caution,
     )
 
 
-def _likelihood_caution(subject: Subject) -> str:
-    model = subject.model
-    assert isinstance(model, VAE)
+def _caution(subject: Subject, model: VAE) -> str:
     if model.likelihood.needs_binary and subject.run.experiment.data.binarise == "none":
         return "grey pixels as Bernoulli targets: not a likelihood, compare only with the same"
     if not model.likelihood.is_discrete:

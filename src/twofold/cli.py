@@ -1,0 +1,230 @@
+"""The command line: turns text into keyword arguments, and errors into messages and exit codes.
+
+Exit codes: 0 done, 1 a run failed, 2 something given does not fit, 130 interrupted (resumable).
+Everything heavy is imported inside the command that needs it, so that `--help` is quick.
+"""
+
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from twofold._version import __version__
+from twofold.errors import RunError, TwofoldError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="twofold",
+    help="Train, measure and compare VAEs and GANs on small images.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+RunPath = Annotated[Path, typer.Argument(help="A run folder, such as runs/lam2023-cvae.")]
+Seed = Annotated[int, typer.Option(help="Seed of the latent codes.", min=0)]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
+
+
+def main() -> NoReturn:
+    """The entry point of the `twofold` command."""
+    try:
+        app(prog_name="twofold")
+    except TwofoldError as error:
+        typer.secho("error: ", fg="red", bold=True, nl=False, err=True)
+        typer.echo(str(error), err=True)
+        sys.exit(1 if isinstance(error, RunError) else 2)
+    except KeyboardInterrupt:
+        typer.echo("interrupted", err=True)
+        sys.exit(130)
+    sys.exit(0)
+
+
+def _complete_experiment(incomplete: str) -> list[str]:
+    from twofold.experiments.resolve import experiment_names
+
+    return [name for name in experiment_names() if name.startswith(incomplete)]
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"twofold {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[  # noqa: ARG001
+        bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def train(
+    experiment: Annotated[
+        str,
+        typer.Argument(
+            help="An experiment's name (see `twofold list experiments`) or a YAML file.",
+            autocompletion=_complete_experiment,
+        ),
+    ],
+    changes: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[KEY=VALUE]...",
+            help="Fields to change: epochs=10, data=path/to/images, latent_dim=32, lr=2e-4.",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The run folder; by default runs/EXPERIMENT.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the resolved experiment and stop.")
+    ] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train an experiment in a new run folder."""
+    from twofold.experiments.resolve import resolve, to_yaml
+
+    resolved = resolve(experiment, changes or ())
+    if dry_run:
+        typer.echo(to_yaml(resolved), nl=False)
+        return
+    from twofold.experiments.train import train as train_
+
+    _report_run(train_(resolved, out=out, progress=_progress(quiet)))
+
+
+@app.command()
+def resume(run: RunPath, quiet: Quiet = False) -> None:
+    """Continue an interrupted run, to the same weights as if it had never stopped."""
+    from twofold.experiments.train import resume as resume_
+
+    _report_run(resume_(run, progress=_progress(quiet)))
+
+
+@app.command()
+def sample(
+    run: RunPath,
+    n: Annotated[int, typer.Option("--n", "-n", help="How many images.", min=1)] = 100,
+    label: Annotated[
+        list[str] | None,
+        typer.Option("--class", "-c", help="A class by number or name; may be repeated."),
+    ] = None,
+    seed: Seed = 0,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="A .png sheet, an .npz, or a new folder; by default RUN/sample.png."),
+    ] = None,
+    device: Device = "auto",
+) -> None:
+    """Draw images from a trained model."""
+    from twofold.apply.sample import sample as sample_
+
+    images = sample_(run, n, label or None, seed, device)
+    typer.echo(images.save(out or run / "sample.png"))
+
+
+@app.command()
+def evaluate(
+    runs: Annotated[list[Path], typer.Argument(help="Run folders.")],
+    measure: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="likelihood, gan-test, reconstruction, classification, time, gan-train, latents; "
+            "may be repeated. By default all but the last two, which take longer."
+        ),
+    ] = None,
+    samples: Annotated[int, typer.Option(help="Images to generate.", min=1)] = 10_000,
+    iwae_samples: Annotated[
+        int, typer.Option(help="k of the IWAE bound; 5000 is the field's.", min=1, max=100_000)
+    ] = 100,
+    images: Annotated[int | None, typer.Option(help="Use only so many test images.", min=1)] = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+    quiet: Quiet = False,
+) -> None:
+    """Measure runs on held-out images, into their evaluation.json."""
+    from twofold.apply.evaluate import evaluate as evaluate_
+    from twofold.terminal import show_measures
+
+    for run in runs:
+        evaluation = evaluate_(
+            run,
+            measure or None,
+            samples=samples,
+            iwae_samples=iwae_samples,
+            images=images,
+            seed=seed,
+            device=device,
+            progress=_progress(quiet),
+        )
+        show_measures(str(run), evaluation.measures)
+
+
+@app.command()
+def compare(
+    runs: Annotated[list[Path], typer.Argument(help="Run folders.")],
+    out: Annotated[Path, typer.Option(help="The HTML file to write.")] = Path("report.html"),
+    seed: Seed = 0,
+) -> None:
+    """Write one self-contained HTML report on runs, side by side."""
+    from twofold.report.compare import compare as compare_
+
+    typer.echo(compare_(runs, out, samples_seed=seed))
+
+
+@app.command("list")
+def list_(
+    what: Annotated[str, typer.Argument(help="experiments, datasets or models.")] = "experiments",
+) -> None:
+    """List experiments, data sets or models."""
+    from twofold.errors import unknown_name
+    from twofold.terminal import LISTS
+
+    if what not in LISTS:
+        raise unknown_name("list", what, LISTS)
+    LISTS[what]()
+
+
+@app.command()
+def data(
+    source: Annotated[str, typer.Argument(help="A data set's name, or a path to images.")],
+    size: Annotated[int | None, typer.Option(help="Resize to this side.", min=1)] = None,
+    grey: Annotated[bool, typer.Option("--grey", help="Convert to one channel.")] = False,
+    limit: Annotated[int | None, typer.Option(help="Use so many training images.", min=1)] = None,
+    picture: Annotated[
+        Path | None, typer.Option(help="Write a sheet with images of every class, as PNG.")
+    ] = None,
+) -> None:
+    """Show what a data set or a path holds."""
+    from twofold.data import load_dataset, summarise
+    from twofold.terminal import save_preview, show_preview
+
+    dataset = load_dataset(source, size=size, grey=grey, limit=limit)
+    typer.echo(str(summarise(dataset)))
+    if picture is not None:
+        typer.echo(save_preview(dataset, picture))
+    else:
+        show_preview(dataset)
+
+
+def _progress(quiet: bool):  # noqa: ANN202
+    from twofold.training.progress import Console, Silent
+
+    return Silent() if quiet else Console()
+
+
+def _report_run(run) -> None:  # noqa: ANN001
+    """Says where the run is and what to do next."""
+    done, total = run.progress
+    if done < total:
+        typer.echo(f"stopped at step {done} of {total}; continue with: twofold resume {run.path}")
+        raise typer.Exit(130)
+    typer.echo(f"{run.path}")
+    typer.echo(f"next: twofold evaluate {run.path} && twofold compare {run.path}", err=True)

@@ -1,0 +1,134 @@
+"""Tables and small pictures in a terminal."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from twofold.files import write_bytes
+from twofold.pictures import contact_sheet, png_bytes
+
+if TYPE_CHECKING:
+    from twofold.data import ImageDataset
+    from twofold.metrics.measure import Measure
+
+__all__ = ["LISTS", "save_preview", "show_measures", "show_preview"]
+
+ROWS = 10  # terminal lines of a preview; each holds two rows of pixels
+
+
+def show_measures(title: str, measures: "Sequence[Measure]") -> None:
+    """A table of figures with their standard errors and floors."""
+    table = _table(title, "measure", "value", "± s.e.", "unit", "real data")
+    for measure in measures:
+        arrow = {"higher": " ↑", "lower": " ↓", None: ""}[measure.better]
+        table.add_row(
+            measure.title + arrow,
+            f"{measure.value:.2f}",
+            "" if measure.error is None else f"{measure.error:.2f}",
+            measure.unit,
+            "" if measure.floor is None else f"{measure.floor:.2f}",
+        )
+    Console().print(table)
+
+
+def list_experiments() -> None:
+    """Name, model, data and headline figure of every experiment."""
+    from twofold.experiments.resolve import experiment_names, load_experiment
+
+    table = _table("", "experiment", "model", "data", "reported", "title")
+    for name in experiment_names():
+        experiment = load_experiment(name)
+        first = experiment.reported[0] if experiment.reported else None
+        table.add_row(
+            name,
+            experiment.model.family,
+            experiment.data.name,
+            "" if first is None else f"{first.measure} {first.value}",
+            experiment.title,
+        )
+    Console().print(table)
+
+
+def list_datasets() -> None:
+    """Every named data set."""
+    from twofold.data import list_datasets as known
+
+    table = _table("", "data set", "image", "classes", "train / test", "what")
+    for info in known():
+        shape = "×".join(str(side) for side in info.image_shape)
+        counts = " / ".join(str(count) for count in info.counts.values())
+        table.add_row(info.name, shape, str(info.num_classes), counts, info.title)
+    Console().print(table)
+
+
+def list_models() -> None:
+    """Every family of models."""
+    from twofold.experiments.families import FAMILIES
+
+    table = _table("", "model", "what", "paper")
+    for family in FAMILIES.values():
+        table.add_row(family.name, family.title, family.paper)
+    Console().print(table)
+
+
+LISTS: dict[str, Callable[[], None]] = {
+    "experiments": list_experiments,
+    "datasets": list_datasets,
+    "models": list_models,
+}
+
+
+def save_preview(dataset: "ImageDataset", path: Path, columns: int = 10) -> Path:
+    """A PNG with a row of images per class, or a hundred images where there are no classes."""
+    write_bytes(path, png_bytes(contact_sheet(_by_class(dataset, columns), columns, scale=2)))
+    return path
+
+
+def show_preview(dataset: "ImageDataset") -> None:
+    """A row of images as coloured half blocks, where the terminal shows colours."""
+    console = Console()
+    if not console.is_terminal:
+        return
+    from PIL import Image
+
+    images = _by_class(dataset, 1)
+    height, width = images.shape[2:]
+    columns = round(2 * ROWS * width / height)
+    fitting = max(1, console.width // (columns + 1))
+    small = [
+        np.asarray(
+            Image.fromarray(
+                np.broadcast_to(image.transpose(1, 2, 0), (height, width, 3)).copy()
+            ).resize((columns, 2 * ROWS), Image.Resampling.BOX)
+        )
+        for image in images[:fitting]
+    ]
+    strip = np.concatenate([np.pad(one, ((0, 0), (0, 1), (0, 0))) for one in small], axis=1)
+    for upper, lower in zip(strip[::2], strip[1::2], strict=True):
+        line = Text()
+        for above, below in zip(upper.tolist(), lower.tolist(), strict=True):
+            line.append(
+                "▀", f"rgb({','.join(map(str, above))}) on rgb({','.join(map(str, below))})"
+            )
+        console.print(line)
+
+
+def _by_class(dataset: "ImageDataset", columns: int) -> Any:
+    """The first images of each class in turn, or simply the first."""
+    if dataset.labels is None:
+        return dataset.images[: columns * 10]
+    rows = [np.flatnonzero(dataset.labels == k)[:columns] for k in range(dataset.num_classes)]
+    return dataset.images[np.concatenate([np.resize(row, columns) for row in rows if len(row)])]
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title or None, title_justify="left", header_style="bold", box=None)
+    for column in columns:
+        numeric = column in ("value", "± s.e.", "real data")
+        table.add_column(column, justify="right" if numeric else "left", overflow="fold")
+    return table
