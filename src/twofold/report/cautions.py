@@ -6,13 +6,14 @@ from itertools import groupby
 from twofold.experiments.schema import VAESettings
 from twofold.report.facts import Facts
 from twofold.report.noise import same_images
+from twofold.report.seeds import recipe
 from twofold.report.settings import compact, network_kind
-from twofold.report.words import count, listing, number
+from twofold.report.words import capitalised, count, listing, number
 from twofold.training.diagnosis import warnings_of
 
 __all__ = ["cautions", "confounders", "warnings"]
 
-TRAPS = ("data", "limit", "binarise", "shift", "epochs", "images", "batch size", "latent dim",
+TRAPS = ("data", "binarise", "shift", "epochs", "images", "batch size", "latent dim",
          "precision", "compile", "device")  # fmt: skip
 OPTIMISER_TRAPS = {"lr": "learning rate", "name": "optimiser", "schedule": "schedule"}
 SIZE_RATIO = 1.5
@@ -23,8 +24,9 @@ def warnings(runs: Sequence[Facts]) -> list[str]:
     found = []
     for run in runs:
         found += _progress(run)
+        found += _stale(run)
         diagnosis, epoch = run.diagnosis
-        found += [f"{run.mention} {text}." for text in warnings_of(diagnosis, epoch)]
+        found += [f"{run.mention} at epoch {epoch:g}: {text}." for text in warnings_of(diagnosis)]
     missing = [run for run in runs if not run.evaluated]
     if missing:
         verb = "has" if len(missing) == 1 else "have"
@@ -42,14 +44,13 @@ def cautions(runs: Sequence[Facts]) -> list[str]:
         found.append("The runs are of different images: their figures cannot be compared.")
     if any(run.measures for run in runs):
         found += _seeds(runs)
-    grey = [run for run in runs if _is_no_likelihood(run)]
+    grey = [run for run in runs if _is_no_likelihood(run) and "elbo" not in run.measures]
     if grey:
         found.append(
             f"{listing([run.mention for run in grey])}: grey pixels serve as Bernoulli targets, so "
             "the bound is no likelihood; it compares only with runs that do the same."
         )
-    told = dict.fromkeys(m.caution for run in runs for m in run.measures.values() if m.caution)
-    return found + [_sentence(text) for text in told]
+    return found + _means(runs) + _told(runs)
 
 
 def confounders(runs: Sequence[Facts]) -> list[str]:
@@ -59,7 +60,8 @@ def confounders(runs: Sequence[Facts]) -> list[str]:
     parts = [_setting(runs, key) for key in TRAPS]
     parts += [_optimiser(runs, key, title) for key, title in OPTIMISER_TRAPS.items()]
     parts.append(_values(runs, "kind of network", [network_kind(r.experiment) for r in runs]))
-    parts.append(_sizes(runs))
+    counts = [count(run.train_count) if run.train_count else None for run in runs]
+    parts += [_values(runs, "training images", counts), _sizes(runs)]
     parts = [part for part in parts if part]
     if not parts:
         return []
@@ -80,21 +82,27 @@ def _progress(run: Facts) -> list[str]:
     ]
 
 
+def _stale(run: Facts) -> list[str]:
+    step = run.last["step"] if run.last else None
+    if run.evaluated_step is None or step is None or step <= run.evaluated_step:
+        return []
+    return [
+        f"{run.mention} was measured at step {count(run.evaluated_step)} and has gone on to step "
+        f"{count(step)}: evaluate it again."
+    ]
+
+
 def _seeds(runs: Sequence[Facts]) -> list[str]:
-    recipes = [_recipe(run) for run in runs]
+    recipes = [recipe(run) for run in runs]
     if all(recipes.count(recipe) > 1 for recipe in recipes):
         return []
-    subject = "This run has" if len(runs) == 1 else "Each run has"
+    subject = "this run has" if len(runs) == 1 else "each run has"
     if any(recipes.count(recipe) > 1 for recipe in recipes):
-        subject = "Some runs have"
+        subject = "some runs have"
     return [
         "A standard error here is over test images. It says nothing about the spread over training "
         f"seeds: {subject} one seed, and another seed could move a figure by more than the error."
     ]
-
-
-def _recipe(run: Facts) -> tuple[tuple[str, str], ...]:
-    return tuple((k, v) for k, v in compact(run.experiment).items() if k not in ("seed", "device"))
 
 
 def _is_no_likelihood(run: Facts) -> bool:
@@ -125,7 +133,7 @@ def _values(runs: Sequence[Facts], title: str, values: Sequence[str | None]) -> 
         return ""
     pairs = sorted(zip(values, runs, strict=True), key=lambda pair: str(pair[0]))
     groups = [
-        f"{value or 'none'} ({listing([run.mention for _, run in group])})"
+        f"{value or 'none'} ({listing([run.mark for _, run in group])})"
         for value, group in groupby(pairs, key=lambda pair: pair[0])
     ]
     return f"{title} {listing(groups)}"
@@ -138,5 +146,24 @@ def _sizes(runs: Sequence[Facts]) -> str:
     return _values(runs, "trained parameters", [count(size) for size in sizes])
 
 
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:].rstrip(".") + "."
+def _means(runs: Sequence[Facts]) -> list[str]:
+    vaes = [run.mention for run in runs if run.is_vae]
+    if not vaes or not any(run.is_gan for run in runs):
+        return []
+    return [
+        f"The images of {listing(vaes)} are means of p(x|z), without the noise of its pixels: "
+        "smooth images are easier to recognise than a GAN's samples."
+    ]
+
+
+def _told(runs: Sequence[Facts]) -> list[str]:
+    """What the measures say of themselves, and of which runs."""
+    found: dict[str, dict[str, None]] = {}
+    for run in runs:
+        for measure in run.measures.values():
+            if measure.caution:
+                topic = f"{capitalised(measure.caution).rstrip('.')}"
+                found.setdefault(topic, {})[run.mark] = None
+    if len(runs) == 1:
+        return [f"{text}." for text in found]
+    return [f"{text} ({listing(list(marks))})." for text, marks in found.items()]

@@ -21,7 +21,15 @@ from twofold.report.reading import readings
 from twofold.report.settings import differing, train_command
 from twofold.report.sheets import COLUMNS, Sheet, draw_sheet, draw_sheets, png_uri
 from twofold.report.style import DARK, LIGHT, RUN_COLOURS, Picture
-from twofold.report.tables import class_tables, cost_rows, measure_rows, version_rows
+from twofold.report.tables import (
+    class_tables,
+    cost_rows,
+    measure_rows,
+    one_machine,
+    seed_table,
+    version_rows,
+)
+from twofold.report.words import capitalised
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -69,8 +77,11 @@ def compare(
 
 def _figures(facts: Sequence[Facts]) -> dict[str, Any]:
     curves = [(p, draw_panel(p, facts)) for p in [*panels(facts), *diagnosis_panels(facts)]]
-    names = dict.fromkeys(name for run in facts for name in run.measures)
-    measures = [(name, draw_measure(name, facts)) for name in names]
+    measures = [
+        (row.title, draw_measure(row.name, facts))
+        for row in measure_rows(facts)
+        if sum(bool(cell.text) for cell in row.cells) > 1
+    ]
     classes = {name: draw_per_class(name, facts) for name, *_ in class_tables(facts)}
     every: list[Picture] = [p for _, p in [*curves, *measures]] + list(classes.values())
     return {"curves": curves, "measures": measures, "classes": classes, "all": every}
@@ -97,7 +108,9 @@ def _page(
         figures=figures,
         measures=measure_rows(facts),
         class_tables=class_tables(facts),
+        seed_table=seed_table(facts),
         costs=cost_rows(facts),
+        machine=one_machine(facts),
         differing=differing(facts),
         yamls=[to_yaml(run.experiment) for run in facts],
         versions=version_rows(facts),
@@ -127,7 +140,8 @@ def _templates(facts: Sequence[Facts]) -> "Environment":
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup, escape
 
-    badges = {run.mention: _badge(i, run) for i, run in enumerate(facts)}
+    badges = {run.mention: _badge(i, run, run.short) for i, run in enumerate(facts)}
+    badges |= {run.mark: _badge(i, run, "") for i, run in enumerate(facts)}
 
     def mentions(text: str) -> Markup:
         html = str(escape(text))
@@ -143,7 +157,7 @@ def _templates(facts: Sequence[Facts]) -> "Environment":
         lstrip_blocks=True,
     )
     css = (TEMPLATES / "report.css").read_text(encoding="utf-8")
-    environment.filters |= {"mentions": mentions}
+    environment.filters |= {"mentions": mentions, "capitalised": capitalised}
     environment.globals |= {
         "css": Markup(css),
         "svg": lambda picture: Markup(picture.inline),
@@ -152,11 +166,11 @@ def _templates(facts: Sequence[Facts]) -> "Environment":
     return environment
 
 
-def _badge(index: int, run: Facts) -> str:
+def _badge(index: int, run: Facts, text: str) -> str:
     from markupsafe import escape
 
     style = f"--c:var(--run-{index % len(RUN_COLOURS)})"
     return (
-        f'<span class="mention" style="{style}"><b class="badge">{run.letter}</b>'
-        f"{escape(run.short)}</span>"
+        f'<span class="mention{"" if text else " bare"}" style="{style}"><b class="badge">{run.letter}</b>'
+        f"{escape(text)}</span>"
     )

@@ -58,6 +58,7 @@ class Panel:
         unit: Of the vertical axis.
         curves: Of the runs.
         log: Whether the vertical axis is logarithmic.
+        across: What the horizontal axis counts.
     """
 
     key: str
@@ -65,6 +66,7 @@ class Panel:
     unit: str
     curves: list[Curve] = field(default_factory=list)
     log: bool = False
+    across: str = "epoch"
 
 
 def panels(runs: Sequence[Facts]) -> list[Panel]:
@@ -90,6 +92,14 @@ def diagnosis_panels(runs: Sequence[Facts]) -> list[Panel]:
         panel = _panel(runs, f"diagnosis/{name}", title, unit, ("diagnosis", name))
         if any(len(curve.x) > 1 for curve in panel.curves):
             found.append(panel)
+    ranked = [
+        Curve(index, range(1, len(kls) + 1), sorted(kls, reverse=True))
+        for index, run in enumerate(runs)
+        if (kls := run.diagnosis[0].get("kl_per_dim"))
+    ]
+    if ranked:
+        title = "KL of each latent dimension"
+        found.append(Panel("kl-per-dim", title, NATS, ranked, across="dimension, by its KL"))
     return found
 
 

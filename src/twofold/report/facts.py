@@ -1,7 +1,8 @@
 """What the report knows of a run, read once and as plain data.
 
 Runs are lettered A, B, C … in the order given; letter and colour stand for the run throughout.
-A text speaks of a run by its `mention`, which the page turns into a badge.
+A text speaks of a run by its `mention` (letter and name) or its `mark` (letter), which the page
+turns into badges.
 """
 
 import math
@@ -9,14 +10,23 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from twofold.errors import RunError
 from twofold.experiments.run import Run
 from twofold.experiments.schema import ClassifierSettings, Experiment, VAESettings
 from twofold.metrics.measure import Measure
 
-__all__ = ["Facts", "gather", "letter", "measures_of"]
+__all__ = ["Facts", "Reading", "gather", "letter", "measures_of"]
+
+FROM_THE_LOG = ("seconds_per_epoch", "training_seconds")  # the section on cost has them
+
+
+class Reading(NamedTuple):
+    """A sentence or two of "In short", and what they are about."""
+
+    topic: str
+    text: str
 
 
 @dataclass(frozen=True)
@@ -33,6 +43,7 @@ class Facts:
         records: The log.
         measures: By name; empty when the run was not evaluated.
         evaluated: Whether there is an evaluation.json.
+        evaluated_step: The step of the weights that were measured, where that is known.
         finished: Whether it was trained to the end.
     """
 
@@ -45,11 +56,17 @@ class Facts:
     records: Sequence[Mapping[str, Any]] = ()
     measures: Mapping[str, Measure] = field(default_factory=dict)
     evaluated: bool = False
+    evaluated_step: int | None = None
     finished: bool = True
 
     @property
     def mention(self) -> str:
         return f"⟦{self.letter}⟧"
+
+    @property
+    def mark(self) -> str:
+        """The letter alone."""
+        return f"⟦{self.letter}·⟧"
 
     @property
     def is_vae(self) -> bool:
@@ -158,7 +175,8 @@ def measures_of(evaluation: Mapping[str, Any] | None) -> dict[str, Measure]:
         value = entry.get("value")
         if isinstance(value, (int, float)) and math.isfinite(value):
             measure = Measure(**{key: entry[key] for key in entry.keys() & known})
-            found[measure.name] = measure
+            if measure.name not in FROM_THE_LOG:
+                found[measure.name] = measure
     return found
 
 
@@ -174,6 +192,7 @@ def _facts(run: Run, letter: str) -> Facts:
         records=run.records,
         measures=measures_of(evaluation),
         evaluated=evaluation is not None,
+        evaluated_step=((evaluation or {}).get("settings") or {}).get("step"),
         finished=_finished(run),
     )
 

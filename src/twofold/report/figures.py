@@ -8,7 +8,7 @@ import numpy as np
 from twofold.report.curves import Curve, Panel
 from twofold.report.facts import Facts
 from twofold.report.noise import THRESHOLD
-from twofold.report.style import INK, MUTED, RULE, RUN_COLOURS, Picture, drawing, render
+from twofold.report.style import INK, MUTED, PAPER, RULE, RUN_COLOURS, Picture, drawing, render
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,7 +34,7 @@ def draw_panel(panel: Panel, runs: Sequence[Facts]) -> Picture:
             x, mean, low, high = _stretches(curve)
             ink = colour(curve.index)
             if curve.held_out:
-                marks = {"marker": "o", "markersize": 2.6, "markerfacecolor": "white"}
+                marks = {"marker": "o", "markersize": 2.6, "markerfacecolor": PAPER}
                 axes.plot(x, mean, color=ink, linewidth=0.9, linestyle=(0, (3, 2)), **marks)
             else:
                 axes.fill_between(x, low, high, color=ink, alpha=0.16, linewidth=0)
@@ -44,7 +44,7 @@ def draw_panel(panel: Panel, runs: Sequence[Facts]) -> Picture:
                 c.index == curve.index and not c.held_out for c in panel.curves
             ):
                 ends.append((x[-1], mean[-1], runs[curve.index].letter, ink))
-        axes.set_xlabel("epoch")
+        axes.set_xlabel(panel.across)
         axes.set_ylabel(panel.unit)
         if panel.log and all((mean > 0).all() for _, mean in shown):
             axes.set_yscale("log")
@@ -52,12 +52,12 @@ def draw_panel(panel: Panel, runs: Sequence[Facts]) -> Picture:
             axes.set_ylim(-0.02, 1.02)
         else:
             _leave_out_the_start(axes, shown)
-        axes.set_xlim(0, max(x[-1] for x, _ in shown) * 1.0 or 1)
+        axes.set_xlim(0, max(x[-1] for x, _ in shown) or 1)
         axes.margins(x=0)
         _few_ticks(axes)
         _label_ends(axes, ends)
         names = ", ".join(f"{runs[c.index].letter}" for c in panel.curves if not c.held_out)
-        return render(figure, panel.key, f"{panel.title} over epochs, runs {names}")
+        return render(figure, panel.key, f"{panel.title} by {panel.across}, runs {names}")
 
 
 def draw_measure(name: str, runs: Sequence[Facts]) -> Picture:
@@ -143,7 +143,9 @@ def _leave_out_the_start(axes: "Axes", shown: Sequence[tuple[np.ndarray, np.ndar
         return
     axes.set_ylim(low - 0.06 * (high - low), high + 0.22 * (high - low))
     text = f"starts at {everything.max():.3g}, off the scale"
-    axes.annotate(text, (0.03, 0.97), xycoords="axes fraction", va="top", color=MUTED, fontsize=7.5)
+    axes.annotate(
+        text, (0.98, 0.97), xycoords="axes fraction", ha="right", va="top", color=MUTED, fontsize=7.5
+    )
 
 
 def _label_ends(axes: "Axes", ends: Sequence[tuple[float, float, str, str]]) -> None:
@@ -169,11 +171,15 @@ def _label_ends(axes: "Axes", ends: Sequence[tuple[float, float, str, str]]) -> 
 
 
 def _few_ticks(axes: "Axes") -> None:
-    from matplotlib.ticker import MaxNLocator
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     if axes.get_yscale() == "linear":
         axes.yaxis.set_major_locator(MaxNLocator(5))
+        return
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=7))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
 
 
 def _cut(text: str, length: int = 14) -> str:

@@ -20,38 +20,42 @@ def introduction(runs: Sequence[Facts]) -> list[str]:
     """Sentences: how many models, on what, each with its length and seed."""
     number_word = NUMBERS[len(runs)] if len(runs) < len(NUMBERS) else count(len(runs))
     subject = f"{number_word} model{' was' if len(runs) == 1 else 's were'} trained"
-    sets = dict.fromkeys(_data(run) for run in runs)
-    if len(sets) == 1:
-        first = f"{subject} on {next(iter(sets))}."
-        return [first, *(_run(run) for run in runs)]
-    return [f"{subject}, on different images.", *(f"{_run(r)[:-1]}, on {_data(r)}." for r in runs)]
+    sets = list(dict.fromkeys(_data(run) for run in runs))
+    counts = list(dict.fromkeys(run.train_count for run in runs))
+    alike = len(sets) == len(counts) == 1
+    first = f"{subject} on {listing(sets)}"
+    if alike and counts[0]:
+        first += f", {plural(counts[0], 'training image')}"
+    return [f"{first}.", *(_run(run, not alike, len(sets) > 1) for run in runs)]
 
 
 def _data(run: Facts) -> str:
     parts = []
-    if run.train_count:
-        parts.append(plural(run.train_count, "training image"))
     shape = run.data.get("image_shape")
     if shape:
         kind = "grey" if shape[0] == 1 else "colour"
-        parts.append(f"{shape[1]} × {shape[2]} {kind} pixels")
-    classes = run.data.get("class_names") or []
+        parts.append(f"{shape[1]}\u00a0×\u00a0{shape[2]} {kind} pixels")
+    classes = len(run.data.get("class_names") or [])
     if classes:
-        parts.append(plural(len(classes), "class").replace("classs", "classes"))
+        parts.append("1 class" if classes == 1 else f"{count(classes)} classes")
     return run.data_name + (f" ({', '.join(parts)})" if parts else "")
 
 
-def _run(run: Facts) -> str:
+def _run(run: Facts, say_count: bool, say_data: bool) -> str:
     """`A is a CVAE of 1 438 608 parameters, trained for 50 epochs with seed 0 in 10 min.`"""
-    article = "a"
     size = sum(run.parameters.values())
-    text = f"{run.mention} is {article} {run.model_title}"
+    text = f"{run.mark} is a {run.model_title}"
     if size:
         text += f" of {count(size)} parameters"
     if run.epochs_done is None:
         return f"{text} that has not been trained yet (seed {run.experiment.seed})."
-    text += f", trained for {number(run.epochs_done, 3)} epochs"
+    text += f", trained for {number(run.epochs_done, 3)}"
     if not run.finished and run.epochs_planned:
         text += f" of {number(run.epochs_planned)}"
+    text += " epochs"
+    if say_count and run.train_count:
+        text += f" of {plural(run.train_count, 'image')}"
+    if say_data:
+        text += f" of {run.data_name}"
     took = "" if run.seconds is None else f" in {duration(run.seconds)}"
     return f"{text} with seed {run.experiment.seed}{took}."

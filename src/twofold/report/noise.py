@@ -79,8 +79,8 @@ def comparable(runs: Sequence[Facts], name: str) -> str:
     """Why the figures of a measure may not be compared; empty when they may."""
     if not same_images(runs):
         return "the runs are of different images"
-    if _distinct(_circumstances(run.measures[name].depends) for run in runs) > 1:
-        return "it was not measured in the same way"
+    if unlike := _unlike([run.measures[name].depends for run in runs]):
+        return f"they were not measured in the same way ({', '.join(unlike)})"
     if name.split("/")[0] not in LIKELIHOODS:
         return ""
     models = [run.experiment.model for run in runs]
@@ -108,8 +108,11 @@ def same_images(runs: Sequence[Facts]) -> bool:
     return _distinct(tests) < 2 and len(content) == _distinct(limit for limit, _ in content)
 
 
-def _circumstances(depends: Mapping[str, Any]) -> str:
-    return repr(sorted((key, repr(value)) for key, value in depends.items() if key != "seed"))
+def _unlike(depends: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What all figures say they depend on, and say differently; seeds may differ."""
+    shared = set.intersection(*(set(one) for one in depends)) - {"seed"}
+    keys = (key for key in depends[0] if key in shared)
+    return [key.replace("_", " ") for key in keys if _distinct(repr(d[key]) for d in depends) > 1]
 
 
 def _distinct(values: Iterable[Any]) -> int:

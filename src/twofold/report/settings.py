@@ -41,11 +41,19 @@ def compact(experiment: Experiment) -> dict[str, str]:
 
 
 def differing(runs: Sequence[Facts]) -> list[tuple[str, list[str]]]:
-    """The settings in which runs differ, blank where a run has no such setting."""
+    """The settings in which runs differ, blank where a run has no such setting.
+
+    A setting that only one family has, and that was left at its default, is no difference.
+    """
     settings = [compact(run.experiment) for run in runs]
     keys = list(dict.fromkeys(key for words in settings for key in words))
     rows = [(key, [words.get(key, "") for words in settings]) for key in keys]
-    return [row for row in rows if len(set(row[1])) > 1]
+    defaults = {key: text for run in runs for key, text in _defaults(run.experiment).items()}
+    return [
+        (key, values)
+        for key, values in rows
+        if len(set(values)) > 1 and set(values) - {""} != {defaults.get(key)}
+    ]
 
 
 def network_kind(experiment: Experiment) -> str:
@@ -62,6 +70,16 @@ def train_command(run: Facts) -> str:
         return f"twofold train {shlex.quote(str(run.path / 'experiment.yaml'))} {out}"
     words = [run.experiment.name, *(shlex.quote(f"{k}={_yaml(v)}") for k, v in changes.items())]
     return f"twofold train {' '.join(words)} {out}"
+
+
+def _defaults(experiment: Experiment) -> dict[str, str]:
+    """The defaults of every field that has one."""
+    return {
+        name.replace("_", " "): _words(field.default)
+        for section in (experiment.data, experiment.model, experiment.training)
+        for name, field in type(section).model_fields.items()
+        if not field.is_required() and field.default_factory is None
+    }
 
 
 def _changes(experiment: Experiment) -> dict[str, Any] | None:

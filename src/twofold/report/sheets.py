@@ -38,6 +38,12 @@ class Sheet:
     rows: tuple[str, ...]
     caption: str
 
+    @property
+    def step(self) -> float:
+        """Widths on the page are multiples of this, so that pixels stay even (or alternate)."""
+        width = 0 if self.picture is None else self.picture.shape[1]
+        return width if width < 200 else width / 2
+
 
 def draw_sheet(run: Run, facts: Facts, seed: int) -> Sheet:
     """Ten images of every class, or a hundred of a model that is told none."""

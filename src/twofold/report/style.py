@@ -17,9 +17,9 @@ from twofold.files import write_bytes, write_text
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["DARK", "INK", "LIGHT", "MUTED", "RULE", "RUN_COLOURS", "Picture", "drawing", "render"]
+__all__ = ["DARK", "INK", "LIGHT", "MUTED", "PAPER", "RULE", "RUN_COLOURS", "Picture", "drawing", "render"]
 
-INK, MUTED, RULE = "#20242c", "#667080", "#dde1e7"
+INK, MUTED, RULE, PAPER = "#20242c", "#667080", "#dde1e7", "#fdfcfa"
 # Blue, vermilion, green, purple, ochre, rose, slate, brown: apart for every kind of colour vision
 # when taken in this order, and letters name the runs as well.
 RUN_COLOURS = (
@@ -28,10 +28,15 @@ RUN_COLOURS = (
 DARK_RUN_COLOURS = (
     "#6cb2ee", "#f59457", "#4fc7a4", "#c592dd", "#d9b042", "#f087ae", "#a3afbe", "#c79c79",
 )  # fmt: skip
-LIGHT = {"fig-ink": INK, "fig-muted": MUTED, "fig-rule": RULE} | {
+LIGHT = {"fig-ink": INK, "fig-muted": MUTED, "fig-rule": RULE, "fig-paper": PAPER} | {
     f"run-{i}": colour for i, colour in enumerate(RUN_COLOURS)
 }
-DARK = {"fig-ink": "#e6e9ee", "fig-muted": "#97a1b0", "fig-rule": "#323843"} | {
+DARK = {
+    "fig-ink": "#e6e9ee",
+    "fig-muted": "#97a1b0",
+    "fig-rule": "#323843",
+    "fig-paper": "#14171c",
+} | {
     f"run-{i}": colour for i, colour in enumerate(DARK_RUN_COLOURS)
 }
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
@@ -142,5 +147,5 @@ def _no_size(match: re.Match[str]) -> str:
 def _alone(svg: str) -> str:
     """An SVG file that chooses its colours itself."""
     dark = "".join(f"--{name}:{colour};" for name, colour in DARK.items())
-    style = f"<style>@media (prefers-color-scheme: dark){{:root{{{dark}}}}}text{{font-family:{FONT}}}</style>"
-    return '<?xml version="1.0" encoding="utf-8"?>\n' + svg.replace(">", f">{style}", 1) + "\n"
+    rules = f"@media (prefers-color-scheme: dark){{:root{{{dark}}}}}text{{font-family:{FONT}}}"
+    return '<?xml version="1.0" encoding="utf-8"?>\n' + svg.replace(">", f"><style>{rules}</style>", 1) + "\n"

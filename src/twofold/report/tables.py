@@ -7,7 +7,8 @@ from typing import Any
 from twofold.metrics.measure import Measure
 from twofold.report.facts import Facts
 from twofold.report.noise import best, comparable
-from twofold.report.words import count, duration, number, plus_minus
+from twofold.report.seeds import group_by_recipe, repeated
+from twofold.report.words import count, duration, number, plural, plus_minus
 
 __all__ = [
     "Cell",
@@ -16,9 +17,12 @@ __all__ = [
     "class_tables",
     "cost_rows",
     "measure_rows",
+    "one_machine",
+    "seed_table",
     "version_rows",
 ]
 
+MACHINE = ("device", "processor", "cores", "threads")
 ARROWS = {"higher": "↑", "lower": "↓", None: ""}
 
 
@@ -101,9 +105,33 @@ def cost_rows(runs: Sequence[Facts]) -> list[Row]:
                 False,
             )
         )
-    facts = {"Device": "device", "Processor": "processor", "Cores": "cores", "Threads": "threads"}
-    rows += [_environment(runs, title, key) for title, key in facts.items()]
+    if not one_machine(runs):
+        rows += [_environment(runs, key.capitalize(), key) for key in MACHINE]
     return [row for row in rows if any(row.cells)]
+
+
+def one_machine(runs: Sequence[Facts]) -> str:
+    """`AMD EPYC, 2 cores, 1 thread, cpu` where all runs are of one machine, or nothing."""
+    if len({run.hardware for run in runs}) > 1:
+        return ""
+    processor, cores, threads, device = runs[0].hardware
+    parts = [
+        str(processor or ""),
+        plural(cores, "core") if cores else "",
+        plural(threads, "thread") if threads else "",
+        f"device {device}" if device else "",
+    ]
+    return ", ".join(part for part in parts if part)
+
+
+def seed_table(runs: Sequence[Facts]) -> tuple[list[str], list[Row]]:
+    """Mean and standard deviation over seeds: mentions of the groups, and a row per measure."""
+    if not repeated(runs):
+        return [], []
+    groups = group_by_recipe(runs)
+    first = {name: m for run in runs for name, m in run.measures.items()}
+    rows = [Row(m.title, [g.figure(name) for g in groups], []) for name, m in first.items()]
+    return [group.mention for group in groups], rows
 
 
 def version_rows(runs: Sequence[Facts]) -> list[Row]:
@@ -122,28 +150,33 @@ def version_rows(runs: Sequence[Facts]) -> list[Row]:
 def _measure_row(runs: Sequence[Facts], name: str) -> MeasureRow:
     having = [run for run in runs if name in run.measures]
     first = having[0].measures[name]
-    top = best(runs, name)
-    depends = [_depends(run.measures[name].depends) for run in having]
-    alike = len(set(depends)) == 1
+    top = None if repeated(runs) else best(runs, name)
+    shared = _shared([run.measures[name].depends for run in having])
     floors = dict.fromkeys(m.floor for run in having for m in [run.measures[name]])
     return MeasureRow(
         name=name,
         title=first.title,
         unit=first.unit,
         arrow=ARROWS.get(first.better, ""),
-        depends=depends[0] if alike else "",
+        depends=_depends(shared),
         floor=" / ".join(number(f).replace("-", "−") for f in floors if f is not None),
-        cells=[_cell(run, name, run is top, alike) for run in runs],
+        cells=[_cell(run, name, run is top, shared) for run in runs],
         note=f"Not to be compared: {why}." if (why := comparable(having, name)) else "",
     )
 
 
-def _cell(run: Facts, name: str, is_best: bool, alike: bool) -> Cell:
+def _shared(depends: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What all figures of a measure depend on alike."""
+    first, *others = depends
+    return {k: v for k, v in first.items() if all(k in one and one[k] == v for one in others)}
+
+
+def _cell(run: Facts, name: str, is_best: bool, shared: Mapping[str, Any]) -> Cell:
     measure = run.measures.get(name)
     if measure is None:
         return Cell()
-    small = "" if alike else _depends(measure.depends)
-    return Cell(plus_minus(measure.value, measure.error), is_best, small)
+    own = {key: value for key, value in measure.depends.items() if key not in shared}
+    return Cell(plus_minus(measure.value, measure.error), is_best, _depends(own))
 
 
 def _class_cell(measure: Measure | None, name: str) -> str:

@@ -1,9 +1,11 @@
-"""Numbers and lists as a person would write them."""
+"""Numbers and lists as a person would write them, with spaces at which no line breaks.r"""
 
 import math
 from collections.abc import Sequence
 
-__all__ = ["count", "duration", "listing", "number", "plural", "plus_minus", "with_unit"]
+__all__ = ["capitalised", "count", "duration", "listing", "number", "plural", "plus_minus", "with_unit"]
+
+THIN, FIXED = "\u202f", "\u00a0"  # between groups of digits; between a figure and its unit
 
 
 def number(value: float, digits: int = 4) -> str:
@@ -11,7 +13,7 @@ def number(value: float, digits: int = 4) -> str:
 
     Example:
         >>> number(94.31999), number(0.00012), number(1234567.0), number(50.0)
-        ('94.32', '0.00012', '1 234 567', '50')
+        ('94.32', '0.00012', '1\u202f234\u202f567', '50')
     """
     if not math.isfinite(value):
         return str(value)
@@ -23,61 +25,72 @@ def number(value: float, digits: int = 4) -> str:
 
 
 def plus_minus(value: float, error: float | None) -> str:
-    """A value with its standard error, cut where the error's second digit is.
+    r"""A value with its standard error, cut where the error's second digit is.
 
     Example:
         >>> plus_minus(99.4512, 0.0741), plus_minus(-94.318, 0.27), plus_minus(3.0, None)
-        ('99.451 ± 0.074', '−94.32 ± 0.27', '3')
+        ('99.451\xa0±\xa00.074', '−94.32\xa0±\xa00.27', '3')
     """
     if error is None or not math.isfinite(error) or error <= 0:
         return number(value).replace("-", "−")
     decimals = max(0, 1 - math.floor(math.log10(error)))
-    return f"{_grouped(value, decimals)} ± {_grouped(error, decimals)}".replace("-", "−")
+    figures = _grouped(value, decimals), _grouped(error, decimals)
+    return f"{FIXED}±{FIXED}".join(figures).replace("-", "−")
 
 
 def with_unit(text: str, unit: str) -> str:
-    """A figure and its unit.
+    r"""A figure and its unit.
 
     Example:
         >>> with_unit("99.3", "%"), with_unit("3", "")
-        ('99.3 %', '3')
+        ('99.3\xa0%', '3')
     """
-    return f"{text} {unit}".strip()
+    return f"{text}{FIXED}{unit}" if unit else text
 
 
 def count(value: int) -> str:
-    """A count in groups of three.
+    r"""A count in groups of three.
 
     Example:
         >>> count(60000)
-        '60 000'
+        '60\u202f000'
     """
-    return f"{value:,}".replace(",", " ")
+    return f"{value:,}".replace(",", THIN)
+
+
+def capitalised(text: str) -> str:
+    """A text that starts with a capital.
+
+    Example:
+        >>> capitalised("training time"), capitalised("GAN-test")
+        ('Training time', 'GAN-test')
+    """
+    return text[:1].upper() + text[1:]
 
 
 def plural(value: int, noun: str) -> str:
-    """A count and its noun.
+    r"""A count and its noun.
 
     Example:
         >>> plural(1, "run"), plural(2000, "image")
-        ('1 run', '2 000 images')
+        ('1 run', '2\u202f000 images')
     """
     return f"{count(value)} {noun}{'' if value == 1 else 's'}"
 
 
 def duration(seconds: float) -> str:
-    """A stretch of time in the two units that matter.
+    r"""A stretch of time in the two units that matter.
 
     Example:
         >>> duration(0.213), duration(8.24), duration(75), duration(5400)
-        ('0.21 s', '8.2 s', '1 min 15 s', '1 h 30 min')
+        ('0.213\xa0s', '8.24\xa0s', '1\xa0min 15\xa0s', '1\xa0h 30\xa0min')
     """
     if seconds < 60:
-        return f"{number(seconds, 2)} s"
+        return f"{number(seconds, 3)}{FIXED}s"
     total = round(seconds)
     if total < 3600:
-        return f"{total // 60} min {total % 60} s"
-    return f"{total // 3600} h {total % 3600 // 60} min"
+        return f"{total // 60}{FIXED}min {total % 60}{FIXED}s"
+    return f"{total // 3600}{FIXED}h {total % 3600 // 60}{FIXED}min"
 
 
 def listing(items: Sequence[str], word: str = "and") -> str:
@@ -93,4 +106,4 @@ def listing(items: Sequence[str], word: str = "and") -> str:
 
 
 def _grouped(value: float, decimals: int) -> str:
-    return f"{value:,.{decimals}f}".replace(",", " ")
+    return f"{value:,.{decimals}f}".replace(",", THIN)
