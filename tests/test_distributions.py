@@ -230,6 +230,19 @@ def test_extreme_outputs_have_finite_gradients(name, value):
 
 
 @pytest.mark.parametrize("name", LIKELIHOODS)
+@pytest.mark.parametrize("dtype", HALF)
+def test_half_precision_outputs_are_computed_in_single(name, dtype):
+    """The same half-precision numbers, widened first, must give the same: nothing is rounded."""
+    likelihood = Likelihood(name, 1, sigma=0.05)
+    output = (2 * normals(4, likelihood.decoder_channels, 3, 3)).to(dtype)
+    x = images(4, 1, 3, 3).round()
+    narrow, wide = likelihood(output), likelihood(output.float())
+    assert narrow.log_prob(x).dtype == torch.float32
+    torch.testing.assert_close(narrow.log_prob(x), wide.log_prob(x), rtol=0, atol=0)
+    torch.testing.assert_close(narrow.mean, wide.mean, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("name", LIKELIHOODS)
 def test_terms_are_per_image(name):
     """(B,) and (S, B), never (B, 1), and the sample axis only repeats the images."""
     likelihood = Likelihood(name, 3)

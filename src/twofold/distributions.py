@@ -33,6 +33,11 @@ __all__ = [
 LOG_2PI = math.log(2 * math.pi)
 
 
+def _single(x: Tensor) -> Tensor:
+    """Half-precision networks hand over half-precision numbers; sums of nats deserve better."""
+    return x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
+
+
 # --- q(z|x) and p(z) ------------------------------------------------------------------------------
 
 
@@ -78,8 +83,7 @@ class DiagonalGaussian:
     """
 
     def __init__(self, mu: Tensor, logvar: Tensor) -> None:
-        # Half-precision networks hand over half-precision numbers; a KL deserves better.
-        self.mu = mu.float() if mu.dtype in (torch.bfloat16, torch.float16) else mu
+        self.mu = _single(mu)
         self.logvar = logvar.to(self.mu.dtype)
 
     @property
@@ -140,7 +144,7 @@ class Bernoulli(ImageDistribution):
     """
 
     def __init__(self, logits: Tensor) -> None:
-        self.logits = logits.float() if logits.dtype == torch.bfloat16 else logits
+        self.logits = _single(logits)
 
     @property
     def mean(self) -> Tensor:
@@ -168,7 +172,7 @@ class ContinuousBernoulli(ImageDistribution):
     """
 
     def __init__(self, logits: Tensor) -> None:
-        self.logits = logits.float() if logits.dtype == torch.bfloat16 else logits
+        self.logits = _single(logits)
 
     @property
     def log_norm(self) -> Tensor:
@@ -218,7 +222,7 @@ class Gaussian(ImageDistribution):
     """
 
     def __init__(self, mean: Tensor, logvar: Tensor) -> None:
-        self.mu = mean.float() if mean.dtype == torch.bfloat16 else mean
+        self.mu = _single(mean)
         self.logvar = logvar.to(self.mu.dtype)
 
     @property
@@ -246,7 +250,7 @@ class DiscretisedLogistic(ImageDistribution):
     """
 
     def __init__(self, mean: Tensor, log_scale: Tensor) -> None:
-        self.mu = mean.float() if mean.dtype == torch.bfloat16 else mean
+        self.mu = _single(mean)
         self.log_scale = log_scale.to(self.mu.dtype)
 
     @property
@@ -316,6 +320,7 @@ class Likelihood(nn.Module):
 
     def forward(self, output: Tensor) -> ImageDistribution:
         """p(x|z) from the decoder's output, shape (..., decoder_channels, H, W)."""
+        output = _single(output)
         if self.name == "bernoulli":
             return Bernoulli(output)
         if self.name == "continuous-bernoulli":
