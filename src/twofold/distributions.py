@@ -204,7 +204,7 @@ class ContinuousBernoulli(ImageDistribution):
             device=self.logits.device,
             generator=generator,
         )
-        small = self.logits.abs() < 0.05
+        small = self.logits.abs() < 1e-6  # only 0/0 has to be avoided here
         safe = torch.where(small, torch.ones_like(self.logits), self.logits)
         # The inverse CDF, ln(1 + u(e^l - 1)) / l, written for either sign so that nothing overflows.
         magnitude = safe.abs()
