@@ -198,6 +198,18 @@ def outputs_for(likelihood: Likelihood) -> Tensor:
 
 
 @pytest.mark.parametrize("name", LIKELIHOODS)
+def test_samples_have_the_mean(name):
+    likelihood = Likelihood(name, 1, sigma=0.3)
+    output = outputs_for(likelihood)
+    generator = torch.Generator().manual_seed(0)
+    p = likelihood(output.expand(200_000, -1, -1, -1))
+    samples = p.sample(generator)
+    assert samples.shape == (200_000, 1, 2, 2)
+    assert agrees(samples, likelihood(output).mean[0])
+    assert samples.std(dim=0).min() > 0.02
+
+
+@pytest.mark.parametrize("name", LIKELIHOODS)
 def test_samples_have_the_log_prob(name):
     """Minus the mean log-probability of samples is the entropy, which quadrature knows too."""
     likelihood = Likelihood(name, 1, sigma=0.3)
@@ -224,6 +236,20 @@ def test_continuous_bernoulli_samples_near_zero_are_not_uniform(logit):
     assert samples.min() >= 0
     assert samples.max() <= 1
     assert agrees(samples, ContinuousBernoulli(torch.tensor(logit)).mean.item())
+
+
+@pytest.mark.parametrize("mean", [0.0, 0.04, 0.5, 0.97])
+@pytest.mark.parametrize("log_scale", [-7.0, -4.0, -2.0, 0.0])
+def test_discretised_logistic_mean_knows_the_tails(mean, log_scale):
+    """Levels end at 0 and 255, so the mean of a wide logistic is not its location.
+
+    The closed form integrates over grey values; the half-level of rounding may remain.
+    """
+    levels = torch.arange(256, dtype=torch.float64) / 255
+    location = torch.tensor(mean, dtype=torch.float64)
+    p = DiscretisedLogistic(location, torch.tensor(log_scale, dtype=torch.float64))
+    moment = (levels * p.pixel_log_prob(levels).exp()).sum().item()
+    assert p.mean.item() == pytest.approx(moment, abs=0.5 / 255)
 
 
 @pytest.mark.parametrize("name", LIKELIHOODS)

@@ -49,7 +49,8 @@ def gaussian_kl_per_dim(mu: Tensor, logvar: Tensor) -> Tensor:
 def gaussian_kl(mu: Tensor, logvar: Tensor) -> Tensor:
     r"""KL divergence of a diagonal Gaussian posterior from the standard normal prior.
 
-    .. math:: D_{KL}(q(z|x) \| p(z)) = \tfrac{1}{2} \sum_d (\mu_d^2 + \sigma_d^2 - 1 - \ln \sigma_d^2)
+    .. math:: D_{KL}(q(z|x) \| p(z))
+              = \tfrac{1}{2} \sum_d (\mu_d^2 + \sigma_d^2 - 1 - \ln \sigma_d^2)
 
     References:
         Auto-Encoding Variational Bayes (Kingma and Welling, 2014), appendix B,
@@ -206,7 +207,7 @@ class ContinuousBernoulli(ImageDistribution):
         )
         small = self.logits.abs() < 1e-6  # only 0/0 has to be avoided here
         safe = torch.where(small, torch.ones_like(self.logits), self.logits)
-        # The inverse CDF, ln(1 + u(e^l - 1)) / l, written for either sign so that nothing overflows.
+        # The inverse CDF, ln(1 + u(e^l - 1)) / l, for either sign so that nothing overflows.
         magnitude = safe.abs()
         flipped = torch.where(safe > 0, 1 - uniform, uniform)
         inverse = -torch.log1p(flipped * torch.expm1(-magnitude)) / magnitude
@@ -255,7 +256,12 @@ class DiscretisedLogistic(ImageDistribution):
 
     @property
     def mean(self) -> Tensor:
-        return self.mu.clamp(0, 1)
+        """E[min(max(X, 0), 1)] of a logistic X: the tails count as the outermost levels.
+
+        That is the integral of P(X > x) over [0, 1], s softplus(mu/s) - s softplus((mu - 1)/s).
+        """
+        scale = self.log_scale.exp()
+        return scale * (F.softplus(self.mu / scale) - F.softplus((self.mu - 1) / scale))
 
     def pixel_log_prob(self, x: Tensor) -> Tensor:
         level = torch.round(x * 255)
