@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -98,7 +99,10 @@ def _page(
         title=title(facts),
         introduction=introduction(facts),
         runs=facts,
-        readings=readings(facts),
+        readings=[
+            (topic, [one.text for one in group])
+            for topic, group in groupby(readings(facts), key=lambda one: one.topic)
+        ],
         warnings=warnings(facts),
         cautions=cautions(facts),
         threshold=THRESHOLD,
@@ -170,7 +174,6 @@ def _badge(index: int, run: Facts, text: str) -> str:
     from markupsafe import escape
 
     style = f"--c:var(--run-{index % len(RUN_COLOURS)})"
-    return (
-        f'<span class="mention{"" if text else " bare"}" style="{style}"><b class="badge">{run.letter}</b>'
-        f"{escape(text)}</span>"
-    )
+    kind = "mention" if text else "mention bare"
+    letter = f'<b class="badge">{run.letter}</b>'
+    return f'<span class="{kind}" style="{style}">{letter}{escape(text)}</span>'

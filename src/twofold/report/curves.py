@@ -1,9 +1,11 @@
 """From the log to panels: which curves belong together, with their units."""
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from twofold.report.facts import Facts
+from twofold.report.words import slug
 
 __all__ = ["Curve", "Panel", "diagnosis_panels", "panels"]
 
@@ -117,7 +119,7 @@ def _panel(
             x, y = _series(run, kind, where)
             if x:
                 curves.append(Curve(index, x, y, kind == "validation"))
-    return Panel(key.replace("/", "-").replace("_", "-"), title, unit, curves, log)
+    return Panel(slug(key), title, unit, curves, log)
 
 
 def _series(run: Facts, kind: str, where: Iterable[str]) -> tuple[list[float], list[float]]:
@@ -128,7 +130,7 @@ def _series(run: Facts, kind: str, where: Iterable[str]) -> tuple[list[float], l
         value = record
         for key in where:
             value = value.get(key) if isinstance(value, dict) else None
-        if isinstance(value, (int, float)):
+        if isinstance(value, (int, float)) and math.isfinite(value):
             x.append(float(record["epoch"]))
             y.append(float(value))
     return x, y

@@ -159,7 +159,11 @@ def letter(index: int) -> str:
 
 def gather(runs: Sequence[Run]) -> list[Facts]:
     """The facts of every run, lettered in order."""
-    found = [_facts(run, letter(i)) for i, run in enumerate(runs)]
+    names = [run.name for run in runs]
+    if len(set(names)) < len(names):
+        names = ["/".join(run.path.resolve().parts[-2:]) for run in runs]
+    names = [re.sub(r"[⟦⟧]", "", name) for name in names]
+    found = [_facts(run, letter(i), names[i]) for i, run in enumerate(runs)]
     titles = [facts.model_title for facts in found]
     return [
         replace(facts, short=title if titles.count(title) == 1 else facts.name)
@@ -180,12 +184,12 @@ def measures_of(evaluation: Mapping[str, Any] | None) -> dict[str, Measure]:
     return found
 
 
-def _facts(run: Run, letter: str) -> Facts:
+def _facts(run: Run, letter: str, name: str) -> Facts:
     evaluation = run.evaluation
     return Facts(
         letter=letter,
-        name=re.sub(r"[⟦⟧]", "", run.name),
-        short=run.name,
+        name=name,
+        short=name,
         path=run.path,
         experiment=run.experiment,
         environment=run.environment,

@@ -9,6 +9,7 @@ from twofold.report.curves import Curve, Panel
 from twofold.report.facts import Facts
 from twofold.report.noise import THRESHOLD
 from twofold.report.style import INK, MUTED, PAPER, RULE, RUN_COLOURS, Picture, drawing, render
+from twofold.report.words import slug
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,35 +30,20 @@ def draw_panel(panel: Panel, runs: Sequence[Facts]) -> Picture:
     """Curves over epochs; a line is a mean over a stretch, its band the range within."""
     with drawing():
         figure, axes = _figure(SIZE)
-        ends, shown = [], []
+        shown, ends = [], {}
         for curve in panel.curves:
-            x, mean, low, high = _stretches(curve)
-            ink = colour(curve.index)
-            if curve.held_out:
-                marks = {"marker": "o", "markersize": 2.6, "markerfacecolor": PAPER}
-                axes.plot(x, mean, color=ink, linewidth=0.9, linestyle=(0, (3, 2)), **marks)
-            else:
-                axes.fill_between(x, low, high, color=ink, alpha=0.16, linewidth=0)
-                axes.plot(x, mean, color=ink, linewidth=1.7)
+            x, mean = _draw_curve(axes, curve)
             shown.append((x, mean))
-            if not curve.held_out or not any(
-                c.index == curve.index and not c.held_out for c in panel.curves
-            ):
-                ends.append((x[-1], mean[-1], runs[curve.index].letter, ink))
+            ends.setdefault(curve.index, (x[-1], mean[-1]))  # training before held-out
         axes.set_xlabel(panel.across)
         axes.set_ylabel(panel.unit)
-        if panel.log and all((mean > 0).all() for _, mean in shown):
-            axes.set_yscale("log")
-        elif panel.unit == "share":
-            axes.set_ylim(-0.02, 1.02)
-        else:
-            _leave_out_the_start(axes, shown)
-        axes.set_xlim(0, max(x[-1] for x, _ in shown) or 1)
         axes.margins(x=0)
+        axes.set_xlim(0, max(x[-1] for x, _ in shown) or 1)
+        _scale(axes, panel, shown)
         _few_ticks(axes)
-        _label_ends(axes, ends)
-        names = ", ".join(f"{runs[c.index].letter}" for c in panel.curves if not c.held_out)
-        return render(figure, panel.key, f"{panel.title} by {panel.across}, runs {names}")
+        _label_ends(axes, [(x, y, runs[i].letter, colour(i)) for i, (x, y) in ends.items()])
+        letters = ", ".join(runs[i].letter for i in ends)
+        return render(figure, panel.key, f"{panel.title} by {panel.across}, runs {letters}")
 
 
 def draw_measure(name: str, runs: Sequence[Facts]) -> Picture:
@@ -72,8 +58,8 @@ def draw_measure(name: str, runs: Sequence[Facts]) -> Picture:
             measure = run.measures[name]
             bar = None if measure.error is None else THRESHOLD * measure.error
             axes.errorbar(measure.value, row, xerr=bar, fmt="o", color=colour(i), markersize=5.5)
-        floors = {run.measures[name].floor for _, run in having} - {None}
-        for floor in floors:
+        floors = {run.measures[name].floor for _, run in having}
+        for floor in (f for f in floors if f is not None):
             axes.axvline(floor, color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
         axes.set_yticks(range(len(having)), [run.letter for _, run in having])
         for tick, (i, _) in zip(axes.get_yticklabels(), having, strict=True):
@@ -81,9 +67,8 @@ def draw_measure(name: str, runs: Sequence[Facts]) -> Picture:
         axes.set_ylim(len(having) - 0.5, -0.5)
         axes.margins(x=0.12)
         axes.set_xlabel(first.unit)
-        axes.ticklabel_format(axis="x", useOffset=False) if axes.get_xscale() == "linear" else None
-        key = "measure-" + "".join(c if c.isalnum() else "-" for c in name)
-        return render(figure, key, f"{first.title} of every run")
+        axes.ticklabel_format(axis="x", useOffset=False)
+        return render(figure, f"measure-{slug(name)}", f"{first.title} of every run")
 
 
 def draw_per_class(name: str, runs: Sequence[Facts]) -> Picture:
@@ -109,8 +94,7 @@ def draw_per_class(name: str, runs: Sequence[Facts]) -> Picture:
         axes.margins(x=0.08)
         measure = having[0][1].measures[name]
         axes.set_xlabel(measure.unit)
-        key = "by-class-" + "".join(c if c.isalnum() else "-" for c in name)
-        return render(figure, key, f"{measure.title} by class")
+        return render(figure, f"by-class-{slug(name)}", f"{measure.title} by class")
 
 
 def _figure(size: tuple[float, float]) -> tuple["Figure", "Axes"]:
@@ -134,34 +118,55 @@ def _stretches(curve: Curve) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.nda
     )
 
 
+def _draw_curve(axes: "Axes", curve: Curve) -> tuple[np.ndarray, np.ndarray]:
+    """Draws a curve; gives the epochs and means that it shows."""
+    x, mean, low, high = _stretches(curve)
+    ink = colour(curve.index)
+    if curve.held_out:
+        marks = {"marker": "o", "markersize": 2.6, "markerfacecolor": PAPER}
+        axes.plot(x, mean, color=ink, linewidth=0.9, linestyle=(0, (3, 2)), **marks)
+    else:
+        axes.fill_between(x, low, high, color=ink, alpha=0.16, linewidth=0)
+        axes.plot(x, mean, color=ink, linewidth=1.7)
+    return x, mean
+
+
+def _scale(axes: "Axes", panel: Panel, shown: Sequence[tuple[np.ndarray, np.ndarray]]) -> None:
+    if panel.log and all((mean > 0).all() for _, mean in shown):
+        axes.set_yscale("log")
+    elif panel.unit == "share":
+        axes.set_ylim(-0.02, 1.02)
+    else:
+        _leave_out_the_start(axes, shown)
+
+
 def _leave_out_the_start(axes: "Axes", shown: Sequence[tuple[np.ndarray, np.ndarray]]) -> None:
     """Scales to what follows the first tenth where that start would flatten all the rest."""
     everything = np.concatenate([mean for _, mean in shown])
-    later = np.concatenate([mean[x > 0.1 * x[-1]] for x, mean in shown])
+    later = np.concatenate([mean[x >= 0.1 * x[-1]] for x, mean in shown])
     low, high = later.min(), later.max()
     if everything.max() - low <= 2.5 * (high - low) or high == low:
         return
     axes.set_ylim(low - 0.06 * (high - low), high + 0.22 * (high - low))
     text = f"starts at {everything.max():.3g}, off the scale"
-    axes.annotate(
-        text, (0.98, 0.97), xycoords="axes fraction", ha="right", va="top", color=MUTED, fontsize=7.5
-    )
+    style = {"ha": "right", "va": "top", "color": MUTED, "fontsize": 7.5}
+    axes.text(0.98, 0.97, text, transform=axes.transAxes, **style)
 
 
 def _label_ends(axes: "Axes", ends: Sequence[tuple[float, float, str, str]]) -> None:
     """Each curve's letter at its end, moved apart where two would touch."""
-    axes.figure.canvas.draw() if hasattr(axes.figure.canvas, "draw") else None
-    placed: list[float] = []
-    gap = 12 * axes.figure.dpi / 72
-    at = [(axes.transData.transform((x, y)), text, ink) for x, y, text, ink in ends]
-    for (px, py), text, ink in sorted(at, key=lambda item: item[0][1]):
-        height = max([py, *(p + gap for p in placed[-1:])])
-        placed.append(height)
-        offset = (7, (height - py) * 72 / axes.figure.dpi)
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    figure.draw_without_rendering()
+    points = 72 / figure.dpi
+    lowest = -np.inf
+    for x, y, text, ink in sorted(ends, key=lambda end: axes.transData.transform(end[:2])[1]):
+        height = axes.transData.transform((x, y))[1] * points
+        lowest = max(height, lowest + 11)
         axes.annotate(
             text,
-            axes.transData.inverted().transform((px, py)),
-            xytext=offset,
+            (x, y),
+            xytext=(7, lowest - height),
             textcoords="offset points",
             va="center",
             color=ink,

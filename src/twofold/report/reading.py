@@ -144,7 +144,8 @@ def _race(having: Sequence[Facts], name: str) -> str:
         )
     others = " of every other run" if len(having) > 2 and best(having, name) else ""
     return (
-        f"{first.mention} is ahead{others}: {versus}. They differ by {apart}, which is {errors}."
+        f"{first.mention} is ahead{others} with {_value(a)}; {second.mention} has {_value(b)}. "
+        f"They differ by {apart}, which is {errors}."
     )
 
 
@@ -165,5 +166,8 @@ def _beats_floor(measure: Measure) -> bool:
 
 
 def _figure(run: Facts, name: str) -> str:
-    measure = run.measures[name]
-    return f"{run.mention} {with_unit(plus_minus(measure.value, measure.error), measure.unit)}"
+    return f"{run.mention} {_value(run.measures[name])}"
+
+
+def _value(measure: Measure) -> str:
+    return with_unit(plus_minus(measure.value, measure.error), measure.unit)

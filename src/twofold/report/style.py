@@ -10,14 +10,25 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from twofold.files import write_bytes, write_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["DARK", "INK", "LIGHT", "MUTED", "PAPER", "RULE", "RUN_COLOURS", "Picture", "drawing", "render"]
+__all__ = [
+    "DARK",
+    "INK",
+    "LIGHT",
+    "MUTED",
+    "PAPER",
+    "RULE",
+    "RUN_COLOURS",
+    "Picture",
+    "drawing",
+    "render",
+]
 
 INK, MUTED, RULE, PAPER = "#20242c", "#667080", "#dde1e7", "#fdfcfa"
 # Blue, vermilion, green, purple, ochre, rose, slate, brown: apart for every kind of colour vision
@@ -36,11 +47,9 @@ DARK = {
     "fig-muted": "#97a1b0",
     "fig-rule": "#323843",
     "fig-paper": "#14171c",
-} | {
-    f"run-{i}": colour for i, colour in enumerate(DARK_RUN_COLOURS)
-}
+} | {f"run-{i}": colour for i, colour in enumerate(DARK_RUN_COLOURS)}
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
-RC = {
+RC: dict[Any, Any] = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],
     "font.size": 9,
@@ -129,9 +138,7 @@ def _saved(figure: "Figure", kind: str, **options: object) -> bytes:
 def _follow_the_page(svg: str, name: str) -> str:
     """Colours become variables, fonts the page's, and names unique on the page."""
     svg = re.sub(r"\s*<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    svg = re.sub(r'<g id="(?:figure|axes|patch|line2d|text|matplotlib|xtick|ytick|PolyCollection|'
-                 r'FillBetweenPolyCollection|LineCollection|PathCollection|QuadMesh)[\w.]*">',
-                 "<g>", svg)  # fmt: skip
+    svg = re.sub(r'<g id="[\w.]+">', "<g>", svg)
     svg = re.sub(r'(id="|url\(#|href="#)', rf"\g<1>{name}-", svg)
     svg = re.sub(r'(<svg [^>]*?)width="[\d.]+pt" height="[\d.]+pt"|(<svg )', _no_size, svg, count=1)
     svg = re.sub(r"'DejaVu Sans'(?:, sans-serif)?|font-family: sans-serif", "sans-serif", svg)
@@ -148,4 +155,8 @@ def _alone(svg: str) -> str:
     """An SVG file that chooses its colours itself."""
     dark = "".join(f"--{name}:{colour};" for name, colour in DARK.items())
     rules = f"@media (prefers-color-scheme: dark){{:root{{{dark}}}}}text{{font-family:{FONT}}}"
-    return '<?xml version="1.0" encoding="utf-8"?>\n' + svg.replace(">", f"><style>{rules}</style>", 1) + "\n"
+    return (
+        '<?xml version="1.0" encoding="utf-8"?>\n'
+        + svg.replace(">", f"><style>{rules}</style>", 1)
+        + "\n"
+    )

@@ -159,7 +159,7 @@ def _measure_row(runs: Sequence[Facts], name: str) -> MeasureRow:
         unit=first.unit,
         arrow=ARROWS.get(first.better, ""),
         depends=_depends(shared),
-        floor=" / ".join(number(f).replace("-", "−") for f in floors if f is not None),
+        floor=" / ".join(number(f) for f in floors if f is not None),
         cells=[_cell(run, name, run is top, shared) for run in runs],
         note=f"Not to be compared: {why}." if (why := comparable(having, name)) else "",
     )
@@ -181,7 +181,7 @@ def _cell(run: Facts, name: str, is_best: bool, shared: Mapping[str, Any]) -> Ce
 
 def _class_cell(measure: Measure | None, name: str) -> str:
     value = None if measure is None else measure.per_class.get(name)
-    return "" if value is None else number(value).replace("-", "−")
+    return "" if value is None else number(value)
 
 
 def _depends(depends: Mapping[str, Any]) -> str:

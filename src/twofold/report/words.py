@@ -3,7 +3,17 @@
 import math
 from collections.abc import Sequence
 
-__all__ = ["capitalised", "count", "duration", "listing", "number", "plural", "plus_minus", "with_unit"]
+__all__ = [
+    "capitalised",
+    "count",
+    "duration",
+    "listing",
+    "number",
+    "plural",
+    "plus_minus",
+    "slug",
+    "with_unit",
+]
 
 THIN, FIXED = "\u202f", "\u00a0"  # between groups of digits; between a figure and its unit
 
@@ -18,7 +28,7 @@ def number(value: float, digits: int = 4) -> str:
     if not math.isfinite(value):
         return str(value)
     if value and not 1e-4 <= abs(value) < 1e9:
-        return f"{value:.{digits}g}"
+        return f"{value:.{digits}g}".replace("-", "−")
     decimals = digits - 1 - math.floor(math.log10(abs(value))) if value else 0
     text = _grouped(value, max(0, decimals))
     return text.rstrip("0").rstrip(".") if "." in text else text
@@ -32,10 +42,10 @@ def plus_minus(value: float, error: float | None) -> str:
         ('99.451\xa0±\xa00.074', '−94.32\xa0±\xa00.27', '3')
     """
     if error is None or not math.isfinite(error) or error <= 0:
-        return number(value).replace("-", "−")
+        return number(value)
     decimals = max(0, 1 - math.floor(math.log10(error)))
     figures = _grouped(value, decimals), _grouped(error, decimals)
-    return f"{FIXED}±{FIXED}".join(figures).replace("-", "−")
+    return f"{FIXED}±{FIXED}".join(figures)
 
 
 def with_unit(text: str, unit: str) -> str:
@@ -78,6 +88,16 @@ def plural(value: int, noun: str) -> str:
     return f"{count(value)} {noun}{'' if value == 1 else 's'}"
 
 
+def slug(text: str) -> str:
+    """A text as part of a file's name: letters, digits and hyphens.
+
+    Example:
+        >>> slug("gan_test/classifier-cnn")
+        'gan-test-classifier-cnn'
+    """
+    return "".join(c if c.isascii() and c.isalnum() else "-" for c in text)
+
+
 def duration(seconds: float) -> str:
     r"""A stretch of time in the two units that matter.
 
@@ -106,4 +126,4 @@ def listing(items: Sequence[str], word: str = "and") -> str:
 
 
 def _grouped(value: float, decimals: int) -> str:
-    return f"{value:,.{decimals}f}".replace(",", THIN)
+    return f"{value:,.{decimals}f}".replace(",", THIN).replace("-", "−")
