@@ -7,7 +7,13 @@ BIN := $(VENV)/bin
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.base
-	$(BIN)/python -m twofold.demo
+	rm -rf runs/demo
+	$(BIN)/twofold train digits-cvae --out runs/demo/cvae
+	$(BIN)/twofold train digits-cgan --out runs/demo/cgan
+	$(BIN)/twofold evaluate runs/demo/cvae runs/demo/cgan
+	$(BIN)/twofold compare runs/demo/cvae runs/demo/cgan --out runs/demo/report.html
+	@echo
+	@echo "Open $(CURDIR)/runs/demo/report.html in a browser."
 
 test: $(VENV)/.dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto

@@ -74,7 +74,8 @@ class Sums:
     def add(self, phase: str, total: Tensor, terms: Terms) -> None:
         values = {"loss": total, **terms.terms, **terms.watch}
         if phase in self.totals:
-            torch._foreach_add_(list(self.totals[phase].values()), list(values.values()))
+            sums = [self.totals[phase][name] for name in values]
+            torch._foreach_add_(sums, list(values.values()))
         else:
             self.totals[phase] = {name: value.detach().clone() for name, value in values.items()}
         self.counts[phase] = self.counts.get(phase, 0) + 1
@@ -208,8 +209,11 @@ class Trainer:
         save = time.monotonic() - self._saved_at >= self.settings.checkpoint_every
         if not (log or validate or draw or save):
             return
+        means = self.sums.means()
+        if any(not math.isfinite(values["loss"]) for values in means.values()):
+            self._replay_to_the_fault()
         if log:
-            self._log(record)
+            self._log(record, means)
         self.clock.pause()
         if validate:
             self._validate(record)
@@ -225,15 +229,12 @@ class Trainer:
         stretch = epochs * self.data.steps_per_epoch
         return math.floor(self.step / stretch + 1e-9) > math.floor((self.step - 1) / stretch + 1e-9)
 
-    def _log(self, record: Record) -> None:
-        means = self.sums.means()
-        if any(not math.isfinite(values["loss"]) for values in means.values()):
-            self._replay_to_the_fault()
+    def _log(self, record: Record, means: dict[str, dict[str, float]]) -> None:
         norms = {player.phase.name: player.gradient_norm().item() for player in self.players}
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
         entry = {**self._where("train"), "terms": _rounded(means)}
-        entry["grad_norm"] = {name: round(n, 5) for name, n in norms.items() if math.isfinite(n)}
+        entry["grad_norm"] = {name: round(norm, 5) for name, norm in norms.items()}
         entry["lr"] = {p.phase.name: p.optimiser.param_groups[0]["lr"] for p in self.players}
         record.append(entry)
         self.progress.update(self.step, entry["epoch"], means)

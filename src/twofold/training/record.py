@@ -5,6 +5,7 @@ Each line has a `kind`: `train` (means over the steps since the line before) or 
 """
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,16 @@ def read_records(path: Path) -> list[dict[str, Any]]:
 
 
 def _line(entry: dict[str, Any]) -> str:
-    return json.dumps(entry, allow_nan=False, separators=(",", ":")) + "\n"
+    return json.dumps(_finite(entry), allow_nan=False, separators=(",", ":")) + "\n"
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no NaN: a number that is none becomes null."""
+    if isinstance(value, dict):
+        return {key: _finite(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [_finite(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _scalars(entry: dict[str, Any], prefix: str = "") -> list[tuple[str, float]]:

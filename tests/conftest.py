@@ -1,0 +1,74 @@
+"""What several rooms' tests share."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from twofold.data import ImageDataset
+from twofold.experiments.resolve import parse_experiment
+from twofold.experiments.schema import Experiment
+from twofold.training.progress import Silent
+
+MODELS = {
+    "cvae": {
+        "family": "cvae",
+        "latent_dim": 4,
+        "encoder": {"layers": "fc-16"},
+        "decoder": {"layers": "fc-16"},
+    },
+    "cgan": {
+        "family": "cgan",
+        "latent_dim": 4,
+        "generator": {"layers": "fc-16", "norm": "batch"},
+        "discriminator": {"layers": "fc-16", "activation": "leaky-0.2", "dropout": 0.3},
+        "ema": 0.9,
+    },
+    "classifier": {"family": "classifier", "network": {"layers": "fc-16"}},
+}
+
+
+@pytest.fixture(scope="session")
+def toy_data() -> ImageDataset:
+    """120 grey 8×8 images of 3 classes, each a bright row of its own and some noise."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(120) % 3
+    images = rng.integers(0, 80, (120, 1, 8, 8))
+    for k in range(3):
+        images[labels == k, :, 2 * k + 1] += 170
+    splits = {"train": np.arange(90), "validation": np.arange(90, 105), "test": np.arange(105, 120)}
+    return ImageDataset(images.astype(np.uint8), labels, ("a", "b", "c"), "toy", splits=splits)
+
+
+@pytest.fixture(scope="session")
+def toy_experiment() -> Callable[..., Experiment]:
+    """An experiment on the toy data: a family, and fields of `training`."""
+
+    def make(family: str = "cvae", model: dict | None = None, **training: object) -> Experiment:
+        settings = {"epochs": 4, "batch_size": 20, "log_every": 2, "device": "cpu", **training}
+        content = {
+            "name": f"toy-{family}",
+            "data": "toy",
+            "model": {**MODELS[family], **(model or {})},
+            "training": settings,
+        }
+        return parse_experiment(content, "toy")
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def silent() -> Silent:
+    return Silent()
+
+
+@pytest.fixture
+def mnist_folder() -> Path:
+    """The folder that holds MNIST, or a skip."""
+    import os
+
+    folder = Path(os.environ.get("TWOFOLD_DATA", "")) / "mnist"
+    if not (folder / "train-images-idx3-ubyte.gz").exists():
+        pytest.skip("needs MNIST in TWOFOLD_DATA")
+    return folder
