@@ -86,7 +86,8 @@ class ClassCondition(Condition):
     def forward(self, c: Tensor | None) -> Tensor:
         if c is None:
             raise UsageError(
-                f"this model is conditioned on the class: give c, labels in 0..{self.num_classes - 1}"
+                "this model is conditioned on the class: give c, labels in "
+                f"0..{self.num_classes - 1}"
             )
         return F.one_hot(c, self.num_classes).to(torch.get_default_dtype())
 
@@ -103,6 +104,7 @@ class ImagePart(Condition):
     """
 
     visible: Tensor
+    _where: Tensor
     about = "image"
 
     def __init__(self, visible: Tensor, channels: int) -> None:
@@ -115,19 +117,24 @@ class ImagePart(Condition):
                 f"the mask shows {shown} of {visible.numel()} pixels; show some and hide some"
             )
         self.register_buffer("visible", visible.bool())
+        # Numbers rather than the mask: a device would have to count a mask before each step.
+        where = self.visible.flatten().nonzero().squeeze(1)  # (shown,)
+        self.register_buffer("_where", where, persistent=False)
+        self.channels = channels
         self.dim = shown * channels
 
     def pick(self, x: Tensor, y: Tensor | None) -> Tensor | None:  # noqa: ARG002
         return x
 
     def forward(self, c: Tensor | None) -> Tensor:
-        if c is None or c.dim() != 4 or c.shape[-2:] != self.visible.shape:
+        expected = (self.channels, *self.visible.shape)
+        if c is None or c.dim() != 4 or c.shape[1:] != expected:
             got = "nothing" if c is None else f"shape {tuple(c.shape)}"
-            height, width = self.visible.shape
             raise UsageError(
-                f"this model is told a part of an image: give c, images (B, C, {height}, {width}); got {got}"
+                "this model is told a part of an image: give c, images "
+                f"(B, {', '.join(map(str, expected))}); got {got}"
             )
-        return c[:, :, self.visible].flatten(1)
+        return c.flatten(2)[:, :, self._where].flatten(1)
 
 
 def part_mask(part: str, height: int, width: int) -> Tensor:
