@@ -136,7 +136,7 @@ def _scale(axes: "Axes", panel: Panel, shown: Sequence[tuple[np.ndarray, np.ndar
         axes.set_yscale("log")
     elif panel.unit == "share":
         axes.set_ylim(-0.02, 1.02)
-    else:
+    elif panel.across == "epoch":
         _leave_out_the_start(axes, shown)
 
 

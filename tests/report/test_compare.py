@@ -1,0 +1,178 @@
+"""The page itself."""
+
+import json
+import re
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+import yaml
+
+from twofold.errors import RunError, UsageError
+from twofold.experiments.run import Run
+from twofold.report.compare import compare
+from twofold.report.facts import gather
+from twofold.report.sheets import draw_sheet
+
+from .conftest import accuracy, evaluate_by_hand
+
+HOSTILE = "<script>alert(1)</script>&\"' $x_1$ ⟦A⟧"
+
+
+class Page(HTMLParser):
+    """Tags with attributes, and the text outside <style>."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data):
+        if not self.tags or self.tags[-1][0] != "style":
+            self.text += data
+
+
+@pytest.fixture(scope="module")
+def page(runs, tmp_path_factory) -> Path:
+    every = [runs[name] for name in ("cvae", "cgan", "vae", "clf")]
+    return compare(every, tmp_path_factory.mktemp("report") / "all.html")
+
+
+def test_the_page_has_every_section_and_run(page):
+    text = Page(page.read_text()).text
+    for heading in ("In short", "Samples", "Training", "Measures", "Cost", "How it was trained"):
+        assert heading in text
+    for words in ("CVAE, CGAN, VAE and classifier on digits", "98.00", "is ahead", "best"):
+        assert words in text
+    assert "twofold train lam2023-cvae data=digits" in text
+
+
+def test_nothing_is_fetched(page):
+    content = page.read_text()
+    for tag, attributes in Page(content).tags:
+        assert tag not in ("script", "iframe", "object", "embed", "base")
+        for name in ("src", "href", "xlink:href", "srcset", "data", "action", "poster"):
+            value = attributes.get(name) or ""
+            assert value.startswith(("data:", "#")) or not value, (tag, name, value[:60])
+    assert "@import" not in content
+    assert all(url.startswith(("#", "data:")) for url in re.findall(r"url\(['\"]?(.*?)\)", content))
+
+
+def test_every_figure_is_saved_as_png_and_svg(page):
+    folder = page.with_name("all-figures")
+    names = {path.stem for path in folder.iterdir()}
+    assert {"vae-kl", "generator-loss", "measure-gan-test-classifier-cnn", "samples-A"} <= names
+    for name in names:
+        assert (folder / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+        assert ElementTree.parse(folder / f"{name}.svg").getroot().tag.endswith("svg")
+
+
+def test_both_colour_schemes_reach_the_figures(page):
+    content = page.read_text()
+    assert "prefers-color-scheme: dark" in content
+    plots = re.findall(r"<svg.*?</svg>", content, re.DOTALL)
+    assert plots
+    assert all("var(--fig-" in plot for plot in plots)
+
+
+def test_ids_of_figures_do_not_collide(page):
+    ids = re.findall(r'\bid="([^"]+)"', page.read_text())
+    assert len(ids) == len(set(ids))
+
+
+def test_samples_have_a_row_per_class_only_where_a_class_is_told(page):
+    tags = Page(page.read_text()).tags
+    assert sum(tag == "img" for tag, _ in tags) == 3  # the classifier has none
+    assert sum(attributes.get("class") == "rows" for _, attributes in tags) == 2
+
+
+def test_one_run_is_a_report_too(runs, tmp_path):
+    text = Page(compare([runs["cvae"]], tmp_path / "one.html").read_text()).text
+    assert "One model was trained" in text
+    assert "What differs" not in text
+    assert "differ in more" not in text
+
+
+def test_an_unfinished_run_without_evaluation_or_log(runs, tmp_path):
+    folder = tmp_path / "young"
+    shutil.copytree(runs["vae"].path, folder)
+    (folder / "metrics.jsonl").unlink()
+    shutil.rmtree(folder / "checkpoints")
+    text = Page(compare([folder, runs["cgan"]], tmp_path / "out.html").read_text()).text
+    assert "has not logged a single step" in text
+    assert "has not been evaluated" in text
+    assert "No samples" in text
+    assert f"twofold resume {folder}" in text
+
+
+def test_a_run_cut_short_says_where_it_stands(runs, tmp_path):
+    folder = tmp_path / "half"
+    shutil.copytree(runs["vae"].path, folder)
+    lines = (folder / "metrics.jsonl").read_text().splitlines()
+    (folder / "metrics.jsonl").write_text("\n".join(lines[:3]))
+    for path in (folder / "checkpoints").glob("*.json"):
+        facts = json.loads(path.read_text())
+        path.write_text(json.dumps({**facts, "total_steps": 1000}))
+    text = Page(compare([folder], tmp_path / "out.html").read_text()).text
+    assert "is unfinished: it stands at epoch" in text
+
+
+def test_names_are_text_and_never_markup(runs, tmp_path):
+    folder = tmp_path / HOSTILE.replace("/", "_")
+    shutil.copytree(runs["cgan"].path, folder)
+    experiment = yaml.safe_load((folder / "experiment.yaml").read_text())
+    experiment |= {"title": HOSTILE, "source": HOSTILE, "notes": [HOSTILE]}
+    (folder / "experiment.yaml").write_text(yaml.safe_dump(experiment))
+    environment = json.loads((folder / "environment.json").read_text())
+    names = [f"{HOSTILE}{k}" for k in range(10)]
+    environment["data"] |= {"class_names": names, "name": HOSTILE}
+    (folder / "environment.json").write_text(json.dumps(environment))
+    log = (folder / "metrics.jsonl").read_text().replace('"adversarial"', '"a\\"><script>/../b"')
+    (folder / "metrics.jsonl").write_text(log.replace('"loss":', '"loss":1,"_":'))
+    measure = accuracy(9.0, title=HOSTILE, caution=HOSTILE, per_class=dict.fromkeys(names, 1.0))
+    evaluate_by_hand(Run(folder), measure)
+    out = compare([folder, runs["cvae"]], tmp_path / "out.html")
+    content = out.read_text()
+    assert "<script" not in content
+    page = Page(content)
+    assert "<script>alert(1)</script>" in page.text
+    assert sum(tag == "img" for tag, _ in page.tags) == 2
+    figures = list((tmp_path / "out-figures").rglob("*"))
+    assert figures
+    assert all(re.fullmatch(r"[\w-]+\.(png|svg)", path.name) for path in figures)
+
+
+def test_runs_of_one_name_are_told_apart(runs, tmp_path):
+    for parent in ("first", "second"):
+        shutil.copytree(runs["cgan"].path, tmp_path / parent / "cgan")
+    text = Page(
+        compare(
+            [tmp_path / "first/cgan", tmp_path / "second/cgan"], tmp_path / "o.html"
+        ).read_text()
+    ).text
+    assert "first/cgan" in text
+    assert "second/cgan" in text
+
+
+def test_the_samples_follow_their_seed(runs):
+    (facts,) = gather([runs["cgan"]])
+    pictures = [draw_sheet(runs["cgan"], facts, seed).picture for seed in (0, 1, 1)]
+    assert (pictures[0] != pictures[1]).any()
+    assert (pictures[1] == pictures[2]).all()
+
+
+def test_what_cannot_be_compared_is_refused(tmp_path, runs):
+    with pytest.raises(UsageError, match="one run or more"):
+        compare([])
+    with pytest.raises(UsageError, match="one run or more"):
+        compare(str(runs["cgan"].path))
+    with pytest.raises(UsageError, match=r"\.html"):
+        compare([runs["cgan"]], tmp_path / "report.pdf")
+    with pytest.raises(RunError, match="not a run"):
+        compare([tmp_path / "nothing"], tmp_path / "o.html")

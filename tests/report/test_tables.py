@@ -1,0 +1,104 @@
+"""Rows as plain data, commands, curves."""
+
+import json
+import shlex
+
+from twofold.experiments.resolve import resolve
+from twofold.report.curves import panels
+from twofold.report.facts import gather, measures_of
+from twofold.report.settings import compact, differing, train_command
+from twofold.report.tables import class_tables, cost_rows, measure_rows, seed_table
+
+from .conftest import accuracy, elbo
+
+
+def test_a_measure_that_a_run_lacks_is_blank(facts):
+    runs = [facts("A", "lam2023-cvae", accuracy(98), elbo(-90)), facts("B", "lam2023-cgan")]
+    rows = {row.name: row for row in measure_rows(runs)}
+    assert [cell.text for cell in rows["elbo"].cells] == ["−90.00\u00a0±\u00a00.20", ""]
+    assert not rows["elbo"].cells[0].best  # alone is not ahead
+    assert [row.cells[1] for _, _, _, rows in class_tables(runs) for row in rows] == []
+
+
+def test_only_a_figure_beyond_noise_is_marked(facts):
+    a, b = facts("A", "lam2023-cvae", accuracy(98)), facts("B", "lam2023-cgan", accuracy(97))
+    near = facts("B", "lam2023-cgan", accuracy(97.9))
+    assert [cell.best for cell in measure_rows([a, b])[0].cells] == [True, False]
+    assert [cell.best for cell in measure_rows([a, near])[0].cells] == [False, False]
+
+
+def test_no_single_run_is_best_where_seeds_were_repeated(facts):
+    a = facts("A", "lam2023-cvae", accuracy(98))
+    again = facts("B", "lam2023-cvae", accuracy(97), changes=["seed=1"])
+    assert not any(cell.best for cell in measure_rows([a, again])[0].cells)
+    mentions, rows = seed_table([a, again])
+    assert mentions == ["⟦A·⟧ and ⟦B·⟧"]
+    assert rows[0].cells == ["97.50 (0.71)"]
+    assert seed_table([a]) == ([], [])
+
+
+def test_what_figures_depend_on_alike_is_said_once(facts):
+    a, b = accuracy(98), accuracy(97)
+    told = accuracy(97, depends={**b.depends, "pixels": "means"})
+    row = measure_rows([facts("A", "lam2023-cgan", a), facts("B", "lam2023-cvae", told)])[0]
+    assert "10\u202f000 samples" in row.depends
+    assert [cell.small for cell in row.cells] == ["", "pixels means"]
+
+
+def test_a_figure_that_is_no_number_is_left_out():
+    entry = accuracy(1.0).to_dict()
+    odd = [{**entry, "name": "a", "value": None}, {**entry, "name": "b", "value": float("nan")}]
+    assert measures_of({"measures": [*odd, {**entry, "future": 1}]}).keys() == {entry["name"]}
+    assert measures_of(None) == {}
+
+
+def test_costs_are_blank_before_the_first_line_of_the_log(facts):
+    rows = {row.title: row for row in cost_rows([facts("A", "lam2023-cvae", records=[])])}
+    assert "Time per epoch" not in rows
+    both = [facts("A", "lam2023-cvae", records=[]), facts("B", "lam2023-cgan")]
+    rows = {row.title: row for row in cost_rows(both)}
+    assert rows["Time per epoch"].cells == ["", "2\u00a0s"]
+
+
+def test_only_settings_that_differ_are_listed(facts):
+    runs = [facts("A", "lam2023-cvae"), facts("B", "lam2023-cvae", changes=["latent_dim=2"])]
+    assert differing(runs) == [("latent dim", ["64", "2"])]
+    rows = dict(differing([runs[0], facts("B", "lam2023-cgan")]))
+    assert rows["generator"][0] == ""
+    assert "beta" not in rows  # at its default, and no business of a GAN
+    assert "beta" in dict(
+        differing([facts("A", "lam2023-cvae", changes=["beta=4"]), facts("B", "lam2023-cgan")])
+    )
+
+
+def test_the_command_repeats_the_run(facts):
+    changes = ["latent_dim=2", "epochs=3", "model.generator.layers=fc-8 fc-8"]
+    run = facts("A", "lam2023-cgan", changes=changes)
+    command = train_command(run)
+    assert command.startswith("twofold train lam2023-cgan latent_dim=2 ")
+    assert "'model.generator.layers=fc-8 fc-8'" in command
+    words = shlex.split(command)
+    assert resolve(words[2], words[3:-2]) == run.experiment
+    own = run.experiment.model_copy(update={"name": "mine"})
+    other = facts("A", "lam2023-cgan", path=run.path)
+    assert "experiment.yaml" in train_command(type(other)(**{**vars(other), "experiment": own}))
+
+
+def test_every_term_has_a_panel_and_none_is_drawn_twice(runs):
+    found = {panel.key: panel for panel in panels(gather([runs["cvae"], runs["cgan"]]))}
+    assert {"vae-loss", "vae-recon-nll", "vae-kl", "generator-loss"} <= found.keys()
+    assert "discriminator-accuracy-real" in found
+    assert "discriminator-adversarial" not in found  # it is all of the discriminator's loss
+    assert all(curve.x for panel in found.values() for curve in panel.curves)
+
+
+def test_held_out_images_have_a_curve_of_their_own(runs):
+    loss = next(p for p in panels(gather([runs["vae"]])) if p.key == "vae-loss")
+    assert [curve.held_out for curve in loss.curves] == [False, True]
+    assert json.dumps(list(loss.curves[1].y)) != "[]"
+
+
+def test_compact_settings_cover_the_experiment():
+    words = compact(resolve("lam2023-cgan"))
+    assert words["data"] == "mnist"
+    assert words["discriminator"] == "fc-512 fc-512, activation leaky-0.2, dropout 0.3"
