@@ -17,6 +17,7 @@ defaults: `fc-64[linear,drop0.1]`, `conv3-128/2[none,valid]`: an activation, a n
 (`batch`, `spectral`, `none`), `dropP`, `valid` (no padding) or `nobias`.
 """
 
+import math
 import re
 from dataclasses import dataclass
 
@@ -107,10 +108,9 @@ def _parse_layer(token: str) -> Layer:
     if missing:
         raise _unreadable(token, f"the {' and the '.join(missing)} is missing")
     if extra := given.difference(_MAY[kind]):
-        raise _unreadable(token, f"a {kind} layer has no {' or '.join(sorted(extra))}")
-    if any(
-        match[name] and match[name] != "out" and "0" in match[name].split("x") for name in given
-    ):
+        raise _unreadable(token, f"{kind} layers have no {' or '.join(sorted(extra))}")
+    sizes = [size for name in given for size in match[name].split("x") if size != "out"]
+    if any(int(size) == 0 for size in sizes):
         raise _unreadable(token, "sizes start at 1")
     width, shape = match["width"] or "out", None
     if kind == "reshape":
@@ -120,7 +120,7 @@ def _parse_layer(token: str) -> Layer:
         shape, width = (channels, height, wide), "out"
     elif "x" in width:
         raise _unreadable(token, "only a reshape names three sizes")
-    return Layer(
+    layer = Layer(
         text=token,
         kind=kind,
         kernel=int(match["kernel"] or 0),
@@ -129,16 +129,18 @@ def _parse_layer(token: str) -> Layer:
         shape=shape,
         **_parse_changes(token, match["changes"]),
     )
+    if match["changes"] and not layer.has_weights:
+        raise _unreadable(token, f"{kind} layers have nothing to change in brackets")
+    if layer.valid and "conv" not in kind:
+        raise _unreadable(token, "only a convolution can be valid")
+    return layer
 
 
 def _parse_changes(token: str, text: str | None) -> dict:
     changes: dict = {}
     for word in filter(None, (text or "").split(",")):
         if word.startswith("drop"):
-            try:
-                changes["dropout"] = float(word.removeprefix("drop"))
-            except ValueError:
-                raise _unreadable(token, f"{word!r} is not dropP with P a number") from None
+            changes["dropout"] = _probability(token, word)
         elif word in _NORMS:
             changes["norm"] = word
         elif word == "valid":
@@ -148,6 +150,16 @@ def _parse_changes(token: str, text: str | None) -> dict:
         else:
             changes["activation"] = word
     return changes
+
+
+def _probability(token: str, word: str) -> float:
+    try:
+        probability = float(word.removeprefix("drop"))
+    except ValueError:
+        probability = math.nan
+    if not 0.0 <= probability < 1.0:
+        raise _unreadable(token, f"{word!r} is not dropP with P from 0 to below 1")
+    return probability
 
 
 def _unreadable(token: str, why: str) -> UsageError:
