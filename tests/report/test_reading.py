@@ -116,6 +116,7 @@ def test_latent_dimensions_that_carry_something(facts):
         return facts("A", "lam2023-cvae", records=[line])
 
     assert "uses 1 of its 2" in text_of(active_units([diagnosed(1)]))
+    assert "uses none of its 2" in text_of(active_units([diagnosed(0)]))
     assert "uses all of its 2" in text_of(active_units([diagnosed(2)]))
     assert active_units([facts("A", "lam2023-cvae")]) == []
 
@@ -130,6 +131,7 @@ def test_speed_is_compared_on_one_machine_only(facts):
     other = facts("B", "lam2023-cgan", records=b.records, environment=elsewhere)
     assert "not compared" in text_of(speed([a, other]))
     assert speed([a]) == []
+    assert speed([a, facts("B", "lam2023-cgan", changes=["data=digits"])]) == []
 
 
 def test_settings_beside_the_model_are_named(facts):

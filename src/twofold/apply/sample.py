@@ -71,6 +71,9 @@ class Samples:
         """One PNG each, in a sub-folder per class where there are classes."""
         if folder.exists() and any(folder.iterdir()):
             raise UsageError(f"{folder} is not empty; choose another folder")
+        for name in self.class_names:
+            if name in ("", ".", "..") or set(name) & set("/\\\0"):
+                raise UsageError(f"the class name {name!r} cannot be a folder; write an .npz")
         digits = len(str(len(self.images)))
         for i, image in enumerate(self.images):
             picture = image[0] if len(image) == 1 else image.transpose(1, 2, 0)

@@ -1,0 +1,156 @@
+"""Measures on tiny runs: what is measured, on which images, and what it depends on."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from twofold.apply.evaluate import evaluate
+from twofold.apply.judges import judge
+from twofold.data import load_dataset
+from twofold.errors import RunError, UsageError
+from twofold.experiments.resolve import resolve
+from twofold.experiments.run import Run
+from twofold.experiments.train import train
+from twofold.metrics.likelihood import elbo_terms
+
+TOY = {"epochs": 2, "layers": "fc-16", "latent_dim": 4, "limit": 200, "log_every": 5}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cache(tmp_path_factory):
+    """Judges of the tests stay out of the user's cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TWOFOLD_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="module")
+def quick_judges(cache):
+    """The recipes, for 30 steps."""
+    from twofold.apply import judges
+
+    def quick(name, dataset):
+        return resolve(name, {"images": 1500, "batch_size": 50, "layers": "fc-64"})
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(judges, "judge_recipe", quick)
+        patch.setattr("twofold.apply.measures.readings.judge_recipe", quick)
+        yield
+
+
+@pytest.fixture(scope="module")
+def cvae(tmp_path_factory, silent):
+    out = tmp_path_factory.mktemp("runs") / "cvae"
+    return train("digits-cvae", TOY, out=out, progress=silent)
+
+
+@pytest.fixture(scope="module")
+def cgan(tmp_path_factory, silent):
+    out = tmp_path_factory.mktemp("runs") / "cgan"
+    return train("digits-cgan", TOY, out=out, progress=silent)
+
+
+def test_a_cvae_is_measured_on_the_test_images(cvae, silent, quick_judges):
+    evaluation = evaluate(cvae, samples=200, iwae_samples=20, device="cpu", progress=silent)
+    names = [measure.name for measure in evaluation.measures]
+    assert names == [
+        *("elbo", "recon_nll", "kl", "iwae/20"),
+        *("gan_test/classifier-cnn", "gan_test/classifier-mlp"),
+        *("reconstruction/classifier-cnn", "reconstruction/classifier-mlp"),
+        *("seconds_per_epoch", "training_seconds"),
+    ]
+    elbo, recon, kl = (evaluation[name].value for name in names[:3])
+    assert elbo == pytest.approx(-(recon + kl), rel=1e-6)
+    assert evaluation["elbo"].depends["images"] == 180
+    assert evaluation["elbo"].depends["split"] == "test"
+    assert "density" in evaluation["elbo"].caution
+    assert evaluation["iwae/20"].value > elbo - 3 * (evaluation["elbo"].error or 0)
+    gan_test = evaluation["gan_test/classifier-mlp"]
+    assert gan_test.depends["samples"] == 200
+    assert gan_test.depends["classifier_accuracy"] == pytest.approx(gan_test.floor / 100, abs=1e-5)
+    assert np.mean(list(gan_test.per_class.values())) == pytest.approx(gan_test.value)
+    saved = json.loads((cvae.path / "evaluation.json").read_text())
+    assert [measure["name"] for measure in saved["measures"]] == names
+    assert saved["settings"]["step"] == cvae.progress[0]
+
+
+def test_the_elbo_is_of_the_test_split_and_no_other(cvae, silent):
+    """Trap: figures of merit computed on training images."""
+    measured = evaluate(cvae, ["likelihood"], device="cpu", progress=silent)["kl"].value
+    model, dataset = cvae.model(), cvae.dataset()
+    from twofold.data.batches import Batches
+
+    by_split = {
+        split: elbo_terms(model, Batches(dataset.split(split), 50).in_order())[1].mean().item()
+        for split in ("train", "test")
+    }
+    assert measured == pytest.approx(by_split["test"], rel=1e-5)
+    assert measured != pytest.approx(by_split["train"], rel=1e-5)
+
+
+def test_a_gan_has_no_likelihood_and_nothing_is_made_up(cgan, silent, quick_judges):
+    evaluation = evaluate(cgan, samples=100, device="cpu", progress=silent)
+    names = [measure.name for measure in evaluation.measures]
+    assert not any(name.startswith(("elbo", "iwae", "recon")) for name in names)
+    assert "gan_test/classifier-cnn" in names
+
+
+def test_the_label_leak_is_shown_beside_the_figure_without_it(cvae, silent, monkeypatch):
+    """Trap: scoring latents of an encoder that was told the label; here it listens to little else."""
+    leaky = cvae.model()
+    with torch.no_grad():
+        leaky.encoder.after[0].weight[:, 64:] *= 20
+    monkeypatch.setattr(Run, "model", lambda _run, _device="cpu": leaky)
+    evaluation = evaluate(cvae, ["latents"], device="cpu", progress=silent)
+    leaking, withheld = evaluation["latents/leaking"], evaluation["latents/withheld"]
+    assert leaking.value > 90
+    assert withheld.value < 50
+    assert "told the answer" in leaking.caution
+    assert leaking.better is None
+
+
+def test_gan_train_sees_no_real_training_image(cvae, silent, quick_judges):
+    evaluation = evaluate(cvae, ["gan-train"], device="cpu", progress=silent)
+    measure = evaluation["gan_train/classifier-mlp"]
+    assert measure.depends["samples"] == 200
+    judged = Run(next((cvae.path / "judges").glob("gan-train-classifier-mlp-*")))
+    assert judged.environment["data"]["name"] == "generated"
+
+
+def test_measuring_again_keeps_what_was_measured_of_the_same_weights(cgan, silent):
+    evaluate(cgan, ["time"], device="cpu", progress=silent)
+    before = {measure["name"] for measure in cgan.evaluation["measures"]}
+    evaluate(cgan, ["likelihood"], device="cpu", progress=silent)
+    assert {measure["name"] for measure in cgan.evaluation["measures"]} == before
+
+
+def test_the_same_seed_measures_the_same(cvae, silent):
+    first = evaluate(cvae, ["likelihood"], device="cpu", progress=silent).measures
+    again = evaluate(cvae, ["likelihood"], device="cpu", progress=silent).measures
+    assert [m.value for m in first] == [m.value for m in again]
+
+
+def test_a_judge_is_trained_once(silent, quick_judges):
+    dataset = load_dataset("digits")
+    _, run = judge("classifier-mlp", dataset, progress=silent)
+    written = run.checkpoint.stat().st_mtime_ns
+    classifier, again = judge("classifier-mlp", dataset, progress=silent)
+    assert again.path == run.path
+    assert again.checkpoint.stat().st_mtime_ns == written
+    x = torch.as_tensor(dataset.split("test").images) / 255
+    log_probs = classifier.classify(x)
+    assert log_probs.shape == (180, 10)
+    assert torch.allclose(log_probs.exp().sum(dim=1), torch.ones(180), atol=1e-5)
+
+
+def test_an_unknown_measure_lists_the_nearest(cvae, silent):
+    with pytest.raises(UsageError, match="unknown measure 'gantest'; did you mean 'gan-test'"):
+        evaluate(cvae, ["gantest"], progress=silent)
+
+
+def test_a_run_without_test_images(tmp_path, silent):
+    run = train("digits-cvae", {**TOY, "test": 0}, out=tmp_path / "r", progress=silent)
+    with pytest.raises(RunError, match=r"has no test images; train with test=0\.1"):
+        evaluate(run, ["likelihood"], device="cpu", progress=silent)

@@ -1,0 +1,102 @@
+"""Samples: the same for a seed, of the class asked for, in every kind of file."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from twofold.apply.sample import class_index, sample
+from twofold.errors import TwofoldError, UsageError
+from twofold.experiments.train import train
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory, toy_data, toy_experiment, silent):
+    out = tmp_path_factory.mktemp("runs") / "cvae"
+    return train(toy_experiment(epochs=60), out=out, dataset=toy_data, progress=silent)
+
+
+def test_samples_are_the_same_for_a_seed(run):
+    first, again, other = (sample(run, 12, seed=seed, device="cpu") for seed in (1, 1, 2))
+    assert first.images.dtype == np.uint8
+    assert first.images.shape == (12, 1, 8, 8)
+    assert np.array_equal(first.images, again.images)
+    assert not np.array_equal(first.images, other.images)
+
+
+def test_classes_are_balanced_by_default_and_obeyed(run, toy_data):
+    images = sample(run, 30, device="cpu")
+    assert np.bincount(images.labels).tolist() == [10, 10, 10]
+    bright = images.images[:, 0].mean(axis=2)  # (30, 8): the toy's class k has row 2k + 1 bright
+    assert (bright.argmax(axis=1) == 2 * images.labels + 1).mean() >= 0.9, "chance is 1/8"
+
+
+def test_one_class_by_number_or_name(run):
+    for label in (2, "2", "c", ["c"]):
+        assert set(sample(run, 5, label, device="cpu").labels) == {2}
+    assert set(sample(run, 6, ["a", 1], device="cpu").labels) == {0, 1}
+
+
+@pytest.mark.parametrize("label", [11, "11", -1])
+def test_a_class_that_is_not_there(run, label):
+    with pytest.raises(UsageError, match=r"no class -?1+: this model knows 3 classes, 0 to 2"):
+        sample(run, 5, label, device="cpu")
+
+
+def test_a_misspelt_class_lists_the_nearest():
+    with pytest.raises(UsageError, match="unknown class 'cta'; did you mean 'cat'"):
+        class_index("cta", ["cat", "dog"])
+
+
+def test_a_class_for_a_model_that_is_told_none(tmp_path, toy_data, toy_experiment, silent):
+    plain = toy_experiment(model={"family": "vae", "condition": "none"})
+    run = train(plain, out=tmp_path / "vae", dataset=toy_data, progress=silent)
+    assert sample(run, 4, device="cpu").labels is None
+    with pytest.raises(UsageError, match=r"VAE is not told a class.*use a CVAE or CGAN"):
+        sample(run, 4, 1, device="cpu")
+
+
+def test_a_classifier_makes_no_images(tmp_path, toy_data, toy_experiment, silent):
+    run = train(toy_experiment("classifier"), out=tmp_path / "c", dataset=toy_data, progress=silent)
+    with pytest.raises(UsageError, match="cannot sample: Classifier makes no images"):
+        sample(run, 4, device="cpu")
+
+
+def test_files(run, tmp_path: Path):
+    images = sample(run, 12, device="cpu")
+    with Image.open(images.save(tmp_path / "sheet.png")) as sheet:
+        assert sheet.info["Description"] == "CVAE of cvae, seed 0"
+        assert sheet.size == (10 * 58 + 2, 2 * 58 + 2), "8×8 pixels sevenfold, gaps of 2"
+    with np.load(images.save(tmp_path / "s.npz")) as arrays:
+        assert np.array_equal(arrays["images"], images.images)
+        assert arrays["labels"].tolist() == images.labels.tolist()
+    folder = images.save(tmp_path / "folder")
+    files = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*.png"))
+    assert len(files) == 12
+    assert files[0] == "a/00.png"
+    with Image.open(folder / "b/01.png") as one:
+        assert np.array_equal(np.asarray(one), images.images[1, 0])
+    with pytest.raises(UsageError, match="is not empty"):
+        images.save(folder)
+    with pytest.raises(UsageError, match=r"cannot write samples as \.gif; use \.png"):
+        images.save(tmp_path / "s.gif")
+
+
+def test_saved_samples_are_a_data_set(run, tmp_path: Path):
+    """What one command writes another can read."""
+    from twofold.data import load_dataset
+
+    images = sample(run, 30, device="cpu")
+    loaded = load_dataset(images.save(tmp_path / "folder"), validation=0, test=0)
+    assert loaded.class_names == ("a", "b", "c")
+    assert loaded.class_counts.tolist() == [10, 10, 10]
+
+
+def test_a_class_name_cannot_leave_the_folder(run, tmp_path: Path):
+    from dataclasses import replace
+
+    images = replace(sample(run, 3, device="cpu"), class_names=("../out", "b", "c"))
+    with pytest.raises(TwofoldError, match="class name"):
+        images.save(tmp_path / "folder")
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,151 @@
+"""Experiments: reading, changing, and saying what is wrong with them."""
+
+from pathlib import Path
+
+import pytest
+
+from twofold.errors import UsageError
+from twofold.experiments.families import FAMILIES, build_model
+from twofold.experiments.resolve import (
+    experiment_names,
+    load_experiment,
+    parse_experiment,
+    resolve,
+    to_yaml,
+)
+from twofold.experiments.schema import PHASES
+
+SHAPES = {"digits": (1, 8, 8), "mnist": (1, 28, 28)}
+
+
+@pytest.mark.parametrize("name", experiment_names())
+def test_every_experiment_of_the_library_builds(name: str):
+    experiment = load_experiment(name)
+    assert experiment.name == name
+    model = build_model(experiment, SHAPES[experiment.data.name], 10)
+    assert tuple(phase.name for phase in model.phases) == PHASES[experiment.model.family]
+    assert parse_experiment(_yaml(to_yaml(experiment)), name) == experiment
+
+
+def _yaml(text: str):
+    import yaml
+
+    return yaml.safe_load(text)
+
+
+def test_the_report_s_networks_have_the_reports_sizes():
+    """EXPERIMENTS.md, section 2: 1 438 608 parameters; G about 705 296 with BN, D 670 209."""
+    cvae = build_model(load_experiment("lam2023-cvae"), (1, 28, 28), 10)
+    assert sum(p.numel() for p in cvae.parameters()) == 1_438_608
+    cgan = build_model(load_experiment("lam2023-cgan"), (1, 28, 28), 10)
+    assert sum(p.numel() for p in cgan.generator.parameters()) == 705_296
+    assert sum(p.numel() for p in cgan.discriminator.parameters()) == 670_209
+    kinds = [type(layer).__name__ for layer in cgan.generator.after]
+    assert kinds[:3] == ["Linear", "LeakyReLU", "BatchNorm1d"], "BN after LeakyReLU, as written"
+
+
+def test_a_bare_key_changes_every_field_of_that_name():
+    experiment = resolve("lam2023-cgan", ["lr=2e-4", "epochs=3"])
+    assert [experiment.optimiser(p).lr for p in PHASES["cgan"]] == [2e-4, 2e-4]
+    assert experiment.training.epochs == 3
+
+
+def test_a_dotted_key_changes_one_field():
+    experiment = resolve("lam2023-cgan", ["training.optimizers.generator.lr=5e-4"])
+    assert [experiment.optimiser(p).lr for p in PHASES["cgan"]] == [1e-3, 5e-4]
+
+
+def test_name_is_never_changed_by_accident():
+    """`name` is the experiment's; that of its optimisers needs the dotted key."""
+    experiment = resolve("lam2023-cvae", ["name=mine", "seed=4"])
+    assert (experiment.name, experiment.seed) == ("mine", 4)
+    assert experiment.optimiser("vae").name == "adam"
+
+
+def test_data_is_short_for_its_name(tmp_path: Path):
+    assert resolve("lam2023-cvae", ["data=digits"]).data.name == "digits"
+    folder = tmp_path / "images"
+    folder.mkdir()
+    assert resolve("lam2023-cvae", [f"data={folder}"]).data.name == str(folder)
+
+
+def test_a_relative_path_is_made_absolute(tmp_path: Path, monkeypatch):
+    (tmp_path / "images").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert resolve("lam2023-cvae", ["data=images"]).data.name == str(tmp_path / "images")
+
+
+def test_images_replace_epochs_and_the_other_way_round():
+    by_images = resolve("lam2023-cvae", ["images=5000"])
+    assert (by_images.training.epochs, by_images.training.images) == (None, 5000)
+    assert resolve(by_images, ["epochs=2"]).training.images is None
+
+
+def test_values_are_read_as_yaml():
+    experiment = resolve("lam2023-cvae", ["betas=[0.5,0.9]", "condition=left-half", "layers=fc-64"])
+    assert experiment.optimiser("vae").betas == (0.5, 0.9)
+    assert experiment.model.condition == "left-half"
+    assert experiment.model.encoder.layers == experiment.model.decoder.layers == "fc-64"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("latent_dimm=3", r"unknown field .*'latent_dimm'; did you mean 'latent_dim'"),
+        ("epochs=abc", r"training\.epochs: got 'abc'"),
+        ("batch_size=0", r"training\.batch_size: got 0; input should be greater than"),
+        ("latent_dim=0", r"model\.latent_dim: got 0"),
+        ("objective=elbow", r"model\.objective: got 'elbow'.*'iwae'"),
+        ("training=3", r"training is a section; change a field of it, such as training\."),
+        ("epochs", r"'epochs' is not key=value"),
+        ("generator.lr=1", r"unknown field"),
+        ("data=nowhere/at-all", None),
+    ],
+)
+def test_what_is_wrong_is_said(change: str, message: str | None):
+    if message is None:
+        assert resolve("lam2023-cvae", [change]).data.name == "nowhere/at-all"
+        return
+    with pytest.raises(UsageError, match=message):
+        resolve("lam2023-cvae", [change])
+
+
+def test_both_durations_are_one_too_many():
+    with pytest.raises(UsageError, match="epochs or as images, one of them"):
+        resolve("lam2023-cvae", ["images=5000", "epochs=3"])
+
+
+def test_an_unknown_experiment_lists_the_nearest():
+    with pytest.raises(UsageError, match="did you mean 'lam2023-cvae'"):
+        load_experiment("lam2023-cva")
+
+
+def test_a_yaml_file_is_an_experiment(tmp_path: Path):
+    file = tmp_path / "mine.yaml"
+    file.write_text(to_yaml(load_experiment("lam2023-cvae")))
+    assert load_experiment(file) == load_experiment("lam2023-cvae")
+    file.write_text("model: [unclosed")
+    with pytest.raises(UsageError, match="cannot read the experiment"):
+        load_experiment(file)
+    file.write_text("- just\n- a list")
+    with pytest.raises(UsageError, match="not an experiment"):
+        load_experiment(file)
+
+
+def test_yaml_cannot_make_objects(tmp_path: Path):
+    """An experiment file from a stranger is data."""
+    file = tmp_path / "evil.yaml"
+    file.write_text("!!python/object/apply:os.system ['true']")
+    with pytest.raises(UsageError, match="cannot read the experiment"):
+        load_experiment(file)
+
+
+def test_an_optimiser_for_a_phase_that_is_not_there():
+    content = load_experiment("lam2023-cvae").model_dump(mode="json")
+    content["training"]["optimizers"]["generator"] = {}
+    with pytest.raises(UsageError, match=r"names the phase 'generator', but cvae has vae"):
+        parse_experiment(content, "mine")
+
+
+def test_every_family_has_phases_and_a_builder():
+    assert FAMILIES.keys() == PHASES.keys()

@@ -1,0 +1,87 @@
+"""Starting a run: what is refused, and that nothing is lost."""
+
+from pathlib import Path
+
+import pytest
+
+from twofold.data import ImageDataset
+from twofold.errors import DataError, RunError, UsageError
+from twofold.experiments.run import Run
+from twofold.experiments.train import train
+
+
+def test_a_used_folder_is_refused(tmp_path: Path, toy_data, toy_experiment, silent):
+    run = train(toy_experiment(), out=tmp_path / "run", dataset=toy_data, progress=silent)
+    with pytest.raises(RunError, match=r"already holds this run; `twofold resume"):
+        train(toy_experiment(), out=run.path, dataset=toy_data, progress=silent)
+    with pytest.raises(RunError, match="a run of another experiment"):
+        train(toy_experiment("cgan"), out=run.path, dataset=toy_data, progress=silent)
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "thesis.txt").write_text("dear to someone")
+    with pytest.raises(RunError, match="not empty and is no run"):
+        train(toy_experiment(), out=other, dataset=toy_data, progress=silent)
+    assert (other / "thesis.txt").read_text() == "dear to someone"
+    with pytest.raises(UsageError, match="is a file"):
+        train(toy_experiment(), out=other / "thesis.txt", dataset=toy_data, progress=silent)
+
+
+def test_the_default_folder_is_numbered_when_taken(
+    tmp_path: Path, toy_data, toy_experiment, silent, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    names = [
+        train(toy_experiment(), dataset=toy_data, progress=silent, epochs=1).path.as_posix()
+        for _ in range(3)
+    ]
+    assert names == ["runs/toy-cvae", "runs/toy-cvae-2", "runs/toy-cvae-3"]
+
+
+def test_labels_are_asked_for_before_anything_is_written(
+    tmp_path: Path, toy_data, toy_experiment, silent
+):
+    unlabelled = ImageDataset(toy_data.images, None, splits=toy_data.splits)
+    with pytest.raises(DataError, match=r"needs labels of at least 2 classes.*sub-folders"):
+        train(toy_experiment("cgan"), out=tmp_path / "r", dataset=unlabelled, progress=silent)
+    assert not (tmp_path / "r").exists()
+
+
+def test_an_impossible_size_says_which_would_do(tmp_path: Path, toy_data, toy_experiment, silent):
+    conv = {"decoder": {"layers": "base-8 deconv3-8/3 deconv3-out/2"}}
+    with pytest.raises(UsageError, match=r"multiples of 6: the images are 8×8; size=6 or size=12"):
+        train(toy_experiment(model=conv), out=tmp_path / "r", dataset=toy_data, progress=silent)
+
+
+def test_what_is_no_run_is_refused(tmp_path: Path):
+    with pytest.raises(RunError, match=r"is not a run: it has no experiment\.yaml"):
+        Run(tmp_path)
+    (tmp_path / "experiment.yaml").write_text("name: [")
+    with pytest.raises(RunError, match="is damaged"):
+        _ = Run(tmp_path).experiment
+    with pytest.raises(RunError, match=r"incomplete: environment\.json is missing"):
+        _ = Run(tmp_path).environment
+
+
+def test_a_missing_device_is_said(tmp_path: Path, toy_data, toy_experiment, silent):
+    with pytest.raises(UsageError, match="device=cuda:99 is not usable here"):
+        train(
+            toy_experiment(device="cuda:99"),
+            out=tmp_path / "r",
+            dataset=toy_data,
+            progress=silent,
+        )
+
+
+def test_a_run_shows_itself_in_a_notebook(tmp_path: Path, toy_data, toy_experiment, silent):
+    run = train(toy_experiment(), out=tmp_path / "r", dataset=toy_data, progress=silent)
+    picture = run._repr_png_()
+    assert picture is not None
+    assert picture.startswith(b"\x89PNG")
+
+
+def test_one_loop_trains_a_completion_condition(tmp_path: Path, toy_data, toy_experiment, silent):
+    """A CVAE told the left half of the image; it has no prior sheet to draw."""
+    told = toy_experiment(model={"condition": "left-half"})
+    run = train(told, out=tmp_path / "r", dataset=toy_data, progress=silent)
+    assert run.finished
+    assert run.samples == []

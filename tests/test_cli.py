@@ -1,0 +1,122 @@
+"""The command line as a person meets it: in a process of its own or, for speed, in ours."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from twofold import __version__
+from twofold.cli import main
+
+SMALL = ["data=digits", "limit=200", "epochs=2", "layers=fc-16", "batch_size=50", "log_every=2"]
+
+
+@pytest.fixture
+def twofold(capsys, monkeypatch):
+    """Runs the command line; returns exit code, output, errors."""
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["twofold", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            main()
+        captured = capsys.readouterr()
+        code = stop.value.code
+        return (0 if code is None else int(code)), captured.out, captured.err
+
+    return run
+
+
+def test_version_and_help(twofold):
+    assert twofold("--version") == (0, f"twofold {__version__}\n", "")
+    code, output, _ = twofold("--help")
+    assert code == 0
+    for command in ("train", "resume", "sample", "evaluate", "compare", "list", "data"):
+        assert command in output
+
+
+@pytest.mark.parametrize(
+    "command", ["train", "resume", "sample", "evaluate", "compare", "list", "data"]
+)
+def test_every_command_explains_itself(twofold, command: str):
+    code, output, _ = twofold(command, "--help")
+    assert code == 0
+    assert "Usage: twofold" in output
+
+
+def test_train_sample_evaluate_compare(twofold, tmp_path: Path):
+    run = tmp_path / "run"
+    code, output, errors = twofold("train", "lam2023-cvae", *SMALL, "--out", run, "-q")
+    assert (code, output.strip()) == (0, str(run))
+    assert "twofold evaluate" in errors
+    code, output, _ = twofold("sample", run, "--n", 4, "--class", 7, "--out", tmp_path / "s.png")
+    assert (code, output.strip()) == (0, str(tmp_path / "s.png"))
+    code, output, _ = twofold("evaluate", run, "--measure", "likelihood", "-q")
+    assert code == 0
+    assert "nats per image" in output
+    assert "elbo" in {
+        m["name"] for m in json.loads((run / "evaluation.json").read_text())["measures"]
+    }
+    code, output, _ = twofold("compare", run, "--out", tmp_path / "report.html")
+    assert (code, output.strip()) == (0, str(tmp_path / "report.html"))
+    assert (tmp_path / "report.html").read_text().startswith("<!doctype html>")
+
+
+def test_dry_run_prints_and_writes_nothing(twofold, tmp_path: Path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, output, _ = twofold("train", "lam2023-cgan", "lr=2e-4", "--dry-run")
+    assert code == 0
+    assert output.count("lr: 0.0002") == 2
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["train", "lam2023-cvea"], 2, "did you mean 'lam2023-cvae'"),
+        (["train", "lam2023-cvae", "latent_dimm=3"], 2, "did you mean 'latent_dim'"),
+        (["train", "lam2023-cvae", "data=no/such/place"], 2, "no/such/place"),
+        (["train", "lam2023-cvae", "data=digits", "batch_size=5000"], 2, "larger than the data"),
+        (["sample", "no-run"], 1, "is not a run"),
+        (["resume", "no-run"], 1, "is not a run"),
+        (["evaluate", "no-run"], 1, "is not a run"),
+        (["compare", "no-run"], 1, "is not a run"),
+        (["list", "modles"], 2, "did you mean 'models'"),
+        (["data", "mnits"], 2, "did you mean 'mnist'"),
+        (["train"], 2, "Missing argument"),
+        (["sample", "x", "--n", "0"], 2, "greater than or equal to 1"),
+    ],
+)
+def test_bad_input_gets_a_message_an_exit_code_and_no_traceback(
+    twofold, arguments, code: int, message: str, tmp_path: Path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    got, _, errors = twofold(*arguments)
+    assert got == code
+    assert message in " ".join(errors.split())
+    assert "Traceback" not in errors
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("what", ["experiments", "datasets", "models"])
+def test_lists(twofold, what: str):
+    code, output, _ = twofold("list", what)
+    assert code == 0
+    expected = {"experiments": "lam2023-cgan", "datasets": "kmnist", "models": "cvae"}[what]
+    assert expected in output
+
+
+def test_data_shows_what_is_there(twofold, tmp_path: Path):
+    code, output, _ = twofold("data", "digits", "--picture", tmp_path / "digits.png")
+    assert code == 0
+    assert "1797 images" in output
+    assert (tmp_path / "digits.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_data_names_every_bad_file(twofold, tmp_path: Path):
+    for name in ("a.png", "b.png"):
+        (tmp_path / name).write_bytes(b"no picture")
+    code, _, errors = twofold("data", tmp_path)
+    assert code == 2
+    assert "a.png" in errors
+    assert "b.png" in errors
