@@ -100,8 +100,11 @@ def build_network(
         else _with_defaults(layer, activation, norm, dropout)
         for layer in _complete(parse_layers(layers), condition_dim)
     ]
-    network = _Builder(input_shape, output_shape, condition_dim, order).build(complete)
+    builder = _Builder(input_shape, output_shape, condition_dim, order)
+    network = builder.build(complete)
     initialise(network, init)
+    for module in builder.spectral:  # its power iteration starts from the weights it finds
+        spectral_norm(module)
     return network
 
 
@@ -114,7 +117,8 @@ def _complete(layers: tuple[Layer, ...], condition_dim: int) -> list[Layer]:
         dense = [i for i, layer in enumerate(complete) if layer.kind in ("fc", "base")]
         if not dense:
             raise UsageError(
-                "the condition has no place to enter: write join before the layer that should see it"
+                "the condition has no place to enter: "
+                "write join before the layer that should see it"
             )
         complete[dense[0] : dense[0]] = parse_layers("flatten join")
     return complete
@@ -142,6 +146,7 @@ class _Builder:
         self.before: list[nn.Module] = []
         self.modules: list[nn.Module] = []
         self.rest: list[Layer] = []
+        self.spectral: list[nn.Module] = []
 
     def build(self, layers: list[Layer]) -> Network:
         for i, layer in enumerate(layers):
@@ -274,7 +279,9 @@ class _Builder:
         return self.shape[0], self.shape[1], self.shape[2]
 
     def _weighted(self, layer: Layer, module: nn.Module) -> None:
-        self.modules.append(spectral_norm(module) if layer.norm == "spectral" else module)
+        self.modules.append(module)
+        if layer.norm == "spectral":
+            self.spectral.append(module)
 
     def _finish_layer(self, layer: Layer) -> None:
         for step in self.order.split():
