@@ -16,6 +16,7 @@ from twofold.errors import RunError
 from twofold.experiments.run import Run
 from twofold.experiments.schema import ClassifierSettings, Experiment, VAESettings
 from twofold.metrics.measure import Measure
+from twofold.report.words import shorten
 
 __all__ = ["Facts", "Reading", "gather", "letter", "measures_of"]
 
@@ -166,7 +167,7 @@ def gather(runs: Sequence[Run]) -> list[Facts]:
     found = [_facts(run, letter(i), names[i]) for i, run in enumerate(runs)]
     titles = [facts.model_title for facts in found]
     return [
-        replace(facts, short=title if titles.count(title) == 1 else facts.name)
+        replace(facts, short=title if titles.count(title) == 1 else shorten(facts.name))
         for facts, title in zip(found, titles, strict=True)
     ]
 

@@ -88,13 +88,22 @@ def draw_per_class(name: str, runs: Sequence[Facts]) -> Picture:
             if len(known) > 1:
                 axes.plot([known.min(), known.max()], [row, row], color=RULE, linewidth=3)
         for column, (i, _) in enumerate(having):
-            axes.plot(values[:, column], range(len(classes)), "o", color=colour(i), markersize=5)
+            _badges(axes, values[:, column], runs[i].letter, colour(i))
         axes.set_yticks(range(len(classes)), [_cut(of) for of in classes], color=INK)
         axes.set_ylim(len(classes) - 0.4, -0.6)
         axes.margins(x=0.08)
         measure = having[0][1].measures[name]
         axes.set_xlabel(measure.unit)
         return render(figure, f"by-class-{slug(name)}", f"{measure.title} by class")
+
+
+def _badges(axes: "Axes", values: np.ndarray, letter: str, ink: str) -> None:
+    """A dot with a run's letter in each row."""
+    axes.plot(values, range(len(values)), "o", color=ink, markersize=8.5)
+    for row, value in enumerate(values):
+        if np.isfinite(value):
+            style = {"ha": "center", "va": "center_baseline", "fontsize": 6.5}
+            axes.text(value, row, letter, color=PAPER, fontweight="bold", **style)
 
 
 def _figure(size: tuple[float, float]) -> tuple["Figure", "Axes"]:

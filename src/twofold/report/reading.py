@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from twofold.metrics.measure import Measure
 from twofold.report.facts import Facts, Reading
-from twofold.report.noise import best, comparable, difference
+from twofold.report.noise import best, comparable, difference, same_images
 from twofold.report.seeds import over_seeds
 from twofold.report.words import listing, number, plus_minus, with_unit
 
@@ -82,7 +82,9 @@ def active_units(runs: Sequence[Facts]) -> list[Reading]:
         active, kls = diagnosis.get("active_units"), diagnosis.get("kl_per_dim")
         if active is None or not kls:
             continue
-        if active < len(kls):
+        if active == 0:
+            text = f"{run.mention} uses none of its {len(kls)}."
+        elif active < len(kls):
             text = (
                 f"{run.mention} uses {active} of its {len(kls)}; the others follow the prior and "
                 "carry next to nothing."
@@ -97,7 +99,7 @@ def speed(runs: Sequence[Facts]) -> list[Reading]:
     """Who trains faster, where that can be said."""
     timed = [run for run in runs if run.seconds_per_epoch and run.images_per_second]
     timed = [run for run in timed if run.is_vae or run.is_gan] or timed
-    if len(timed) < 2:
+    if len(timed) < 2 or not same_images(timed):
         return []
     names = listing([run.mention for run in timed])
     if len({run.hardware for run in timed}) > 1:

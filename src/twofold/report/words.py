@@ -11,6 +11,7 @@ __all__ = [
     "number",
     "plural",
     "plus_minus",
+    "shorten",
     "slug",
     "with_unit",
 ]
@@ -86,6 +87,17 @@ def plural(value: int, noun: str) -> str:
         ('1 run', '2\u202f000 images')
     """
     return f"{count(value)} {noun}{'' if value == 1 else 's'}"
+
+
+def shorten(text: str, length: int = 26) -> str:
+    """A long name with its middle left out.
+
+    Example:
+        >>> shorten("lam2023-cvae-0"), shorten("a-name-that-is-far-too-long-for-a-table")
+        ('lam2023-cvae-0', 'a-name-that-i…-for-a-table')
+    """
+    half = length // 2
+    return text if len(text) <= length else f"{text[:half]}…{text[1 - half :]}"
 
 
 def slug(text: str) -> str:
