@@ -8,7 +8,7 @@ from twofold.errors import UsageError
 from twofold.networks import Network, build_network
 
 WEIGHTED = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)
-RESHAPES = (nn.Flatten, nn.Unflatten)
+RESHAPES = ("Flatten", "Unflatten", "_Reshape")
 
 
 def leaves(network: nn.Module) -> list[nn.Module]:
@@ -36,6 +36,51 @@ def normals(*shape: int) -> Tensor:
 
 
 # --- shapes ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("layers", "shapes"),
+    [
+        ("", "7 -> 3"),
+        ("fc-out", "1x4x4 -> 16 3"),
+        ("fc-5 fc-6", "3x4x2 -> 24 5 6 2"),
+        ("fc-5", "7 -> 5 24 3x4x2"),
+        ("conv5-8/2 conv5-16/2 fc-20", "1x28x28 -> 8x14x14 16x7x7 784 20 10"),
+        # Odd sizes: an odd kernel rounds up, an even one down.
+        ("conv5-8/2 conv3-16/2", "1x9x7 -> 8x5x4 16x3x2 96 4"),
+        ("conv4-8/2 conv2-6/2", "3x9x7 -> 8x4x3 6x2x1 12 4"),
+        ("conv4-8/4", "3x9x7 -> 8x2x1 16 4"),
+        ("conv3-8/3", "1x10x9 -> 8x4x3 96 4"),
+        ("conv1-8 conv3-2", "1x5x7 -> 8x5x7 2x5x7 70 4"),
+        ("conv4-8[valid] conv3-4/2[valid]", "3x12x10 -> 8x9x7 4x4x3 48 4"),
+        ("conv3-8 pool2 avgpool3", "1x13x14 -> 8x13x14 8x6x7 8x2x2 32 4"),
+        ("conv3-out", "2x5x7 -> 3x5x7"),
+        ("flatten fc-4", "1x2x3 -> 6 4 5"),
+        ("reshape-6x1x1 conv1-2", "1x2x3 -> 6x1x1 2x1x1 2 5"),
+        # PatchGAN-like: a convolution down to one number.
+        ("conv4-8/2 conv4-out[valid]", "1x8x8 -> 8x4x4 1x1x1 1"),
+        ("base-16 deconv5-8/2 deconv5-out/2", "4 -> 784 16x7x7 8x14x14 1x28x28"),
+        ("fc-9 base-6 deconv4-5/2 deconv3-out", "4 -> 9 90 6x5x3 5x10x6 3x10x6"),
+        ("base-6 up2 conv3-5 up3 conv3-out", "4 -> 36 6x2x3 6x4x6 5x4x6 5x12x18 1x12x18"),
+        ("base-2 deconv3-out/3", "4 -> 24 2x4x3 1x12x9"),
+        ("base-2 deconv8-out/4", "4 -> 12 2x3x2 1x12x8"),
+        ("base-out", "4 -> 105 3x5x7"),
+        ("fc-98 reshape-2x7x7 deconv4-out/2", "4 -> 98 2x7x7 1x14x14"),
+        # DCGAN's first layer.
+        ("reshape-4x1x1 deconv4-3[valid] deconv4-out/2", "4 -> 4x1x1 3x4x4 1x8x8"),
+        ("reshape-4x1x1 deconv3-out/2[valid]", "4 -> 4x1x1 1x3x3"),
+        # The same numbers in another shape.
+        ("conv3-4 conv3-out pool2", "1x4x4 -> 4x4x4 1x4x4 1x2x2 1x1x4"),
+    ],
+)
+def test_shapes(layers, shapes):
+    """By hand: what a network is given, and the shape after every layer that changes it."""
+    given, along = shapes.split(" -> ")
+    sizes = [tuple(map(int, shape.split("x"))) for shape in (given, *along.split())]
+    network = build_network(layers, sizes[0], sizes[-1])
+    x = torch.zeros(2, *sizes[0])
+    assert shapes_along(network, x) == sizes[1:]
+    assert network(x).shape == (2, *sizes[-1])
 
 
 def test_same_padding_keeps_the_image_in_place():
@@ -68,10 +113,55 @@ def test_a_deconvolution_is_the_transpose_of_the_convolution(kernel):
 # --- sizes that cannot be -------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    ("layers", "given", "wanted", "words"),
+    [
+        (
+            "base-16 deconv5-8/2 deconv5-out/2",
+            (4,),
+            (1, 30, 28),
+            "multiples of 4: the images are 30×28; size=28 or size=32 would do",
+        ),
+        ("base-8 up2 up2 up2 conv3-out", (4,), (1, 5, 5), "multiples of 8.*size=8 or size=16"),
+        ("base-8 deconv4-out/2", (4,), (6,), "only a network that gives images has a base"),
+        ("conv3-8[valid] conv3-8[valid]", (1, 4, 4), (2,), "only 2×2 here, too small for a 3×3"),
+        ("conv3-8 pool4 pool2", (1, 4, 4), (2,), r"pool2: the image is only 1×1 here"),
+        ("fc-10 conv3-8", (1, 4, 4), (2,), "conv3-8 needs an image but gets 10 numbers"),
+        ("deconv4-8/2", (9,), (2,), "write base-128 or reshape-CxHxW before it"),
+        ("reshape-2x3x3", (17,), (2,), "17 numbers has 17 numbers, not 18"),
+        ("conv3-out", (1, 4, 4), (1, 8, 8), "the layers end in 1×4×4 .* must give 1×8×8"),
+        ("conv4-8", (1, 8, 8), (2,), r"conv4-8: an even kernel .* use kernel 5, or \[valid\]"),
+        ("conv2-8/4", (1, 8, 8), (2,), "an even stride no larger than itself"),
+        ("deconv1-out/2", (1, 4, 4), (1, 8, 8), "smaller than its stride leaves holes"),
+        ("deconv3-out/4", (1, 4, 4), (1, 16, 16), "smaller than its stride leaves holes"),
+        ("deconv2-8/3[valid]", (1, 4, 4), (2,), "smaller than its stride leaves holes"),
+    ],
+)
+def test_impossible_sizes(layers, given, wanted, words):
+    with pytest.raises(UsageError, match=words):
+        build_network(layers, given, wanted)
+
+
 @pytest.mark.parametrize("side", [28, 32])
 def test_the_sizes_that_the_message_recommends_work(side):
     network = build_network("base-4 deconv5-3/2 deconv5-out/2", (4,), (1, side, side))
     assert network(torch.zeros(1, 4)).shape == (1, 1, side, side)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"activation": "rellu"}, "unknown activation 'rellu'; did you mean 'relu'"),
+        ({"activation": "relu-0.5"}, "only leaky has a slope"),
+        ({"activation": "leaky-x"}, "only leaky has a slope, a number"),
+        ({"norm": "btach"}, "unknown norm 'btach'; did you mean 'batch'"),
+        ({"order": "activation norm"}, "unknown order"),
+        ({"init": "xaviar"}, "unknown init 'xaviar'; did you mean 'xavier'"),
+    ],
+)
+def test_unknown_names(settings, words):
+    with pytest.raises(UsageError, match=words):
+        build_network("fc-8", (4,), (2,), **settings)
 
 
 # --- the condition --------------------------------------------------------------------------------
@@ -130,12 +220,39 @@ def test_join_is_ignored_without_a_condition():
     assert [m.in_features for m in leaves(network) if isinstance(m, nn.Linear)] == [3, 5, 6]
 
 
+def test_the_condition_enters_once():
+    with pytest.raises(UsageError, match="join is written 2 times"):
+        build_network("join fc-5 join fc-6", (3,), (2,), condition_dim=2)
+
+
 def test_the_condition_needs_a_place():
     with pytest.raises(UsageError, match="write join before the layer that should see it"):
         build_network("conv3-4 conv3-out", (1, 4, 4), (1, 4, 4), condition_dim=2)
 
 
 # --- norms, activations, dropout ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("layers", "given", "wanted"),
+    [
+        ("fc-8", (4,), (3,)),
+        ("fc-8 fc-out", (1, 2, 2), (1, 2, 2)),
+        ("conv3-8 conv3-out", (1, 4, 4), (1, 4, 4)),
+        ("conv3-8/2", (1, 4, 4), (3,)),
+        ("base-8 deconv4-out/2", (4,), (1, 4, 4)),
+        ("fc-8 base-out", (4,), (1, 4, 4)),
+    ],
+)
+def test_what_comes_out_is_bare(layers, given, wanted):
+    """Trap: BN on the output logits. Nor does an activation or dropout touch them."""
+    network = build_network(layers, given, wanted, norm="batch", dropout=0.5, activation="sigmoid")
+    kept = [m for m in leaves(network) if type(m).__name__ not in RESHAPES]
+    assert isinstance(kept[-1], WEIGHTED)
+    assert sum(isinstance(m, (nn.BatchNorm1d, nn.BatchNorm2d)) for m in kept) == 1
+    with torch.no_grad():  # a bias of 100 survives, where BN would have taken it away
+        kept[-1].bias.fill_(100)
+    assert network(normals(6, *given)).mean().item() == pytest.approx(100, abs=5)
 
 
 def types(network: Network) -> list[str]:

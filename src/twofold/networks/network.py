@@ -1,6 +1,7 @@
 """From the layer notation to a module that may be told a condition."""
 
 import math
+import re
 from dataclasses import replace
 
 import torch
@@ -26,6 +27,7 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
     "gelu": nn.GELU,
     "silu": nn.SiLU,
 }
+_SLOPE = re.compile(r"\d*\.?\d+")
 NORMS = ("none", "batch", "spectral")
 ORDERS = ("norm activation dropout", "activation norm dropout", "norm dropout activation")
 
@@ -68,7 +70,8 @@ def build_network(
     """A network from its layers.
 
     The defaults apply to every hidden layer with weights; an `out` layer is left bare, so that
-    what comes out are logits, means or log-variances and nothing has normalised them.
+    what comes out are logits, means or log-variances and nothing has normalised them (spectral
+    normalisation, which bounds the weights of a whole network, includes it).
 
     Arguments:
         layers: The layer notation (`twofold.networks.notation`).
@@ -111,9 +114,12 @@ def build_network(
 def _complete(layers: tuple[Layer, ...], condition_dim: int) -> list[Layer]:
     """Adds the output layer and the place where the condition enters, where they are left out."""
     complete = list(layers)
+    joins = sum(layer.kind == "join" for layer in complete)
+    if joins > 1:
+        raise UsageError(f"join is written {joins} times; the condition enters once")
     if not any(layer.is_output for layer in complete):
         complete.append(parse_layers("fc-out")[0])
-    if condition_dim and not any(layer.kind == "join" for layer in complete):
+    if condition_dim and not joins:
         dense = [i for i, layer in enumerate(complete) if layer.kind in ("fc", "base")]
         if not dense:
             raise UsageError(
@@ -166,7 +172,7 @@ class _Builder:
                     "(fc-out, conv5-out) at the right size"
                 )
             self.modules.append(
-                nn.Flatten() if len(self.output_shape) == 1 else nn.Unflatten(1, self.output_shape)
+                nn.Flatten() if len(self.output_shape) == 1 else _Reshape(self.output_shape)
             )
 
     def _add_join(self, _: Layer) -> None:
@@ -187,7 +193,7 @@ class _Builder:
                 f"{layer.text}: {_show(self.shape)} has {math.prod(self.shape)} numbers, "
                 f"not {math.prod(shape)}"
             )
-        self.modules.append(nn.Unflatten(1, shape) if len(self.shape) == 1 else _Reshape(shape))
+        self.modules.append(_Reshape(shape))
         self.shape = shape
 
     def _add_fc(self, layer: Layer) -> None:
@@ -199,7 +205,8 @@ class _Builder:
 
     def _add_base(self, layer: Layer) -> None:
         """A dense layer whose spatial size is found by going back from the image."""
-        channels, height, width = layer.width, *self._base_size(layer)
+        height, width = self._base_size(layer)
+        channels = layer.width or self.output_shape[0]
         self._add_flatten(layer)
         self._weighted(layer, nn.Linear(self.shape[0], channels * height * width, bias=layer.bias))
         self.modules.append(nn.Unflatten(1, (channels, height, width)))
@@ -239,10 +246,13 @@ class _Builder:
     def _add_deconv(self, layer: Layer) -> None:
         channels, height, width = self._image(layer)
         kernel, stride = layer.kernel, layer.stride
+        if kernel < stride:
+            raise UsageError(
+                f"{layer.text}: a kernel smaller than its stride leaves holes between the pixels; "
+                f"use a kernel of {stride} or more"
+            )
         padding = 0 if layer.valid else _same_padding(layer)
         extra = 0 if layer.valid else stride - kernel + 2 * padding
-        if extra < 0 or (extra and extra >= stride):
-            raise UsageError(f"{layer.text}: a kernel smaller than its stride leaves holes")
         sides = tuple((s - 1) * stride - 2 * padding + kernel + extra for s in (height, width))
         out = layer.width or self.output_shape[0]
         deconv = nn.ConvTranspose2d(
@@ -314,6 +324,8 @@ def _activation(text: str) -> nn.Module:
     name, _, slope = text.partition("-")
     if name not in ACTIVATIONS:
         raise unknown_name("activation", text, ACTIVATIONS)
+    if slope and (name != "leaky" or _SLOPE.fullmatch(slope) is None):
+        raise UsageError(f"activation {text!r}: only leaky has a slope, a number as in leaky-0.3")
     if name == "leaky":
         return nn.LeakyReLU(float(slope or 0.2))
     return ACTIVATIONS[name]()
