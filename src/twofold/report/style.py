@@ -122,6 +122,8 @@ def render(figure: "Figure", name: str, alt: str) -> Picture:
     """A finished figure as PNG and SVG."""
     import matplotlib
 
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")  # laid out once, not again for each form
     with matplotlib.rc_context({"svg.hashsalt": name}):
         svg = _saved(figure, "svg", metadata={"Date": None, "Creator": None}).decode()
     png = _saved(figure, "png", dpi=200, facecolor="white")
