@@ -157,7 +157,7 @@ def _leave_out_the_start(axes: "Axes", shown: Sequence[tuple[np.ndarray, np.ndar
     if everything.max() - low <= 2.5 * (high - low) or high == low:
         return
     axes.set_ylim(low - 0.06 * (high - low), high + 0.22 * (high - low))
-    text = f"starts at {everything.max():.3g}, off the scale"
+    text = f"early, up to {everything.max():.3g}: off the scale"
     style = {"ha": "right", "va": "top", "color": MUTED, "fontsize": 7.5}
     axes.text(0.98, 0.97, text, transform=axes.transAxes, **style)
 
