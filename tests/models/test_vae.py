@@ -1,0 +1,369 @@
+"""What a VAE minimises, in which units, and what it answers."""
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.distributions import Bernoulli, Normal, kl_divergence
+
+from twofold.conditions import ClassCondition, make_condition
+from twofold.data.batches import Batch
+from twofold.distributions import Likelihood, gaussian_kl_per_dim
+from twofold.errors import UsageError
+from twofold.models.vae import VAE
+from twofold.networks import build_network
+
+SHAPE = (1, 4, 4)
+D = 3
+
+
+def make_vae(num_classes: int = 0, likelihood: str = "bernoulli", **settings) -> VAE:
+    condition = ClassCondition(num_classes) if num_classes else None
+    p = Likelihood(likelihood, 1)
+    return VAE(
+        build_network("fc-12", SHAPE, (2 * D,), num_classes, activation="tanh"),
+        build_network("fc-12", (D,), (p.decoder_channels, 4, 4), num_classes, activation="tanh"),
+        p,
+        SHAPE,
+        D,
+        condition,
+        **settings,
+    )
+
+
+class Stub(nn.Module):
+    """A network that gives a fixed row, whatever it sees."""
+
+    def __init__(self, row: Tensor) -> None:
+        super().__init__()
+        self.row = nn.Parameter(row)
+
+    def forward(self, x: Tensor, _: Tensor | None = None) -> Tensor:
+        return self.row.expand(len(x), *self.row.shape)
+
+
+def without_noise(model: VAE) -> VAE:
+    """q becomes a point: only the mean of the encoder counts, and the KL stays finite."""
+    with torch.no_grad():
+        last = model.encoder.after[-1]
+        last.weight[D:] = 0
+        last.bias[D:] = -60
+    return model
+
+
+def binary(count: int) -> Tensor:
+    return torch.rand(count, *SHAPE).round()
+
+
+# --- the loss -------------------------------------------------------------------------------------
+
+
+def loss_by_hand(model: VAE, x: Tensor, y: Tensor | None, seed: int) -> Tensor:
+    """A second implementation, of torch.distributions and F alone."""
+    c = None if y is None else F.one_hot(y, 3).float()
+    mu, logvar = model.encoder(x, c).chunk(2, dim=1)
+    q, prior = Normal(mu, (0.5 * logvar).exp()), Normal(0.0, 1.0)
+    torch.manual_seed(seed)
+    log_w, nll, sampled = [], 0.0, 0.0
+    noise = torch.randn(model.num_samples, *mu.shape)
+    for eps in noise:
+        z = mu + q.stddev * eps
+        log_p = Bernoulli(logits=model.decoder(z, c)).log_prob(x).sum(dim=(1, 2, 3))
+        ratio = (q.log_prob(z) - prior.log_prob(z)).sum(dim=1)
+        nll, sampled = nll - log_p / len(noise), sampled + ratio / len(noise)
+        log_w.append(log_p - ratio)
+    if model.objective == "iwae":
+        return -(torch.stack(log_w).exp().mean(dim=0)).log().mean()
+    kl = sampled if model.kl == "sampled" else kl_divergence(q, prior).sum(dim=1)
+    return (nll + model.beta * kl).mean()
+
+
+@pytest.mark.parametrize("num_classes", [0, 3])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"num_samples": 4},
+        {"kl": "sampled", "num_samples": 2},
+        {"beta": 0.25},
+        {"beta": 4.0, "kl": "sampled"},
+        {"objective": "iwae", "num_samples": 5},
+    ],
+)
+def test_loss_and_gradients_are_those_of_a_second_implementation(settings, num_classes):
+    """Float32: five digits. The condition is repeated for every draw in the image's own order."""
+    model, x = make_vae(num_classes, **settings), binary(6)
+    y = torch.tensor([0, 1, 2, 2, 1, 0]) if num_classes else None
+    torch.manual_seed(5)
+    mine = model.loss(Batch(x, y)).total
+    reference = loss_by_hand(model, x, y, seed=5)
+    torch.testing.assert_close(mine, reference, rtol=1e-5, atol=1e-5)
+    parameters = list(model.parameters())
+    pairs = zip(
+        torch.autograd.grad(mine, parameters),
+        torch.autograd.grad(reference, parameters),
+        strict=True,
+    )
+    for gradient, expected in pairs:
+        assert expected.abs().max() > 0
+        torch.testing.assert_close(gradient, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_beta_one_is_the_vae():
+    model, x = make_vae(beta=1.0), binary(5)
+    torch.manual_seed(1)
+    terms = model.loss(Batch(x))
+    torch.manual_seed(1)
+    elbo = model.elbo(x)
+    torch.testing.assert_close(terms.total, -elbo.mean())
+    assert set(terms.terms) == {"recon_nll", "kl"}
+
+
+@pytest.mark.parametrize("beta", [0.0, 0.5, 4.0])
+def test_beta_weighs_the_kl_alone(beta):
+    terms = make_vae(beta=beta).loss(Batch(binary(5)))
+    expected = terms.terms["recon_nll"] + beta * terms.terms["kl"]
+    torch.testing.assert_close(terms.total, expected)
+
+
+@pytest.mark.parametrize(
+    ("epoch", "weight"), [(0.0, 0.0), (1.0, 0.5), (3.0, 1.5), (4.0, 2.0), (9.0, 2.0)]
+)
+def test_kl_warmup_rises_linearly_to_beta(epoch, weight):
+    model, x = make_vae(beta=2.0, kl_warmup=4.0), binary(5)
+    terms = model.loss(Batch(x, epoch=epoch))
+    expected = terms.terms["recon_nll"] + weight * terms.terms["kl"]
+    torch.testing.assert_close(terms.total, expected)
+
+
+def test_kl_warmup_is_over_when_nobody_trains():
+    """A batch outside training has no epoch; its loss has the full KL."""
+    terms = make_vae(kl_warmup=4.0).loss(Batch(binary(5)))
+    torch.testing.assert_close(terms.total, sum(terms.terms.values()))
+
+
+def test_free_bits_leave_small_kls_in_peace():
+    """A dimension whose batch mean is below the limit counts as the limit and is not pushed."""
+    limit = 0.2
+    model, x = make_vae(free_bits=limit), binary(6)
+    with torch.no_grad():
+        model.encoder.after[-1].bias[:D] = torch.tensor([0.0, 1.0, 3.0])
+        model.encoder.after[-1].weight[:D] *= 0.1
+        model.encoder.after[-1].weight[D:] *= 0.1
+        model.encoder.after[-1].bias[D:] = 0
+    q = model.posterior(x)
+    per_dim = gaussian_kl_per_dim(q.mu, q.logvar).mean(dim=0)
+    assert per_dim[0] < limit < per_dim[1]
+    kl = model.loss(Batch(x)).terms["kl"]
+    torch.testing.assert_close(kl, limit + per_dim[1:].sum())
+    kl.backward()
+    gradient = model.encoder.after[-1].bias.grad
+    assert gradient[0] == gradient[D] == 0
+    torch.testing.assert_close(gradient[1:D], q.mu.mean(dim=0)[1:].detach())
+
+
+def test_free_bits_of_zero_are_the_vae():
+    x, losses = binary(5), []
+    model = make_vae()
+    for free_bits in (0.0, 1e-9):
+        model.free_bits = free_bits
+        torch.manual_seed(1)
+        losses.append(model.loss(Batch(x)).total)
+    torch.testing.assert_close(losses[0], losses[1])
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"objective": "iwea"}, "did you mean 'iwae'"),
+        ({"kl": "close"}, "did you mean 'closed'"),
+        ({"objective": "iwae", "beta": 2.0}, "objective=iwae has no separate KL"),
+        ({"objective": "dreg", "kl": "sampled"}, "objective=dreg has no separate KL"),
+        ({"objective": "iwae", "kl_warmup": 1.0}, "use objective=elbo"),
+        ({"objective": "iwae", "free_bits": 0.1}, "use objective=elbo"),
+        ({"kl": "sampled", "free_bits": 0.1}, "use kl=closed"),
+    ],
+)
+def test_settings_that_would_have_no_effect(settings, words):
+    with pytest.raises(UsageError, match=words):
+        make_vae(**settings)
+
+
+# --- units ----------------------------------------------------------------------------------------
+
+
+def test_terms_are_nats_per_image_whatever_the_batch():
+    """Trap: batch-sum in one term, batch-mean in another. Twice the same images change nothing."""
+    model, x = without_noise(make_vae()), binary(5)
+    once, twice = (model.loss(Batch(images)) for images in (x, torch.cat([x, x])))
+    for name, value in once.terms.items():
+        assert value.shape == ()
+        torch.testing.assert_close(twice.terms[name], value)
+
+
+def test_every_pixel_costs_its_nats():
+    """Trap: a mean over pixels. Sixteen pixels at a logit of 0 cost 16 ln 2 more."""
+
+    class Padded(nn.Module):
+        def __init__(self, decoder: nn.Module) -> None:
+            super().__init__()
+            self.decoder = decoder
+
+        def forward(self, z: Tensor, c: Tensor | None = None) -> Tensor:
+            return F.pad(self.decoder(z, c), (0, 0, 0, 4))  # (B, 1, 8, 4)
+
+    class Cropped(nn.Module):
+        def __init__(self, encoder: nn.Module) -> None:
+            super().__init__()
+            self.encoder = encoder
+
+        def forward(self, x: Tensor, c: Tensor | None = None) -> Tensor:
+            return self.encoder(x[:, :, :4], c)
+
+    small = without_noise(make_vae())
+    large = VAE(Cropped(small.encoder), Padded(small.decoder), small.likelihood, (1, 8, 4), D)
+    x = binary(5)
+    before = small.loss(Batch(x)).terms
+    after = large.loss(Batch(F.pad(x, (0, 0, 0, 4), value=1.0))).terms
+    torch.testing.assert_close(after["recon_nll"], before["recon_nll"] + 16 * math.log(2))
+    torch.testing.assert_close(after["kl"], before["kl"])
+
+
+def test_every_latent_costs_its_nats():
+    """KL(N(1, 1) || N(0, 1)) = 1/2 for each of the three."""
+    model = make_vae()
+    model.encoder = Stub(torch.tensor([1.0] * D + [0.0] * D))
+    assert model.loss(Batch(binary(5))).terms["kl"].item() == pytest.approx(1.5)
+
+
+def test_measures_are_per_image():
+    """(B,) or (S, B), never (B, 1)."""
+    model, x = make_vae(), binary(5)
+    recon, kl = model.elbo_terms(x, num_samples=3)
+    assert recon.shape == kl.shape == model.elbo(x).shape == (5,)
+    assert model.log_weights(x, num_samples=3).shape == (3, 5)
+    assert model.log_likelihood(x, num_samples=3).shape == (5,)
+    assert model.log_likelihood(x, num_samples=3).dtype == torch.float64
+    assert model.posterior(x).mu.shape == (5, D)
+    assert model.decode(torch.randn(2, 5, D)).mean.shape == (2, 5, *SHAPE)
+
+
+def test_permuting_the_batch_permutes_the_terms():
+    model, x, y = without_noise(make_vae(3)), binary(6), torch.tensor([0, 1, 2, 2, 1, 0])
+    order = torch.tensor([3, 0, 5, 1, 4, 2])
+    before, after = model.elbo_terms(x, y, 2), model.elbo_terms(x[order], y[order], 2)
+    for was, now in zip(before, after, strict=True):
+        torch.testing.assert_close(now, was[order])
+        assert was.std() > 1e-3
+
+
+def test_draws_keep_to_their_image_and_its_condition():
+    """Decoding (S, B, D) at once is decoding each (B, D) with the B conditions."""
+    model, y, z = make_vae(3), torch.tensor([0, 1, 2, 1]), torch.randn(5, 4, D)
+    together = model.decode(z, y).mean
+    apart = torch.stack([model.decode(one, y).mean for one in z])
+    torch.testing.assert_close(together, apart)
+
+
+# --- the condition --------------------------------------------------------------------------------
+
+
+def test_conditions_change_encoder_and_decoder():
+    model, x = make_vae(3), binary(4)
+    first, second = torch.zeros(4, dtype=torch.int64), torch.ones(4, dtype=torch.int64)
+    assert not torch.allclose(model.posterior(x, first).mu, model.posterior(x, second).mu)
+    z = torch.randn(4, D)
+    assert not torch.allclose(model.generate(z, first), model.generate(z, second))
+
+
+def test_an_image_part_is_all_that_the_decoder_knows():
+    """Completing an image: what is hidden reaches the decoder through z alone."""
+    condition = make_condition("left-half", SHAPE, 0)
+    model = VAE(
+        build_network("fc-12", SHAPE, (2 * D,), condition.dim),
+        build_network("fc-12", (D,), SHAPE, condition.dim),
+        Likelihood("bernoulli", 1),
+        SHAPE,
+        D,
+        condition,
+    )
+    z, x = torch.randn(4, D), binary(4)
+    hidden, shown = x.clone(), x.clone()
+    hidden[..., 2:] = 1 - hidden[..., 2:]
+    shown[..., :2] = 1 - shown[..., :2]
+    torch.testing.assert_close(model.generate(z, hidden), model.generate(z, x), rtol=0, atol=0)
+    assert not torch.allclose(model.generate(z, shown), model.generate(z, x))
+
+
+def test_no_condition_where_none_is_taken():
+    with pytest.raises(UsageError, match="takes no condition"):
+        make_vae().posterior(binary(2), torch.tensor([0, 1]))
+    with pytest.raises(UsageError, match="give c"):
+        make_vae(3).generate(torch.randn(2, D))
+
+
+# --- what a user asks -----------------------------------------------------------------------------
+
+
+def test_reconstructions_are_the_decoder_at_the_mean():
+    model, x = make_vae(), binary(4)
+    model.train()
+    expected = torch.sigmoid(model.decoder(model.encoder(x).chunk(2, dim=1)[0]))
+    torch.testing.assert_close(model.reconstruct(x), expected.detach())
+    assert model.training
+
+
+@pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian-map", "discretised-logistic"])
+def test_generated_images_are_in_range(likelihood):
+    images = make_vae(likelihood=likelihood).generate(20 * torch.randn(50, D))
+    assert images.shape == (50, *SHAPE)
+    assert images.min() >= 0
+    assert images.max() <= 1
+
+
+def test_diagnosis_counts_active_units():
+    """Active: the posterior mean moves with the image; here only the second one does."""
+    model, x = make_vae(), binary(40)
+
+    class OnlyTheSecond(nn.Module):
+        def forward(self, x: Tensor, _: Tensor | None = None) -> Tensor:
+            mu = torch.zeros(len(x), 2 * D)
+            mu[:, 0] = 3.0
+            mu[:, 1] = x.mean(dim=(1, 2, 3)) * 10
+            return mu
+
+    model.encoder = OnlyTheSecond()
+    found = model.diagnose([Batch(x[:30]), Batch(x[30:])])
+    assert found["active_units"] == 1
+    expected = [4.5, 0.5 * (10 * x.mean(dim=(1, 2, 3))).square().mean().item(), 0.0]
+    assert found["kl_per_dim"] == pytest.approx(expected, abs=1e-3)
+
+
+def test_tiny_overfit():
+    """Eight distinct images carry ln 8 = 2.08 nats; chance is 64 ln 2 = 44.
+
+    300 steps reach 11. Below ln 8 on average nothing honest can go: a term would be lost, or a mean
+    taken where a sum belongs.
+    """
+    shape = (1, 8, 8)
+    x = torch.rand(8, *shape).round()
+    assert len(x.unique(dim=0)) == 8
+    model = VAE(
+        build_network("fc-64", shape, (16,)),
+        build_network("fc-64", (8,), shape),
+        Likelihood("bernoulli", 1),
+        shape,
+        latent_dim=8,
+    )
+    optimiser = torch.optim.Adam(model.parameters(), lr=5e-3)
+    for _ in range(300):
+        (phase,) = model.phases
+        optimiser.zero_grad()
+        phase.loss(Batch(x.repeat(4, 1, 1, 1))).total.backward(inputs=phase.parameters)
+        optimiser.step()
+    with torch.no_grad():
+        nll = -model.elbo(x, num_samples=500).mean().item()
+        tighter = -model.log_likelihood(x, num_samples=500).mean().item()
+    assert math.log(8) <= tighter <= nll < 11
