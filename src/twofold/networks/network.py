@@ -126,6 +126,11 @@ def _complete(layers: tuple[Layer, ...], condition_dim: int) -> list[Layer]:
                 "the condition has no place to enter: "
                 "write join before the layer that should see it"
             )
+        if complete[dense[0]].is_output and complete[dense[0]].kind == "fc":
+            raise UsageError(
+                "the condition would enter the last layer, where it adds the same to every image; "
+                "write join earlier, or a dense layer such as fc-128 at the end"
+            )
         complete[dense[0] : dense[0]] = parse_layers("flatten join")
     return complete
 
