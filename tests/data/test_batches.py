@@ -1,0 +1,201 @@
+"""The endless stream of shuffled epochs, and the data set it never changes."""
+
+import numpy as np
+import pytest
+import torch
+
+from twofold.data import ImageDataset
+from twofold.data.batches import Batch, Batches
+from twofold.errors import UsageError
+
+
+def numbered(count: int, labels: bool = True) -> ImageDataset:
+    """Image i is i everywhere, and so is its label."""
+    values = np.arange(count)
+    images = np.broadcast_to(values[:, None, None, None], (count, 1, 3, 4)).astype(np.uint8)
+    names = tuple(map(str, values)) if labels else ()
+    return ImageDataset(images, values if labels else None, names)
+
+
+def which(batch: Batch) -> list[int]:
+    """The numbers of the images in a batch."""
+    return (batch.x[:, 0, 0, 0] * 255).round().int().tolist()
+
+
+def stream(batches: Batches, count: int) -> list[int]:
+    """The first `count` images of the stream."""
+    found: list[int] = []
+    step = 0
+    while len(found) < count:
+        found += which(batches.training_batch(step))
+        step += 1
+    return found[:count]
+
+
+@pytest.mark.parametrize("batch_size", [1, 4, 5, 7, 19, 20])
+def test_every_epoch_shows_every_image_once(batch_size):
+    """Also where the batch size does not divide the 20 images: epochs are laid end to end."""
+    seen = stream(Batches(numbered(20), batch_size), 5 * 20)
+    epochs = [seen[i : i + 20] for i in range(0, 100, 20)]
+    assert all(sorted(epoch) == list(range(20)) for epoch in epochs)
+    assert len(set(map(tuple, epochs))) == 5
+
+
+@pytest.mark.parametrize("batch_size", [3, 20])
+def test_every_batch_is_full(batch_size):
+    batches = Batches(numbered(20), batch_size)
+    assert all(len(batches.training_batch(step)) == batch_size for step in range(30))
+    assert batches.steps_per_epoch == 20 / batch_size
+
+
+def test_the_order_does_not_depend_on_the_batch_size():
+    assert stream(Batches(numbered(20), 4), 60) == stream(Batches(numbered(20), 7), 60)
+
+
+def test_the_order_depends_on_seed_and_epoch_alone():
+    """A resumed run asks for step 9 first; the global generator has nothing to do with it."""
+    batches = Batches(numbered(20), 7, seed=3)
+    in_one_go = [which(batches.training_batch(step)) for step in range(10)]
+    torch.manual_seed(99)
+    torch.rand(5)
+    resumed = Batches(numbered(20), 7, seed=3)
+    assert which(resumed.training_batch(9)) == in_one_go[9]
+    assert which(resumed.training_batch(2)) == in_one_go[2]  # and back
+    assert stream(Batches(numbered(20), 7, seed=4), 20) != stream(batches, 20)
+
+
+def test_neighbouring_seeds_and_epochs_do_not_share_orders():
+    orders = [
+        tuple(stream(Batches(numbered(30), 30, seed=seed), 150)[i : i + 30])
+        for seed in range(8)
+        for i in range(0, 150, 30)
+    ]
+    assert len(set(orders)) == len(orders)
+
+
+def test_orders_are_uniform():
+    """Each image comes first in 1/4 of 1000 epochs, within five binomial errors (0.068)."""
+    batches = Batches(numbered(4), 4)
+    first = [which(batches.training_batch(step))[0] for step in range(1000)]
+    shares = np.bincount(first, minlength=4) / 1000
+    assert np.abs(shares - 0.25).max() < 5 * np.sqrt(0.25 * 0.75 / 1000)
+
+
+def test_labels_stay_with_their_images():
+    batches = Batches(numbered(20), 7)
+    for batch in [*map(batches.training_batch, range(6)), *batches.in_order()]:
+        assert batch.y is not None
+        assert batch.y.tolist() == which(batch)
+        assert batch.y.dtype == torch.int64
+
+
+def test_without_labels():
+    assert Batches(numbered(20, labels=False), 7).training_batch(0).y is None
+
+
+def test_epochs_count_images():
+    batches = Batches(numbered(20), 7)
+    assert [batches.training_batch(step).epoch for step in (0, 1, 10)] == [0, 7 / 20, 3.5]
+    assert all(batch.epoch == float("inf") for batch in batches.in_order())
+
+
+@pytest.mark.parametrize("batch_size", [None, 6, 100])
+def test_in_order_is_the_data_set(batch_size):
+    batches = Batches(numbered(20), 7)
+    sizes = [len(batch) for batch in batches.in_order(batch_size)]
+    assert sizes == {None: [7, 7, 6], 6: [6, 6, 6, 2], 100: [20]}[batch_size]
+    assert [i for batch in batches.in_order(batch_size) for i in which(batch)] == list(range(20))
+
+
+def test_a_batch_larger_than_the_data():
+    with pytest.raises(UsageError, match="a batch of 21 is larger than the data: 20 images; use "):
+        Batches(numbered(20), 21)
+    assert len(Batches(numbered(20), 20)) == 20
+
+
+@pytest.mark.parametrize("binarise", ["none", "dynamic", "static", "threshold"])
+def test_the_data_set_is_never_changed(binarise):
+    """Trap: test data overwritten by (re-)scaled training data. Pixels are read, never written."""
+    dataset = numbered(20)
+    before, fingerprint = dataset.images.copy(), dataset.fingerprint
+    batches = Batches(dataset, 7, binarise=binarise, shift=1)
+    for step in range(5):
+        batches.training_batch(step).x.mul_(0)
+    for batch in batches.in_order():
+        batch.x.mul_(0)
+    np.testing.assert_array_equal(dataset.images, before)
+    assert fingerprint == numbered(20).fingerprint
+    assert batches.images.dtype == torch.uint8
+
+
+# --- binarisation and shifts ----------------------------------------------------------------------
+
+
+def grey(count: int = 200) -> ImageDataset:
+    rng = np.random.default_rng(0)
+    return ImageDataset(rng.integers(0, 256, (count, 1, 4, 4)).astype(np.uint8), None)
+
+
+def everything(batches: Batches) -> torch.Tensor:
+    return torch.cat([batch.x for batch in batches.in_order()])
+
+
+def test_static_binarisation_is_one_fixed_draw():
+    batches = Batches(grey(), 50, binarise="static", seed=1)
+    x = everything(batches)
+    assert set(x.unique().tolist()) == {0, 1}
+    assert torch.equal(everything(batches), x)
+    assert torch.equal(everything(Batches(grey(), 9, binarise="static", seed=1)), x)
+    assert not torch.equal(everything(Batches(grey(), 50, binarise="static", seed=2)), x)
+    training = torch.cat([batches.training_batch(step).x for step in range(4)])
+    assert sorted(map(tuple, training.flatten(1).tolist())) == sorted(
+        map(tuple, x.flatten(1).tolist())
+    )
+
+
+def test_dynamic_binarisation_is_fresh_every_time():
+    batches = Batches(grey(), 50, binarise="dynamic")
+    torch.manual_seed(0)
+    draws = torch.stack([everything(batches) for _ in range(400)])  # (400, N, 1, 4, 4)
+    assert set(draws.unique().tolist()) == {0, 1}
+    assert not torch.equal(draws[0], draws[1])
+    p = everything(Batches(grey(), 50))
+    error = (p * (1 - p) / 400).sqrt()
+    assert ((draws.mean(dim=0) - p).abs() <= 5 * error + 1e-6).all()
+
+
+def test_shifts_are_for_training_only():
+    dataset = grey()
+    shifted = Batches(dataset, 50, shift=1)
+    torch.testing.assert_close(everything(shifted), everything(Batches(dataset, 50)))
+    torch.manual_seed(0)
+    moved, still = shifted.training_batch(0).x, Batches(dataset, 50).training_batch(0).x
+    assert not torch.equal(moved, still)
+
+
+def test_channels_last_changes_the_layout_alone():
+    dataset = ImageDataset(np.arange(4 * 3 * 5 * 5, dtype=np.uint8).reshape(4, 3, 5, 5), None)
+    plain, last = (Batches(dataset, 2, channels_last=flag).training_batch(0).x for flag in (0, 1))
+    assert last.is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal(plain, last)
+
+
+# --- Batch ----------------------------------------------------------------------------------------
+
+
+def test_what_phases_share_is_made_once():
+    batch, made = Batch(torch.zeros(2, 1, 3, 3)), []
+
+    def make() -> int:
+        made.append(1)
+        return len(made)
+
+    assert [batch.once("a", make), batch.once("a", make), batch.once("b", make)] == [1, 1, 2]
+    assert Batch(batch.x).once("a", make) == 3
+
+
+def test_what_is_shared_may_be_nothing():
+    batch, made = Batch(torch.zeros(2, 1, 3, 3)), []
+    assert batch.once("c", lambda: made.append(1)) is None
+    assert batch.once("c", lambda: made.append(1)) is None
+    assert len(made) == 1
