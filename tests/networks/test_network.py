@@ -233,7 +233,7 @@ def test_the_condition_needs_a_place():
 @pytest.mark.parametrize("layers", ["conv3-4/2 conv3-8/2", "", "conv3-4/2 flatten fc-out"])
 def test_the_condition_may_not_enter_the_last_layer_unasked(layers):
     """There it adds one number to every score, whatever the image: D could not judge the class."""
-    with pytest.raises(UsageError, match="last layer, .* write join earlier"):
+    with pytest.raises(UsageError, match=r"last layer, .* write join earlier"):
         build_network(layers, (1, 4, 4), (1,), condition_dim=2)
     asked = build_network("conv3-4/2 flatten join fc-out", (1, 4, 4), (1,), condition_dim=2)
     assert asked(normals(2, 1, 4, 4), torch.eye(2)).shape == (2, 1)
