@@ -98,7 +98,7 @@ def test_a_gan_has_no_likelihood_and_nothing_is_made_up(cgan, silent, quick_judg
 
 
 def test_the_label_leak_is_shown_beside_the_figure_without_it(cvae, silent, monkeypatch):
-    """Trap: scoring latents of an encoder that was told the label; here it listens to little else."""
+    """Trap: scoring latents of an encoder that was told the label; this one hears little else."""
     leaky = cvae.model()
     with torch.no_grad():
         leaky.encoder.after[0].weight[:, 64:] *= 20

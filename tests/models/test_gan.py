@@ -124,6 +124,14 @@ def test_losses_of_a_batch_by_hand(adversarial, num_classes):
         torch.testing.assert_close(terms.total, value)
 
 
+def test_scores_are_per_image():
+    """(B,), never (B, 1), which beside (B,) would silently become (B, B)."""
+    model, batch = make_gan(3), Batch(images(4), labels(4))
+    scores = model.score(batch.x * 2 - 1, model.condition(batch.y))
+    assert scores.shape == (4,)
+    assert scores.dtype == torch.float32
+
+
 def test_smoothing_reaches_the_loss():
     batch, gap = Batch(images(6)), []
     for smoothing in (0.0, 0.2):

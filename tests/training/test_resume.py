@@ -67,7 +67,7 @@ def test_a_killed_run_resumes_to_the_same_bits(
     phases = experiment.training.optimizers
     content = experiment.model_dump(mode="json")
     content["data"] = {"name": "digits", "limit": 310, "binarise": binarise}
-    content["training"]["optimizers"] = {phase: SCHEDULE for phase in phases}
+    content["training"]["optimizers"] = dict.fromkeys(phases, SCHEDULE)
     content["training"]["batch_size"] = 31
     file = tmp_path / "experiment.yaml"
     file.write_text(json.dumps(content))

@@ -50,7 +50,7 @@ def fix_binary(images: Tensor, binarise: str, seed: int = 0) -> Tensor:
 
 
 def shift_randomly(x: Tensor, pixels: int) -> Tensor:
-    """Moves each image by up to `pixels` in both directions, edges filled with zeros: (B, C, H, W)."""
+    """Moves each image by up to `pixels` both ways, edges filled with zeros: (B, C, H, W)."""
     count, _, height, width = x.shape
     padded = F.pad(x, (pixels, pixels, pixels, pixels))
     offset = torch.randint(0, 2 * pixels + 1, (2, count, 1), device=x.device)

@@ -97,9 +97,9 @@ def make_adversarial(name: str, label_smoothing: float = 0.0) -> Adversarial:
         raise unknown_name("adversarial loss", name, ADVERSARIAL)
     adversarial = ADVERSARIAL[name]
     if label_smoothing and not adversarial.smooths:
-        smoothing = [loss.name for loss in ADVERSARIAL.values() if loss.smooths]
+        smoothing = ", ".join(loss.name for loss in ADVERSARIAL.values() if loss.smooths)
         raise UsageError(
-            f"{name} has no labels to smooth; use label_smoothing=0 or one of {', '.join(smoothing)}"
+            f"{name} has no labels to smooth; use label_smoothing=0 or one of {smoothing}"
         )
     return adversarial
 

@@ -1,7 +1,8 @@
 r"""Variational auto-encoders, conditional or not, and their importance-weighted relatives.
 
-Notation: x image (B, C, H, W), c condition, z latent code (S, B, D) with S Monte Carlo samples first,
-q = q(z|x, c) the encoder's posterior, p = p(x|z, c) the decoder's likelihood, N(0, I) the prior.
+Notation: x image (B, C, H, W), c condition, z latent code (S, B, D) with S Monte Carlo samples
+first, q = q(z|x, c) the encoder's posterior, p = p(x|z, c) the decoder's likelihood, N(0, I) the
+prior.
 
 .. math:: \ln p(x|c) \ge \mathrm{ELBO} = E_q[\ln p(x|z,c)] - D_{KL}(q(z|x,c) \| p(z))
 

@@ -3,7 +3,7 @@
 import math
 import re
 
-from torch import nn
+from torch import Tensor, nn
 
 from twofold.errors import unknown_name
 
@@ -42,7 +42,7 @@ def initialise(network: nn.Module, scheme: str) -> None:
                 nn.init.zeros_(module.bias)
 
 
-def _set_weight(weight: nn.Parameter, scheme: str, std: float) -> None:
+def _set_weight(weight: Tensor, scheme: str, std: float) -> None:
     if scheme == "xavier":
         nn.init.xavier_uniform_(weight)
     elif scheme == "kaiming":

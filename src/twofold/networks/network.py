@@ -150,7 +150,7 @@ class _Builder:
     def __init__(
         self, input_shape: Shape, output_shape: Shape, condition_dim: int, order: str
     ) -> None:
-        self.shape = input_shape
+        self.shape: Shape = input_shape
         self.output_shape = output_shape
         self.condition_dim = condition_dim
         self.order = order

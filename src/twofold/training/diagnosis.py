@@ -21,7 +21,7 @@ def warnings_of(diagnosis: Mapping[str, Any]) -> list[str]:
     diversity = diagnosis.get("diversity")
     if diversity is not None and diversity < 0.25:
         found.append(
-            "mode collapse: the samples of a class differ less than a quarter as much as real images"
+            "mode collapse: samples of one class differ less than a quarter as much as real images"
         )
     real, fake = diagnosis.get("accuracy_real"), diagnosis.get("accuracy_fake")
     if real is not None and fake is not None and min(real, fake) > 0.99:

@@ -7,6 +7,7 @@ leaks it, and with the label withheld (a random one in its place).
 
 import warnings
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -30,7 +31,9 @@ HIDDEN, EPOCHS = 512, 20
 
 
 def gan_train(subject: Subject) -> Iterator[Measure]:
-    """Accuracy on real test images of classifiers trained on generated ones (Shmelkov et al., 2018).
+    """Accuracy on real test images of classifiers trained on generated ones.
+
+    Shmelkov et al. (2018), section 3.
 
     As many images are generated as the model was trained on, classes in balance.
     """
@@ -128,8 +131,8 @@ def _mlp_accuracy(
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    batch_size = min(100, len(codes))
-    mlp = MLPClassifier((HIDDEN,), batch_size=batch_size, max_iter=EPOCHS, random_state=seed)
+    settings: dict[str, Any] = {"batch_size": min(100, len(codes)), "max_iter": EPOCHS}
+    mlp = MLPClassifier((HIDDEN,), random_state=seed, **settings)
     with warnings.catch_warnings():
         warnings.simplefilter(
             "ignore", ConvergenceWarning
