@@ -1,0 +1,144 @@
+"""Collects finished runs into docs/results: the figures as JSON, the table as Markdown, the sheets.
+
+    python benchmarks/results.py collect runs/lam2023-cvae-0 runs/lam2023-cvae-1 … --name lam2023
+    python benchmarks/results.py write            # the tables again, from the committed JSON
+
+The Markdown is never edited by hand; a test fails when it differs from its JSON.
+"""
+
+import argparse
+import json
+import shutil
+import statistics
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from twofold.experiments.run import Run
+
+FOLDER = Path(__file__).parents[1] / "docs" / "results"
+ENVIRONMENT = ("twofold", "python", "torch", "processor", "cores", "threads", "device")
+
+
+def collect(runs: Iterable[Run]) -> dict[str, Any]:
+    """The measures of every run, by experiment and seed."""
+    experiments: dict[str, Any] = {}
+    for run in runs:
+        evaluation = run.evaluation
+        if evaluation is None or not run.finished:
+            raise SystemExit(f"{run.path} is not finished or not evaluated")
+        entry = experiments.setdefault(
+            run.experiment.name,
+            {
+                "title": run.experiment.title,
+                "reported": [figure.model_dump() for figure in run.experiment.reported],
+                "parameters": run.environment["parameters"],
+                "runs": [],
+            },
+        )
+        entry["runs"].append(
+            {
+                "seed": run.experiment.seed,
+                "command": f"twofold train {run.experiment.name} seed={run.experiment.seed}",
+                "environment": {key: run.environment[key] for key in ENVIRONMENT},
+                "data": run.environment["data"]["fingerprint"],
+                "evaluation_settings": evaluation["settings"],
+                "measures": {
+                    measure["name"]: {
+                        key: measure[key]
+                        for key in ("title", "value", "error", "unit", "better", "floor", "depends")
+                    }
+                    for measure in evaluation["measures"]
+                },
+            }
+        )
+    return {"experiments": experiments}
+
+
+def table(results: dict[str, Any]) -> str:
+    """One table of measures by experiment: mean ± standard deviation over the training seeds."""
+    experiments = results["experiments"]
+    measures: dict[str, tuple[str, str]] = {}
+    for entry in experiments.values():
+        for run in entry["runs"]:
+            for name, measure in run["measures"].items():
+                measures.setdefault(name, (measure["title"], measure["unit"]))
+    lines = [
+        "| measure | unit | " + " | ".join(experiments) + " |",
+        "|---|---|" + "---:|" * len(experiments),
+        "| training seeds | | "
+        + " | ".join(_seeds(entry["runs"]) for entry in experiments.values())
+        + " |",
+    ]
+    for name, (title, unit) in measures.items():
+        cells = [_cell(entry["runs"], name) for entry in experiments.values()]
+        lines.append(f"| {title} | {unit} | " + " | ".join(cells) + " |")
+    lines += ["", *_reported(experiments), "", *_hardware(experiments)]
+    return "\n".join(lines) + "\n"
+
+
+def _seeds(runs: list[dict[str, Any]]) -> str:
+    return ", ".join(str(run["seed"]) for run in runs)
+
+
+def _cell(runs: list[dict[str, Any]], name: str) -> str:
+    """Blank where it was not measured for every seed."""
+    values = [run["measures"][name]["value"] for run in runs if name in run["measures"]]
+    if len(values) < len(runs):
+        return ""
+    mean = statistics.mean(values)
+    if len(values) == 1:
+        return f"{mean:.2f}"
+    return f"{mean:.2f} ± {statistics.stdev(values):.2f}"
+
+
+def _reported(experiments: dict[str, Any]) -> list[str]:
+    found = []
+    for name, entry in experiments.items():
+        for figure in entry["reported"]:
+            found.append(
+                f"- `{name}`, reported: {figure['measure']} {figure['value']} ({figure['place']})"
+            )
+    return found
+
+
+def _hardware(experiments: dict[str, Any]) -> list[str]:
+    kinds = {
+        "{processor}, {device}, {threads} thread(s) of {cores} cores, torch {torch}".format(
+            **run["environment"]
+        )
+        for entry in experiments.values()
+        for run in entry["runs"]
+    }
+    return [f"Hardware: {kind}." for kind in sorted(kinds)]
+
+
+def write(name: str, results: dict[str, Any]) -> None:
+    """The Markdown beside the JSON."""
+    heading = f"# Results: {name}\n\nMade by `python benchmarks/results.py`; do not edit.\n\n"
+    (FOLDER / f"{name}.md").write_text(heading + table(results))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    collecting = commands.add_parser("collect")
+    collecting.add_argument("runs", nargs="+", type=Path)
+    collecting.add_argument("--name", required=True)
+    commands.add_parser("write")
+    arguments = parser.parse_args()
+    if arguments.command == "collect":
+        runs = [Run(path) for path in arguments.runs]
+        text = json.dumps(collect(runs), indent=1, ensure_ascii=False) + "\n"
+        (FOLDER / f"{arguments.name}.json").write_text(text)
+        for run in runs:
+            sheet = FOLDER / f"{run.experiment.name}-seed{run.experiment.seed}.png"
+            shutil.copyfile(run.samples[-1], sheet)
+    for path in sorted(FOLDER.glob("*.json")):
+        results = json.loads(path.read_text())
+        if "experiments" in results:
+            write(path.stem, results)
+
+
+if __name__ == "__main__":
+    main()
