@@ -138,6 +138,26 @@ def test_training_lowers_the_loss_of_its_phase(family, layers, channels):
         assert sum(losses[-5:]) < sum(losses[:5])
 
 
+@pytest.mark.parametrize(("family", "layers", "channels"), CASES)
+def test_mixed_precision_rounds_and_no_more(family, layers, channels):
+    """bfloat16 has three digits; the terms are float32 sums of what the networks gave."""
+    model, batch = make(family, layers, channels).train(), make_batch(channels, 16)
+    for phase in model.phases:
+        found = []
+        for enabled in (False, True):
+            torch.manual_seed(0)
+            with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+                terms = phase.loss(Batch(batch.x, batch.y))
+            found.append(terms.terms)
+            assert all(
+                value.dtype == torch.float32 for value in [terms.total, *terms.terms.values()]
+            )
+        single, mixed = found
+        for name, value in single.items():
+            assert mixed[name].item() == pytest.approx(value.item(), rel=0.02, abs=0.02), name
+            assert mixed[name] != value, name
+
+
 # --- weights --------------------------------------------------------------------------------------
 
 
