@@ -90,7 +90,8 @@ def slopes(name: str, real: float, fake: float, player: str) -> tuple[float, flo
     loss = make_adversarial(name)
     value = loss.discriminator(r, f, 0.0) if player == "D" else loss.generator(r, f)
     value.backward()
-    return tuple(0.0 if t.grad is None else t.grad.item() for t in (r, f))
+    of_real, of_fake = (0.0 if t.grad is None else float(t.grad) for t in (r, f))
+    return of_real, of_fake
 
 
 @pytest.mark.parametrize("name", ADVERSARIAL)
