@@ -83,6 +83,18 @@ class ClassCondition(Condition):
             )
         return y
 
+    def check(self, c: Tensor) -> None:
+        """Refuses labels that are not there. It waits for the device, so training does not call it.
+
+        Raises:
+            UsageError: Naming a label out of range.
+        """
+        wrong = c[(c < 0) | (c >= self.num_classes)]
+        if len(wrong):
+            raise UsageError(
+                f"there is no class {int(wrong[0])}: labels are 0..{self.num_classes - 1}"
+            )
+
     def forward(self, c: Tensor | None) -> Tensor:
         if c is None:
             raise UsageError(

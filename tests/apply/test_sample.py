@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from twofold.apply.sample import class_index, sample
@@ -42,6 +43,12 @@ def test_one_class_by_number_or_name(run):
 def test_a_class_that_is_not_there(run, label):
     with pytest.raises(UsageError, match=r"no class -?1+: this model knows 3 classes, 0 to 2"):
         sample(run, 5, label, device="cpu")
+
+
+def test_a_label_out_of_range_from_python(run):
+    model = run.model()
+    with pytest.raises(UsageError, match=r"no class 3: labels are 0\.\.2"):
+        model.sample(2, torch.tensor([0, 3]))
 
 
 def test_a_misspelt_class_lists_the_nearest():

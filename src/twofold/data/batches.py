@@ -53,7 +53,8 @@ class Batches:
         binarise: `none`, `dynamic`, `static` or `threshold`.
         shift: Random shifts of up to so many pixels, in training only.
         device: Where the images live.
-        seed: Of the order of images and of the static binarisation.
+        seed: Of the order of images.
+        binarise_seed: Of the static binarisation, which is part of the data and not of the run.
         channels_last: Memory layout of the batches, for convolutions.
 
     Raises:
@@ -68,6 +69,7 @@ class Batches:
         shift: int = 0,
         device: torch.device | str = "cpu",
         seed: int = 0,
+        binarise_seed: int = 0,
         channels_last: bool = False,
     ) -> None:
         if batch_size > len(dataset):
@@ -76,7 +78,7 @@ class Batches:
                 f"use batch_size={len(dataset)} or smaller"
             )
         images = torch.as_tensor(dataset.images)
-        self.images = fix_binary(images, binarise, seed).to(device)  # (N, C, H, W)
+        self.images = fix_binary(images, binarise, binarise_seed).to(device)  # (N, C, H, W)
         self.labels = None if dataset.labels is None else torch.as_tensor(dataset.labels).to(device)
         self.batch_size = batch_size
         self.binarise = binarise

@@ -39,6 +39,7 @@ class DataSettings(Strict):
     binarise: Literal["none", "dynamic", "static", "threshold"] = Field(
         "none", description="how grey values become 0 or 1"
     )
+    binarise_seed: int = Field(0, ge=0, description="of the static binarisation")
     shift: int = Field(0, ge=0, description="random shifts in training, pixels")
 
 

@@ -94,6 +94,7 @@ def _trainer(
             shift=experiment.data.shift,
             device=device,
             seed=experiment.seed,
+            binarise_seed=experiment.data.binarise_seed,
             channels_last=_is_convolutional(model),
         )
 

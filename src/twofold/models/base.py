@@ -14,7 +14,7 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-from twofold.conditions import Condition
+from twofold.conditions import ClassCondition, Condition
 from twofold.data.batches import Batch
 from twofold.distributions import DiagonalGaussian, ImageDistribution
 from twofold.errors import UsageError
@@ -146,6 +146,8 @@ class Generative(Model):
         """
         if c is not None and len(c) != n:
             raise UsageError(f"c has {len(c)} rows but n={n} images are asked for")
+        if c is not None and isinstance(self.condition, ClassCondition):
+            self.condition.check(c)
         z = self.sample_latent(n, seed)
         cs = [None] * len(z) if c is None else c.to(z.device).split(batch_size)
         with evaluating(self):

@@ -72,6 +72,7 @@ def latent_labels(subject: Subject) -> Iterator[Measure]:
         subject.dataset.split("train"),
         1,
         binarise=subject.run.experiment.data.binarise,
+        binarise_seed=subject.run.experiment.data.binarise_seed,
         device=model.device,
     )
     for leak in leaks:

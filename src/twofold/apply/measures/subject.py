@@ -66,6 +66,6 @@ def make_subject(
         min(500, len(test)),
         binarise=experiment.data.binarise,
         device=device,
-        seed=experiment.seed,
+        binarise_seed=experiment.data.binarise_seed,
     )
     return Subject(run, run.model(str(device)), dataset, batches, settings, progress)
