@@ -72,7 +72,9 @@ def table(results: dict[str, Any]) -> str:
     ]
     for name, (title, unit) in measures.items():
         cells = [_cell(entry["runs"], name) for entry in experiments.values()]
-        lines.append(f"| {title} | {unit} | " + " | ".join(cells) + " |")
+        lines.append(
+            f"| {title.replace('|', chr(92) + '|')} | {unit} | " + " | ".join(cells) + " |"
+        )
     lines += ["", *_reported(experiments), "", *_hardware(experiments)]
     return "\n".join(lines) + "\n"
 

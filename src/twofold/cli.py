@@ -23,8 +23,10 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+_LESS = "a smaller batch_size, latent_dim, size or layers to train, a smaller --n to sample"
+
 RunPath = Annotated[Path, typer.Argument(help="A run folder, such as runs/lam2023-cvae.")]
-Seed = Annotated[int, typer.Option(help="Seed of the latent codes.", min=0)]
+Seed = Annotated[int, typer.Option(help="Seed of the latent codes.", min=0, max=(1 << 63) - 1)]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 
@@ -34,13 +36,28 @@ def main() -> NoReturn:
     try:
         app(prog_name="twofold")
     except TwofoldError as error:
-        typer.secho("error: ", fg="red", bold=True, nl=False, err=True)
-        typer.echo(str(error), err=True)
+        _complain(str(error))
         sys.exit(1 if isinstance(error, RunError) else 2)
+    except (MemoryError, RuntimeError) as error:
+        if not _is_out_of_memory(error):
+            raise
+        _complain(f"out of memory ({str(error).splitlines()[0]}); try less at a time: {_LESS}")
+        sys.exit(1)
     except KeyboardInterrupt:
         typer.echo("interrupted", err=True)
         sys.exit(130)
     sys.exit(0)
+
+
+def _complain(message: str) -> None:
+    typer.secho("error: ", fg="red", bold=True, nl=False, err=True)
+    typer.echo(message, err=True)
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Whether an allocation failed: numpy has a class for it, torch one on a GPU and words else."""
+    words = ("out of memory", "allocate memory", "Storage size calculation overflowed")
+    return isinstance(error, MemoryError) or any(word in str(error) for word in words)
 
 
 def _complete_experiment(incomplete: str) -> list[str]:

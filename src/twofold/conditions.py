@@ -182,12 +182,19 @@ def make_condition(
         mask: For `mask`: nested lists or an array of shape (H, W), non-zero where visible.
     """
     channels, height, width = image_shape
+    if mask is not None and kind != "mask":
+        raise UsageError(f"condition={kind} uses no mask; leave the mask out or use condition=mask")
     if kind == "none":
         return NoCondition()
     if kind == "class":
         return ClassCondition(num_classes)
     if kind == "mask":
-        visible = torch.as_tensor(mask) if mask is not None else torch.zeros(0)
+        if mask is None:
+            raise UsageError(f"condition=mask needs a mask: {height} rows of {width}, 1 visible")
+        try:
+            visible = torch.as_tensor(mask)
+        except ValueError as error:
+            raise UsageError(f"the rows of the mask differ in length ({error})") from error
         if visible.shape != (height, width):
             raise UsageError(
                 f"the mask has shape {tuple(visible.shape)} but the images are {height}×{width}"

@@ -95,6 +95,6 @@ def evaluate(
 def _still_valid(run: Run, found: Sequence[Measure]) -> list[dict[str, Any]]:
     """What was measured before, of the same weights, and not again now."""
     before, again = run.evaluation, {measure.name for measure in found}
-    if before is None or before["settings"]["step"] != run.progress[0]:
+    if before is None or before.get("settings", {}).get("step") != run.progress[0]:
         return []
-    return [measure for measure in before["measures"] if measure["name"] not in again]
+    return [measure for measure in before.get("measures", []) if measure["name"] not in again]

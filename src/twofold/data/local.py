@@ -27,6 +27,10 @@ def read_path(path: Path, size: tuple[int, int] | None, grey: bool) -> Parts:
         return _read_folder(path, size, grey) if path.is_dir() else _read_file(path, size, grey)
     except PermissionError as error:
         raise DataError(f"{error.filename} may not be read; change its permissions") from error
+    except OSError as error:
+        raise DataError(
+            f"cannot read {error.filename or path}: {error.strerror or error}"
+        ) from error
 
 
 def _read_folder(path: Path, size: tuple[int, int] | None, grey: bool) -> Parts:

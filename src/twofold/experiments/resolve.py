@@ -34,7 +34,7 @@ def load_experiment(name: str | Path) -> Experiment:
             raise unknown_name("experiment", str(name), experiment_names())
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, yaml.YAMLError) as error:
         raise UsageError(f"cannot read the experiment {path}: {error}") from error
     return parse_experiment(content, str(path))
 
@@ -99,7 +99,7 @@ def _parse_change(text: str) -> tuple[str, Any]:
         raise UsageError(f"{text!r} is not key=value; for example epochs=10")
     try:
         return key.strip(), yaml.safe_load(value)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError):  # a ValueError for what looks like a date and is none
         return key.strip(), value
 
 
@@ -107,7 +107,9 @@ def _change(content: dict[str, Any], key: str, value: Any) -> None:
     paths = list(_paths(content))
     if key == "data":
         key = "data.name"
-    elif key in content and isinstance(content[key], (dict, list)):
+    elif key in content and isinstance(content[key], list):
+        raise UsageError(f"{key} is a list; write it in a YAML file of your own")
+    elif key in content and isinstance(content[key], dict):
         raise UsageError(
             f"{key} is a section; change a field of it, such as {_example(paths, key)}"
         )
@@ -116,7 +118,7 @@ def _change(content: dict[str, Any], key: str, value: Any) -> None:
     else:
         matching = [path for path in paths if path[-1] == key and key not in NOT_BARE]
     if not matching:
-        known = {".".join(path) for path in paths} | {path[-1] for path in paths}
+        known = {".".join(path) if "." in key else path[-1] for path in paths}
         raise unknown_name(f"field (this experiment is a {content['model']['family']})", key, known)
     for path in matching:
         section = content

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import BaseModel, ValidationError
 
 from twofold.errors import RunError
 from twofold.experiments.resolve import parse_experiment
@@ -21,6 +22,42 @@ from twofold.experiments.schema import Experiment
 from twofold.training.record import read_records
 
 __all__ = ["Run"]
+
+MOVABLE = frozenset({"name", "title", "source", "reported", "notes", "data.name"}) | {
+    f"training.{field}" for field in ("device", "checkpoint_every", "tensorboard", "compile")
+}
+
+
+class _Data(BaseModel):
+    image_shape: tuple[int, int, int]
+    class_names: list[str]
+    fingerprint: str
+
+
+class _Environment(BaseModel):
+    """What is read of an environment.json, beside what a report shows if it is there."""
+
+    data: _Data
+    twofold: str
+    torch: str
+    python: str
+
+
+class _Measured(BaseModel):
+    name: str
+    title: str
+    unit: str
+    error: float | None = None
+    floor: float | None = None
+    depends: dict[str, Any] = {}
+    per_class: dict[str, float] = {}
+
+
+class _Evaluation(BaseModel):
+    """What is read of an evaluation.json; a value that is no number is a measure's own matter."""
+
+    measures: list[_Measured] = []
+    settings: dict[str, Any] = {}
 
 
 class Run:
@@ -46,13 +83,13 @@ class Run:
         path = self.path / "experiment.yaml"
         try:
             content = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            return parse_experiment(content, path.name)
+        except (OSError, ValueError, yaml.YAMLError) as error:
             raise RunError(f"{path} is damaged: {error}") from error
-        return parse_experiment(content, str(path))
 
     @cached_property
     def environment(self) -> dict[str, Any]:
-        return self._json("environment.json")
+        return self._json("environment.json", _Environment)
 
     @property
     def name(self) -> str:
@@ -67,7 +104,8 @@ class Run:
     @property
     def evaluation(self) -> dict[str, Any] | None:
         """What `evaluate` measured, or None."""
-        return self._json("evaluation.json") if (self.path / "evaluation.json").exists() else None
+        there = (self.path / "evaluation.json").exists()
+        return self._json("evaluation.json", _Evaluation) if there else None
 
     @property
     def checkpoint(self) -> Path:
@@ -85,9 +123,43 @@ class Run:
 
     @property
     def progress(self) -> tuple[int, int]:
-        """Steps done, by the newest checkpoint, and steps in all."""
-        facts = json.loads(self.checkpoint.read_text())
-        return facts["step"], facts["total_steps"]
+        """Steps done, by the newest checkpoint, and steps in all.
+
+        Raises:
+            RunError: If there is no checkpoint, or it is damaged.
+        """
+        from twofold.training.checkpoint import read_facts
+
+        path = self.checkpoint
+        facts = read_facts(path)
+        done, total = facts["step"], facts.get("total_steps")
+        if not isinstance(done, int) or not isinstance(total, int):
+            raise RunError(f"the checkpoint {path} is damaged: its steps are {done} of {total}")
+        return done, total
+
+    def check_unedited(self) -> None:
+        """Refuses an experiment that is not the one the newest checkpoint was trained on.
+
+        What does not decide the weights may be changed: the fields of `MOVABLE`.
+
+        Raises:
+            RunError: Naming the fields of experiment.yaml that were changed.
+        """
+        from twofold.training.checkpoint import read_facts
+
+        origin = read_facts(self.checkpoint).get("origin")
+        then = _flat(origin) if isinstance(origin, dict) else {}
+        now = _flat(self.experiment.model_dump(mode="json"))
+        edited = [
+            f"{key} was {then[key]!r} and is {now[key]!r}"
+            for key in then.keys() & now.keys() - MOVABLE
+            if then[key] != now[key]
+        ]
+        if edited:
+            raise RunError(
+                f"{self.path / 'experiment.yaml'} is not what the checkpoint was trained on: "
+                f"{'; '.join(sorted(edited))}. Undo this, or train the change in another --out"
+            )
 
     @property
     def finished(self) -> bool:
@@ -108,6 +180,7 @@ class Run:
         from twofold.experiments.families import build_model
         from twofold.training.checkpoint import load_checkpoint, load_module
 
+        self.check_unedited()
         data = self.environment["data"]
         shape = (data["image_shape"][0], data["image_shape"][1], data["image_shape"][2])
         model = build_model(self.experiment, shape, len(data["class_names"]), device)
@@ -132,10 +205,16 @@ class Run:
             )
         return dataset
 
-    def _json(self, name: str) -> dict[str, Any]:
+    def _json(self, name: str, shape: type[BaseModel]) -> dict[str, Any]:
         path = self.path / name
         try:
-            return json.loads(path.read_text(encoding="utf-8"))
+            content = json.loads(path.read_text(encoding="utf-8"))
+            shape.model_validate(content)
+            return content
+        except ValidationError as error:
+            problem = error.errors()[0]
+            where = ".".join(map(str, problem["loc"])) or "the whole"
+            raise RunError(f"{path} is damaged: {where}: {problem['msg']}") from error
         except FileNotFoundError as error:
             raise RunError(f"{self.path} is incomplete: {name} is missing") from error
         except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
@@ -147,3 +226,13 @@ class Run:
     def _repr_png_(self) -> bytes | None:
         """In a notebook a run shows its latest samples."""
         return self.samples[-1].read_bytes() if self.samples else None
+
+
+def _flat(section: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in section.items():
+        if isinstance(value, dict):
+            found |= _flat(value, f"{prefix}{key}.")
+        else:
+            found[prefix + key] = value
+    return found

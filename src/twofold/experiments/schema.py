@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from twofold.training.settings import OptimiserSettings, Strict, TrainingSettings
+from twofold.training.settings import OptimiserSettings, Seed, Strict, TrainingSettings
 
 __all__ = [
     "ClassifierSettings",
@@ -35,11 +35,11 @@ class DataSettings(Strict):
         description="validation images (count or fraction); by default as the field does",
     )
     test: int | float | None = Field(None, ge=0, description="test images, where there is no split")
-    split_seed: int = Field(0, ge=0, description="of splits that are drawn")
+    split_seed: Seed = Field(0, description="of splits that are drawn")
     binarise: Literal["none", "dynamic", "static", "threshold"] = Field(
         "none", description="how grey values become 0 or 1"
     )
-    binarise_seed: int = Field(0, ge=0, description="of the static binarisation")
+    binarise_seed: Seed = Field(0, description="of the static binarisation")
     shift: int = Field(0, ge=0, description="random shifts in training, pixels")
 
 
@@ -135,7 +135,7 @@ class Experiment(Strict):
     name: str
     title: str = ""
     source: str = Field("", description="the report or paper")
-    seed: int = Field(0, ge=0, description="of weights, order and noise")
+    seed: Seed = Field(0, description="of weights, order and noise")
     data: DataSettings
     model: ModelSettings
     training: TrainingSettings

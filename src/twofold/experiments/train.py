@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from twofold.data import ImageDataset
 from twofold.data.batches import Batches
 from twofold.errors import RunError, UsageError
@@ -16,6 +18,7 @@ from twofold.experiments.samples import draw_samples
 from twofold.experiments.schema import Experiment
 from twofold.files import write_json, write_text
 from twofold.models.base import Generative, Model
+from twofold.training.checkpoint import newest_checkpoint
 from twofold.training.loop import Trainer
 from twofold.training.progress import Console, Progress
 
@@ -53,10 +56,10 @@ def train(
     _refuse_used(folder, resolved)
     dataset = dataset or load_data(resolved.data)
     trainer = _trainer(resolved, dataset, folder, progress)
+    write_text(folder / "experiment.yaml", to_yaml(resolved))
     write_json(
         folder / "environment.json", describe_environment(dataset, trainer.model, trainer.device)
     )
-    write_text(folder / "experiment.yaml", to_yaml(resolved))
     trainer.run()
     return Run(folder)
 
@@ -67,9 +70,10 @@ def resume(
     """Continues a run from its newest checkpoint, to the same weights as if never interrupted.
 
     Raises:
-        RunError: If the run is damaged, or its data has changed.
+        RunError: If the run is damaged, its experiment was edited, or its data has changed.
     """
     run = run if isinstance(run, Run) else Run(run)
+    run.check_unedited()
     if run.finished:
         return run
     trainer = _trainer(run.experiment, dataset or run.dataset(), run.path, progress)
@@ -101,7 +105,7 @@ def _trainer(
     held_out = dataset.split("validation") if "validation" in dataset.splits else None
     validation = batches(held_out, min(len(held_out), 500)) if held_out else None
     data = batches(train_split, settings.batch_size)
-    _check_condition(model, data)
+    _check_batch(model, data)
     return Trainer(
         model,
         data,
@@ -111,11 +115,14 @@ def _trainer(
         seed=experiment.seed,
         picture=draw_samples if isinstance(model, Generative) else None,
         progress=progress or Console(),
+        origin=experiment.model_dump(mode="json"),
     )
 
 
-def _check_condition(model: Model, data: Batches) -> None:
-    """Fails before training when the data cannot tell the model what it must be told."""
+def _check_batch(model: Model, data: Batches) -> None:
+    """Fails before training when a batch cannot tell the model what it must be told."""
+    if data.batch_size == 1 and any(isinstance(m, torch.nn.BatchNorm1d) for m in model.modules()):
+        raise UsageError("batch norm needs more than one image in a batch; use batch_size=2")
     model.condition.pick(data.images[:1], None if data.labels is None else data.labels[:1])
 
 
@@ -140,6 +147,8 @@ def _refuse_used(folder: Path, experiment: Experiment) -> None:
         raise RunError(f"{folder} is not empty and is no run; choose another --out")
     if Run(folder).experiment != experiment:
         raise RunError(f"{folder} holds a run of another experiment; choose another --out")
+    if newest_checkpoint(folder / "checkpoints") is None:
+        return  # stopped before its first checkpoint, for example by a full disk: start again
     raise RunError(
         f"{folder} already holds this run; `twofold resume {folder}` continues it, "
         "or choose another --out"

@@ -17,9 +17,10 @@ from torch import Tensor
 from twofold.errors import RunError
 from twofold.files import write_bytes, write_json
 
-__all__ = ["Checkpoint", "load_checkpoint", "newest_checkpoint", "save_checkpoint"]
+__all__ = ["Checkpoint", "load_checkpoint", "newest_checkpoint", "read_facts", "save_checkpoint"]
 
 KEEP = 2
+_GO_BACK = "delete the pair to go back to the checkpoint before it"
 
 Checkpoint = tuple[dict[str, Tensor], dict[str, Any]]
 
@@ -56,6 +57,23 @@ def newest_checkpoint(folder: Path) -> Path | None:
     return max(folder.glob("step-*.json"), default=None)
 
 
+def read_facts(path: Path) -> dict[str, Any]:
+    """The JSON file of a checkpoint.
+
+    Raises:
+        RunError: If it is missing or damaged.
+    """
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise RunError(f"the checkpoint is incomplete: {path} is missing") from error
+    except (OSError, ValueError) as error:
+        raise RunError(f"cannot read the checkpoint {path}: {error}; {_GO_BACK}") from error
+    if not isinstance(facts, dict) or not {"step", "sha256"} <= facts.keys():
+        raise RunError(f"the checkpoint {path} is damaged: it lacks step or sha256; {_GO_BACK}")
+    return facts
+
+
 def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> Checkpoint:
     """Reads a checkpoint, having checked that it is whole.
 
@@ -66,18 +84,17 @@ def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> Checkpoin
     from safetensors.torch import load
 
     tensors_path = path.with_suffix(".safetensors")
+    facts = read_facts(path)
     try:
-        facts = json.loads(path.read_text())
         content = tensors_path.read_bytes()
     except FileNotFoundError as error:
         raise RunError(f"the checkpoint is incomplete: {error.filename} is missing") from error
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise RunError(f"cannot read the checkpoint {path}: {error}") from error
-    found = hashlib.sha256(content).hexdigest()
-    if not isinstance(facts, dict) or found != facts.get("sha256"):
+    except OSError as error:
+        raise RunError(f"cannot read the checkpoint {tensors_path}: {error}") from error
+    if hashlib.sha256(content).hexdigest() != facts["sha256"]:
         raise RunError(
             f"the checkpoint {tensors_path} is damaged: its sha256 is not the one in {path.name}; "
-            "delete the pair to go back to the checkpoint before it"
+            + _GO_BACK
         )
     try:
         tensors = load(content)

@@ -13,7 +13,7 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,7 +38,7 @@ from twofold.training.diagnosis import warnings_of
 from twofold.training.guard import all_finite, explain_nonfinite, first_nonfinite
 from twofold.training.optimisers import Player, make_optimiser
 from twofold.training.progress import Progress, Silent
-from twofold.training.record import Record
+from twofold.training.record import Record, check_tensorboard
 from twofold.training.settings import TrainingSettings
 from twofold.training.validate import mean_terms
 
@@ -118,6 +118,10 @@ class Trainer:
         seed: Of every random number in training.
         picture: Called with the folder's `samples/epoch-….png` to draw one, or None.
         progress: Who is told.
+        origin: Plain data, kept with every checkpoint, that says what is being trained.
+
+    Raises:
+        UsageError: If TensorBoard is asked for and not installed.
     """
 
     def __init__(
@@ -130,6 +134,7 @@ class Trainer:
         seed: int = 0,
         picture: Callable[[Model, Path], None] | None = None,
         progress: Progress | None = None,
+        origin: Mapping[str, Any] | None = None,
     ) -> None:
         self.model = model
         self.data = data
@@ -139,6 +144,7 @@ class Trainer:
         self.seed = seed
         self.picture = picture
         self.progress = progress or Silent()
+        self.origin = dict(origin or {})
         self.device = model.device
         self.players = [
             Player(phase, settings.optimizers[phase.name], optimiser)
@@ -156,6 +162,8 @@ class Trainer:
         self._stop_asked = False
         self._warned: set[str] = set()
         self._saved_at = time.monotonic()
+        if settings.tensorboard:
+            check_tensorboard()
         if settings.compile:
             for network in model.networks():
                 network.compile()
@@ -294,6 +302,7 @@ class Trainer:
             "seconds": self.clock.seconds,
             "optimisers": numbers,
             "counts": self.sums.counts,
+            "origin": self.origin,
         }
         path = save_checkpoint(self.folder / "checkpoints", self.step, tensors, facts)
         self._saved_at = time.monotonic()
@@ -310,6 +319,15 @@ class Trainer:
             raise RunError(f"{self.folder} has no checkpoint; start it again with train")
         tensors, facts = load_checkpoint(path)
         load_module(self.model, tensors, "model/")
+        try:
+            self._restore(tensors, facts)
+        except (KeyError, IndexError, TypeError, ValueError) as error:
+            raise RunError(
+                f"the checkpoint {path} is damaged or of another experiment: {error!r}"
+            ) from error
+
+    def _restore(self, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
+        """Everything but the model's weights."""
         for player in self.players:
             name = player.phase.name
             numbers = facts["optimisers"][name]

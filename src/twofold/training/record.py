@@ -9,10 +9,12 @@ import math
 from pathlib import Path
 from typing import Any
 
-from twofold.errors import RunError
+from twofold.errors import RunError, UsageError
 from twofold.files import write_text
 
-__all__ = ["Record", "read_records"]
+__all__ = ["Record", "check_tensorboard", "read_records"]
+
+_WHERE = ("step", "epoch", "images", "seconds")
 
 
 class Record:
@@ -57,15 +59,35 @@ class Record:
 
 
 def read_records(path: Path) -> list[dict[str, Any]]:
-    """The whole lines of a metrics.jsonl; a last line that was cut short is left out."""
+    """The whole lines of a metrics.jsonl; a last line that was cut short is left out.
+
+    Raises:
+        RunError: Naming a line before the last that is damaged, or one that is no record.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise RunError(f"{path} is damaged: {error}") from error
     records = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for number, line in enumerate(lines, 1):
         try:
             entry = json.loads(line)
-        except json.JSONDecodeError:
-            break
+        except json.JSONDecodeError as error:
+            if number == len(lines):
+                break
+            raise RunError(f"{path} is damaged in line {number}: {error}; remove it") from error
+        if not _is_record(entry):
+            raise RunError(f"{path} is damaged in line {number}: it is no record; remove it")
         records.append(entry)
     return records
+
+
+def _is_record(entry: Any) -> bool:
+    return (
+        isinstance(entry, dict)
+        and isinstance(entry.get("kind"), str)
+        and all(isinstance(entry.get(key), (int, float)) for key in _WHERE)
+    )
 
 
 def _line(entry: dict[str, Any]) -> str:
@@ -91,11 +113,21 @@ def _scalars(entry: dict[str, Any], prefix: str = "") -> list[tuple[str, float]]
     return found
 
 
-def _tensorboard(folder: Path) -> Any:
+def check_tensorboard() -> None:
+    """Fails where TensorBoard is not installed.
+
+    Raises:
+        UsageError: Saying what to install.
+    """
     try:
-        from torch.utils.tensorboard import SummaryWriter
+        import torch.utils.tensorboard  # noqa: F401
     except ImportError as error:
-        raise RunError(
+        raise UsageError(
             "tensorboard=true needs the extra: pip install 'twofold[tensorboard]'"
         ) from error
+
+
+def _tensorboard(folder: Path) -> Any:
+    from torch.utils.tensorboard import SummaryWriter
+
     return SummaryWriter(str(folder / "tensorboard"))

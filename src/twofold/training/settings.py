@@ -1,16 +1,21 @@
 """Everything about training that decides a result, checked where it is written."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-__all__ = ["OptimiserSettings", "Strict", "TrainingSettings"]
+__all__ = ["OptimiserSettings", "Seed", "Strict", "TrainingSettings"]
+
+Seed = Annotated[int, Field(ge=0, lt=1 << 63)]
+Beta = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Strict(BaseModel):
-    """Settings that refuse unknown keys and do not change once made."""
+    """Settings that refuse unknown keys and infinite numbers, and do not change once made."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False
+    )
 
 
 class OptimiserSettings(Strict):
@@ -20,7 +25,7 @@ class OptimiserSettings(Strict):
         "adam", description="optimiser"
     )
     lr: float = Field(1e-3, gt=0, description="learning rate")
-    betas: tuple[float, float] = Field((0.9, 0.999), description="Adam's and AdamW's betas")
+    betas: tuple[Beta, Beta] = Field((0.9, 0.999), description="Adam's and AdamW's betas")
     eps: float = Field(1e-8, gt=0, description="ε of Adam, AdamW, Adagrad and RMSprop")
     momentum: float = Field(0.0, ge=0, lt=1, description="of SGD and RMSprop")
     weight_decay: float = Field(0.0, ge=0, description="L2 (Adam, SGD …) or decoupled (AdamW)")

@@ -1,0 +1,43 @@
+"""What the README tells people to type."""
+
+import re
+import shlex
+import sys
+from pathlib import Path
+
+import pytest
+
+from twofold.cli import main
+
+README = (Path(__file__).parents[1] / "README.md").read_text()
+COMMANDS = re.findall(r"^    (twofold .+?)(?:\s+#.*)?$", README, re.MULTILINE)
+TRAINING = [line for line in COMMANDS if line.startswith("twofold train")]
+
+
+def test_there_is_something_to_test():
+    assert len(COMMANDS) >= 8
+    assert len(TRAINING) == 3
+
+
+@pytest.mark.parametrize("command", TRAINING)
+def test_every_training_command_resolves(command: str, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", [*shlex.split(command), "--dry-run"])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code == 0
+    assert "training:" in capsys.readouterr().out
+
+
+def test_the_python_example_runs(tmp_path: Path, monkeypatch, capsys):
+    (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code.replace("epochs=20", "epochs=1"), "README.md", "exec"), {})
+    assert float(capsys.readouterr().out.strip()) < 1000
+    assert (tmp_path / "threes.png").exists()
+    assert (tmp_path / "report.html").exists()
+
+
+def test_every_file_it_points_to_is_there():
+    root = Path(__file__).parents[1]
+    for target in re.findall(r"\]\((?!http)([^)]+)\)", README):
+        assert (root / target).exists(), target
