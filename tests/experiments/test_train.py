@@ -1,11 +1,13 @@
 """Starting a run: what is refused, and that nothing is lost."""
 
+import sys
 from pathlib import Path
 
 import pytest
 
 from twofold.data import ImageDataset
 from twofold.errors import DataError, RunError, UsageError
+from twofold.experiments.environment import pick_device
 from twofold.experiments.run import Run
 from twofold.experiments.train import train
 
@@ -85,3 +87,42 @@ def test_one_loop_trains_a_completion_condition(tmp_path: Path, toy_data, toy_ex
     run = train(told, out=tmp_path / "r", dataset=toy_data, progress=silent)
     assert run.finished
     assert run.samples == []
+
+
+def test_what_stopped_before_its_first_checkpoint_starts_again(
+    tmp_path: Path, toy_data, toy_experiment, silent, monkeypatch
+):
+    def full(*_arguments: object) -> None:
+        raise RunError("cannot write: No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("twofold.training.loop.save_checkpoint", full)
+        with pytest.raises(RunError, match="No space left"):
+            train(toy_experiment(), out=tmp_path / "r", dataset=toy_data, progress=silent)
+    assert train(toy_experiment(), out=tmp_path / "r", dataset=toy_data, progress=silent).finished
+
+
+def test_tensorboard_is_asked_for_before_anything_is_written(
+    tmp_path: Path, toy_data, toy_experiment, silent, monkeypatch
+):
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    asked = toy_experiment(tensorboard=True)
+    with pytest.raises(UsageError, match=r"twofold\[tensorboard\]"):
+        train(asked, out=tmp_path / "r", dataset=toy_data, progress=silent)
+    assert not (tmp_path / "r").exists()
+
+
+def test_batch_norm_of_one_image_is_refused(tmp_path: Path, toy_data, toy_experiment, silent):
+    with pytest.raises(UsageError, match="use batch_size=2"):
+        train(
+            toy_experiment("cgan", batch_size=1),
+            out=tmp_path / "r",
+            dataset=toy_data,
+            progress=silent,
+        )
+    assert not (tmp_path / "r").exists()
+
+
+def test_a_device_that_holds_no_numbers_is_refused():
+    with pytest.raises(UsageError, match="device=meta is not usable here"):
+        pick_device("meta")

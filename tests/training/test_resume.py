@@ -128,8 +128,7 @@ def test_a_checkpoint_of_another_experiment_is_refused(
     other = toy_experiment(model={"latent_dim": 5})
     (run.path / "experiment.yaml").write_text(to_yaml(other))
     with pytest.raises(RunError, match=r"experiment\.yaml is not what .*latent_dim was 4 and is 5"):
-        run = Run(run.path)
-        run.model()
+        Run(run.path).model()
     facts = json.loads(run.checkpoint.read_text())
     run.checkpoint.write_text(json.dumps({**facts, "origin": {}}))
     with pytest.raises(RunError, match=r"does not fit this experiment's networks.*size mismatch"):

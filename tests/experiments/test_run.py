@@ -1,0 +1,92 @@
+"""A run folder whose files are damaged or were edited: refused, naming the file."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from twofold.errors import RunError
+from twofold.experiments.resolve import to_yaml
+from twofold.experiments.run import Run
+from twofold.experiments.train import resume, train
+
+
+@pytest.fixture
+def run(tmp_path: Path, toy_data, toy_experiment, silent) -> Run:
+    made = train(toy_experiment(), out=tmp_path / "run", dataset=toy_data, progress=silent)
+    return Run(made.path)
+
+
+DAMAGE = [b"\xff\xfe\x00", b"", b"[1, 2]", b"3", b'{"data": 3, "measures": [3], "kind": "train"}']
+
+
+@pytest.mark.parametrize("content", DAMAGE)
+@pytest.mark.parametrize(
+    ("name", "read"),
+    [
+        ("environment.json", lambda run: run.environment),
+        ("evaluation.json", lambda run: run.evaluation),
+        ("experiment.yaml", lambda run: run.experiment),
+    ],
+)
+def test_a_damaged_file_is_named(run: Run, name: str, read, content: bytes):
+    (run.path / name).write_bytes(content)
+    with pytest.raises(RunError, match=f"{name} is damaged"):
+        read(run)
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"[1, 2]\n", b"{}\n", b"3\n"])
+def test_a_damaged_log_is_named(run: Run, content: bytes):
+    (run.path / "metrics.jsonl").write_bytes(content)
+    with pytest.raises(RunError, match=r"metrics\.jsonl is damaged"):
+        _ = run.records
+
+
+def test_a_damaged_line_of_the_log_does_not_hide_the_later_ones(run: Run):
+    """Only the last line can have been cut short; what follows an earlier one must not be lost."""
+    log = run.path / "metrics.jsonl"
+    lines = log.read_text().splitlines(keepends=True)
+    log.write_text("".join([*lines[:2], lines[2][:9] + "\n", *lines[3:]]))
+    with pytest.raises(RunError, match="damaged in line 3"):
+        _ = run.records
+    log.write_text("".join(lines) + lines[-1][:9])
+    assert len(run.records) == len(lines)
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"", b"[1, 2]", b"{}"])
+def test_a_damaged_checkpoint_is_named_by_every_verb(run: Run, silent, content: bytes):
+    run.checkpoint.write_bytes(content)
+    for verb in (lambda: run.progress, run.model, lambda: resume(run, silent)):
+        with pytest.raises(RunError, match=rf"{run.checkpoint.name}.*delete the pair"):
+            verb()
+
+
+def test_a_checkpoint_without_its_optimisers_is_refused(run: Run, toy_data, silent):
+    facts = json.loads(run.checkpoint.read_text())
+    del facts["optimisers"]
+    run.checkpoint.write_text(json.dumps({**facts, "total_steps": 99}))
+    with pytest.raises(RunError, match=rf"{run.checkpoint.name} is damaged or of another"):
+        resume(run, silent, toy_data)
+
+
+def test_an_edited_experiment_is_refused_until_the_edit_is_undone(
+    run: Run, toy_experiment, toy_data, silent
+):
+    file = run.path / "experiment.yaml"
+    whole = file.read_text()
+    file.write_text(to_yaml(toy_experiment(epochs=9)))
+    for verb in (lambda: resume(run.path, silent, toy_data), Run(run.path).model):
+        with pytest.raises(RunError, match=r"training\.epochs was 4\.0 and is 9\.0"):
+            verb()
+    file.write_text(whole)
+    assert resume(run.path, silent, toy_data).finished
+
+
+def test_a_run_may_be_moved_to_another_machine(run: Run, toy_experiment, toy_data, silent):
+    """Where the images lie and what computes decide no result."""
+    moved = run.path.rename(run.path.with_name("elsewhere"))
+    content = toy_experiment(device="auto").model_dump(mode="json")
+    content["data"]["name"] = "another/place"
+    (moved / "experiment.yaml").write_text(json.dumps(content))
+    assert resume(moved, silent, toy_data).finished
+    assert Run(moved).model() is not None
