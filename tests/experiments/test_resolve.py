@@ -1,5 +1,6 @@
 """Experiments: reading, changing, and saying what is wrong with them."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -149,3 +150,27 @@ def test_an_optimiser_for_a_phase_that_is_not_there():
 
 def test_every_family_has_phases_and_a_builder():
     assert FAMILIES.keys() == PHASES.keys()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("epochs=.inf", "training.epochs: got inf"),
+        ("lr=.inf", "lr: got inf"),
+        ("beta=.inf", "model.beta: got inf"),
+        ("seed=99999999999999999999999", "seed: got 9999"),
+        ("seed=2020-13-45", "seed: got '2020-13-45'"),
+        ("betas=[2, 2]", "betas.0: got 2"),
+        ("momentum=0.9", "momentum has no effect on adam"),
+        ("notes=[a]", "notes is a list"),
+    ],
+)
+def test_a_value_that_cannot_be_is_refused(change: str, message: str):
+    with pytest.raises(UsageError, match=re.escape(message)):
+        resolve("digits-cvae", [change])
+
+
+def test_an_unlike_key_lists_the_bare_ones():
+    with pytest.raises(UsageError, match="known: activation, batch_size, beta, ") as raised:
+        resolve("digits-cvae", ["zzz=1"])
+    assert "training.batch_size" not in str(raised.value)

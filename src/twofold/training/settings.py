@@ -38,6 +38,12 @@ class OptimiserSettings(Strict):
     decay_steps: int = Field(1000, ge=1, description="steps between its factors (staircase)")
     warmup: int = Field(0, ge=0, description="steps of linear warm-up from 0")
 
+    @model_validator(mode="after")
+    def _momentum_is_used(self) -> "OptimiserSettings":
+        if self.momentum and self.name not in ("sgd", "rmsprop"):
+            raise ValueError(f"momentum has no effect on {self.name}; use betas, or sgd or rmsprop")
+        return self
+
 
 class TrainingSettings(Strict):
     """How long, how fast, how often."""
