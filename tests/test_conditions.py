@@ -119,3 +119,17 @@ def test_condition_by_name():
         make_condition("left-hafl", (1, 4, 4), 0)
     with pytest.raises(UsageError, match="did you mean 'top-half'"):
         part_mask("top", 4, 4)
+
+
+@pytest.mark.parametrize(
+    ("kind", "mask", "message"),
+    [
+        ("class", [[1]], "condition=class uses no mask"),
+        ("mask", None, "needs a mask; the images are 6×5"),
+        ("mask", [[1], [1, 0]], "rows of the mask differ in length"),
+        ("mask", [[1, 0]], r"the mask has shape \(1, 2\) but the images are 6×5"),
+    ],
+)
+def test_a_mask_that_cannot_be_is_refused(kind: str, mask, message: str):
+    with pytest.raises(UsageError, match=message):
+        make_condition(kind, (3, 6, 5), 3, mask)

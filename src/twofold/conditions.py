@@ -190,7 +190,7 @@ def make_condition(
         return ClassCondition(num_classes)
     if kind == "mask":
         if mask is None:
-            raise UsageError(f"condition=mask needs a mask: {height} rows of {width}, 1 visible")
+            raise UsageError(f"condition=mask needs a mask; the images are {height}×{width}")
         try:
             visible = torch.as_tensor(mask)
         except ValueError as error:
