@@ -85,6 +85,8 @@ def test_dry_run_prints_and_writes_nothing(twofold, tmp_path: Path, monkeypatch)
         (["data", "mnits"], 2, "did you mean 'mnist'"),
         (["train"], 2, "Missing argument"),
         (["sample", "x", "--n", "0"], 2, "greater than or equal to 1"),
+        (["sample", "x", "--seed", "9" * 30], 2, "9223372036854775807"),
+        (["train", "vae", "latent_dim=1000000000000000"], 1, "out of memory"),
     ],
 )
 def test_bad_input_gets_a_message_an_exit_code_and_no_traceback(
