@@ -174,3 +174,18 @@ def test_an_unlike_key_lists_the_bare_ones():
     with pytest.raises(UsageError, match="known: activation, batch_size, beta, ") as raised:
         resolve("digits-cvae", ["zzz=1"])
     assert "training.batch_size" not in str(raised.value)
+
+
+@pytest.mark.parametrize("optimizers", [3, [1], "adam"])
+def test_optimizers_that_are_no_mapping_are_refused(optimizers: object):
+    content = resolve("digits-cvae").model_dump(mode="json")
+    content["training"]["optimizers"] = optimizers
+    with pytest.raises(UsageError, match=r"training\.optimizers: got"):
+        parse_experiment(content, "mine.yaml")
+
+
+@pytest.mark.parametrize("name", ["../../up", "a/b", "..", "", "a\nb", "c:\\d"])
+def test_a_name_that_leaves_runs_is_refused(name: str):
+    """The run folder is runs/NAME by default."""
+    with pytest.raises(UsageError, match="name: got"):
+        resolve("digits-cvae", {"name": name})

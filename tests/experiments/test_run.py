@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from twofold.errors import RunError
@@ -90,3 +91,17 @@ def test_a_run_may_be_moved_to_another_machine(run: Run, toy_experiment, toy_dat
     (moved / "experiment.yaml").write_text(json.dumps(content))
     assert resume(moved, silent, toy_data).finished
     assert Run(moved).model() is not None
+
+
+def test_images_that_are_gone_may_be_named_at_their_new_place(tmp_path: Path, toy_data, silent):
+    images = tmp_path / "images.npy"
+    np.save(images, toy_data.images[:, 0])
+    fields = {"epochs": 1, "batch_size": 9, "layers": "fc-8", "condition": "none"}
+    run = train("digits-cvae", {"data": str(images), **fields}, out=tmp_path / "r", progress=silent)
+    (tmp_path / "new").mkdir()
+    moved = images.rename(tmp_path / "new" / "images.npy")
+    with pytest.raises(RunError, match=r"cannot be had.*If they were moved, write"):
+        Run(run.path).dataset()
+    file = run.path / "experiment.yaml"
+    file.write_text(file.read_text().replace(str(images), str(moved)))
+    assert len(Run(run.path).dataset()) == len(toy_data)

@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from twofold.errors import RunError
+from twofold.errors import RunError, UsageError
 from twofold.experiments.resolve import parse_experiment
 from twofold.experiments.schema import Experiment
 from twofold.training.record import read_records
@@ -192,11 +192,17 @@ class Run:
         """The images it was trained on, checked to be the same ones.
 
         Raises:
-            RunError: If the data has changed since.
+            RunError: If the data is gone or has changed since.
         """
         from twofold.experiments.data import load_data
 
-        dataset = load_data(self.experiment.data)
+        try:
+            dataset = load_data(self.experiment.data)
+        except UsageError as error:
+            raise RunError(
+                f"the images that {self.path} was trained on cannot be had: {error}. If they were "
+                "moved, write their place into data.name of its experiment.yaml"
+            ) from error
         expected = self.environment["data"]["fingerprint"]
         if dataset.fingerprint != expected:
             raise RunError(

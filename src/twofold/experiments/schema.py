@@ -132,7 +132,7 @@ class Reported(Strict):
 class Experiment(Strict):
     """A complete description of a training run."""
 
-    name: str
+    name: str = Field(pattern=r"^[^/\\\x00-\x1f]*[^/\\\x00-\x1f.][^/\\\x00-\x1f]*$")
     title: str = ""
     source: str = Field("", description="the report or paper")
     seed: Seed = Field(0, description="of weights, order and noise")
@@ -155,8 +155,9 @@ class Experiment(Strict):
         if isinstance(model, dict) and isinstance(training, dict):
             phases = PHASES.get(str(model.get("family")), ())
             given = training.get("optimizers") or {}
-            filled = {phase: {} for phase in phases if phase not in given}
-            values["training"] = {**training, "optimizers": {**given, **filled}}
+            if isinstance(given, dict):  # anything else is refused by its field
+                filled = {phase: {} for phase in phases if phase not in given}
+                values["training"] = {**training, "optimizers": {**given, **filled}}
         return values
 
     @model_validator(mode="after")
