@@ -122,3 +122,10 @@ def test_data_names_every_bad_file(twofold, tmp_path: Path):
     assert code == 2
     assert "a.png" in errors
     assert "b.png" in errors
+
+
+def test_a_hostile_name_does_not_reach_the_terminal(twofold):
+    code, _, errors = twofold("data", "\x1b[31mred")
+    assert code == 2
+    assert "\x1b[31m" not in errors
+    assert "x1b[31mred" in errors

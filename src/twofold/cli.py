@@ -51,7 +51,10 @@ def main() -> NoReturn:
 
 def _complain(message: str) -> None:
     typer.secho("error: ", fg="red", bold=True, nl=False, err=True)
-    typer.echo(message, err=True)
+    # Names of files and classes are shown as text: an escape code in one must not reach a terminal.
+    typer.echo(
+        "".join(c if c == "\n" or c.isprintable() else repr(c)[1:-1] for c in message), err=True
+    )
 
 
 def _is_out_of_memory(error: Exception) -> bool:
