@@ -202,3 +202,9 @@ def test_what_is_shared_may_be_nothing():
     assert batch.once("c", lambda: made.append(1)) is None
     assert batch.once("c", lambda: made.append(1)) is None
     assert len(made) == 1
+
+
+def test_a_shift_out_of_sight_is_refused():
+    dataset = numbered(4)
+    with pytest.raises(UsageError, match="out of sight"):
+        Batches(dataset, 2, shift=min(dataset.image_shape[1:]))

@@ -403,3 +403,9 @@ def test_another_kind_of_file(tmp_path):
     (tmp_path / "notes.txt").write_text("hello")
     with pytest.raises(DataError, match=r"notes\.txt is no kind of file that is read; expected"):
         load_dataset(tmp_path / "notes.txt")
+
+
+def test_labels_that_cannot_number_classes_are_refused(tmp_path):
+    np.savez(tmp_path / "a.npz", images=np.zeros((3, 4, 4), np.uint8), labels=[0, 1, 10**12])
+    with pytest.raises(DataError, match=r"labels run to 1000000000000, expected 0\.\.K-1"):
+        load_dataset(tmp_path / "a.npz")

@@ -58,7 +58,7 @@ class Batches:
         channels_last: Memory layout of the batches, for convolutions.
 
     Raises:
-        UsageError: If the batch is larger than the data set.
+        UsageError: If the batch is larger than the data set, or the shift than the images.
     """
 
     def __init__(
@@ -76,6 +76,11 @@ class Batches:
             raise UsageError(
                 f"a batch of {batch_size} is larger than the data: {len(dataset)} images; "
                 f"use batch_size={len(dataset)} or smaller"
+            )
+        if shift >= min(dataset.image_shape[1:]):
+            raise UsageError(
+                f"shift={shift} moves images of {dataset.image_shape[1]}×{dataset.image_shape[2]} "
+                "out of sight; use a few pixels"
             )
         images = torch.as_tensor(dataset.images)
         self.images = fix_binary(images, binarise, binarise_seed).to(device)  # (N, C, H, W)

@@ -10,6 +10,7 @@ from twofold.errors import DataError
 
 __all__ = ["MAX_BYTES", "as_images", "as_labels", "as_uint8"]
 
+_MAX_CLASSES = 1 << 16
 MAX_BYTES = 8 * 2**30  # what one file may unpack to; small images never come near it
 _TOLERANCE = 1e-5  # float32 images a rounding error beyond [0, 1] or [-1, 1] are still meant so
 _CHUNK = 4096  # images converted at a time, so that a float copy of a whole set is never made
@@ -88,6 +89,11 @@ def as_labels(values: NDArray[Any], num_images: int, where: str) -> NDArray[np.i
         raise DataError(
             f"{where}: labels run from {labels.min()} to {labels.max()}, expected 0..K-1; "
             "leave unlabelled images out or give their class"
+        )
+    if labels.size and labels.max() >= _MAX_CLASSES:
+        raise DataError(
+            f"{where}: labels run to {labels.max()}, expected 0..K-1 with K up to {_MAX_CLASSES}; "
+            "number them with np.unique(labels, return_inverse=True)[1]"
         )
     return labels
 
