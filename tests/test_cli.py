@@ -129,3 +129,12 @@ def test_a_hostile_name_does_not_reach_the_terminal(twofold):
     assert code == 2
     assert "\x1b[31m" not in errors
     assert "x1b[31mred" in errors
+
+
+def test_an_allocation_that_fails_without_a_word_is_explained(twofold, monkeypatch):
+    def starve(*_arguments: object, **_fields: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("twofold.apply.sample.sample", starve)
+    code, _, errors = twofold("sample", "some-run")
+    assert (code, "out of memory (MemoryError)" in errors) == (1, True)

@@ -41,7 +41,8 @@ def main() -> NoReturn:
     except (MemoryError, RuntimeError) as error:
         if not _is_out_of_memory(error):
             raise
-        _complain(f"out of memory ({str(error).splitlines()[0]}); try less at a time: {_LESS}")
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        _complain(f"out of memory ({reason}); try less at a time: {_LESS}")
         sys.exit(1)
     except KeyboardInterrupt:
         typer.echo("interrupted", err=True)
