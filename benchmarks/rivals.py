@@ -5,9 +5,12 @@ loading and logging included, what happens once per run (building, saving) not.
 """
 
 import logging
+import os
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import redirect_stderr
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -86,7 +89,8 @@ def pythae_vae(
     def train(steps: int) -> float:
         x = images[: steps * batch_size].float() / 255
         config = VAEConfig((1, 28, 28), latent_dim, reconstruction_loss="bce")
-        with tempfile.TemporaryDirectory() as folder:
+        quiet = Path(os.devnull).open("w")  # noqa: SIM115
+        with tempfile.TemporaryDirectory() as folder, quiet, redirect_stderr(quiet):
             trainer = BaseTrainer(
                 VAE(config, Encoder(), Decoder()),
                 BaseDataset(x, torch.zeros(len(x))),

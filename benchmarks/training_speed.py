@@ -12,7 +12,6 @@ import argparse
 import json
 import os
 import platform
-import resource
 import statistics
 import subprocess
 import sys
@@ -183,11 +182,19 @@ def peak_memory() -> float:
         f"images = rng.integers(0, 256, ({COUNT}, 1, 28, 28), dtype=np.uint8); "
         "data = twofold.ImageDataset(images, np.arange(len(images)) % 10, name='memory'); "
         "twofold.train('lam2023-cvae', dataset=data, images=60000, out=sys.argv[1], "
-        "progress=Silent())"
+        "progress=Silent()); "
+        "print(open('/proc/self/status').read())"
     )
+    # VmHWM is the peak of this process alone; ru_maxrss would inherit that of the one it came from.
     with tempfile.TemporaryDirectory() as folder:
-        subprocess.run([sys.executable, "-c", script, f"{folder}/run"], check=True)
-    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+        status = subprocess.run(
+            [sys.executable, "-c", script, f"{folder}/run"],
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+    (kibibytes,) = [line.split()[1] for line in status.splitlines() if "VmHWM" in line]
+    return int(kibibytes) / 1024
 
 
 def main() -> None:
