@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint types bench docs clean
+.PHONY: demo test lint types bench clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.base
