@@ -139,6 +139,13 @@ def test_a_judge_is_trained_once(silent, quick_judges):
     classifier, again = judge("classifier-mlp", dataset, progress=silent)
     assert again.path == run.path
     assert again.checkpoint.stat().st_mtime_ns == written
+    tensors = run.checkpoint.with_suffix(".safetensors")
+    whole = tensors.read_bytes()
+    tensors.write_bytes(whole[:-1])
+    with pytest.raises(RunError, match=rf"{tensors.name} is damaged"):
+        judge("classifier-mlp", dataset, progress=silent)
+    assert run.checkpoint.exists(), "a damaged judge is reported and not wiped"
+    tensors.write_bytes(whole)
     x = torch.as_tensor(dataset.split("test").images) / 255
     log_probs = classifier.classify(x)
     assert log_probs.shape == (180, 10)

@@ -6,10 +6,10 @@ the recipe and the images: change either and another judge is trained.
 
 import hashlib
 import os
+import shutil
 from pathlib import Path
 
 from twofold.data import ImageDataset
-from twofold.errors import RunError
 from twofold.experiments.resolve import resolve, to_yaml
 from twofold.experiments.run import Run
 from twofold.experiments.schema import Experiment
@@ -72,15 +72,17 @@ def train_judge(
     device: str = "cpu",
     progress: Progress | None = None,
 ) -> tuple[Classifier, Run]:
-    """Trains a classifier in a folder, or takes it from there."""
+    """Trains a classifier in a folder, or takes it from there.
+
+    Raises:
+        RunError: Naming the file of an earlier judge that is damaged; delete its folder.
+    """
     progress = progress or Console()
-    try:
+    if (folder / "experiment.yaml").exists():
         run = resume(Run(folder), progress, dataset)
-    except RunError:
+    else:
+        shutil.rmtree(folder, ignore_errors=True)  # what a start that was killed left behind
         progress.say(f"training the classifier {recipe.name} on {dataset.name} (once)")
-        folder.mkdir(parents=True, exist_ok=True)
-        for old in sorted(folder.rglob("*"), reverse=True):
-            old.unlink() if old.is_file() else old.rmdir()
         run = train(recipe, out=folder, progress=progress, dataset=dataset)
     if not run.finished:
         raise KeyboardInterrupt
