@@ -25,9 +25,9 @@ import torch
 from benchmarks import nets
 from benchmarks.rivals import Contestant, bare_vae, popular_gan, pythae_vae
 from twofold.data import ImageDataset
-from twofold.experiments.environment import _processor
+from twofold.experiments.environment import processor_name
 from twofold.experiments.resolve import parse_experiment
-from twofold.experiments.train import _trainer
+from twofold.experiments.train import make_trainer
 from twofold.training.progress import Silent
 
 COUNT = 60_000
@@ -70,7 +70,7 @@ def ours(model: dict, dataset: ImageDataset, batch_size: int, **training: object
             "benchmark",
         )
         with tempfile.TemporaryDirectory() as folder:
-            trainer = _trainer(experiment, dataset, Path(folder), Silent())
+            trainer = make_trainer(experiment, dataset, Path(folder), Silent())
             trainer.picture = None
             return trainer.run().seconds / steps
 
@@ -225,7 +225,7 @@ def main() -> None:
         content = {
             "command": " ".join(["python", *sys.argv]),
             "hardware": {
-                "processor": _processor(),
+                "processor": processor_name(),
                 "cores": os.cpu_count(),
                 "threads": torch.get_num_threads(),
                 "platform": platform.platform(),

@@ -15,6 +15,7 @@ from twofold.experiments.run import Run
 from twofold.experiments.schema import Experiment
 from twofold.experiments.train import resume, train
 from twofold.models.classifier import Classifier
+from twofold.training.checkpoint import newest_checkpoint
 from twofold.training.progress import Console, Progress
 
 __all__ = ["JUDGES", "cache_folder", "judge", "train_judge"]
@@ -78,7 +79,7 @@ def train_judge(
         RunError: Naming the file of an earlier judge that is damaged; delete its folder.
     """
     progress = progress or Console()
-    if (folder / "experiment.yaml").exists():
+    if newest_checkpoint(folder / "checkpoints") is not None:
         run = resume(Run(folder), progress, dataset)
     else:
         shutil.rmtree(folder, ignore_errors=True)  # what a start that was killed left behind

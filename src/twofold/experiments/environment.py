@@ -14,7 +14,7 @@ from twofold.data import ImageDataset
 from twofold.errors import UsageError
 from twofold.models.base import Model
 
-__all__ = ["describe_environment", "pick_device"]
+__all__ = ["describe_environment", "pick_device", "processor_name"]
 
 
 def pick_device(name: str) -> torch.device:
@@ -46,7 +46,7 @@ def describe_environment(
         "torch": str(torch.__version__),
         "numpy": numpy.__version__,
         "platform": platform.platform(),
-        "processor": _processor(),
+        "processor": processor_name(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "device": _device_name(device),
@@ -71,7 +71,8 @@ def _device_name(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
-def _processor() -> str:
+def processor_name() -> str:
+    """What the processor calls itself."""
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
         for line in cpuinfo.read_text().splitlines():

@@ -127,6 +127,6 @@ def build_model(
         torch.manual_seed(experiment.seed)
         settings = experiment.model
         model = FAMILIES[settings.family].build(settings, image_shape, num_classes)
-    if any(parameter.dim() == 4 for parameter in model.parameters()):
+    if model.is_convolutional:
         model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return model.to(device)

@@ -22,7 +22,7 @@ from twofold.training.checkpoint import newest_checkpoint
 from twofold.training.loop import Trainer
 from twofold.training.progress import Console, Progress
 
-__all__ = ["resume", "train"]
+__all__ = ["make_trainer", "resume", "train"]
 
 
 def train(
@@ -55,7 +55,7 @@ def train(
     folder = _free_folder(Path("runs") / resolved.name) if out is None else Path(out)
     _refuse_used(folder, resolved)
     dataset = dataset or load_data(resolved.data)
-    trainer = _trainer(resolved, dataset, folder, progress)
+    trainer = make_trainer(resolved, dataset, folder, progress)
     write_text(folder / "experiment.yaml", to_yaml(resolved))
     write_json(
         folder / "environment.json", describe_environment(dataset, trainer.model, trainer.device)
@@ -76,15 +76,20 @@ def resume(
     run.check_unedited()
     if run.finished:
         return run
-    trainer = _trainer(run.experiment, dataset or run.dataset(), run.path, progress)
+    trainer = make_trainer(run.experiment, dataset or run.dataset(), run.path, progress)
     trainer.restore()
     trainer.run()
     return run
 
 
-def _trainer(
+def make_trainer(
     experiment: Experiment, dataset: ImageDataset, folder: Path, progress: Progress | None
 ) -> Trainer:
+    """A trainer at its first step, for an experiment on images that are loaded.
+
+    Raises:
+        UsageError, DataError: If model, images and settings do not fit each other.
+    """
     settings = experiment.training
     device = pick_device(settings.device)
     train_split = dataset.split("train") if dataset.splits else dataset
@@ -99,7 +104,7 @@ def _trainer(
             device=device,
             seed=experiment.seed,
             binarise_seed=experiment.data.binarise_seed,
-            channels_last=_is_convolutional(model),
+            channels_last=model.is_convolutional,
         )
 
     held_out = dataset.split("validation") if "validation" in dataset.splits else None
@@ -124,10 +129,6 @@ def _check_batch(model: Model, data: Batches) -> None:
     if data.batch_size == 1 and any(isinstance(m, torch.nn.BatchNorm1d) for m in model.modules()):
         raise UsageError("batch norm needs more than one image in a batch; use batch_size=2")
     model.condition.pick(data.images[:1], None if data.labels is None else data.labels[:1])
-
-
-def _is_convolutional(model: Model) -> bool:
-    return any(parameter.dim() == 4 for parameter in model.parameters())
 
 
 def _free_folder(folder: Path) -> Path:

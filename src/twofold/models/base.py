@@ -110,6 +110,11 @@ class Model(nn.Module, ABC):
         return {}
 
     @property
+    def is_convolutional(self) -> bool:
+        """Whether its images and weights are best laid out channels-last."""
+        return any(parameter.dim() == 4 for parameter in self.parameters())
+
+    @property
     def device(self) -> torch.device:
         return next(self.parameters()).device
 

@@ -32,18 +32,8 @@ def gan_test(subject: Subject) -> Iterator[Measure]:
     depends = {"samples": count, "classes": "balanced", "seed": subject.settings["seed"]}
     if isinstance(model, VAE):
         depends["pixels"] = "means"
-    for name in JUDGES:
-        classifier = subject.judge(name)
-        floor = real_accuracy(subject, classifier)
-        yield recognition(
-            subject,
-            f"gan_test/{name}",
-            f"GAN-test by {name}: generated images recognised",
-            classifier.classify(x),
-            y,
-            {**depends, "classifier": name, "classifier_accuracy": round(floor, 5)},
-            floor,
-        )
+    title = "GAN-test by {judge}: generated images recognised"
+    yield from _by_every_judge(subject, "gan_test", title, x, y, depends)
 
 
 def reconstruction(subject: Subject) -> Iterator[Measure]:
@@ -57,18 +47,35 @@ def reconstruction(subject: Subject) -> Iterator[Measure]:
             for batch in subject.batches.in_order()
         ]
     )
-    for name in JUDGES:
-        classifier = subject.judge(name)
+    title = "reconstructed test images recognised by {judge}"
+    caution = "the CVAE is told the true class of the image" if model.condition.dim else ""
+    yield from _by_every_judge(
+        subject, "reconstruction", title, recon, subject.batches.labels, subject.depends, caution
+    )
+
+
+def _by_every_judge(
+    subject: Subject,
+    name: str,
+    title: str,
+    x: torch.Tensor,
+    y: torch.Tensor,
+    depends: dict[str, Any],
+    caution: str = "",
+) -> Iterator[Measure]:
+    """How often each judge sees y in the images x, beside the same judge on real test images."""
+    for judge in JUDGES:
+        classifier = subject.judge(judge)
         floor = real_accuracy(subject, classifier)
         yield recognition(
             subject,
-            f"reconstruction/{name}",
-            f"reconstructed test images recognised by {name}",
-            classifier.classify(recon),
-            subject.batches.labels,
-            {**subject.depends, "classifier": name, "classifier_accuracy": round(floor, 5)},
+            f"{name}/{judge}",
+            title.format(judge=judge),
+            classifier.classify(x),
+            y,
+            {**depends, "classifier": judge, "classifier_accuracy": round(floor, 5)},
             floor,
-            "the CVAE is told the true class of the image" if model.condition.dim else "",
+            caution,
         )
 
 
