@@ -42,7 +42,7 @@ def test_named_classes_count_even_when_empty():
         ({"images": IMAGES[:, 0]}, r"\(6, 2, 2\), expected \(N, C, H, W\)"),
         ({"images": np.zeros((6, 2, 4, 4), np.uint8)}, "C = 1 or 3"),
         ({"labels": LABELS[:5]}, r"shape \(5,\) but there are 6 images"),
-        ({"labels": LABELS - 1}, "run from -1 to 1, expected 0 to"),
+        ({"labels": LABELS - 1}, "run from -2 to 1, expected 0 to"),
         ({"labels": LABELS.astype(float)}, "expected integers"),
         ({"class_names": ("a", "b")}, "run from 0 to 2, expected 0 to 1 for 2 classes"),
         ({"labels": None, "class_names": ("a",)}, "class names but no labels"),

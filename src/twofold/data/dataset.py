@@ -5,17 +5,19 @@ N images, C channels, H height, W width, K classes, as in the rest of the projec
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from twofold.data.splits import balanced_order
 from twofold.errors import DataError, UsageError
 
-__all__ = ["SPLITS", "ImageDataset"]
+__all__ = ["SPLITS", "UNLABELLED", "ImageDataset"]
 
 SPLITS = ("train", "validation", "test")
+UNLABELLED = -1  # as in scikit-learn: the label of an image whose class nobody has said
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +26,8 @@ class ImageDataset:
 
     Arguments:
         images: Pixels, uint8 of shape (N, C, H, W) with C = 1 (grey) or 3 (RGB).
-        labels: Class of each image, integers 0..K-1 of shape (N,), or None.
+        labels: Class of each image, integers 0..K-1 of shape (N,), -1 where it is not known, or
+            None.
         class_names: The K names; "0", "1", ... when there are labels and none are given.
         name: What the set is called, for example "mnist" or the folder's name.
         source: Where it came from, for the record.
@@ -80,7 +83,13 @@ class ImageDataset:
         """How many images each class has, shape (K,); empty without labels."""
         if self.labels is None:
             return np.zeros(0, np.int64)
-        return np.bincount(self.labels, minlength=self.num_classes).astype(np.int64)
+        known = self.labels[self.labels != UNLABELLED]
+        return np.bincount(known, minlength=self.num_classes).astype(np.int64)
+
+    @property
+    def num_unlabelled(self) -> int:
+        """How many images have no label."""
+        return len(self) - int(self.class_counts.sum())
 
     @cached_property
     def fingerprint(self) -> str:
@@ -115,6 +124,38 @@ class ImageDataset:
             self.source,
             notes=self.notes,
         )
+
+    def labelled(self) -> "ImageDataset":
+        """The images whose class is known.
+
+        Raises:
+            DataError: If there is none.
+        """
+        if self.labels is None or self.num_unlabelled == len(self):
+            raise DataError(
+                f"the images of {self.name} have no labels; put each class into a sub-folder, or "
+                "use a model that needs none"
+            )
+        return self.subset(np.flatnonzero(self.labels != UNLABELLED))
+
+    def keep_labels(self, count: int, seed: int = 0) -> "ImageDataset":
+        """The same images with the labels of all but `count` forgotten, the classes in balance.
+
+        Raises:
+            UsageError: If so many are not there, or some class would be left without any.
+        """
+        num_labelled = len(self.labelled())
+        if not self.num_classes <= count <= num_labelled:
+            raise UsageError(
+                f"labels={count}: {self.name} has {num_labelled} labelled images to train on, of "
+                f"{self.num_classes} classes; keep one of each class at least"
+            )
+        assert self.labels is not None, "labelled() found some"
+        known = np.flatnonzero(self.labels != UNLABELLED)
+        kept = balanced_order(known, self.labels, seed)[:count]
+        labels = np.full(len(self), UNLABELLED, np.int64)
+        labels[kept] = self.labels[kept]
+        return replace(self, labels=labels)
 
 
 def _check_images(images: NDArray[np.uint8]) -> None:
@@ -154,10 +195,10 @@ def _numbered_names(labels: NDArray[np.int64]) -> tuple[str, ...]:
 
 
 def _check_label_range(labels: NDArray[np.int64], num_classes: int) -> None:
-    if labels.size and (labels.min() < 0 or labels.max() >= num_classes):
+    if labels.size and (labels.min() < UNLABELLED or labels.max() >= num_classes):
         raise DataError(
             f"labels run from {labels.min()} to {labels.max()}, expected 0 to "
-            f"{max(num_classes - 1, 0)} for {num_classes} classes"
+            f"{max(num_classes - 1, 0)} (or {UNLABELLED} where unknown) for {num_classes} classes"
         )
 
 
