@@ -6,17 +6,18 @@ this is the usual loop). The order of an epoch depends on the seed and the epoch
 `step` is the same whether a run got there in one go or was resumed.
 """
 
+import copy
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from twofold.data.dataset import ImageDataset
+from twofold.data.dataset import UNLABELLED, ImageDataset
 from twofold.data.preprocess import fix_binary, shift_randomly, to_unit
 from twofold.errors import UsageError
 
-__all__ = ["Batch", "Batches"]
+__all__ = ["Batch", "Batches", "PartlyLabelled"]
 
 
 class Batch:
@@ -25,13 +26,24 @@ class Batch:
     Attributes:
         x: Images, shape (B, C, H, W), floats in [0, 1].
         y: Labels, shape (B,), or None.
+        num_labelled: How many have a label: the first so many. The others have y = -1.
+        labelled_share: Which share of the training images has a label.
         epoch: How far training has come, in epochs; schedules of a loss read it.
     """
 
-    def __init__(self, x: Tensor, y: Tensor | None = None, epoch: float = float("inf")) -> None:
+    def __init__(
+        self,
+        x: Tensor,
+        y: Tensor | None = None,
+        epoch: float = float("inf"),
+        num_labelled: int | None = None,
+        labelled_share: float = 1.0,
+    ) -> None:
         self.x = x
         self.y = y
         self.epoch = epoch
+        self.num_labelled = (0 if y is None else len(x)) if num_labelled is None else num_labelled
+        self.labelled_share = labelled_share
         self._shared: dict[str, Any] = {}
 
     def __len__(self) -> int:
@@ -114,6 +126,16 @@ class Batches:
             batch.x = shift_randomly(batch.x, self.shift)
         return batch
 
+    def only(self, index: Tensor, batch_size: int) -> "Batches":
+        """The same images, binarised the same way, but no others than those at `index`."""
+        part = copy.copy(self)
+        index = index.to(self.images.device)
+        part.images = self.images[index]
+        part.labels = None if self.labels is None else self.labels[index]
+        part.batch_size = min(batch_size, len(index))
+        part._epoch = -1
+        return part
+
     def in_order(self, batch_size: int | None = None) -> Iterator[Batch]:
         """Every image once, in the order of the data set; the last batch may be smaller."""
         index = torch.arange(len(self), device=self.images.device)
@@ -133,6 +155,62 @@ class Batches:
             self._order = torch.randperm(len(self), generator=generator).to(self.images.device)
             self._epoch = epoch
         return self._order
+
+
+class PartlyLabelled:
+    """Labelled and unlabelled images in every batch, each from a shuffled stream of its own.
+
+    An epoch is a pass over the unlabelled images; the labelled ones, which are fewer, come round
+    more often.
+
+    Arguments:
+        batches: All training images, with the label -1 where it is not known.
+        labelled_batch_size: Labelled images in a batch, before the unlabelled ones.
+
+    Raises:
+        UsageError: If there are not as many labelled images as that.
+    """
+
+    def __init__(self, batches: Batches, labelled_batch_size: int) -> None:
+        assert batches.labels is not None
+        known = batches.labels != UNLABELLED
+        labelled, unlabelled = known.nonzero().squeeze(1), (~known).nonzero().squeeze(1)
+        for what, size, index in (
+            ("labelled_batch_size", labelled_batch_size, labelled),
+            ("batch_size", batches.batch_size, unlabelled),
+        ):
+            if size > len(index):
+                kind = "labelled" if index is labelled else "unlabelled"
+                raise UsageError(
+                    f"{what}={size} is larger than the {len(index)} {kind} images; "
+                    f"use {what}={len(index)} or smaller"
+                )
+        self.labelled = batches.only(labelled, labelled_batch_size)
+        self.unlabelled = batches.only(unlabelled, batches.batch_size)
+        self.batch_size = batches.batch_size
+        self.images = batches.images
+        self.labels = self.labelled.labels
+        self.labelled_share = len(labelled) / len(batches)
+
+    def __len__(self) -> int:
+        """How many images make an epoch."""
+        return len(self.unlabelled)
+
+    @property
+    def steps_per_epoch(self) -> float:
+        return self.unlabelled.steps_per_epoch
+
+    def training_batch(self, step: int) -> Batch:
+        """Batch number `step`: the labelled images first."""
+        known, unknown = self.labelled.training_batch(step), self.unlabelled.training_batch(step)
+        assert known.y is not None
+        assert unknown.y is not None
+        x, y = torch.cat([known.x, unknown.x]), torch.cat([known.y, unknown.y])
+        return Batch(x, y, unknown.epoch, len(known), self.labelled_share)
+
+    def in_order(self, batch_size: int | None = None) -> Iterator[Batch]:
+        """Every labelled image once."""
+        return self.labelled.in_order(batch_size)
 
 
 def _mix(seed: int, epoch: int) -> int:

@@ -6,18 +6,20 @@ from typing import Any
 
 import torch
 
-from twofold.conditions import Condition, make_condition
+from twofold.conditions import ClassCondition, Condition, make_condition
 from twofold.distributions import Likelihood
 from twofold.experiments.schema import (
     ClassifierSettings,
     Experiment,
     GANSettings,
+    M2Settings,
     NetworkSettings,
     VAESettings,
 )
 from twofold.models.base import Model
 from twofold.models.classifier import Classifier
 from twofold.models.gan import GAN
+from twofold.models.m2 import M2
 from twofold.models.vae import VAE
 from twofold.networks import Network, build_network
 
@@ -39,7 +41,7 @@ class Family:
 def _network(
     settings: NetworkSettings,
     input_shape: tuple[int, ...],
-    output_shape: tuple[int, ...],
+    output_shape: tuple[int, ...] | None,
     condition: Condition | None = None,
 ) -> Network:
     return build_network(
@@ -82,6 +84,32 @@ def build_gan(settings: GANSettings, image_shape: ImageShape, num_classes: int) 
     )
 
 
+def build_m2(settings: M2Settings, image_shape: ImageShape, num_classes: int) -> M2:
+    """M2 from its settings."""
+    channels, height, width = image_shape
+    condition = ClassCondition(num_classes)
+    likelihood = Likelihood(settings.likelihood, channels, settings.sigma)
+    latent, output = (settings.latent_dim,), (likelihood.decoder_channels, height, width)
+    trunk = _network(settings.trunk, image_shape, None)
+    features = trunk.output_shape
+    apart = settings.variance == "of-x"
+    posterior = latent if apart else (2 * settings.latent_dim,)
+    return M2(
+        trunk=trunk,
+        classifier=_network(settings.classifier, features, (num_classes,)),
+        encoder=_network(settings.encoder, features, posterior, condition),
+        decoder=_network(settings.decoder, latent, output, condition),
+        likelihood=likelihood,
+        image_shape=image_shape,
+        latent_dim=settings.latent_dim,
+        num_classes=num_classes,
+        variance=build_network("fc-out", features, latent) if apart else None,
+        alpha=settings.alpha,
+        label_sum=settings.label_sum,
+        temperature=settings.temperature,
+    )
+
+
 def build_classifier(
     settings: ClassifierSettings, image_shape: ImageShape, num_classes: int
 ) -> Classifier:
@@ -100,6 +128,12 @@ FAMILIES: dict[str, Family] = {
         Family("gan", "generative adversarial network", _GOODFELLOW, build_gan),
         Family(
             "cgan", "GAN told the class", "Mirza and Osindero, 2014, arXiv 1411.1784", build_gan
+        ),
+        Family(
+            "m2",
+            "semi-supervised VAE, the class a latent variable",
+            "Kingma, Rezende, Mohamed and Welling, 2014, arXiv 1406.5298",
+            build_m2,
         ),
         Family("classifier", "classifier, the yardstick of measures", "", build_classifier),
     )

@@ -15,6 +15,7 @@ __all__ = [
     "DataSettings",
     "Experiment",
     "GANSettings",
+    "M2Settings",
     "ModelSettings",
     "NetworkSettings",
     "Reported",
@@ -40,6 +41,10 @@ class DataSettings(Strict):
         "none", description="how grey values become 0 or 1"
     )
     binarise_seed: Seed = Field(0, description="of the static binarisation")
+    labels: int | None = Field(
+        None, ge=1, description="labels kept for training, the classes in balance"
+    )
+    label_seed: Seed = Field(0, description="of which labels are kept")
     shift: int = Field(0, ge=0, description="random shifts in training, pixels")
 
 
@@ -101,6 +106,29 @@ class GANSettings(_Generative):
     output: Literal["tanh", "sigmoid", "linear"] = Field("tanh", description="generator's end")
 
 
+class M2Settings(Strict):
+    """The semi-supervised VAE M2."""
+
+    family: Literal["m2"]
+    latent_dim: int = Field(50, ge=1, description="dimensions of z")
+    trunk: NetworkSettings = Field(
+        NetworkSettings(layers=""), description="x to features, shared by the heads"
+    )
+    classifier: NetworkSettings = Field(description="features to q(y|x)")
+    encoder: NetworkSettings = Field(description="features and y to q(z|x, y)")
+    decoder: NetworkSettings = Field(description="z and y to p(x|y, z)")
+    variance: Literal["of-x", "of-x-and-y"] = Field(
+        "of-x-and-y", description="what the variance of q(z|x, y) depends on"
+    )
+    likelihood: str = Field("bernoulli", description="p(x|y, z)")
+    sigma: float = Field(1.0, gt=0, description="σ of a Gaussian likelihood, or where it starts")
+    alpha: float = Field(0.1, ge=0, description="weight of -ln q(y|x), the paper's alpha / N")
+    label_sum: Literal["exact", "gumbel"] = Field(
+        "exact", description="sum over classes, or one relaxed draw"
+    )
+    temperature: float = Field(0.5, gt=0, description="of the relaxed draw")
+
+
 class ClassifierSettings(Strict):
     """A classifier of images, used as a yardstick."""
 
@@ -109,7 +137,7 @@ class ClassifierSettings(Strict):
 
 
 ModelSettings = Annotated[
-    VAESettings | GANSettings | ClassifierSettings, Field(discriminator="family")
+    VAESettings | GANSettings | M2Settings | ClassifierSettings, Field(discriminator="family")
 ]
 
 PHASES: dict[str, tuple[str, ...]] = {
@@ -117,6 +145,7 @@ PHASES: dict[str, tuple[str, ...]] = {
     "cvae": ("vae",),
     "gan": ("discriminator", "generator"),
     "cgan": ("discriminator", "generator"),
+    "m2": ("m2",),
     "classifier": ("classifier",),
 }
 

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from twofold.data import ImageDataset
-from twofold.data.batches import Batches
+from twofold.data.batches import Batches, PartlyLabelled
 from twofold.errors import RunError, UsageError
 from twofold.experiments.data import load_data
 from twofold.experiments.environment import describe_environment, pick_device
@@ -95,6 +95,8 @@ def make_trainer(
     train_split = dataset.split("train") if dataset.splits else dataset
     model = build_model(experiment, dataset.image_shape, dataset.num_classes, device)
 
+    train_split = _with_labels(train_split, experiment, model)
+
     def batches(part: ImageDataset, batch_size: int) -> Batches:
         return Batches(
             part,
@@ -109,7 +111,10 @@ def make_trainer(
 
     held_out = dataset.split("validation") if "validation" in dataset.splits else None
     validation = batches(held_out, min(len(held_out), 500)) if held_out else None
-    data = batches(train_split, settings.batch_size)
+    data: Batches | PartlyLabelled = batches(train_split, settings.batch_size)
+    if train_split.labels is not None and train_split.num_unlabelled and model.labels == "some":
+        both = min(settings.batch_size, int(train_split.class_counts.sum()))
+        data = PartlyLabelled(data, settings.labelled_batch_size or both)
     _check_batch(model, data)
     return Trainer(
         model,
@@ -124,7 +129,21 @@ def make_trainer(
     )
 
 
-def _check_batch(model: Model, data: Batches) -> None:
+def _with_labels(dataset: ImageDataset, experiment: Experiment, model: Model) -> ImageDataset:
+    """The training images with the labels that the experiment keeps.
+
+    A model that needs every label learns from the labelled images alone.
+    """
+    if experiment.data.labels is not None:
+        dataset = dataset.keep_labels(experiment.data.labels, experiment.data.label_seed)
+    if model.labels == "all" and dataset.num_unlabelled:
+        return dataset.labelled()
+    if model.labels == "some":
+        dataset.labelled()  # refuses a data set without any label
+    return dataset
+
+
+def _check_batch(model: Model, data: Batches | PartlyLabelled) -> None:
     """Fails before training when a batch cannot tell the model what it must be told."""
     if data.batch_size == 1 and any(isinstance(m, torch.nn.BatchNorm1d) for m in model.modules()):
         raise UsageError("batch norm needs more than one image in a batch; use batch_size=2")

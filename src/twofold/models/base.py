@@ -16,16 +16,18 @@ from torch import Tensor, nn
 
 from twofold.conditions import ClassCondition, Condition
 from twofold.data.batches import Batch
-from twofold.distributions import DiagonalGaussian, ImageDistribution
+from twofold.distributions import DiagonalGaussian, ImageDistribution, Likelihood
 from twofold.errors import UsageError
 
 __all__ = [
+    "Bound",
     "Classifies",
     "Encodes",
     "Generative",
     "HasLikelihood",
     "Model",
     "Phase",
+    "Reconstructs",
     "Terms",
     "evaluating",
     "require",
@@ -68,12 +70,56 @@ class Phase:
         parameters: The parameters that follow this loss; no others receive its gradient.
         loss: From a batch to the terms.
         after_step: Called after each step of this phase's optimiser.
+        keeps_graph: Whether a later phase of the same step goes back through the same forward pass.
     """
 
     name: str
     parameters: list[nn.Parameter]
     loss: Callable[[Batch], Terms]
     after_step: Callable[[], None] | None = None
+    keeps_graph: bool = False
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A negative bound whose reconstruction term is still to be chosen.
+
+    A row is one decoded code. A VAE with one draw per image has B rows; M2 has one for each
+    labelled image and K for each other. What the rows' images are compared by, -ln p(x|z) or the
+    features of a discriminator, is the business of who asks.
+
+    Attributes:
+        x: Images, shape (B, C, H, W).
+        p: p(x|z) of every row, shape (R, C, H, W).
+        rest: The other terms, such as the KL.
+        rows: Which image each row is of, shape (R,); None for one row per image, in order.
+        weight: What each row counts, shape (R,), adding up to 1; None for all the same.
+        y: The class that each row was decoded with, shape (R,), where there is one.
+    """
+
+    x: Tensor
+    p: ImageDistribution
+    rest: Terms
+    rows: Tensor | None = None
+    weight: Tensor | None = None
+    y: Tensor | None = None
+
+    def expand(self, values: Tensor) -> Tensor:
+        """A value per image, (B, ...), as a value per row, (R, ...)."""
+        return values if self.rows is None else values[self.rows]
+
+    def mean(self, values: Tensor) -> Tensor:
+        """The mean over images of a value per row: (R,) -> ()."""
+        return values.mean() if self.weight is None else (self.weight * values).sum()
+
+    def recon_nll(self) -> Tensor:
+        """-ln p(x|z), in nats per image, shape ()."""
+        return -self.mean(self.p.log_prob(self.expand(self.x)))
+
+    def with_reconstruction(self) -> Terms:
+        """The whole negative bound, by the likelihood."""
+        terms = {"recon_nll": self.recon_nll(), **self.rest.terms}
+        return Terms(terms, self.rest.weights, self.rest.watch)
 
 
 class Model(nn.Module, ABC):
@@ -83,11 +129,16 @@ class Model(nn.Module, ABC):
         image_shape: (C, H, W).
         condition: What the model is told beside the image.
         latent_dim: Dimensions of z; 0 for models without a latent code.
+        labels: Of the training images: `none` are read, `all` must be there, or `some` may be.
     """
 
     image_shape: tuple[int, int, int]
     condition: Condition
     latent_dim: int = 0
+
+    @property
+    def labels(self) -> str:
+        return "all" if self.condition.about == "class" else "none"
 
     @property
     def title(self) -> str:
@@ -108,6 +159,10 @@ class Model(nn.Module, ABC):
     def diagnose(self, batches: Iterable[Batch]) -> dict[str, Any]:  # noqa: ARG002
         """Numbers that tell early what is going wrong, from held-out images."""
         return {}
+
+    def offers(self, capability: type[T]) -> T | None:
+        """Who answers for a capability: the model, a part of it, or nobody."""
+        return self if isinstance(self, capability) else None
 
     @property
     def is_convolutional(self) -> bool:
@@ -187,8 +242,23 @@ class Encodes(Protocol):
 
 
 @runtime_checkable
+class Reconstructs(Protocol):
+    """Makes an image again."""
+
+    def reconstruct(self, x: Tensor, c: Tensor | None = None) -> Tensor: ...
+
+
+@runtime_checkable
 class HasLikelihood(Protocol):
     """Can bound or estimate ln p(x)."""
+
+    likelihood: Likelihood
+
+    def elbo_terms(
+        self, x: Tensor, c: Tensor | None = None, num_samples: int = 1
+    ) -> tuple[Tensor, Tensor]: ...
+
+    def log_weights(self, x: Tensor, c: Tensor | None = None, num_samples: int = 1) -> Tensor: ...
 
     def elbo(self, x: Tensor, c: Tensor | None = None, num_samples: int = 1) -> Tensor: ...
 
@@ -205,10 +275,11 @@ class Classifies(Protocol):
 
 
 _MISSING: dict[type, str] = {
-    Encodes: "has no encoder; use a VAE or CVAE",
-    HasLikelihood: "has no likelihood; use a VAE or CVAE",
-    Classifies: "gives no labels; use a classifier",
-    Generative: "makes no images; use a VAE, CVAE, GAN or CGAN",
+    Encodes: "has no encoder with one q(z|x); use a VAE, CVAE, M2 or a hybrid of these",
+    Reconstructs: "has no encoder; use a VAE, CVAE, M2, DRAW or a hybrid",
+    HasLikelihood: "has no likelihood; use a VAE, CVAE, M2 or DRAW",
+    Classifies: "gives no labels; use a classifier, M2 or ACGAN",
+    Generative: "makes no images; use a VAE, GAN, M2, DRAW or a hybrid",
 }
 
 
@@ -218,6 +289,7 @@ def require(model: Model, capability: type[T], verb: str) -> T:
     Raises:
         UsageError: Saying what the model lacks and which models have it.
     """
-    if not isinstance(model, capability):
+    able = model.offers(capability)
+    if able is None:
         raise UsageError(f"cannot {verb}: {model.title} {_MISSING[capability]}")
-    return model
+    return able

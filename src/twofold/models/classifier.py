@@ -35,6 +35,8 @@ class Classifier(Model):
         self.num_classes = num_classes
         self.condition = NoCondition()
 
+    labels = "all"
+
     @property
     def phases(self) -> list[Phase]:
         return [Phase("classifier", list(self.network.parameters()), self.loss)]

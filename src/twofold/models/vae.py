@@ -34,7 +34,7 @@ from twofold.distributions import (
     standard_normal_log_prob,
 )
 from twofold.errors import UsageError, unknown_name
-from twofold.models.base import Generative, Phase, Terms, evaluating
+from twofold.models.base import Bound, Generative, Phase, Terms, evaluating
 
 __all__ = ["KLS", "OBJECTIVES", "VAE"]
 
@@ -108,6 +108,11 @@ class VAE(Generative):
     def phases(self) -> list[Phase]:
         return [Phase("vae", list(self.parameters()), self.loss)]
 
+    @property
+    def encoder_parameters(self) -> list[nn.Parameter]:
+        """Those of q(z|x); all others are the decoder's."""
+        return list(self.encoder.parameters())
+
     # --- q and p ----------------------------------------------------------------------------------
 
     def posterior(self, x: Tensor, c: Tensor | None = None) -> DiagonalGaussian:
@@ -140,12 +145,26 @@ class VAE(Generative):
 
     def loss(self, batch: Batch) -> Terms:
         """What training minimises, as terms in nats per image."""
+        if self.objective != "elbo":
+            x, c = batch.x, self.condition.pick(batch.x, batch.y)
+            q = self.posterior(x, c)
+            return self._importance_weighted(x, c, q, q.rsample(self.num_samples))
+        return self.bound(batch).with_reconstruction()
+
+    def bound(self, batch: Batch) -> Bound:
+        """The negative ELBO with its reconstruction term open; S rows for each image.
+
+        Raises:
+            UsageError: If the objective is not the ELBO, which alone has such a term.
+        """
+        if self.objective != "elbo":
+            raise UsageError(f"objective={self.objective} has no reconstruction term; use elbo")
         x, c = batch.x, self.condition.pick(batch.x, batch.y)
         q = self.posterior(x, c)
-        z = q.rsample(self.num_samples)  # (S, B, D)
-        if self.objective != "elbo":
-            return self._importance_weighted(x, c, q, z)
-        recon_nll = -self.decode(z, c).log_prob(x).mean(dim=0)  # (B,)
+        S, B = self.num_samples, len(x)
+        rows = None if S == 1 else torch.arange(B, device=x.device).repeat(S)  # (S B,)
+        z = q.rsample(S)  # (S, B, D)
+        p = self.decode(z.flatten(0, 1), c if c is None or rows is None else c[rows])
         weight = self.beta * self._warmup(batch.epoch)
         if self.kl == "sampled":
             kl = (q.log_prob(z) - standard_normal_log_prob(z)).mean(dim=0).mean()
@@ -154,8 +173,10 @@ class VAE(Generative):
             kl = kl_per_dim.clamp(min=self.free_bits).sum()
         else:
             kl = q.kl().mean()
-        weights = {} if weight == 1.0 else {"kl": weight}
-        return Terms({"recon_nll": recon_nll.mean(), "kl": kl}, weights)
+        rest = Terms({"kl": kl}, {} if weight == 1.0 else {"kl": weight})
+        told = batch.y if self.condition.about == "class" else None
+        y = told if told is None or rows is None else told[rows]
+        return Bound(x, p, rest, rows, y=y)
 
     def _warmup(self, epoch: float) -> float:
         return min(1.0, epoch / self.kl_warmup) if self.kl_warmup else 1.0

@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 
 import torch
@@ -38,28 +39,58 @@ class Network(nn.Module):
     Arguments:
         before: Layers up to where the condition enters.
         after: The layers from there on.
+        output_shape: Of what comes out, without the batch.
+        ends: Layer, as written, to the number of modules of `after` that complete it.
     """
 
-    def __init__(self, before: nn.Sequential, after: nn.Sequential) -> None:
+    def __init__(
+        self,
+        before: nn.Sequential,
+        after: nn.Sequential,
+        output_shape: Shape,
+        ends: Mapping[str, int] | None = None,
+    ) -> None:
         super().__init__()
         self.before = before
         self.after = after
+        self.output_shape = output_shape
+        self.ends = dict(ends or {})
 
     def forward(self, x: Tensor, c: Tensor | None = None) -> Tensor:
         """Arguments: x (B, ...), c the encoded condition (B, dim) or None."""
+        return self.after(self._join(x, c))
+
+    def with_features(
+        self, x: Tensor, layer: str, c: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """What a layer gives after its activation, flattened to (B, F), and the output."""
+        h, end = self._join(x, c), self.ends[layer]
+        features = self.after[:end](h)
+        return features.flatten(1), self.after[end:](features)
+
+    def check_layer(self, layer: str) -> None:
+        """Refuses a layer that is not there, or from which features cannot be taken.
+
+        Raises:
+            UsageError: Naming those that can.
+        """
+        if layer not in self.ends:
+            raise unknown_name("feature layer", layer, self.ends)
+
+    def _join(self, x: Tensor, c: Tensor | None) -> Tensor:
         h = self.before(x)
-        if c is not None:
-            c = c.to(h.dtype)
-            if h.dim() == 4:
-                c = c[:, :, None, None].expand(-1, -1, *h.shape[-2:])  # (B, dim, H, W)
-            h = torch.cat([h, c], dim=1)
-        return self.after(h)
+        if c is None:
+            return h
+        c = c.to(h.dtype)
+        if h.dim() == 4:
+            c = c[:, :, None, None].expand(-1, -1, *h.shape[-2:])  # (B, dim, H, W)
+        return torch.cat([h, c], dim=1)
 
 
 def build_network(
     layers: str,
     input_shape: Shape,
-    output_shape: Shape,
+    output_shape: Shape | None,
     condition_dim: int = 0,
     activation: str = "relu",
     norm: str = "none",
@@ -76,7 +107,7 @@ def build_network(
     Arguments:
         layers: The layer notation (`twofold.networks.notation`).
         input_shape: (D,) or (C, H, W).
-        output_shape: (D,) or (C, H, W).
+        output_shape: (D,) or (C, H, W); None for a trunk, which gives its last layer, flattened.
         condition_dim: Columns of the encoded condition, 0 for none.
         activation: One of `ACTIVATIONS`; `leaky-0.3` sets the slope (0.2 by default).
         norm: `none`, `batch` or `spectral`.
@@ -101,7 +132,7 @@ def build_network(
         _with_defaults(layer, "linear", out_norm, 0.0)
         if layer.is_output
         else _with_defaults(layer, activation, norm, dropout)
-        for layer in _complete(parse_layers(layers), condition_dim)
+        for layer in _complete(parse_layers(layers), condition_dim, trunk=output_shape is None)
     ]
     builder = _Builder(input_shape, output_shape, condition_dim, order)
     network = builder.build(complete)
@@ -111,13 +142,18 @@ def build_network(
     return network
 
 
-def _complete(layers: tuple[Layer, ...], condition_dim: int) -> list[Layer]:
+def _complete(layers: tuple[Layer, ...], condition_dim: int, trunk: bool) -> list[Layer]:
     """Adds the output layer and the place where the condition enters, where they are left out."""
     complete = list(layers)
     joins = sum(layer.kind == "join" for layer in complete)
     if joins > 1:
         raise UsageError(f"join is written {joins} times; the condition enters once")
-    if not any(layer.is_output for layer in complete):
+    outputs = [layer.text for layer in complete if layer.is_output]
+    if trunk:
+        if outputs:
+            raise UsageError(f"{outputs[0]}: a trunk has no output of its own; give it a width")
+        complete.append(parse_layers("flatten")[0])
+    elif not outputs:
         complete.append(parse_layers("fc-out")[0])
     if condition_dim and not joins:
         dense = [i for i, layer in enumerate(complete) if layer.kind in ("fc", "base")]
@@ -148,7 +184,7 @@ class _Builder:
     """Follows the shape through the layers and collects the modules."""
 
     def __init__(
-        self, input_shape: Shape, output_shape: Shape, condition_dim: int, order: str
+        self, input_shape: Shape, output_shape: Shape | None, condition_dim: int, order: str
     ) -> None:
         self.shape: Shape = input_shape
         self.output_shape = output_shape
@@ -158,18 +194,28 @@ class _Builder:
         self.modules: list[nn.Module] = []
         self.rest: list[Layer] = []
         self.spectral: list[nn.Module] = []
+        self.ends: dict[str, int] = {}
 
     def build(self, layers: list[Layer]) -> Network:
         for i, layer in enumerate(layers):
             self.rest = layers[i + 1 :]
             getattr(self, f"_add_{layer.kind}")(layer)
+            self._mark(layer)
         self._reach_output()
         if not self.condition_dim:
             self.before, self.modules = [], self.before + self.modules
-        return Network(nn.Sequential(*self.before), nn.Sequential(*self.modules))
+        before, after = nn.Sequential(*self.before), nn.Sequential(*self.modules)
+        return Network(before, after, self.shape, self.ends)
+
+    def _mark(self, layer: Layer) -> None:
+        """Remembers where a layer ends: `fc-500`, or `fc-500#2` for the second written like it."""
+        if layer.has_weights and not layer.is_output:
+            same = sum(text.partition("#")[0] == layer.text for text in self.ends)
+            name = layer.text if same == 0 else f"{layer.text}#{same + 1}"
+            self.ends[name] = len(self.modules)
 
     def _reach_output(self) -> None:
-        if self.shape != self.output_shape:
+        if self.output_shape is not None and self.shape != self.output_shape:
             if math.prod(self.shape) != math.prod(self.output_shape):
                 raise UsageError(
                     f"the layers end in {_show(self.shape)} but the network must give "
@@ -179,11 +225,12 @@ class _Builder:
             self.modules.append(
                 nn.Flatten() if len(self.output_shape) == 1 else _Reshape(self.output_shape)
             )
+            self.shape = self.output_shape
 
     def _add_join(self, _: Layer) -> None:
         if not self.condition_dim:
             return
-        self.before, self.modules = self.modules, []
+        self.before, self.modules, self.ends = self.modules, [], {}
         self.shape = (self.shape[0] + self.condition_dim, *self.shape[1:])
 
     def _add_flatten(self, _: Layer) -> None:
@@ -203,7 +250,7 @@ class _Builder:
 
     def _add_fc(self, layer: Layer) -> None:
         self._add_flatten(layer)
-        width = layer.width or math.prod(self.output_shape)
+        width = layer.width or math.prod(self.output_shape or ())
         self._weighted(layer, nn.Linear(self.shape[0], width, bias=layer.bias))
         self.shape = (width,)
         self._finish_layer(layer)
@@ -211,7 +258,7 @@ class _Builder:
     def _add_base(self, layer: Layer) -> None:
         """A dense layer whose spatial size is found by going back from the image."""
         height, width = self._base_size(layer)
-        channels = layer.width or self.output_shape[0]
+        channels = layer.width or self._out_channels
         self._add_flatten(layer)
         self._weighted(layer, nn.Linear(self.shape[0], channels * height * width, bias=layer.bias))
         self.modules.append(nn.Unflatten(1, (channels, height, width)))
@@ -219,7 +266,7 @@ class _Builder:
         self._finish_layer(layer)
 
     def _base_size(self, layer: Layer) -> tuple[int, int]:
-        if len(self.output_shape) != 3:
+        if self.output_shape is None or len(self.output_shape) != 3:
             raise UsageError(f"{layer.text}: only a network that gives images has a base")
         factor = math.prod(_growth(later) for later in self.rest)
         height, width = self.output_shape[1:]
@@ -242,7 +289,7 @@ class _Builder:
                 f"{layer.text}: the image is only {height}×{width} here, too small for a "
                 f"{kernel}×{kernel} kernel; use larger images or fewer strides"
             )
-        out = layer.width or self.output_shape[0]
+        out = layer.width or self._out_channels
         conv = nn.Conv2d(channels, out, kernel, stride, padding, bias=layer.bias)
         self._weighted(layer, conv)
         self.shape = (out, *sides)
@@ -259,13 +306,18 @@ class _Builder:
         padding = 0 if layer.valid else _same_padding(layer)
         extra = 0 if layer.valid else stride - kernel + 2 * padding
         sides = tuple((s - 1) * stride - 2 * padding + kernel + extra for s in (height, width))
-        out = layer.width or self.output_shape[0]
+        out = layer.width or self._out_channels
         deconv = nn.ConvTranspose2d(
             channels, out, kernel, stride, padding, output_padding=extra, bias=layer.bias
         )
         self._weighted(layer, deconv)
         self.shape = (out, *sides)
         self._finish_layer(layer)
+
+    @property
+    def _out_channels(self) -> int:
+        assert self.output_shape is not None, "a trunk has no out layer"
+        return self.output_shape[0]
 
     def _add_pool(self, layer: Layer) -> None:
         self._shrink(layer, nn.MaxPool2d(layer.kernel))

@@ -5,6 +5,8 @@
         total.backward(inputs=phase.parameters)
         optimiser.step()
 
+With `simultaneous` every phase's gradient is taken before any of them steps.
+
 Around it: logging, validation and pictures on a cadence, checkpoints from which a run continues to
 the same bits, and a stop at the first number that is not finite.
 """
@@ -22,7 +24,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from twofold.data.batches import Batch, Batches
+from twofold.data.batches import Batch, Batches, PartlyLabelled
 from twofold.errors import RunError
 from twofold.models.base import Model, Terms
 from twofold.training.checkpoint import (
@@ -127,7 +129,7 @@ class Trainer:
     def __init__(
         self,
         model: Model,
-        data: Batches,
+        data: Batches | PartlyLabelled,
         settings: TrainingSettings,
         folder: Path,
         validation: Batches | None = None,
@@ -197,16 +199,21 @@ class Trainer:
         return Outcome(self.step, self.step >= self.total_steps, self.clock.seconds)
 
     def _train_step(self, batch: Batch) -> None:
-        for player in self.players:
-            if not player.plays(self.step):
-                continue
+        epoch = self.step / self.data.steps_per_epoch
+        playing = [player for player in self.players if player.plays(self.step, epoch)]
+        for player in playing:
             with self._precision():
                 terms = player.phase.loss(batch)
                 total = terms.total
             if self.watch_every_step and not math.isfinite(total.item()):
                 raise explain_nonfinite(self.model, player.phase, terms, batch, self.step)
-            player.minimise(total, self.step, self.total_steps)
+            player.differentiate(total)
+            if not self.settings.simultaneous:
+                player.take_step(self.step, self.total_steps)
             self.sums.add(player.phase.name, total, terms)
+        if self.settings.simultaneous:
+            for player in playing:
+                player.take_step(self.step, self.total_steps)
 
     def _after_step(self, record: Record) -> None:
         """What happens between steps, each on its own cadence."""
@@ -414,7 +421,7 @@ class Trainer:
                 signal.signal(which, handler)
 
 
-def _total_steps(settings: TrainingSettings, data: Batches) -> int:
+def _total_steps(settings: TrainingSettings, data: Batches | PartlyLabelled) -> int:
     images = settings.images or (settings.epochs or 0) * len(data)
     return max(1, math.ceil(images / data.batch_size - 1e-9))
 

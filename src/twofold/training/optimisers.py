@@ -64,14 +64,29 @@ class Player:
     settings: OptimiserSettings
     optimiser: torch.optim.Optimizer
 
-    def plays(self, step: int) -> bool:
-        """Whether this phase takes a step at this batch."""
-        return (step + 1) % self.settings.every == 0
+    def plays(self, step: int, epoch: float = 0.0) -> bool:
+        """Whether this phase takes a step at this batch, so many epochs into the run."""
+        settings = self.settings
+        within = settings.start <= epoch and (settings.stop is None or epoch < settings.stop)
+        return within and (step + 1) % settings.every == 0
 
     def minimise(self, total: Tensor, step: int, total_steps: int) -> None:
         """One step of the optimiser; no parameter but the phase's own receives a gradient."""
+        self.differentiate(total)
+        self.take_step(step, total_steps)
+
+    def differentiate(self, total: Tensor) -> None:
+        """The gradient of a phase's total, into the phase's own parameters alone."""
         self.optimiser.zero_grad(set_to_none=True)
-        total.backward(inputs=self.phase.parameters)
+        total.backward(inputs=self.phase.parameters, retain_graph=self.phase.keeps_graph)
+        if self.settings.l1:
+            followed = [p for p in self.phase.parameters if p.grad is not None]
+            signs = torch._foreach_sign([p.detach() for p in followed])
+            gradients = [p.grad for p in followed if p.grad is not None]
+            torch._foreach_add_(gradients, signs, alpha=self.settings.l1)
+
+    def take_step(self, step: int, total_steps: int) -> None:
+        """One step along the gradient that is there."""
         if self.settings.clip is not None:
             torch.nn.utils.clip_grad_norm_(self.phase.parameters, self.settings.clip)
         if self.settings.schedule != "constant" or self.settings.warmup:

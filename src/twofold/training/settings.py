@@ -29,8 +29,11 @@ class OptimiserSettings(Strict):
     eps: float = Field(1e-8, gt=0, description="ε of Adam, AdamW, Adagrad and RMSprop")
     momentum: float = Field(0.0, ge=0, lt=1, description="of SGD and RMSprop")
     weight_decay: float = Field(0.0, ge=0, description="L2 (Adam, SGD …) or decoupled (AdamW)")
+    l1: float = Field(0.0, ge=0, description="weight of the sum of absolute parameters")
     clip: float | None = Field(None, gt=0, description="largest gradient norm")
     every: int = Field(1, ge=1, description="this phase steps at every n-th batch (D:G ratio)")
+    start: float = Field(0.0, ge=0, description="epoch from which this phase takes part")
+    stop: float | None = Field(None, gt=0, description="epoch from which it no longer does")
     schedule: Literal["constant", "linear", "cosine", "exponential"] = Field(
         "constant", description="learning rate over the run; linear and cosine end at 0"
     )
@@ -53,6 +56,12 @@ class TrainingSettings(Strict):
     batch_size: int = Field(100, ge=1, description="images per step")
     optimizers: dict[str, OptimiserSettings] = Field(
         default_factory=dict, description="one per phase"
+    )
+    simultaneous: bool = Field(
+        False, description="all phases step at once, from the gradients at one point"
+    )
+    labelled_batch_size: int | None = Field(
+        None, ge=1, description="labelled images in each batch beside the others; M2 and M1M2"
     )
     device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps")
     precision: Literal["fp32", "bf16"] = Field("fp32", description="bf16 = automatic mixed")

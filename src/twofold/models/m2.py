@@ -1,0 +1,301 @@
+r"""The semi-supervised VAE in which the class is a latent variable that is sometimes observed.
+
+Notation: x image (B, C, H, W), y class 0..K-1, z latent code (B, D); p(y) = 1/K, p(z) = N(0, I);
+q(y|x) the classifier, q(z|x, y) the encoder, p(x|y, z) the decoder. The bounds, to be minimised:
+
+.. math::
+    \mathcal L(x, y) &= E_{q(z|x,y)}[-\ln p(x|y,z)] - \ln p(y) + D_{KL}(q(z|x,y) \| p(z)) \\
+    \mathcal U(x) &= \sum_y q(y|x) \mathcal L(x, y) - \mathcal H(q(y|x)) \\
+    \mathcal J^\alpha &= \sum_{labelled} \mathcal L + \sum_{unlabelled} \mathcal U
+        + \alpha N \cdot E_{labelled}[-\ln q(y|x)]
+
+Everything here is the last line divided by N, the number of training images: nats per image.
+
+References:
+    Semi-supervised Learning with Deep Generative Models (Kingma, Rezende, Mohamed and Welling,
+    2014), equations 6 to 9, https://arxiv.org/abs/1406.5298
+    Categorical Reparameterization with Gumbel-Softmax (Jang, Gu and Poole, 2017), for `gumbel`
+"""
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from twofold.conditions import ClassCondition
+from twofold.data.batches import Batch
+from twofold.distributions import (
+    DiagonalGaussian,
+    ImageDistribution,
+    Likelihood,
+    gaussian_kl_per_dim,
+    log_mean_exp,
+    standard_normal_log_prob,
+)
+from twofold.errors import unknown_name
+from twofold.models.base import Bound, Generative, Phase, Terms, evaluating
+from twofold.models.vae import ACTIVE_VARIANCE
+
+__all__ = ["M2", "SUMS"]
+
+SUMS = ("exact", "gumbel")
+
+
+class M2(Generative):
+    """A VAE that learns from labelled and unlabelled images together.
+
+    Arguments:
+        trunk: From x (B, C, H, W) to features h (B, F), shared by the three heads.
+        classifier: From h to the logits of q(y|x), (B, K).
+        encoder: From h and a one-hot y to (R, 2 D), means and log-variances of q(z|x, y); or to the
+            means (R, D) alone where there is a `variance`.
+        decoder: From z (R, D) and a one-hot y to the likelihood's parameters.
+        likelihood: Makes p(x|y, z) of the decoder's output.
+        image_shape: (C, H, W).
+        latent_dim: D.
+        num_classes: K.
+        variance: From h to log-variances (B, D) that do not depend on y, as in the paper's eq. 4.
+        alpha: Weight of the classifier's own loss, the paper's alpha / N: 0.1 there.
+        label_sum: `exact`, the sum over all K classes, or `gumbel`, one relaxed draw of y instead.
+        temperature: Of the relaxed draw.
+
+    Raises:
+        DataError: If there are fewer than two classes.
+    """
+
+    labels = "some"
+
+    def __init__(
+        self,
+        trunk: nn.Module,
+        classifier: nn.Module,
+        encoder: nn.Module,
+        decoder: nn.Module,
+        likelihood: Likelihood,
+        image_shape: tuple[int, int, int],
+        latent_dim: int,
+        num_classes: int,
+        variance: nn.Module | None = None,
+        alpha: float = 0.1,
+        label_sum: str = "exact",
+        temperature: float = 0.5,
+    ) -> None:
+        super().__init__()
+        if label_sum not in SUMS:
+            raise unknown_name("label_sum", label_sum, SUMS)
+        self.trunk = trunk
+        self.classifier = classifier
+        self.encoder = encoder
+        self.variance = variance
+        self.decoder = decoder
+        self.likelihood = likelihood
+        self.image_shape = image_shape
+        self.latent_dim = latent_dim
+        self.condition = ClassCondition(num_classes)
+        self.num_classes = num_classes
+        self.alpha = alpha
+        self.label_sum = label_sum
+        self.temperature = temperature
+
+    @property
+    def title(self) -> str:
+        return "M2"
+
+    @property
+    def phases(self) -> list[Phase]:
+        return [Phase("m2", list(self.parameters()), self.loss)]
+
+    @property
+    def encoder_parameters(self) -> list[nn.Parameter]:
+        """Those of q(y|x) and q(z|x, y); all others are the decoder's."""
+        heads = (self.trunk, self.classifier, self.encoder, self.variance)
+        return [p for head in heads if head is not None for p in head.parameters()]
+
+    # --- q and p ----------------------------------------------------------------------------------
+
+    def _log_q(self, h: Tensor) -> Tensor:
+        """ln q(y|x) from the trunk's features, shape (B, K)."""
+        return self.classifier(h).float().log_softmax(dim=1)
+
+    def _posterior(
+        self, h: Tensor, y_onehot: Tensor, rows: Tensor | None = None
+    ) -> DiagonalGaussian:
+        """q(z|x, y) of R rows: features (B, F), classes (R, K), and which image each row is of."""
+        expanded = h if rows is None else h[rows]
+        if self.variance is None:
+            mu, logvar = self.encoder(expanded, y_onehot).chunk(2, dim=-1)
+        else:
+            mu, logvar = self.encoder(expanded, y_onehot), self.variance(h)
+            logvar = logvar if rows is None else logvar[rows]
+        return DiagonalGaussian(mu, logvar)
+
+    def posterior(self, x: Tensor, c: Tensor | None = None) -> DiagonalGaussian:
+        """q(z|x, y), parameters (B, D), for the class c (B,), or for the likeliest."""
+        h = self.trunk(x)
+        y = self._log_q(h).argmax(dim=1) if c is None else c
+        return self._posterior(h, self.condition(y))
+
+    def decode(self, z: Tensor, c: Tensor | None = None) -> ImageDistribution:
+        """p(x|y, z) for codes (R, D) and classes (R,)."""
+        return self.likelihood(self.decoder(z, self.condition(c)))
+
+    def generate(self, z: Tensor, c: Tensor | None = None) -> Tensor:
+        """The mean of p(x|y, z), shape (B, C, H, W)."""
+        return self.decode(z, c).mean.clamp(0, 1)
+
+    @torch.no_grad()
+    def reconstruct(self, x: Tensor, c: Tensor | None = None) -> Tensor:
+        """The decoder's mean at the posterior's mean, by default of the likeliest class."""
+        with evaluating(self):
+            y = self.classify(x).argmax(dim=1) if c is None else c
+            return self.generate(self.posterior(x, y).mean, y)
+
+    @torch.no_grad()
+    def classify(self, x: Tensor, batch_size: int = 1000) -> Tensor:
+        """ln q(y|x), shape (B, K), for images in [0, 1]."""
+        with evaluating(self):
+            return torch.cat(
+                [self._log_q(self.trunk(part.to(self.device))) for part in x.split(batch_size)]
+            )
+
+    # --- the objective ----------------------------------------------------------------------------
+
+    def loss(self, batch: Batch) -> Terms:
+        """J / N, as terms in nats per image."""
+        return self.bound(batch).with_reconstruction()
+
+    def bound(self, batch: Batch) -> Bound:
+        """J / N with its reconstruction term open.
+
+        A labelled image is decoded with its class, an unlabelled one with each of the K, weighted
+        by q(y|x), through which the gradient reaches the classifier.
+        """
+        x, n = batch.x, batch.num_labelled
+        h = self.trunk(x)  # (B, F)
+        log_q = self._log_q(h)  # (B, K)
+        share = batch.labelled_share if n else 0.0
+        if n == len(x):
+            share = 1.0
+        y, y_onehot, rows, weight = self._rows(log_q, batch.y, n, share)
+        q = self._posterior(h, y_onehot, rows)
+        p = self.likelihood(self.decoder(q.rsample(), y_onehot))
+        terms = {"kl": (weight * q.kl()).sum(), "label_kl": self._label_kl(log_q[n:], share)}
+        weights, watch = {}, {}
+        if n:
+            assert batch.y is not None
+            terms["cross_entropy"] = F.nll_loss(log_q[:n], batch.y[:n])
+            weights["cross_entropy"] = self.alpha
+            hits = log_q[:n].detach().argmax(dim=1) == batch.y[:n]
+            watch["accuracy"] = hits.float().mean()
+        return Bound(x, p, Terms(terms, weights, watch), rows, weight, y)
+
+    def _rows(
+        self, log_q: Tensor, y: Tensor | None, n: int, share: float
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Class, one-hot class, image and weight of every row: n labelled ones, then the others.
+
+        The weights add up to 1: `share` for the labelled, the rest for the unlabelled.
+        """
+        B, K = log_q.shape
+        known = torch.zeros(0, dtype=torch.long, device=log_q.device) if y is None else y[:n]
+        images = torch.arange(B, device=log_q.device)
+        weights = [torch.full((n,), share / max(n, 1), device=log_q.device)]
+        each = (1.0 - share) / max(B - n, 1)
+        if self.label_sum == "gumbel" and self.training:
+            drawn = F.gumbel_softmax(log_q[n:], self.temperature)  # (U, K)
+            weights.append(torch.full((B - n,), each, device=log_q.device))
+            classes = torch.cat([known, drawn.argmax(dim=1)])
+            return classes, torch.cat([self.condition(known), drawn]), images, torch.cat(weights)
+        tried = torch.arange(K, device=log_q.device).repeat_interleave(B - n)  # (K U,)
+        weights.append(each * log_q[n:].exp().T.flatten())
+        classes = torch.cat([known, tried])
+        rows = torch.cat([images[:n], images[n:].repeat(K)])
+        return classes, self.condition(classes), rows, torch.cat(weights)
+
+    def _label_kl(self, log_q: Tensor, share: float) -> Tensor:
+        """-ln p(y) where y is known, KL(q(y|x) || p(y)) = ln K - H elsewhere: shape ()."""
+        log_k = torch.full((), math.log(self.num_classes), device=log_q.device)
+        if len(log_q) == 0:
+            return log_k
+        entropy = -(log_q.exp() * log_q).sum(dim=1).mean()
+        return log_k - (1.0 - share) * entropy
+
+    # --- measures ---------------------------------------------------------------------------------
+
+    def elbo_terms(
+        self, x: Tensor, c: Tensor | None = None, num_samples: int = 1
+    ) -> tuple[Tensor, Tensor]:
+        """E[-ln p(x|y, z)] and the KLs, nats per image, shapes (B,) and (B,).
+
+        For a class c they bound ln p(x|y); without one, ln p(x), and the second holds
+        KL(q(y|x) || p(y)) too.
+        """
+        h = self.trunk(x)
+        if c is not None:
+            return self._class_terms(x, h, c, num_samples)
+        log_q = self._log_q(h)
+        each = [
+            self._class_terms(x, h, torch.full((len(x),), y, device=x.device), num_samples)
+            for y in range(self.num_classes)
+        ]
+        recon, kl = (torch.stack(part, dim=1) for part in zip(*each, strict=True))  # (B, K)
+        q = log_q.exp()
+        label_kl = math.log(self.num_classes) + (q * log_q).sum(dim=1)
+        return (q * recon).sum(dim=1), (q * kl).sum(dim=1) + label_kl
+
+    def _class_terms(
+        self, x: Tensor, h: Tensor, y: Tensor, num_samples: int
+    ) -> tuple[Tensor, Tensor]:
+        q = self._posterior(h, self.condition(y))
+        drawn = [self.decode(q.rsample(), y).log_prob(x) for _ in range(num_samples)]
+        return -torch.stack(drawn).mean(dim=0), q.kl()
+
+    def elbo(self, x: Tensor, c: Tensor | None = None, num_samples: int = 1) -> Tensor:
+        """The bound on ln p(x|y) for a class c, on ln p(x) without: nats per image, shape (B,)."""
+        recon_nll, kl = self.elbo_terms(x, c, num_samples)
+        return -(recon_nll + kl)
+
+    def log_weights(self, x: Tensor, c: Tensor | None = None, num_samples: int = 1) -> Tensor:
+        """ln of unbiased estimates of p(x|y), or of p(x) = Σ_y p(y) p(x|y): shape (S, B)."""
+        h = self.trunk(x)
+        if c is not None:
+            return self._class_weights(x, h, c, num_samples)
+        each = [
+            self._class_weights(x, h, torch.full((len(x),), y, device=x.device), num_samples)
+            for y in range(self.num_classes)
+        ]
+        return log_mean_exp(torch.stack(each))
+
+    def _class_weights(self, x: Tensor, h: Tensor, y: Tensor, num_samples: int) -> Tensor:
+        q = self._posterior(h, self.condition(y))
+        drawn = []
+        for _ in range(num_samples):
+            z = q.rsample()
+            p = self.decode(z, y).log_prob(x)
+            drawn.append(p + standard_normal_log_prob(z) - q.log_prob(z))
+        return torch.stack(drawn)
+
+    def log_likelihood(self, x: Tensor, c: Tensor | None = None, num_samples: int = 1) -> Tensor:
+        """The importance-weighted bound on ln p(x|y), or on ln p(x): nats per image, (B,)."""
+        return log_mean_exp(self.log_weights(x, c, num_samples).double())
+
+    @torch.no_grad()
+    def diagnose(self, batches: Iterable[Batch]) -> dict[str, Any]:
+        """KL per latent dimension, active units and the mean entropy of q(y|x)."""
+        kls, means, log_qs = [], [], []
+        with evaluating(self):
+            for batch in batches:
+                h = self.trunk(batch.x)
+                log_qs.append(self._log_q(h))
+                q = self._posterior(h, self.condition(log_qs[-1].argmax(dim=1)))
+                kls.append(gaussian_kl_per_dim(q.mu, q.logvar))
+                means.append(q.mu)
+        log_q = torch.cat(log_qs)
+        return {
+            "active_units": int((torch.cat(means).var(dim=0) > ACTIVE_VARIANCE).sum()),
+            "kl_per_dim": [round(v, 4) for v in torch.cat(kls).mean(dim=0).tolist()],
+            "label_entropy": round(-(log_q.exp() * log_q).sum(dim=1).mean().item(), 4),
+        }
