@@ -7,6 +7,7 @@ left per image, in nats: shape (B,) or (S, B). Nothing here averages over a batc
 
 import math
 from abc import ABC, abstractmethod
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
@@ -18,6 +19,7 @@ __all__ = [
     "LIKELIHOODS",
     "Bernoulli",
     "ContinuousBernoulli",
+    "Density",
     "DiagonalGaussian",
     "DiscretisedLogistic",
     "Gaussian",
@@ -111,6 +113,15 @@ class DiagonalGaussian:
     def detach(self) -> "DiagonalGaussian":
         """The same numbers, through which no gradient flows."""
         return DiagonalGaussian(self.mu.detach(), self.logvar.detach())
+
+
+class Density(Protocol):
+    """What a decoder says, of an image or of another model's code."""
+
+    @property
+    def mean(self) -> Tensor: ...
+
+    def log_prob(self, x: Tensor, /) -> Tensor: ...
 
 
 # --- p(x|z) ---------------------------------------------------------------------------------------

@@ -9,16 +9,24 @@ import torch
 from twofold.conditions import ClassCondition, Condition, make_condition
 from twofold.distributions import Likelihood
 from twofold.experiments.schema import (
+    ACGANSettings,
     ClassifierSettings,
+    DRAWSettings,
     Experiment,
     GANSettings,
+    HybridSettings,
+    M1M2Settings,
     M2Settings,
     NetworkSettings,
     VAESettings,
 )
+from twofold.models.acgan import ACGAN
 from twofold.models.base import Model
 from twofold.models.classifier import Classifier
+from twofold.models.draw import DRAW
 from twofold.models.gan import GAN
+from twofold.models.hybrid import Hybrid
+from twofold.models.m1m2 import M1M2, CodeLikelihood
 from twofold.models.m2 import M2
 from twofold.models.vae import VAE
 from twofold.networks import Network, build_network
@@ -26,6 +34,7 @@ from twofold.networks import Network, build_network
 __all__ = ["FAMILIES", "Family", "build_model"]
 
 ImageShape = tuple[int, int, int]
+_NETWORKS_OF_A_GAN = {"family", "generator", "discriminator", "condition", "mask"}
 
 
 @dataclass(frozen=True)
@@ -78,9 +87,69 @@ def build_gan(settings: GANSettings, image_shape: ImageShape, num_classes: int) 
         discriminator=_network(settings.discriminator, image_shape, (1,), condition),
         image_shape=image_shape,
         condition=condition,
-        **settings.model_dump(
-            exclude={"family", "generator", "discriminator", "condition", "mask"}
-        ),
+        **settings.model_dump(exclude=_NETWORKS_OF_A_GAN),
+    )
+
+
+def build_acgan(settings: ACGANSettings, image_shape: ImageShape, num_classes: int) -> ACGAN:
+    """A GAN with an auxiliary classifier from its settings."""
+    condition = make_condition(settings.condition, image_shape, num_classes, settings.mask)
+    outputs = (1 + num_classes,)
+    return ACGAN(
+        generator=_network(settings.generator, (settings.latent_dim,), image_shape, condition),
+        discriminator=_network(settings.discriminator, image_shape, outputs),
+        image_shape=image_shape,
+        condition=condition,
+        num_classes=num_classes,
+        **settings.model_dump(exclude=_NETWORKS_OF_A_GAN),
+    )
+
+
+def build_draw(settings: DRAWSettings, image_shape: ImageShape, num_classes: int) -> DRAW:
+    """DRAW from its settings."""
+    condition = make_condition(settings.condition, image_shape, num_classes, settings.mask)
+    return DRAW(
+        Likelihood(settings.likelihood, image_shape[0], settings.sigma),
+        image_shape,
+        num_steps=settings.num_steps,
+        step_dim=settings.latent_dim,
+        hidden_dim=settings.hidden_dim,
+        read_glimpse=settings.read_glimpse,
+        write_glimpse=settings.write_glimpse,
+        condition=condition,
+        beta=settings.beta,
+    )
+
+
+def build_m1m2(settings: M1M2Settings, image_shape: ImageShape, num_classes: int) -> M1M2:
+    """M1+M2 from its settings."""
+    features, latent = (settings.m1.latent_dim,), (settings.latent_dim,)
+    condition = ClassCondition(num_classes)
+    m2 = M2(
+        trunk=build_network("", features, None),
+        classifier=_network(settings.classifier, features, (num_classes,)),
+        encoder=_network(settings.encoder, features, (2 * settings.latent_dim,), condition),
+        decoder=_network(settings.decoder, latent, (2 * settings.m1.latent_dim,), condition),
+        likelihood=CodeLikelihood(),
+        image_shape=image_shape,
+        latent_dim=settings.latent_dim,
+        num_classes=num_classes,
+        alpha=settings.alpha,
+    )
+    return M1M2(build_vae(settings.m1, image_shape, num_classes), m2)
+
+
+def build_hybrid(settings: HybridSettings, image_shape: ImageShape, num_classes: int) -> Hybrid:
+    """A hybrid from its settings."""
+    inner = settings.autoencoder
+    autoencoder = FAMILIES[inner.family].build(inner, image_shape, num_classes)
+    assert isinstance(autoencoder, VAE | M2 | DRAW)
+    outputs = (num_classes + 1,) if settings.class_outputs else (1,)
+    return Hybrid(
+        autoencoder,
+        _network(settings.discriminator, image_shape, outputs),
+        num_classes=num_classes if settings.class_outputs else 0,
+        **settings.model_dump(exclude={"family", "autoencoder", "discriminator", "class_outputs"}),
     )
 
 
@@ -119,6 +188,9 @@ def build_classifier(
 
 
 _AEVB = "Kingma and Welling, 2014, arXiv 1312.6114"
+_KINGMA = "Kingma, Rezende, Mohamed and Welling, 2014, arXiv 1406.5298"
+_ODENA = "Odena, Olah and Shlens, 2017, arXiv 1610.09585"
+_GREGOR = "Gregor et al., 2015, arXiv 1502.04623"
 _GOODFELLOW = "Goodfellow et al., 2014, arXiv 1406.2661"
 FAMILIES: dict[str, Family] = {
     family.name: family
@@ -132,8 +204,19 @@ FAMILIES: dict[str, Family] = {
         Family(
             "m2",
             "semi-supervised VAE, the class a latent variable",
-            "Kingma, Rezende, Mohamed and Welling, 2014, arXiv 1406.5298",
+            _KINGMA,
             build_m2,
+        ),
+        Family("m1m2", "M2 on the codes of a VAE", f"{_KINGMA}, section 2.1", build_m1m2),
+        Family("acgan", "GAN whose discriminator names the class", _ODENA, build_acgan),
+        Family("cacgan", "ACGAN whose generator is told the class", _ODENA, build_acgan),
+        Family("draw", "recurrent VAE that paints in steps", _GREGOR, build_draw),
+        Family("cdraw", "DRAW told the class", _GREGOR, build_draw),
+        Family(
+            "hybrid",
+            "a discriminator around a VAE, CVAE, M2 or DRAW",
+            "Larsen et al., 2016, arXiv 1512.09300; Chen, Fang and Ju, 2016",
+            build_hybrid,
         ),
         Family("classifier", "classifier, the yardstick of measures", "", build_classifier),
     )

@@ -4,6 +4,7 @@ The same fields are the YAML file, the command line's `key=value`, and the resol
 `experiment.yaml` of a run.
 """
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
@@ -11,10 +12,14 @@ from pydantic import Field, model_validator
 from twofold.training.settings import OptimiserSettings, Seed, Strict, TrainingSettings
 
 __all__ = [
+    "ACGANSettings",
     "ClassifierSettings",
+    "DRAWSettings",
     "DataSettings",
     "Experiment",
     "GANSettings",
+    "HybridSettings",
+    "M1M2Settings",
     "M2Settings",
     "ModelSettings",
     "NetworkSettings",
@@ -91,10 +96,7 @@ class VAESettings(_Generative):
     free_bits: float = Field(0.0, ge=0, description="nats per latent left in peace")
 
 
-class GANSettings(_Generative):
-    """A generative adversarial network; `cgan` when both players are told the class."""
-
-    family: Literal["gan", "cgan"]
+class _GANSettings(_Generative):
     generator: NetworkSettings
     discriminator: NetworkSettings
     adversarial: str = Field("non-saturating", description="the pair of losses")
@@ -106,13 +108,30 @@ class GANSettings(_Generative):
     output: Literal["tanh", "sigmoid", "linear"] = Field("tanh", description="generator's end")
 
 
+class GANSettings(_GANSettings):
+    """A generative adversarial network; `cgan` when both players are told the class."""
+
+    family: Literal["gan", "cgan"]
+
+
+class ACGANSettings(_GANSettings):
+    """A GAN whose discriminator names the class; `cacgan` when the generator is told it."""
+
+    family: Literal["acgan", "cacgan"]
+    class_loss: Literal["all", "real"] = Field(
+        "all", description="whose class is learnt; real: the generator never sees it"
+    )
+    class_weight: float = Field(1.0, gt=0, description="weight of the class terms")
+
+
 class M2Settings(Strict):
     """The semi-supervised VAE M2."""
 
     family: Literal["m2"]
     latent_dim: int = Field(50, ge=1, description="dimensions of z")
     trunk: NetworkSettings = Field(
-        NetworkSettings(layers=""), description="x to features, shared by the heads"
+        NetworkSettings.model_validate({"layers": ""}),
+        description="x to features, shared by the heads",
     )
     classifier: NetworkSettings = Field(description="features to q(y|x)")
     encoder: NetworkSettings = Field(description="features and y to q(z|x, y)")
@@ -129,6 +148,59 @@ class M2Settings(Strict):
     temperature: float = Field(0.5, gt=0, description="of the relaxed draw")
 
 
+class DRAWSettings(_Generative):
+    """DRAW; `cdraw` when it is told the class at every step."""
+
+    family: Literal["draw", "cdraw"]
+    latent_dim: int = Field(10, ge=1, description="dimensions of z at each step")
+    num_steps: int = Field(10, ge=1, description="steps T")
+    hidden_dim: int = Field(256, ge=1, description="of both LSTMs")
+    read_glimpse: int | None = Field(None, description="side of the read attention; null for none")
+    write_glimpse: int | None = Field(None, description="side of the write attention")
+    likelihood: str = Field("bernoulli", description="p(x|canvas)")
+    sigma: float = Field(1.0, gt=0, description="σ of a Gaussian likelihood, or where it starts")
+    beta: float = Field(1.0, ge=0, description="weight of the KL")
+
+
+class M1M2Settings(Strict):
+    """M2 on the codes of a VAE, M1, which is trained beside it and hears nothing of it."""
+
+    family: Literal["m1m2"]
+    m1: VAESettings
+    latent_dim: int = Field(50, ge=1, description="dimensions of M2's z")
+    classifier: NetworkSettings = Field(description="M1's code to q(y|z1)")
+    encoder: NetworkSettings = Field(description="M1's code and y to q(z2|z1, y)")
+    decoder: NetworkSettings = Field(description="z2 and y to p(z1|y, z2)")
+    alpha: float = Field(0.1, ge=0, description="weight of -ln q(y|z1), the paper's alpha / N")
+
+
+class HybridSettings(Strict):
+    """A discriminator around an auto-encoder: VAE-GAN, CVAE-GAN, M2-GAN, DRAW-GAN."""
+
+    family: Literal["hybrid"]
+    autoencoder: Annotated[VAESettings | M2Settings | DRAWSettings, Field(discriminator="family")]
+    discriminator: NetworkSettings
+    class_outputs: bool = Field(False, description="the discriminator names K classes, or fake")
+    feature_layer: str | None = Field(None, description="layer of the discriminator, as written")
+    recon_weight: float = Field(1.0, ge=0, description="of -ln p(x|z) on pixels")
+    feature_weight: float = Field(0.0, ge=0, description="of the distance of features")
+    adversarial_weight: float = Field(1.0, ge=0, description="of fooling the discriminator")
+    fool: Literal["non-saturating", "minimax"] = Field(
+        "non-saturating", description="-ln D or ln(1 - D)"
+    )
+    judge_reconstructions: bool = Field(True, description="the discriminator sees them too")
+    judge_canvases: bool = Field(False, description="the discriminator sees every canvas of DRAW")
+    routing: Literal["summed", "larsen"] = Field(
+        "summed", description="one loss for the auto-encoder, or one for each half"
+    )
+    unlabelled: Literal["soft", "real"] = Field(
+        "soft", description="target of a real image without label, with class_outputs"
+    )
+    label_reader: Literal["autoencoder", "discriminator"] = Field(
+        "autoencoder", description="who classifies"
+    )
+
+
 class ClassifierSettings(Strict):
     """A classifier of images, used as a yardstick."""
 
@@ -137,7 +209,15 @@ class ClassifierSettings(Strict):
 
 
 ModelSettings = Annotated[
-    VAESettings | GANSettings | M2Settings | ClassifierSettings, Field(discriminator="family")
+    VAESettings
+    | GANSettings
+    | ACGANSettings
+    | M2Settings
+    | M1M2Settings
+    | DRAWSettings
+    | HybridSettings
+    | ClassifierSettings,
+    Field(discriminator="family"),
 ]
 
 PHASES: dict[str, tuple[str, ...]] = {
@@ -145,9 +225,22 @@ PHASES: dict[str, tuple[str, ...]] = {
     "cvae": ("vae",),
     "gan": ("discriminator", "generator"),
     "cgan": ("discriminator", "generator"),
+    "acgan": ("discriminator", "generator"),
+    "cacgan": ("discriminator", "generator"),
     "m2": ("m2",),
+    "m1m2": ("m1", "m2"),
+    "draw": ("draw",),
+    "cdraw": ("draw",),
+    "hybrid": ("discriminator", "autoencoder"),
     "classifier": ("classifier",),
 }
+
+
+def _phases(model: Mapping[str, Any]) -> tuple[str, ...]:
+    """The phases of a model, from its settings as plain data."""
+    if model.get("family") == "hybrid" and model.get("routing") == "larsen":
+        return ("discriminator", "encoder", "decoder")
+    return PHASES.get(str(model.get("family")), ())
 
 
 class Reported(Strict):
@@ -182,7 +275,7 @@ class Experiment(Strict):
             values["data"] = {"name": values["data"]}
         model, training = values.get("model"), values.get("training")
         if isinstance(model, dict) and isinstance(training, dict):
-            phases = PHASES.get(str(model.get("family")), ())
+            phases = _phases(model)
             given = training.get("optimizers") or {}
             if isinstance(given, dict):  # anything else is refused by its field
                 filled = {phase: {} for phase in phases if phase not in given}
@@ -191,7 +284,7 @@ class Experiment(Strict):
 
     @model_validator(mode="after")
     def _phases_exist(self) -> "Experiment":
-        known = PHASES[self.model.family]
+        known = _phases(self.model.model_dump())
         for phase in self.training.optimizers:
             if phase not in known:
                 raise ValueError(

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from twofold.conditions import ClassCondition, Condition
 from twofold.data.batches import Batch
-from twofold.distributions import DiagonalGaussian, ImageDistribution, Likelihood
+from twofold.distributions import Density, DiagonalGaussian, ImageDistribution, Likelihood
 from twofold.errors import UsageError
 
 __all__ = [
@@ -98,7 +98,7 @@ class Bound:
     """
 
     x: Tensor
-    p: ImageDistribution
+    p: Density
     rest: Terms
     rows: Tensor | None = None
     weight: Tensor | None = None

@@ -35,7 +35,9 @@ class Classifier(Model):
         self.num_classes = num_classes
         self.condition = NoCondition()
 
-    labels = "all"
+    @property
+    def labels(self) -> str:
+        return "all"
 
     @property
     def phases(self) -> list[Phase]:

@@ -18,7 +18,7 @@ References:
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -28,9 +28,8 @@ from torch import Tensor, nn
 from twofold.conditions import ClassCondition
 from twofold.data.batches import Batch
 from twofold.distributions import (
+    Density,
     DiagonalGaussian,
-    ImageDistribution,
-    Likelihood,
     gaussian_kl_per_dim,
     log_mean_exp,
     standard_normal_log_prob,
@@ -53,7 +52,7 @@ class M2(Generative):
         encoder: From h and a one-hot y to (R, 2 D), means and log-variances of q(z|x, y); or to the
             means (R, D) alone where there is a `variance`.
         decoder: From z (R, D) and a one-hot y to the likelihood's parameters.
-        likelihood: Makes p(x|y, z) of the decoder's output.
+        likelihood: Makes p(x|y, z) of the decoder's output (of codes, in M1+M2).
         image_shape: (C, H, W).
         latent_dim: D.
         num_classes: K.
@@ -66,15 +65,13 @@ class M2(Generative):
         DataError: If there are fewer than two classes.
     """
 
-    labels = "some"
-
     def __init__(
         self,
         trunk: nn.Module,
         classifier: nn.Module,
         encoder: nn.Module,
         decoder: nn.Module,
-        likelihood: Likelihood,
+        likelihood: Callable[[Tensor], Density],
         image_shape: tuple[int, int, int],
         latent_dim: int,
         num_classes: int,
@@ -99,6 +96,10 @@ class M2(Generative):
         self.alpha = alpha
         self.label_sum = label_sum
         self.temperature = temperature
+
+    @property
+    def labels(self) -> str:
+        return "some"
 
     @property
     def title(self) -> str:
@@ -138,7 +139,7 @@ class M2(Generative):
         y = self._log_q(h).argmax(dim=1) if c is None else c
         return self._posterior(h, self.condition(y))
 
-    def decode(self, z: Tensor, c: Tensor | None = None) -> ImageDistribution:
+    def decode(self, z: Tensor, c: Tensor | None = None) -> Density:
         """p(x|y, z) for codes (R, D) and classes (R,)."""
         return self.likelihood(self.decoder(z, self.condition(c)))
 
@@ -191,6 +192,11 @@ class M2(Generative):
             hits = log_q[:n].detach().argmax(dim=1) == batch.y[:n]
             watch["accuracy"] = hits.float().mean()
         return Bound(x, p, Terms(terms, weights, watch), rows, weight, y)
+
+    @torch.no_grad()
+    def unlabelled_probs(self, batch: Batch) -> Tensor:
+        """q(y|x) of the images without a label, shape (U, K), through which no gradient flows."""
+        return self._log_q(self.trunk(batch.x[batch.num_labelled :])).exp()
 
     def _rows(
         self, log_q: Tensor, y: Tensor | None, n: int, share: float

@@ -1,0 +1,302 @@
+r"""DRAW: a recurrent VAE that looks at an image and paints it in T steps.
+
+Notation: x image (B, C, H, W), canvas c_t, z_t latent code of step t (B, D); h_enc and h_dec the
+states of two LSTMs. A code of the whole image is the T codes side by side, (B, T D).
+
+.. math::
+    \hat x_t &= x - E[p(x | c_{t-1})], \quad r_t = read(x, \hat x_t, h^{dec}_{t-1}) \\
+    h^{enc}_t &= LSTM(h^{enc}_{t-1}, [r_t, h^{dec}_{t-1}]), \quad z_t \sim q(z_t | h^{enc}_t) \\
+    h^{dec}_t &= LSTM(h^{dec}_{t-1}, z_t), \quad c_t = c_{t-1} + write(h^{dec}_t) \\
+    \mathcal L &= -\ln p(x | c_T) + \sum_t D_{KL}(q(z_t | h^{enc}_t) \| N(0, I))
+
+References:
+    DRAW: A Recurrent Neural Network For Image Generation (Gregor et al., 2015), equations 3 to 12,
+    https://arxiv.org/abs/1502.04623
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from twofold.conditions import Condition, NoCondition
+from twofold.data.batches import Batch
+from twofold.distributions import (
+    DiagonalGaussian,
+    ImageDistribution,
+    Likelihood,
+    gaussian_kl_per_dim,
+    log_mean_exp,
+    standard_normal_log_prob,
+)
+from twofold.errors import UsageError
+from twofold.models.base import Bound, Generative, Phase, Terms, evaluating
+from twofold.models.vae import ACTIVE_VARIANCE
+from twofold.networks.attention import NUM_PARAMETERS, Grid, attend, read_patch, write_patch
+
+__all__ = ["DRAW", "Reader", "Writer"]
+
+
+class Reader(nn.Module):
+    """What the encoder sees of the image and of what is still missing from it.
+
+    Arguments:
+        glimpse: N of the attention; None reads everything.
+        hidden_dim: Of the decoder's state, which says where to look.
+        image_shape: (C, H, W).
+    """
+
+    def __init__(
+        self, glimpse: int | None, hidden_dim: int, image_shape: tuple[int, int, int]
+    ) -> None:
+        super().__init__()
+        channels, self.height, self.width = image_shape
+        self.glimpse = glimpse
+        self.where = nn.Linear(hidden_dim, NUM_PARAMETERS) if glimpse else None
+        area = glimpse**2 if glimpse else self.height * self.width
+        self.dim = 2 * channels * area
+
+    def forward(self, x: Tensor, error: Tensor, h_dec: Tensor) -> Tensor:
+        """r_t, shape (B, dim), of x and x̂ (B, C, H, W)."""
+        both = torch.cat([x, error], dim=1)  # (B, 2 C, H, W)
+        if self.where is None or self.glimpse is None:
+            return both.flatten(1)
+        grid = attend(self.where(h_dec), self.glimpse, self.height, self.width)
+        return read_patch(grid, both).flatten(1)
+
+
+class Writer(nn.Module):
+    """What the decoder adds to the canvas.
+
+    Arguments:
+        glimpse: N of the attention; None writes everywhere.
+        hidden_dim: Of the decoder's state.
+        image_shape: (C, H, W) of the canvas.
+    """
+
+    def __init__(
+        self, glimpse: int | None, hidden_dim: int, image_shape: tuple[int, int, int]
+    ) -> None:
+        super().__init__()
+        channels, self.height, self.width = image_shape
+        self.glimpse = glimpse
+        size = (glimpse, glimpse) if glimpse else (self.height, self.width)
+        self.patch = nn.Linear(hidden_dim, channels * size[0] * size[1])
+        self.patch_shape = (channels, *size)
+        self.where = nn.Linear(hidden_dim, NUM_PARAMETERS) if glimpse else None
+
+    def forward(self, h_dec: Tensor) -> Tensor:
+        """An addition to the canvas, shape (B, C, H, W)."""
+        patch = self.patch(h_dec).unflatten(1, self.patch_shape)
+        grid = self.grid(h_dec)
+        return patch if grid is None else write_patch(grid, patch.float())
+
+    def grid(self, h_dec: Tensor) -> Grid | None:
+        """Where it writes; None without attention."""
+        if self.where is None or self.glimpse is None:
+            return None
+        return attend(self.where(h_dec), self.glimpse, self.height, self.width)
+
+
+class DRAW(Generative):
+    """A Deep Recurrent Attentive Writer.
+
+    Arguments:
+        likelihood: Makes p(x|c_T) of the canvas.
+        image_shape: (C, H, W).
+        num_steps: T.
+        step_dim: D, dimensions of the code of one step.
+        hidden_dim: Of both LSTMs.
+        read_glimpse: N of the read attention; None for none.
+        write_glimpse: N of the write attention; None for none.
+        condition: What encoder and decoder are told at every step.
+        beta: Weight of the KL; only 1 gives a bound on ln p(x).
+
+    Raises:
+        UsageError: If a glimpse is larger than the image.
+    """
+
+    def __init__(
+        self,
+        likelihood: Likelihood,
+        image_shape: tuple[int, int, int],
+        num_steps: int,
+        step_dim: int,
+        hidden_dim: int = 256,
+        read_glimpse: int | None = None,
+        write_glimpse: int | None = None,
+        condition: Condition | None = None,
+        beta: float = 1.0,
+    ) -> None:
+        super().__init__()
+        for name, glimpse in (("read_glimpse", read_glimpse), ("write_glimpse", write_glimpse)):
+            if glimpse is not None and not 1 <= glimpse <= min(image_shape[1:]):
+                raise UsageError(
+                    f"{name}={glimpse}: a glimpse of images of {image_shape[1]}×{image_shape[2]} "
+                    f"has a side of 1 to {min(image_shape[1:])}; none means no attention"
+                )
+        self.likelihood = likelihood
+        self.image_shape = image_shape
+        self.num_steps = num_steps
+        self.step_dim = step_dim
+        self.latent_dim = num_steps * step_dim
+        self.condition = condition or NoCondition()
+        self.beta = beta
+        canvas_shape = (likelihood.decoder_channels, *image_shape[1:])
+        told = self.condition.dim
+        self.read = Reader(read_glimpse, hidden_dim, image_shape)
+        self.encoder = nn.LSTMCell(self.read.dim + hidden_dim + told, hidden_dim)
+        self.posterior_head = nn.Linear(hidden_dim, 2 * step_dim)
+        self.decoder = nn.LSTMCell(step_dim + told, hidden_dim)
+        self.write = Writer(write_glimpse, hidden_dim, canvas_shape)
+        self.first_canvas = nn.Parameter(torch.zeros(canvas_shape))
+        self.first_encoder = nn.Parameter(torch.zeros(hidden_dim))
+        self.first_decoder = nn.Parameter(torch.zeros(hidden_dim))
+
+    @property
+    def phases(self) -> list[Phase]:
+        return [Phase("draw", list(self.parameters()), self.loss)]
+
+    @property
+    def encoder_parameters(self) -> list[nn.Parameter]:
+        """Those of q(z|x); all others are the decoder's."""
+        parts = (self.read, self.encoder, self.posterior_head)
+        return [p for part in parts for p in part.parameters()] + [self.first_encoder]
+
+    # --- the recurrence ---------------------------------------------------------------------------
+
+    def _start(self, first: Tensor, count: int) -> tuple[Tensor, Tensor]:
+        """A learned first state and an empty memory, (B, hidden) each."""
+        h = first.expand(count, -1)
+        return h, torch.zeros_like(h)
+
+    def _canvas(self, count: int) -> Tensor:
+        return self.first_canvas.expand(count, -1, -1, -1)
+
+    @staticmethod
+    def _beside(h: Tensor, c: Tensor | None) -> Tensor:
+        return h if c is None else torch.cat([h, c.to(h.dtype)], dim=1)
+
+    def _encode(self, x: Tensor, c: Tensor | None) -> tuple[Tensor, list[DiagonalGaussian], Tensor]:
+        """One pass over the T steps with freshly drawn codes.
+
+        Returns:
+            The last canvas (B, C', H, W), the T posteriors q(z_t|...), and the codes (T, B, D).
+        """
+        told = self.condition(c)
+        canvas = self._canvas(len(x))
+        enc, dec = self._start(self.first_encoder, len(x)), self._start(self.first_decoder, len(x))
+        posteriors, codes = [], []
+        for _ in range(self.num_steps):
+            error = x - self.likelihood(canvas).mean
+            r = self.read(x, error, dec[0])
+            enc = self.encoder(self._beside(torch.cat([r, dec[0]], dim=1), told), enc)
+            q = DiagonalGaussian(*self.posterior_head(enc[0]).chunk(2, dim=1))
+            z = q.rsample()
+            dec = self.decoder(self._beside(z, told), dec)
+            canvas = canvas + self.write(dec[0])
+            posteriors.append(q)
+            codes.append(z)
+        return canvas, posteriors, torch.stack(codes)
+
+    def canvases(self, z: Tensor, c: Tensor | None = None) -> Tensor:
+        """The image as it stands after each step, (T, B, C, H, W), for codes (B, T D)."""
+        told, count = self.condition(c), len(z)
+        canvas, dec = self._canvas(count), self._start(self.first_decoder, count)
+        painted = []
+        for z_t in z.unflatten(1, (self.num_steps, self.step_dim)).unbind(dim=1):
+            dec = self.decoder(self._beside(z_t, told), dec)
+            canvas = canvas + self.write(dec[0])
+            painted.append(canvas)
+        return self.likelihood(torch.stack(painted)).mean.clamp(0, 1)
+
+    def decode(self, z: Tensor, c: Tensor | None = None) -> ImageDistribution:
+        """p(x|z) for codes (B, T D): that of the last canvas."""
+        told, count = self.condition(c), len(z)
+        canvas, dec = self._canvas(count), self._start(self.first_decoder, count)
+        for z_t in z.unflatten(1, (self.num_steps, self.step_dim)).unbind(dim=1):
+            dec = self.decoder(self._beside(z_t, told), dec)
+            canvas = canvas + self.write(dec[0])
+        return self.likelihood(canvas)
+
+    def generate(self, z: Tensor, c: Tensor | None = None) -> Tensor:
+        """The mean of p(x|c_T), shape (B, C, H, W)."""
+        return self.decode(z, c).mean.clamp(0, 1)
+
+    @torch.no_grad()
+    def reconstruct(self, x: Tensor, c: Tensor | None = None) -> Tensor:
+        """The mean image from one draw of the codes, (B, C, H, W) in and out."""
+        with evaluating(self):
+            canvas, _, _ = self._encode(x, c)
+            return self.likelihood(canvas).mean.clamp(0, 1)
+
+    # --- the bound --------------------------------------------------------------------------------
+
+    def loss(self, batch: Batch) -> Terms:
+        """The negative bound (equation 12), as terms in nats per image."""
+        return self.bound(batch).with_reconstruction()
+
+    def bound(self, batch: Batch) -> Bound:
+        """The negative bound with its reconstruction term open."""
+        c = self.condition.pick(batch.x, batch.y)
+        canvas, posteriors, _ = self._encode(batch.x, c)
+        weights = {} if self.beta == 1.0 else {"kl": self.beta}
+        rest = Terms({"kl": _kl_per_dim(posteriors).sum(dim=(0, 2)).mean()}, weights)
+        y = batch.y if self.condition.about == "class" else None
+        return Bound(batch.x, self.likelihood(canvas), rest, y=y)
+
+    def elbo_terms(
+        self, x: Tensor, c: Tensor | None = None, num_samples: int = 1
+    ) -> tuple[Tensor, Tensor]:
+        """-ln p(x|c_T) and the KLs of all steps, means over S draws: nats per image, (B,) each."""
+        recon, kl = [], []
+        for _ in range(num_samples):
+            canvas, posteriors, _ = self._encode(x, c)
+            recon.append(-self.likelihood(canvas).log_prob(x))
+            kl.append(_kl_per_dim(posteriors).sum(dim=(0, 2)))
+        return torch.stack(recon).mean(dim=0), torch.stack(kl).mean(dim=0)
+
+    def elbo(self, x: Tensor, c: Tensor | None = None, num_samples: int = 1) -> Tensor:
+        """The evidence lower bound, nats per image, shape (B,)."""
+        recon_nll, kl = self.elbo_terms(x, c, num_samples)
+        return -(recon_nll + kl)
+
+    def log_weights(self, x: Tensor, c: Tensor | None = None, num_samples: int = 1) -> Tensor:
+        """ln p(x, z) - ln q(z|x) at S fresh draws of all codes, shape (S, B)."""
+        drawn = []
+        for _ in range(num_samples):
+            canvas, posteriors, codes = self._encode(x, c)
+            ratio = [
+                standard_normal_log_prob(z) - q.log_prob(z)
+                for z, q in zip(codes, posteriors, strict=True)
+            ]
+            drawn.append(self.likelihood(canvas).log_prob(x) + torch.stack(ratio).sum(dim=0))
+        return torch.stack(drawn)
+
+    def log_likelihood(self, x: Tensor, c: Tensor | None = None, num_samples: int = 1) -> Tensor:
+        """The importance-weighted bound on ln p(x|c) with S samples, nats per image, (B,)."""
+        return log_mean_exp(self.log_weights(x, c, num_samples).double())
+
+    @torch.no_grad()
+    def diagnose(self, batches: Iterable[Batch]) -> dict[str, Any]:
+        """KL per step, and active units, from held-out images."""
+        kls, means = [], []
+        with evaluating(self):
+            for batch in batches:
+                c = self.condition.pick(batch.x, batch.y)
+                _, posteriors, _ = self._encode(batch.x, c)
+                kls.append(_kl_per_dim(posteriors))  # (T, B, D)
+                means.append(torch.cat([q.mu for q in posteriors], dim=1))
+        kl_per_step = torch.cat(kls, dim=1).sum(dim=2).mean(dim=1)
+        return {
+            "active_units": int((torch.cat(means).var(dim=0) > ACTIVE_VARIANCE).sum()),
+            "kl_per_step": [round(value, 4) for value in kl_per_step.tolist()],
+        }
+
+
+def _kl_per_dim(posteriors: list[DiagonalGaussian]) -> Tensor:
+    """Of every step, image and dimension, shape (T, B, D)."""
+    mu = torch.stack([q.mu for q in posteriors])
+    logvar = torch.stack([q.logvar for q in posteriors])
+    return gaussian_kl_per_dim(mu, logvar)

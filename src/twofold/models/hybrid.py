@@ -1,0 +1,378 @@
+r"""An adversary around any auto-encoder: VAE-GAN, CVAE-GAN, SSL-VAE-GAN and DRAW-GAN in one.
+
+Notation: x image (B, C, H, W); x̃ = Dec(Enc(x)) a reconstruction, x_p = Dec(z), z ~ N(0, I), a
+sample of the prior; D a discriminator, f_l(x) what its l-th layer gives, (B, F).
+
+.. math::
+    L_{Dis} &= \tfrac{1}{2} \| f_l(x) - f_l(\tilde x) \|^2 \\
+    L_G &= L_{KL} + L_{Dis} + \mathrm{fool}(x_p) + \mathrm{fool}(\tilde x) \\
+    L_D &= \mathrm{real}(x) + \mathrm{fake}(x_p) + \mathrm{fake}(\tilde x)
+
+Every term is per image and averaged over the batch last, so its weight means the same at every
+batch size. D sees pixels in [-1, 1] and no sigmoid comes before its cross-entropies.
+
+References:
+    When Variational Auto-encoders meet Generative Adversarial Networks (Chen, Fang and Ju, 2016),
+    equations 2 and 3 and section 3, for the sums and the K + 1 classes
+    Autoencoding beyond pixels using a learned similarity metric (Larsen et al., 2016), algorithm 1,
+    https://arxiv.org/abs/1512.09300, for the features and for whose gradient goes where
+    Improved Techniques for Training GANs (Salimans et al., 2016), section 5, for the discriminator
+    as semi-supervised classifier
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from twofold.data.batches import Batch
+from twofold.errors import DataError, UsageError, unknown_name
+from twofold.models.base import Bound, Classifies, Generative, Phase, Terms, evaluating
+from twofold.models.draw import DRAW
+from twofold.models.m2 import M2
+from twofold.models.vae import VAE
+from twofold.networks import Network
+
+__all__ = ["FOOLS", "ROUTINGS", "Binary", "Hybrid", "PlusOne"]
+
+T = TypeVar("T")
+AutoEncoder = VAE | M2 | DRAW
+FOOLS = ("non-saturating", "minimax")
+ROUTINGS = ("summed", "larsen")
+
+
+class Binary:
+    """Real or fake, from one logit: `real`, `fake` and `fool` are losses of shape (B,).
+
+    Arguments:
+        fool: What the generator minimises, -ln D (`non-saturating`) or ln(1 - D) (`minimax`).
+    """
+
+    outputs = 1
+
+    def __init__(self, fool: str) -> None:
+        self.minimax = fool == "minimax"
+
+    def real(self, output: Tensor, target: Tensor | None) -> Tensor:  # noqa: ARG002
+        """-ln D(x)."""
+        return F.softplus(-output[:, 0])
+
+    def fake(self, output: Tensor) -> Tensor:
+        """-ln(1 - D(x))."""
+        return F.softplus(output[:, 0])
+
+    def fool(self, output: Tensor, y: Tensor | None) -> Tensor:  # noqa: ARG002
+        return -F.softplus(output[:, 0]) if self.minimax else F.softplus(-output[:, 0])
+
+    def caught(self, output: Tensor) -> Tensor:
+        """Whether each is taken for a fake, shape (B,)."""
+        return output[:, 0] < 0
+
+
+class PlusOne:
+    """One of K classes, or fake, from K + 1 logits; the fake class is the last.
+
+    Arguments:
+        num_classes: K.
+        fool: What the generator minimises, -ln D_y (`non-saturating`) or ln D_fake (`minimax`).
+    """
+
+    def __init__(self, num_classes: int, fool: str) -> None:
+        self.outputs = num_classes + 1
+        self.minimax = fool == "minimax"
+
+    def real(self, output: Tensor, target: Tensor | None) -> Tensor:
+        """-Σ_y t_y ln D_y(x) for a target distribution t (B, K); -ln(1 - D_fake(x)) without one."""
+        log_probs = output.log_softmax(dim=1)
+        if target is None:
+            return -log_probs[:, :-1].logsumexp(dim=1)
+        return -(target * log_probs[:, :-1]).sum(dim=1)
+
+    def fake(self, output: Tensor) -> Tensor:
+        """-ln D_fake(x)."""
+        return -output.log_softmax(dim=1)[:, -1]
+
+    def fool(self, output: Tensor, y: Tensor | None) -> Tensor:
+        log_probs = output.log_softmax(dim=1)
+        if self.minimax:
+            return log_probs[:, -1]
+        assert y is not None
+        return -log_probs.gather(1, y[:, None])[:, 0]
+
+    def caught(self, output: Tensor) -> Tensor:
+        """Whether each is taken for a fake, shape (B,)."""
+        return output.argmax(dim=1) == output.shape[1] - 1
+
+
+class Hybrid(Generative):
+    """An auto-encoder that a discriminator judges.
+
+    Arguments:
+        autoencoder: A VAE, CVAE, M2 or DRAW; its `beta` is the weight of the KL.
+        discriminator: From images in [-1, 1] to 1 logit, or to K + 1.
+        num_classes: K, for a discriminator that names the class; 0 for real or fake.
+        feature_layer: The discriminator's layer f_l as written in its line; None for no L_Dis.
+        recon_weight: Of -ln p(x|z) on pixels.
+        feature_weight: Of L_Dis; 1/σ² of its Gaussian.
+        adversarial_weight: Of the two fool terms.
+        fool: `non-saturating` or `minimax`.
+        judge_reconstructions: Whether D and the fool terms see x̃ too.
+        judge_canvases: Whether D sees every canvas of a DRAW, not only the last.
+        routing: `summed`, one loss for the whole auto-encoder; or `larsen`, by which the encoder
+            follows KL and reconstruction, the decoder reconstruction and fool terms.
+        unlabelled: The target for a real image without label, under K + 1 classes: the
+            auto-encoder's `soft` q(y|x), or merely `real`.
+        label_reader: Who answers `classify`: the `autoencoder` or the `discriminator`.
+    """
+
+    def __init__(
+        self,
+        autoencoder: AutoEncoder,
+        discriminator: Network,
+        num_classes: int = 0,
+        feature_layer: str | None = None,
+        recon_weight: float = 1.0,
+        feature_weight: float = 0.0,
+        adversarial_weight: float = 1.0,
+        fool: str = "non-saturating",
+        judge_reconstructions: bool = True,
+        judge_canvases: bool = False,
+        routing: str = "summed",
+        unlabelled: str = "soft",
+        label_reader: str = "autoencoder",
+    ) -> None:
+        super().__init__()
+        if fool not in FOOLS:
+            raise unknown_name("fool", fool, FOOLS)
+        if routing not in ROUTINGS:
+            raise unknown_name("routing", routing, ROUTINGS)
+        if not recon_weight and not feature_weight:
+            raise UsageError("nothing holds the reconstruction: give recon_weight, feature_weight")
+        if feature_weight and feature_layer is None:
+            raise UsageError("feature_weight needs feature_layer, a layer of the discriminator")
+        if feature_layer is not None:
+            discriminator.check_layer(feature_layer)
+        if judge_canvases and not isinstance(autoencoder, DRAW):
+            raise UsageError(f"judge_canvases: {autoencoder.title} has no canvases, only DRAW has")
+        if label_reader == "discriminator" and not num_classes:
+            raise UsageError("label_reader=discriminator needs class_outputs=true")
+        self.autoencoder: AutoEncoder = autoencoder
+        self.discriminator = discriminator
+        self.judge = PlusOne(num_classes, fool) if num_classes else Binary(fool)
+        self.image_shape = autoencoder.image_shape
+        self.latent_dim = autoencoder.latent_dim
+        self.condition = autoencoder.condition
+        self.num_classes = num_classes
+        self.feature_layer = feature_layer if feature_weight else None
+        self.recon_weight = recon_weight
+        self.feature_weight = feature_weight
+        self.adversarial_weight = adversarial_weight
+        self.judge_reconstructions = judge_reconstructions
+        self.judge_canvases = judge_canvases
+        self.routing = routing
+        self.unlabelled = unlabelled
+        self.label_reader = label_reader
+        if num_classes and autoencoder.labels == "none":
+            raise DataError(
+                f"{autoencoder.title} knows no class that a K + 1 discriminator could ask for; "
+                "use a CVAE, or class_outputs=false"
+            )
+
+    @property
+    def labels(self) -> str:
+        return self.autoencoder.labels
+
+    @property
+    def title(self) -> str:
+        return f"{self.autoencoder.title}-GAN"
+
+    @property
+    def phases(self) -> list[Phase]:
+        judge = Phase(
+            "discriminator", list(self.discriminator.parameters()), self.discriminator_loss
+        )
+        whole = list(self.autoencoder.parameters())
+        if self.routing == "summed":
+            return [judge, Phase("autoencoder", whole, self.autoencoder_loss)]
+        encoder = self.autoencoder.encoder_parameters
+        inside = {id(p) for p in encoder}
+        decoder = [p for p in whole if id(p) not in inside]
+        return [
+            judge,
+            Phase("encoder", encoder, self.encoder_loss, keeps_graph=True),
+            Phase("decoder", decoder, self.decoder_loss),
+        ]
+
+    def networks(self) -> Iterator[nn.Module]:
+        yield from self.autoencoder.networks()
+        yield self.discriminator
+
+    def offers(self, capability: type[T]) -> T | None:
+        """The auto-encoder's capabilities are the hybrid's."""
+        if capability is Classifies and self.label_reader == "discriminator":
+            return _LabelReader(self)  # type: ignore[return-value]
+        return super().offers(capability) or self.autoencoder.offers(capability)
+
+    # --- the players ------------------------------------------------------------------------------
+
+    def discriminator_loss(self, batch: Batch) -> Terms:
+        """L_D; nothing of it reaches the auto-encoder."""
+        bound, (x_prior, _) = self._bound(batch), self._prior(batch)
+        real = self.discriminator(batch.once("signed", lambda: batch.x * 2 - 1)).float()
+        prior = self.discriminator(self._sign(x_prior.detach())).float()
+        terms = {"real": self._real(real, batch), "prior": self.judge.fake(prior).mean()}
+        if self.judge_reconstructions:
+            recon = self.discriminator(self._recon(batch).detach()).float()
+            weight = None if bound.weight is None else bound.weight.detach()
+            terms["recon"] = _mean(self.judge.fake(recon), weight)
+        watch = {
+            "accuracy_real": 1 - self.judge.caught(real.detach()).float().mean(),
+            "accuracy_fake": self.judge.caught(prior.detach()).float().mean(),
+        }
+        return Terms(terms, watch=watch)
+
+    def autoencoder_loss(self, batch: Batch) -> Terms:
+        """L_G: KL, reconstruction and fool terms for encoder and decoder together."""
+        rest = self._bound(batch).rest
+        parts = [rest, self._reconstruction(batch), self._fooling(batch)]
+        return _joined([part for part in parts if part is not None])
+
+    def encoder_loss(self, batch: Batch) -> Terms:
+        """Larsen et al.: prior and reconstruction."""
+        return _joined([self._bound(batch).rest, self._reconstruction(batch)])
+
+    def decoder_loss(self, batch: Batch) -> Terms:
+        """Larsen et al.: reconstruction and the discriminator's opinion."""
+        fooling = self._fooling(batch)
+        parts = [self._reconstruction(batch), *([fooling] if fooling else [])]
+        return _joined(parts)
+
+    def _real(self, output: Tensor, batch: Batch) -> Tensor:
+        """The discriminator's loss at real images, with their labels where it names classes."""
+        if isinstance(self.judge, Binary):
+            return self.judge.real(output, None).mean()
+        n = batch.num_labelled
+        assert batch.y is not None
+        known = self.judge.real(output[:n], F.one_hot(batch.y[:n], self.num_classes).float())
+        if n == len(output):
+            return known.mean()
+        target = None
+        if self.unlabelled == "soft":
+            assert isinstance(self.autoencoder, M2)
+            target = self.autoencoder.unlabelled_probs(batch)
+        unknown = self.judge.real(output[n:], target)
+        return torch.cat([known, unknown]).mean()
+
+    def _reconstruction(self, batch: Batch) -> Terms:
+        """-ln p(x|z) on pixels and L_Dis on features, each where it has a weight."""
+        return batch.once("reconstruction", lambda: self._compare(batch))
+
+    def _compare(self, batch: Batch) -> Terms:
+        bound, terms, weights = self._bound(batch), {}, {}
+        if self.recon_weight:
+            terms["recon_nll"], weights["recon_nll"] = bound.recon_nll(), self.recon_weight
+        if self.feature_layer is not None:
+            layer = self.feature_layer
+            with torch.no_grad():
+                target, _ = self.discriminator.with_features(batch.x * 2 - 1, layer)
+            features, _ = self.discriminator.with_features(self._recon(batch), layer)
+            squared = (bound.expand(target).float() - features.float()).square().sum(dim=1)
+            terms["feature"], weights["feature"] = bound.mean(0.5 * squared), self.feature_weight
+        return Terms(terms, {name: w for name, w in weights.items() if w != 1.0})
+
+    def _fooling(self, batch: Batch) -> Terms | None:
+        """How far samples and reconstructions are from being taken for real."""
+        if not self.adversarial_weight:
+            return None
+        bound, (x_prior, y) = self._bound(batch), self._prior(batch)
+        output = self.discriminator(self._sign(x_prior)).float()
+        terms = {"fool_prior": self.judge.fool(output, y).mean()}
+        if self.judge_reconstructions:
+            output = self.discriminator(self._recon(batch)).float()
+            terms["fool_recon"] = bound.mean(self.judge.fool(output, bound.y))
+        weights = dict.fromkeys(terms, self.adversarial_weight)
+        return Terms(terms, weights if self.adversarial_weight != 1.0 else {})
+
+    # --- what the players share -------------------------------------------------------------------
+
+    def _bound(self, batch: Batch) -> Bound:
+        return batch.once("bound", lambda: self.autoencoder.bound(batch))
+
+    def _recon(self, batch: Batch) -> Tensor:
+        """x̃ of every row, in [-1, 1]."""
+        return batch.once("x_recon", lambda: self._sign(self._bound(batch).p.mean))
+
+    def _prior(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
+        """x_p in [0, 1] and the classes they were asked to be of, drawn once for all players."""
+        return batch.once("x_prior", lambda: self._draw(batch))
+
+    def _draw(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
+        model, count = self.autoencoder, len(batch)
+        z = torch.randn(count, self.latent_dim, device=batch.x.device)
+        if isinstance(model, M2):
+            c = torch.randint(model.num_classes, (count,), device=z.device)
+        else:
+            c = self.condition.pick(batch.x, batch.y)
+        y = c if self.condition.about == "class" else None
+        if not isinstance(model, DRAW) or not self.judge_canvases:
+            return model.generate(z, c), y
+        canvases = model.canvases(z, c)  # (T, B, C, H, W)
+        return canvases.flatten(0, 1), y if y is None else y.repeat(len(canvases))
+
+    @staticmethod
+    def _sign(x: Tensor) -> Tensor:
+        return x.clamp(0, 1) * 2 - 1
+
+    # --- what a user asks -------------------------------------------------------------------------
+
+    def generate(self, z: Tensor, c: Tensor | None = None) -> Tensor:
+        """The auto-encoder's image of a code, shape (B, C, H, W)."""
+        return self.autoencoder.generate(z, c)
+
+    def score(self, x: Tensor, c: Tensor | None = None) -> Tensor:  # noqa: ARG002
+        """What D gives for images in [-1, 1], shape (B, 1) or (B, K + 1)."""
+        return self.discriminator(x).float()
+
+    @torch.no_grad()
+    def diagnose(self, batches: Iterable[Batch]) -> dict[str, Any]:
+        """The auto-encoder's numbers, and how much the discriminator tells."""
+        batches = list(batches)
+        numbers = self.autoencoder.diagnose(batches)
+        with evaluating(self):
+            watched = [self.discriminator_loss(Batch(b.x, b.y)).watch for b in batches]
+        for name in watched[0]:
+            mean = sum(watch[name].item() for watch in watched) / len(watched)
+            numbers[name] = round(mean, 4)
+        return numbers
+
+
+class _LabelReader:
+    """The discriminator's opinion of the class, given that an image is real."""
+
+    def __init__(self, hybrid: Hybrid) -> None:
+        self.hybrid = hybrid
+
+    @torch.no_grad()
+    def classify(self, x: Tensor, batch_size: int = 1000) -> Tensor:
+        """ln p(y|x, real), shape (B, K), for images in [0, 1]."""
+        with evaluating(self.hybrid):
+            logits = [
+                self.hybrid.discriminator(part.to(self.hybrid.device) * 2 - 1)[:, :-1].float()
+                for part in x.split(batch_size)
+            ]
+        return torch.cat(logits).log_softmax(dim=1)
+
+
+def _joined(parts: list[Terms]) -> Terms:
+    """The terms of several as one."""
+    return Terms(
+        {name: value for part in parts for name, value in part.terms.items()},
+        {name: value for part in parts for name, value in part.weights.items()},
+        {name: value for part in parts for name, value in part.watch.items()},
+    )
+
+
+def _mean(values: Tensor, weight: Tensor | None) -> Tensor:
+    return values.mean() if weight is None else (weight * values).sum()

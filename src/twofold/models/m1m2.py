@@ -1,0 +1,91 @@
+r"""M1+M2: the semi-supervised VAE M2 on the codes that a VAE, M1, has learnt without labels.
+
+Notation: x image (B, C, H, W), z1 code of M1 (B, D1), y class, z2 code of M2 (B, D2);
+p(x|z1) and q(z1|x) are M1's; p(z1|y, z2), q(y|z1) and q(z2|z1, y) are M2's.
+
+References:
+    Semi-supervised Learning with Deep Generative Models (Kingma, Rezende, Mohamed and Welling,
+    2014), section 2.1 and table 1, https://arxiv.org/abs/1406.5298
+"""
+
+import torch
+from torch import Tensor, nn
+
+from twofold.data.batches import Batch
+from twofold.distributions import DiagonalGaussian
+from twofold.models.base import Generative, Phase, Terms, evaluating
+from twofold.models.m2 import M2
+from twofold.models.vae import VAE
+
+__all__ = ["M1M2", "CodeLikelihood"]
+
+
+class CodeLikelihood(nn.Module):
+    """p(z1|y, z2): a diagonal Gaussian with mean and log-variance from the decoder."""
+
+    def forward(self, output: Tensor) -> DiagonalGaussian:
+        """Arguments: output, shape (R, 2 D1)."""
+        mu, logvar = output.chunk(2, dim=-1)
+        return DiagonalGaussian(mu, logvar.clamp(-10, 10))
+
+
+class M1M2(Generative):
+    """Two models trained side by side, the second on what the first makes of the images.
+
+    No gradient of M2 reaches M1, as in the paper, where M1 is trained first; the settings `stop` of
+    m1's optimiser and `start` of m2's give that order.
+
+    Arguments:
+        m1: A VAE that is told nothing.
+        m2: An M2 whose images are codes (B, D1).
+    """
+
+    def __init__(self, m1: VAE, m2: M2) -> None:
+        super().__init__()
+        self.m1 = m1
+        self.m2 = m2
+        self.image_shape = m1.image_shape
+        self.latent_dim = m2.latent_dim
+        self.condition = m2.condition
+
+    @property
+    def labels(self) -> str:
+        return "some"
+
+    @property
+    def title(self) -> str:
+        return "M1+M2"
+
+    @property
+    def phases(self) -> list[Phase]:
+        return [
+            Phase("m1", list(self.m1.parameters()), self.m1.loss),
+            Phase("m2", list(self.m2.parameters()), self.m2_loss),
+        ]
+
+    def m2_loss(self, batch: Batch) -> Terms:
+        """M2's objective on fresh draws of q(z1|x), nats per image."""
+        with torch.no_grad():
+            z1 = self.m1.posterior(batch.x).rsample()
+        codes = Batch(z1, batch.y, batch.epoch, batch.num_labelled, batch.labelled_share)
+        return self.m2.loss(codes)
+
+    def generate(self, z: Tensor, c: Tensor | None = None) -> Tensor:
+        """The image at the mean of p(z1|y, z2), shape (B, C, H, W)."""
+        return self.m1.generate(self.m2.decode(z, c).mean)
+
+    @torch.no_grad()
+    def reconstruct(self, x: Tensor, c: Tensor | None = None) -> Tensor:
+        """Through both codes' means, by default of the likeliest class."""
+        with evaluating(self):
+            z1 = self.m1.posterior(x).mean
+            y = self.m2.classify(z1).argmax(dim=1) if c is None else c
+            return self.generate(self.m2.posterior(z1, y).mean, y)
+
+    @torch.no_grad()
+    def classify(self, x: Tensor, batch_size: int = 1000) -> Tensor:
+        """ln q(y|z1) at the mean of q(z1|x), shape (B, K), for images in [0, 1]."""
+        with evaluating(self):
+            parts = x.split(batch_size)
+            z1 = torch.cat([self.m1.posterior(part.to(self.device)).mean for part in parts])
+            return self.m2.classify(z1)
