@@ -110,6 +110,7 @@ class ImagePart(Condition):
     Arguments:
         visible: Boolean mask, shape (H, W); True where the model may look.
         channels: C of the images.
+        binary: Show Bernoulli draws of the grey values instead of these.
 
     Raises:
         UsageError: If everything or nothing is visible.
@@ -119,7 +120,7 @@ class ImagePart(Condition):
     _where: Tensor
     about = "image"
 
-    def __init__(self, visible: Tensor, channels: int) -> None:
+    def __init__(self, visible: Tensor, channels: int, binary: bool = False) -> None:
         super().__init__()
         if visible.dim() != 2:
             raise UsageError(f"a mask has shape (H, W), got {tuple(visible.shape)}")
@@ -133,10 +134,11 @@ class ImagePart(Condition):
         where = self.visible.flatten().nonzero().squeeze(1)  # (shown,)
         self.register_buffer("_where", where, persistent=False)
         self.channels = channels
+        self.binary = binary
         self.dim = shown * channels
 
     def pick(self, x: Tensor, y: Tensor | None) -> Tensor | None:  # noqa: ARG002
-        return x
+        return torch.bernoulli(x) if self.binary else x
 
     def forward(self, c: Tensor | None) -> Tensor:
         expected = (self.channels, *self.visible.shape)
@@ -171,7 +173,11 @@ def part_mask(part: str, height: int, width: int) -> Tensor:
 
 
 def make_condition(
-    kind: str, image_shape: tuple[int, int, int], num_classes: int, mask: Any = None
+    kind: str,
+    image_shape: tuple[int, int, int],
+    num_classes: int,
+    mask: Any = None,
+    binary: bool = False,
 ) -> Condition:
     """A condition by name: `none`, `class`, the name of a part of the image, or `mask` with one.
 
@@ -180,10 +186,13 @@ def make_condition(
         image_shape: (C, H, W).
         num_classes: K of the data; 0 when it has no labels.
         mask: For `mask`: nested lists or an array of shape (H, W), non-zero where visible.
+        binary: Whether the visible part is shown as Bernoulli draws of its grey values.
     """
     channels, height, width = image_shape
     if mask is not None and kind != "mask":
         raise UsageError(f"condition={kind} uses no mask; leave the mask out or use condition=mask")
+    if binary and kind in ("none", "class"):
+        raise UsageError(f"condition={kind} shows no pixels; leave condition_binary out")
     if kind == "none":
         return NoCondition()
     if kind == "class":
@@ -199,7 +208,7 @@ def make_condition(
             raise UsageError(
                 f"the mask has shape {tuple(visible.shape)} but the images are {height}×{width}"
             )
-        return ImagePart(visible != 0, channels)
+        return ImagePart(visible != 0, channels, binary)
     if kind in PARTS:
-        return ImagePart(part_mask(kind, height, width), channels)
+        return ImagePart(part_mask(kind, height, width), channels, binary)
     raise unknown_name("condition", kind, ("none", "class", "mask", *PARTS))

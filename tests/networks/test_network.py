@@ -340,3 +340,39 @@ def test_the_same_seed_gives_the_same_weights():
 
     assert all(torch.equal(a, b) for a, b in zip(build(0), build(0), strict=True))
     assert not torch.equal(build(0)[0], build(1)[0])
+
+
+def test_a_residual_block_adds_to_what_it_is_given():
+    """With its last convolution at zero it is the identity, or the 1×1 projection."""
+    same = build_network("res3-4", (4, 6, 6), (4, 6, 6), activation="relu", norm="batch").after[0]
+    wider = build_network("res3-5", (4, 6, 6), (5, 6, 6), norm="batch").after[0]
+    x = torch.randn(2, 4, 6, 6)
+    for block in (same, wider):
+        torch.nn.init.zeros_(block.body[-1].weight)
+        torch.nn.init.zeros_(block.body[-1].bias)
+        assert [type(m).__name__ for m in block.body] == ["BatchNorm2d", "ReLU", "Conv2d"] * 2
+    torch.testing.assert_close(same(x), x)
+    torch.testing.assert_close(wider(x), torch.nn.functional.conv2d(x, wider.skip.weight))
+
+
+def test_an_inner_layer_gives_its_features():
+    """After its activation, and the output is that of a plain call."""
+    net = build_network("conv3-4/2 fc-8 fc-8", (1, 6, 6), (3,))
+    assert list(net.ends) == ["conv3-4/2", "fc-8", "fc-8#2"]
+    x = torch.randn(5, 1, 6, 6)
+    for layer, width in (("conv3-4/2", 36), ("fc-8", 8), ("fc-8#2", 8)):
+        features, output = net.with_features(x, layer)
+        assert features.shape == (5, width)
+        assert (features >= 0).all()
+        torch.testing.assert_close(output, net(x))
+    with pytest.raises(UsageError, match=r"fc-9.*fc-8"):
+        net.check_layer("fc-9")
+
+
+def test_a_trunk_gives_its_last_layer_flat():
+    net = build_network("conv3-4/2", (1, 6, 6), None)
+    assert net.output_shape == (36,)
+    assert net(torch.zeros(2, 1, 6, 6)).shape == (2, 36)
+    assert build_network("", (1, 6, 6), None).output_shape == (36,)
+    with pytest.raises(UsageError, match="a trunk has no output of its own"):
+        build_network("fc-out", (1, 6, 6), None)

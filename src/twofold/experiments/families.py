@@ -34,7 +34,8 @@ from twofold.networks import Network, build_network
 __all__ = ["FAMILIES", "Family", "build_model"]
 
 ImageShape = tuple[int, int, int]
-_NETWORKS_OF_A_GAN = {"family", "generator", "discriminator", "condition", "mask"}
+_TOLD = {"condition", "mask", "condition_binary"}
+_NETWORKS_OF_A_GAN = {"family", "generator", "discriminator"} | _TOLD
 
 
 @dataclass(frozen=True)
@@ -61,10 +62,20 @@ def _network(
     )
 
 
+def _condition(
+    settings: VAESettings | GANSettings | ACGANSettings | DRAWSettings,
+    image_shape: ImageShape,
+    num_classes: int,
+) -> Condition:
+    return make_condition(
+        settings.condition, image_shape, num_classes, settings.mask, settings.condition_binary
+    )
+
+
 def build_vae(settings: VAESettings, image_shape: ImageShape, num_classes: int) -> VAE:
     """A VAE or CVAE from its settings."""
     channels, height, width = image_shape
-    condition = make_condition(settings.condition, image_shape, num_classes, settings.mask)
+    condition = _condition(settings, image_shape, num_classes)
     likelihood = Likelihood(settings.likelihood, channels, settings.sigma)
     latent, output = (settings.latent_dim,), (likelihood.decoder_channels, height, width)
     return VAE(
@@ -74,14 +85,14 @@ def build_vae(settings: VAESettings, image_shape: ImageShape, num_classes: int) 
         image_shape=image_shape,
         condition=condition,
         **settings.model_dump(
-            exclude={"family", "encoder", "decoder", "likelihood", "sigma", "condition", "mask"}
+            exclude={"family", "encoder", "decoder", "likelihood", "sigma"} | _TOLD
         ),
     )
 
 
 def build_gan(settings: GANSettings, image_shape: ImageShape, num_classes: int) -> GAN:
     """A GAN or CGAN from its settings."""
-    condition = make_condition(settings.condition, image_shape, num_classes, settings.mask)
+    condition = _condition(settings, image_shape, num_classes)
     return GAN(
         generator=_network(settings.generator, (settings.latent_dim,), image_shape, condition),
         discriminator=_network(settings.discriminator, image_shape, (1,), condition),
@@ -93,7 +104,7 @@ def build_gan(settings: GANSettings, image_shape: ImageShape, num_classes: int) 
 
 def build_acgan(settings: ACGANSettings, image_shape: ImageShape, num_classes: int) -> ACGAN:
     """A GAN with an auxiliary classifier from its settings."""
-    condition = make_condition(settings.condition, image_shape, num_classes, settings.mask)
+    condition = _condition(settings, image_shape, num_classes)
     outputs = (1 + num_classes,)
     return ACGAN(
         generator=_network(settings.generator, (settings.latent_dim,), image_shape, condition),
@@ -107,7 +118,7 @@ def build_acgan(settings: ACGANSettings, image_shape: ImageShape, num_classes: i
 
 def build_draw(settings: DRAWSettings, image_shape: ImageShape, num_classes: int) -> DRAW:
     """DRAW from its settings."""
-    condition = make_condition(settings.condition, image_shape, num_classes, settings.mask)
+    condition = _condition(settings, image_shape, num_classes)
     return DRAW(
         Likelihood(settings.likelihood, image_shape[0], settings.sigma),
         image_shape,

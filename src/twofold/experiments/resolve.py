@@ -27,16 +27,54 @@ def load_experiment(name: str | Path) -> Experiment:
     Raises:
         UsageError: If there is none, or it cannot be read.
     """
+    path = _path(name)
+    return parse_experiment(_complete(_read(path), path), str(path))
+
+
+def _path(name: str | Path) -> Path:
     path = Path(name)
-    if path.suffix not in (".yaml", ".yml"):
-        path = LIBRARY / f"{name}.yaml"
-        if not path.is_file():
-            raise unknown_name("experiment", str(name), experiment_names())
+    if path.suffix in (".yaml", ".yml"):
+        return path
+    path = LIBRARY / f"{name}.yaml"
+    if not path.is_file():
+        raise unknown_name("experiment", str(name), experiment_names())
+    return path
+
+
+def _read(path: Path) -> Any:
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise UsageError(f"cannot read the experiment {path}: {error}") from error
-    return parse_experiment(content, str(path))
+
+
+def _complete(content: Any, path: Path, above: tuple[str, ...] = ()) -> Any:
+    """A file that says `like: OTHER` has the other's fields wherever it does not say its own.
+
+    What was reported and noted belongs to one experiment and is not handed on.
+    """
+    if not isinstance(content, dict) or "like" not in content:
+        return content
+    other = str(content["like"])
+    if other in above:
+        raise UsageError(f"{path}: experiments are like each other: {' → '.join((*above, other))}")
+    base_path = _path(other)
+    base = _complete(_read(base_path), base_path, (*above, other))
+    if not isinstance(base, dict):
+        raise UsageError(f"{path}: {other} is not an experiment")
+    base = {key: value for key, value in base.items() if key not in ("reported", "notes")}
+    merged = _merged(base, {key: value for key, value in content.items() if key != "like"})
+    merged["notes"] = [f"As {other}, except where its file differs.", *content.get("notes", [])]
+    return merged
+
+
+def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in changes.items():
+        before = {"name": merged[key]} if isinstance(merged.get(key), str) else merged.get(key)
+        both = isinstance(before, dict) and isinstance(value, dict)
+        merged[key] = _merged(before, value) if both else value
+    return merged
 
 
 def parse_experiment(content: Any, where: str) -> Experiment:

@@ -71,6 +71,8 @@ class _Generative(Strict):
     )
     mask: list[list[int]] | None = Field(None, description="H rows of W: 1 visible, 0 hidden")
 
+    condition_binary: bool = Field(False, description="show Bernoulli draws of the visible part")
+
     @model_validator(mode="before")
     @classmethod
     def _condition_by_name(cls, values: Any) -> Any:

@@ -15,8 +15,7 @@ import torch
 from torch import Tensor
 
 from twofold.data.batches import Batch
-from twofold.models.base import evaluating
-from twofold.models.vae import VAE
+from twofold.models.base import HasLikelihood, evaluating
 
 __all__ = ["elbo_terms", "iwae_bound", "streaming_log_mean_exp"]
 
@@ -24,11 +23,13 @@ ROWS = 20_000  # decoded images at a time: what bounds the memory
 
 
 @torch.no_grad()
-def elbo_terms(model: VAE, batches: Iterable[Batch], num_samples: int = 1) -> tuple[Tensor, Tensor]:
+def elbo_terms(
+    model: HasLikelihood, batches: Iterable[Batch], num_samples: int = 1
+) -> tuple[Tensor, Tensor]:
     """Reconstruction term and KL of every image.
 
     Arguments:
-        model: A VAE or CVAE.
+        model: One that bounds ln p(x|c).
         batches: Held-out images; a dynamic binarisation draws them afresh.
         num_samples: Draws of z per image.
 
@@ -70,7 +71,7 @@ def streaming_log_mean_exp(log_values: Iterable[Tensor]) -> Tensor:
 
 @torch.no_grad()
 def iwae_bound(
-    model: VAE,
+    model: HasLikelihood,
     batches: Iterable[Batch],
     num_samples: int,
     rows: int = ROWS,
@@ -79,7 +80,7 @@ def iwae_bound(
     """The IWAE bound L_k on ln p(x|c) of every image, in bounded memory.
 
     Arguments:
-        model: A VAE or CVAE.
+        model: One that bounds ln p(x|c).
         batches: Held-out images.
         num_samples: k.
         rows: How many images may be decoded at once, whatever k is.

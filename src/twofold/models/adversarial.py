@@ -57,6 +57,7 @@ def _hinge(real: Tensor, fake: Tensor, _: float) -> Tensor:
 
 # Minimax and non-saturating: Generative Adversarial Nets (Goodfellow et al., 2014), section 3.
 # Least squares: Mao et al. (2017), equation 9. Hinge: Geometric GAN (Lim and Ye, 2017).
+# Swapped: no adversary at all, the defect of R1's published code, to see what it does.
 # Wasserstein: Arjovsky et al. (2017). Relativistic pairing: Jolicoeur-Martineau (2019), equation 3,
 # in the form of R3GAN (Huang et al., 2025), equation 2.
 ADVERSARIAL: dict[str, Adversarial] = {
@@ -72,6 +73,11 @@ ADVERSARIAL: dict[str, Adversarial] = {
             lambda _, fake: 0.5 * (fake - 1.0).square(),
             threshold=0.5,
             smooths=True,
+        ),
+        Adversarial(
+            "swapped",
+            lambda real, fake, _: F.softplus(real) + F.softplus(-fake),
+            lambda _, fake: F.softplus(-fake),
         ),
         Adversarial("hinge", _hinge, lambda _, fake: -fake),
         Adversarial(

@@ -236,6 +236,8 @@ def evaluating(model: nn.Module) -> Iterator[None]:
 class Encodes(Protocol):
     """Has an encoder q(z|x) and a decoder p(x|z)."""
 
+    condition: Condition
+
     def posterior(self, x: Tensor, c: Tensor | None = None) -> DiagonalGaussian: ...
 
     def decode(self, z: Tensor, c: Tensor | None = None) -> ImageDistribution: ...
@@ -245,6 +247,8 @@ class Encodes(Protocol):
 class Reconstructs(Protocol):
     """Makes an image again."""
 
+    condition: Condition
+
     def reconstruct(self, x: Tensor, c: Tensor | None = None) -> Tensor: ...
 
 
@@ -252,6 +256,7 @@ class Reconstructs(Protocol):
 class HasLikelihood(Protocol):
     """Can bound or estimate ln p(x)."""
 
+    condition: Condition
     likelihood: Likelihood
 
     def elbo_terms(

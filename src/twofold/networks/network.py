@@ -314,6 +314,19 @@ class _Builder:
         self.shape = (out, *sides)
         self._finish_layer(layer)
 
+    def _add_res(self, layer: Layer) -> None:
+        channels, height, width = self._image(layer)
+        out, kernel = layer.width or self._out_channels, layer.kernel
+        before, self.modules = self.modules, []
+        for into in (channels, out):
+            self.shape = (into, height, width)
+            self._finish_layer(layer)
+            conv = nn.Conv2d(into, out, kernel, padding=_same_padding(layer), bias=layer.bias)
+            self._weighted(layer, conv)
+        skip = nn.Identity() if channels == out else nn.Conv2d(channels, out, 1, bias=False)
+        self.modules = [*before, _Residual(nn.Sequential(*self.modules), skip)]
+        self.shape = (out, height, width)
+
     @property
     def _out_channels(self) -> int:
         assert self.output_shape is not None, "a trunk has no out layer"
@@ -364,6 +377,18 @@ class _Builder:
 def _growth(layer: Layer) -> int:
     """By what factor a layer enlarges an image."""
     return {"deconv": layer.stride, "up": layer.kernel}.get(layer.kind, 1)
+
+
+class _Residual(nn.Module):
+    """x + f(x), x brought to the right channels (He et al., 2016, Identity Mappings, figure 4e)."""
+
+    def __init__(self, body: nn.Module, skip: nn.Module) -> None:
+        super().__init__()
+        self.body = body
+        self.skip = skip
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.skip(x) + self.body(x)
 
 
 class _Reshape(nn.Module):

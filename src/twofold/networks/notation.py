@@ -6,6 +6,8 @@
 `deconv5-32/2`                its transpose: multiplies height and width by the stride
 `base-128`                    dense layer to 128 channels of the size from which the layers
                               after it reach the image
+`res3-64`                     residual block of two 3×3 convolutions to 64 channels, each after its
+                              normalisation and activation
 `pool2`, `avgpool2`, `up2`    max pooling, average pooling, nearest-neighbour upsampling
 `flatten`, `reshape-64x7x7`   as they say
 `join`                        where the condition enters; by default where the network first is flat
@@ -26,7 +28,7 @@ from twofold.errors import UsageError
 __all__ = ["Layer", "parse_layers"]
 
 _LAYER = re.compile(
-    r"(?P<kind>fc|conv|deconv|base|pool|avgpool|up|flatten|reshape|join)"
+    r"(?P<kind>fc|conv|deconv|res|base|pool|avgpool|up|flatten|reshape|join)"
     r"(?P<kernel>\d+)?(?:-(?P<width>out|\d+(?:x\d+x\d+)?))?(?:/(?P<stride>\d+))?"
     r"(?:\[(?P<changes>[^\]]*)\])?"
 )
@@ -34,6 +36,7 @@ _NEEDS: dict[str, tuple[str, ...]] = {
     "fc": ("width",),
     "conv": ("kernel", "width"),
     "deconv": ("kernel", "width"),
+    "res": ("kernel", "width"),
     "base": ("width",),
     "pool": ("kernel",),
     "avgpool": ("kernel",),
@@ -52,7 +55,8 @@ class Layer:
 
     Attributes:
         text: As written.
-        kind: `fc`, `conv`, `deconv`, `base`, `pool`, `avgpool`, `up`, `flatten`, `reshape`, `join`.
+        kind: `fc`, `conv`, `deconv`, `res`, `base`, `pool`, `avgpool`, `up`, `flatten`, `reshape`,
+            `join`.
         kernel: Kernel size, or the factor of a pooling or upsampling.
         width: Units or channels; 0 stands for `out`.
         stride: Stride of a convolution.
@@ -76,7 +80,7 @@ class Layer:
 
     @property
     def has_weights(self) -> bool:
-        return self.kind in ("fc", "conv", "deconv", "base")
+        return self.kind in ("fc", "conv", "deconv", "res", "base")
 
     @property
     def is_output(self) -> bool:
@@ -165,5 +169,5 @@ def _probability(token: str, word: str) -> float:
 def _unreadable(token: str, why: str) -> UsageError:
     return UsageError(
         f"cannot read the layer {token!r}: {why}; layers look like fc-512, conv5-64/2, "
-        "deconv5-32/2, base-128, pool2, up2, flatten, reshape-64x7x7, join"
+        "deconv5-32/2, res3-64, base-128, pool2, up2, flatten, reshape-64x7x7, join"
     )

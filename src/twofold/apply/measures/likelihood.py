@@ -9,15 +9,15 @@ from twofold.apply.measures.subject import Subject
 from twofold.conditions import ClassCondition
 from twofold.metrics.likelihood import elbo_terms, iwae_bound
 from twofold.metrics.measure import Measure
-from twofold.models.vae import VAE
+from twofold.models.base import HasLikelihood
 
 __all__ = ["likelihood"]
 
 
 def likelihood(subject: Subject) -> Iterator[Measure]:
     """ELBO, its terms and the IWAE bound on the test images."""
-    model = subject.model
-    if not isinstance(model, VAE):
+    model = subject.model.offers(HasLikelihood)
+    if model is None:
         return
     subject.progress.say("ELBO and IWAE bound on the test images")
     recon, kl = elbo_terms(model, subject.batches.in_order())
@@ -45,7 +45,7 @@ def likelihood(subject: Subject) -> Iterator[Measure]:
 
 def _mean(
     subject: Subject,
-    model: VAE,
+    model: HasLikelihood,
     name: str,
     title: str,
     values: torch.Tensor,
@@ -70,7 +70,7 @@ def _mean(
     )
 
 
-def _caution(subject: Subject, model: VAE) -> str:
+def _caution(subject: Subject, model: HasLikelihood) -> str:
     if model.likelihood.needs_binary and subject.run.experiment.data.binarise == "none":
         return "grey pixels as Bernoulli targets: not a likelihood, compare only with the same"
     if not model.likelihood.is_discrete:

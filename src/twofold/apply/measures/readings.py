@@ -21,8 +21,7 @@ from twofold.data import ImageDataset
 from twofold.data.batches import Batches
 from twofold.metrics.accuracy import accuracy_error
 from twofold.metrics.measure import Measure
-from twofold.models.base import Generative
-from twofold.models.vae import VAE
+from twofold.models.base import Encodes, Generative
 from twofold.pictures import to_uint8
 
 __all__ = ["gan_train", "latent_labels"]
@@ -64,8 +63,8 @@ def gan_train(subject: Subject) -> Iterator[Measure]:
 
 def latent_labels(subject: Subject) -> Iterator[Measure]:
     """Accuracy of a 512-unit classifier on posterior means, with and without the label leaking."""
-    model = subject.model
-    if not isinstance(model, VAE) or subject.batches.labels is None:
+    model = subject.model.offers(Encodes)
+    if model is None or subject.batches.labels is None:
         return
     leaks = (True, False) if isinstance(model.condition, ClassCondition) else (False,)
     train = Batches(
@@ -114,7 +113,7 @@ def _plain_test(subject: Subject) -> Batches:
 
 
 @torch.no_grad()
-def _codes(model: VAE, batches: Batches, leak: bool) -> np.ndarray:
+def _codes(model: Encodes, batches: Batches, leak: bool) -> np.ndarray:
     means = []
     for batch in batches.in_order(500):
         c = model.condition.pick(batch.x, batch.y)

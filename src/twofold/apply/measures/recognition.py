@@ -11,9 +11,8 @@ from twofold.conditions import ClassCondition
 from twofold.data.batches import Batches
 from twofold.metrics.accuracy import accuracy, accuracy_error, accuracy_per_class
 from twofold.metrics.measure import Measure
-from twofold.models.base import Classifies, Generative
+from twofold.models.base import Classifies, Generative, Reconstructs
 from twofold.models.classifier import Classifier
-from twofold.models.vae import VAE
 
 __all__ = ["classification", "gan_test", "real_accuracy", "recognition", "reconstruction"]
 
@@ -30,7 +29,7 @@ def gan_test(subject: Subject) -> Iterator[Measure]:
     y = torch.arange(count, device=model.device) % num_classes
     x = model.sample(count, y, subject.settings["seed"])
     depends = {"samples": count, "classes": "balanced", "seed": subject.settings["seed"]}
-    if isinstance(model, VAE):
+    if model.offers(Reconstructs):
         depends["pixels"] = "means"
     title = "GAN-test by {judge}: generated images recognised"
     yield from _by_every_judge(subject, "gan_test", title, x, y, depends)
@@ -38,8 +37,8 @@ def gan_test(subject: Subject) -> Iterator[Measure]:
 
 def reconstruction(subject: Subject) -> Iterator[Measure]:
     """Accuracy of real-trained classifiers on reconstructions of test images."""
-    model = subject.model
-    if not isinstance(model, VAE) or subject.batches.labels is None:
+    model = subject.model.offers(Reconstructs)
+    if model is None or subject.batches.labels is None:
         return
     recon = torch.cat(
         [
@@ -48,7 +47,7 @@ def reconstruction(subject: Subject) -> Iterator[Measure]:
         ]
     )
     title = "reconstructed test images recognised by {judge}"
-    caution = "the CVAE is told the true class of the image" if model.condition.dim else ""
+    caution = "the model is told the true class of the image" if model.condition.dim else ""
     yield from _by_every_judge(
         subject, "reconstruction", title, recon, subject.batches.labels, subject.depends, caution
     )
@@ -81,14 +80,15 @@ def _by_every_judge(
 
 def classification(subject: Subject) -> Iterator[Measure]:
     """Test accuracy of a classifier."""
-    if not isinstance(subject.model, Classifies) or subject.batches.labels is None:
+    model = subject.model.offers(Classifies)
+    if model is None or subject.batches.labels is None:
         return
     x = torch.cat([batch.x for batch in subject.batches.in_order()])
     yield recognition(
         subject,
         "accuracy",
         "test images recognised",
-        subject.model.classify(x),
+        model.classify(x),
         subject.batches.labels,
         subject.depends,
         None,
