@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint types bench clean
+.PHONY: demo test experiments-smoke lint types bench clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.base
@@ -17,6 +17,9 @@ demo: $(VENV)/.base
 
 test: $(VENV)/.dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
+
+experiments-smoke: $(VENV)/.dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -m smoke tests/experiments/test_smoke.py
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
