@@ -14,6 +14,7 @@ from twofold.pictures import contact_sheet, png_bytes
 
 if TYPE_CHECKING:
     from twofold.data import ImageDataset
+    from twofold.experiments.schema import Experiment
     from twofold.metrics.measure import Measure
 
 __all__ = ["LISTS", "save_preview", "show_measures", "show_preview"]
@@ -37,21 +38,37 @@ def show_measures(title: str, measures: "Sequence[Measure]") -> None:
 
 
 def list_experiments() -> None:
-    """Name, model, data and headline figure of every experiment."""
+    """Model, data, headline figure and title of every experiment, by the report it comes from."""
     from twofold.experiments.resolve import experiment_names, load_experiment
 
-    table = _table("", "experiment", "model", "data", "reported", "title")
+    by_source: dict[str, list[Experiment]] = {}
     for name in experiment_names():
         experiment = load_experiment(name)
-        first = experiment.reported[0] if experiment.reported else None
-        table.add_row(
-            name,
-            experiment.model.family,
-            experiment.data.name,
-            "" if first is None else f"{first.measure} {first.value}",
-            experiment.title,
+        by_source.setdefault(experiment.source.partition(";")[0], []).append(experiment)
+    console = Console()
+    for source, experiments in sorted(by_source.items()):
+        table = _table(
+            source or "To start from", "experiment", "model", "data", "reported", "title"
         )
-    Console().print(table)
+        for column in table.columns:
+            column.no_wrap, column.overflow = True, "ellipsis"
+        for experiment in experiments:
+            table.add_row(*_experiment_row(experiment))
+        console.print(table)
+        console.print()
+
+
+def _experiment_row(experiment: "Experiment") -> tuple[str, ...]:
+    model = experiment.model
+    inner = getattr(model, "autoencoder", None)
+    first = experiment.reported[0] if experiment.reported else None
+    return (
+        experiment.name,
+        model.family if inner is None else f"{inner.family}-gan",
+        experiment.data.name,
+        "" if first is None else f"{first.measure} {first.value}",
+        experiment.title,
+    )
 
 
 def list_datasets() -> None:
