@@ -24,7 +24,7 @@ class Batch:
 
     Attributes:
         x: Images, shape (B, C, H, W), floats in [0, 1].
-        y: Labels, shape (B,), or None.
+        y: Labels, shape (B,), -1 where one is not known, or None.
         epoch: How far training has come, in epochs; schedules of a loss read it.
     """
 
