@@ -119,8 +119,8 @@ def show_preview(dataset: "ImageDataset") -> None:
 
 
 def _by_class(dataset: "ImageDataset", columns: int) -> Any:
-    """The first images of each class in turn, or simply the first."""
-    if dataset.labels is None:
+    """The first images of each class in turn, or simply the first where none has a label."""
+    if dataset.num_unlabelled == len(dataset):
         return dataset.images[: columns * 10]
     rows = [np.flatnonzero(dataset.labels == k)[:columns] for k in range(dataset.num_classes)]
     return dataset.images[np.concatenate([np.resize(row, columns) for row in rows if len(row)])]
