@@ -4,10 +4,14 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from twofold import __version__
 from twofold.cli import main
+from twofold.data import ImageDataset
+from twofold.terminal import save_preview
 
 SMALL = ["data=digits", "limit=200", "epochs=2", "layers=fc-16", "batch_size=50", "log_every=2"]
 
@@ -113,6 +117,23 @@ def test_data_shows_what_is_there(twofold, tmp_path: Path):
     assert code == 0
     assert "1797 images" in output
     assert (tmp_path / "digits.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_data_counts_images_without_a_label_and_shows_the_others(twofold, tmp_path: Path):
+    levels = np.repeat([255, 0, 100], 20).astype(np.uint8)
+    labels = np.repeat([-1, 0, 1], 20)
+    np.savez(tmp_path / "x.npz", x=np.tile(levels[:, None, None], (1, 8, 8)), y=labels)
+    code, output, _ = twofold("data", tmp_path / "x.npz", "--picture", tmp_path / "sheet.png")
+    assert code == 0
+    assert "2 (0: 20, 1: 20)" in output
+    assert "unlabelled   20 of 60 images" in output
+    assert set(np.unique(Image.open(tmp_path / "sheet.png"))) == {0, 100, 128}  # 128 is between
+
+
+def test_a_picture_of_images_that_have_no_label(tmp_path: Path):
+    dataset = ImageDataset(np.full((3, 1, 4, 4), 9, np.uint8), np.full(3, -1), ("cat", "dog"))
+    path = save_preview(dataset, tmp_path / "sheet.png")
+    assert set(np.unique(Image.open(path))) == {9, 128}
 
 
 def test_data_names_every_bad_file(twofold, tmp_path: Path):

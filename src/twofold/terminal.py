@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LISTS", "save_preview", "show_measures", "show_preview"]
 
+WIDE = 110  # columns of a terminal from which experiments are listed with their titles
 ROWS = 10  # terminal lines of a preview; each holds two rows of pixels
 
 
@@ -47,13 +48,14 @@ def list_experiments() -> None:
         by_source.setdefault(experiment.source.partition(";")[0], []).append(experiment)
     console = Console()
     for source, experiments in sorted(by_source.items()):
-        table = _table(
-            source or "To start from", "experiment", "model", "data", "reported", "title"
-        )
-        for column in table.columns:
-            column.no_wrap, column.overflow = True, "ellipsis"
-        for experiment in experiments:
-            table.add_row(*_experiment_row(experiment))
+        rows = [_experiment_row(experiment) for experiment in experiments]
+        columns = ("experiment", "model", "data", "reported", "title")
+        shown = columns if console.width >= WIDE else columns[:-1]
+        table = _table(source or "To start from", *shown)
+        for number, column in enumerate(table.columns[:4]):
+            column.no_wrap, column.min_width = True, max(len(row[number]) for row in rows)
+        for row in rows:
+            table.add_row(*row[: len(shown)])
         console.print(table)
         console.print()
 
@@ -136,8 +138,8 @@ def show_preview(dataset: "ImageDataset") -> None:
 
 
 def _by_class(dataset: "ImageDataset", columns: int) -> Any:
-    """The first images of each class in turn, or simply the first."""
-    if dataset.labels is None:
+    """The first images of each class in turn, or simply the first where none has a label."""
+    if dataset.num_unlabelled == len(dataset):
         return dataset.images[: columns * 10]
     rows = [np.flatnonzero(dataset.labels == k)[:columns] for k in range(dataset.num_classes)]
     return dataset.images[np.concatenate([np.resize(row, columns) for row in rows if len(row)])]

@@ -35,6 +35,82 @@ def test_named_classes_count_even_when_empty():
     assert make(class_names=("a", "b", "c", "d")).class_counts.tolist() == [1, 2, 3, 0]
 
 
+def test_labels_may_be_unknown():
+    dataset = make(labels=LABELS - 1)
+    assert dataset.class_names == ("0", "1")
+    assert dataset.class_counts.tolist() == [2, 3]
+    assert dataset.num_unlabelled == 1
+    assert make().num_unlabelled == 0
+    assert make(labels=None).num_unlabelled == 6
+    assert make(labels=np.full(6, -1)).class_counts.shape == (0,)
+
+
+def test_labelled_leaves_the_unknown_out():
+    dataset = make(labels=np.array([-1, 1, 0, -1, 1, 0]), class_names=("a", "b")).labelled()
+    assert dataset.images.tolist() == IMAGES[[1, 2, 4, 5]].tolist()
+    assert np.asarray(dataset.labels).tolist() == [1, 0, 1, 0]
+    assert dataset.class_names == ("a", "b")
+    assert make().labelled().fingerprint == make().fingerprint
+
+
+@pytest.mark.parametrize("labels", [None, np.full(6, -1)])
+def test_labelled_refuses_where_nothing_is(labels):
+    for ask in (ImageDataset.labelled, lambda dataset: dataset.keep_labels(2)):
+        with pytest.raises(DataError, match="the images of toy have no labels; put each class"):
+            ask(make(labels=labels))
+
+
+def many(labels):
+    images = np.arange(len(labels), dtype=np.uint8).repeat(4).reshape(-1, 1, 2, 2)
+    return make(images=images, labels=labels)
+
+
+def kept_by(dataset, count, seed=0):
+    return np.flatnonzero(dataset.keep_labels(count, seed).labels >= 0).tolist()
+
+
+def test_kept_labels_are_balanced_and_true():
+    dataset = many(np.repeat([0, 1, 2], [50, 20, 4]))
+    few = dataset.keep_labels(9)
+    assert few.class_counts.tolist() == [3, 3, 3]
+    assert few.num_unlabelled == 65
+    assert (few.labels == dataset.labels)[kept_by(dataset, 9)].all()
+    assert (few.images == dataset.images).all()
+    assert dataset.keep_labels(14).class_counts.tolist() == [5, 5, 4]
+    assert dataset.num_unlabelled == 0  # itself as it was
+
+
+def test_the_seed_says_which_labels_are_kept():
+    dataset = many(np.arange(60) % 3)
+    assert kept_by(dataset, 12) == kept_by(dataset, 12) != kept_by(dataset, 12, seed=1)
+    assert set(kept_by(dataset, 6)) < set(kept_by(dataset, 12))
+
+
+def test_labels_are_kept_only_where_they_are_known():
+    labels = np.arange(60) % 3
+    labels[::2] = -1
+    dataset = many(labels)
+    assert set(kept_by(dataset, 9)) < set(range(1, 60, 2))
+    assert dataset.keep_labels(9).class_counts.tolist() == [3, 3, 3]
+    assert kept_by(dataset, 30) == list(range(1, 60, 2))
+
+
+def test_what_else_a_set_knows_survives_keep_labels():
+    dataset = make(class_names=("a", "b", "c"), splits={"train": np.arange(4)}, notes=("scaled",))
+    few = dataset.keep_labels(3)
+    assert few.class_names == ("a", "b", "c")
+    assert few.splits["train"].tolist() == [0, 1, 2, 3]
+    assert (few.name, few.notes) == ("toy", ("scaled",))
+    assert few.fingerprint != dataset.fingerprint
+
+
+@pytest.mark.parametrize("count", [0, 2, 7])
+def test_a_number_of_labels_that_cannot_be_kept(count):
+    words = f"labels={count}: toy has 6 labelled images .* of 3 classes; expected 3 to 6"
+    with pytest.raises(UsageError, match=words):
+        make().keep_labels(count)
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
@@ -42,7 +118,7 @@ def test_named_classes_count_even_when_empty():
         ({"images": IMAGES[:, 0]}, r"\(6, 2, 2\), expected \(N, C, H, W\)"),
         ({"images": np.zeros((6, 2, 4, 4), np.uint8)}, "C = 1 or 3"),
         ({"labels": LABELS[:5]}, r"shape \(5,\) but there are 6 images"),
-        ({"labels": LABELS - 1}, "run from -2 to 1, expected 0 to"),
+        ({"labels": LABELS - 2}, "from -2 to 0, expected 0 to 0 for 1 classes, or -1"),
         ({"labels": LABELS.astype(float)}, "expected integers"),
         ({"class_names": ("a", "b")}, "run from 0 to 2, expected 0 to 1 for 2 classes"),
         ({"labels": None, "class_names": ("a",)}, "class names but no labels"),

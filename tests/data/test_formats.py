@@ -95,6 +95,13 @@ def test_idx_labels_must_fit(mnist_folder, idx_bytes):
         load_dataset(mnist_folder)
 
 
+def test_idx_labels_start_at_zero(mnist_folder, idx_bytes):
+    path = mnist_folder / "train-labels-idx1-ubyte.gz"
+    path.write_bytes(gzip.compress(idx_bytes(np.arange(-1, 39, dtype=np.int8), 0x09)))
+    with pytest.raises(DataError, match=r"from -1 to 38, expected 0\.\.K-1; leave unlabelled"):
+        load_dataset(mnist_folder)
+
+
 def test_idx_labels_alone_are_no_images(mnist_folder):
     with pytest.raises(DataError, match="labels but no images for train"):
         load_dataset(mnist_folder / "train-labels-idx1-ubyte.gz")
@@ -174,6 +181,23 @@ def test_npz_pairs(tmp_path, rng, keys):
     assert numbers(dataset) == {"train": 16, "validation": 2, "test": 2}
 
 
+@pytest.mark.parametrize("dtype", [np.int64, np.int8, np.float32])
+def test_npz_whose_labels_are_partly_unknown(tmp_path, rng, dtype):
+    images, labels = rng.integers(0, 256, (20, 4, 4), np.uint8), np.arange(20) % 3 - 1
+    np.savez(tmp_path / "x.npz", x=images, y=labels.astype(dtype))
+    dataset = load_dataset(tmp_path / "x.npz", **WHOLE)
+    assert np.asarray(dataset.labels).tolist() == labels.tolist()
+    assert dataset.class_counts.tolist() == [7, 6]
+    assert dataset.num_unlabelled == 7
+
+
+def test_npz_whose_labels_are_all_unknown_has_none(tmp_path):
+    np.savez(tmp_path / "x.npz", x=np.zeros((10, 4, 4), np.uint8), y=np.full(10, -1))
+    dataset = load_dataset(tmp_path / "x.npz")
+    assert dataset.labels is None
+    assert dataset.notes == ("the labels of train are all -1, taken for no labels",)
+
+
 def test_npz_as_keras_saves_it(tmp_path, rng):
     x = rng.integers(0, 256, (30, 4, 4), np.uint8)
     y = np.arange(30) % 3
@@ -197,7 +221,7 @@ def test_npz_as_keras_saves_it(tmp_path, rng):
         ),
         ({"x": np.zeros((2, 2, 2), np.uint8), "y": np.array([0.5, 1])}, "not whole numbers"),
         ({"x": np.zeros((2, 2, 2), np.uint8), "y": np.array(["a", "b"])}, "not whole numbers"),
-        ({"x": np.zeros((2, 2, 2), np.uint8), "y": np.array([-1, 0])}, "from -1 to 0"),
+        ({"x": np.zeros((2, 2, 2), np.uint8), "y": np.array([-2, 0])}, "-2 to 0.*with -1"),
         (
             {
                 "x_train": np.zeros((4, 2, 2), np.uint8),
@@ -205,6 +229,24 @@ def test_npz_as_keras_saves_it(tmp_path, rng):
                 "x_test": np.zeros((4, 2, 2), np.uint8),
             },
             "has labels, but none for test",
+        ),
+        (
+            {
+                "x_train": np.zeros((4, 2, 2), np.uint8),
+                "y_train": np.full(4, -1),
+                "x_test": np.zeros((4, 2, 2), np.uint8),
+                "y_test": np.zeros(4, int),
+            },
+            "has labels, but none for train",
+        ),
+        (
+            {
+                "x_train": np.zeros((4, 2, 2), np.uint8),
+                "y_train": np.array([0, 1, -1, 0]),
+                "x_test": np.zeros((4, 2, 2), np.uint8),
+                "y_test": np.array([0, 1, -1, -1]),
+            },
+            r"2 of 4 test images of x\.npz have no label; only training images may",
         ),
         (
             {"x_train": np.zeros((4, 2, 2), np.uint8), "x_test": np.zeros((4, 3, 3), np.uint8)},
@@ -278,6 +320,7 @@ def test_svhn_file(tmp_path, rng):
         ({"X": np.zeros((4, 4, 3)), "y": np.zeros(1)}, r"X has shape \(4, 4, 3\), expected"),
         ({"X": np.zeros((4, 4, 3, 2), np.uint8), "y": np.array([[1], [11]])}, "reach 11"),
         ({"X": np.zeros((4, 4, 3, 2), np.uint8), "y": np.array([[1]] * 3)}, "for 2 images"),
+        ({"X": np.zeros((4, 4, 3, 2), np.uint8), "y": np.array([[1], [-1]])}, "from -1 to 1"),
     ],
 )
 def test_mat_that_does_not_fit(tmp_path, content, words):

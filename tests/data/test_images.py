@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from twofold.data import load_dataset
+from twofold.data import load_dataset, summarise
 from twofold.data.decode import decode
 from twofold.errors import DataError
 
@@ -60,6 +60,44 @@ def test_a_lone_folder_is_no_class(tmp_path, write_images):
     assert dataset.notes == ("the single folder 'all' was not taken for a class",)
 
 
+@pytest.mark.parametrize("name", ["unlabelled", "Unlabeled", "UNKNOWN"])
+@pytest.mark.parametrize("wrapper", ["", "pets/", "train/"])
+def test_images_of_a_class_folder_tree_may_have_no_label(tmp_path, write_images, name, wrapper):
+    folders = {"ant": 3, "zebra": 2, name: 4, f"{name}/deep": 1}
+    write_images(
+        tmp_path, *(f"{wrapper}{k}/{i}.png" for k, count in folders.items() for i in range(count))
+    )
+    dataset = load_dataset(tmp_path, **WHOLE)
+    assert dataset.class_names == ("ant", "zebra")
+    assert dataset.class_counts.tolist() == [3, 2]
+    assert dataset.num_unlabelled == 5
+    assert dataset.notes == (f"the images in {name!r} were taken to have no label",)
+    expected = np.asarray(Image.open(tmp_path / wrapper / "zebra" / "1.png"))
+    assert (dataset.subset(np.flatnonzero(dataset.labels == 1)).images[1, 0] == expected).all()
+    unknown = dataset.subset(np.flatnonzero(dataset.labels == -1)).images
+    for path in (tmp_path / wrapper / name).rglob("*.png"):
+        assert (unknown[:, 0] == np.asarray(Image.open(path))).all(axis=(1, 2)).any()
+
+
+@pytest.mark.parametrize("folders", [("",), ("cat/", "dog/")])
+def test_a_tree_of_unlabelled_images_has_no_labels(tmp_path, write_images, folders):
+    write_images(tmp_path, *(f"unlabelled/{k}{i}.png" for k in folders for i in range(3)))
+    dataset = load_dataset(tmp_path, **WHOLE)
+    assert len(dataset) == 3 * len(folders)
+    assert dataset.labels is None
+    assert dataset.notes == ()
+
+
+def test_what_is_held_out_of_a_partly_labelled_tree_has_labels(tmp_path, write_images):
+    write_images(tmp_path, *(f"{k}/{i}.png" for k in "ab" for i in range(10)))
+    write_images(tmp_path, *(f"unlabelled/{i}.png" for i in range(40)))
+    dataset = load_dataset(tmp_path)
+    counts = {name: dataset.split(name).class_counts.tolist() for name in dataset.splits}
+    assert counts == {"train": [8, 8], "validation": [1, 1], "test": [1, 1]}
+    assert len(dataset.splits["train"]) == 16 + 40
+    assert "unlabelled   40 of 60 images" in str(summarise(dataset))
+
+
 @pytest.mark.parametrize("names", [("train", "val", "test"), ("Training", "valid", "Testing")])
 def test_folders_are_splits(tmp_path, write_images, names):
     for name, count in zip(names, (4, 3, 2), strict=True):
@@ -90,8 +128,29 @@ def test_validation_is_drawn_from_train_where_only_test_is_given(tmp_path, write
 @pytest.mark.parametrize(
     ("names", "words"),
     [
-        (["a/1.png", "b/2.png", "3.png"], "1 images of train lie beside class folders"),
-        (["train/a/1.png", "train/b/1.png", "test/1.png"], "1 images of test lie beside class"),
+        (
+            ["a/1.png", "b/2.png", "3.png"],
+            "1 images of train lie beside class folders; .* into a folder unlabelled, or",
+        ),
+        (
+            ["train/a/1.png", "train/b/1.png", "test/1.png"],
+            "1 images of test lie beside class .* into a folder train/unlabelled, or",
+        ),
+        (
+            ["train/a/1.png", "train/b/1.png", "test/a/1.png", "test/unknown/1.png"],
+            "1 of 2 test images of .* have no label; only training images may lack one",
+        ),
+        (
+            ["cat/1.png", "unknown/1.png"],
+            "single class folder, 'cat', beside 'unknown', whose images have no label; .*rename",
+        ),
+        (["train/cat/1.png", "train/unlabelled/1.png"], "single class folder, 'cat'"),
+        (["train/unlabelled/1.png", "test/a/1.png"], "test has classes that train lacks: a"),
+        (
+            ["train/a/1.png", "train/b/1.png", "unlabelled/1.png"],
+            r"beside it, unlabelled; expected .*\(images without a label in train/unlabelled\)",
+        ),
+        (["test/a/1.png", "unlabelled/1.png"], "has test but no train folder"),
         (["train/a/1.png", "train/b/1.png", "test/c/1.png"], "classes that train lacks: c"),
         (["train/a/1.png", "extra/a/1.png"], "folder train and, beside it, extra"),
         (["train/a/1.png", "1.png"], "folder train and, beside it, images"),
@@ -284,6 +343,13 @@ def test_zip(tmp_path):
     assert dataset.class_names == ("cat", "dog")
     assert dataset.images[:, 0, 0, 0].tolist() == [0, 1, 2, 0, 1, 2]
     assert "2 file(s) that are no images" in dataset.notes[0]
+
+
+def test_zip_with_images_without_a_label(tmp_path):
+    members = {f"pets/{k}/{i}.png": png() for k in ("cat", "dog", "unlabelled") for i in range(3)}
+    write_zip(tmp_path / "pets.zip", members)
+    dataset = load_dataset(tmp_path / "pets.zip", **WHOLE)
+    assert np.asarray(dataset.labels).tolist() == [0, 0, 0, 1, 1, 1, -1, -1, -1]
 
 
 def test_zip_with_splits(tmp_path):

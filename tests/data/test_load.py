@@ -19,6 +19,16 @@ def labelled(tmp_path, rng):
     return path
 
 
+@pytest.fixture
+def partly(tmp_path, rng):
+    """The same, but that only the first 40 of class 0 and the first 10 of class 1 are labelled."""
+    images = rng.integers(0, 256, (100, 4, 4), np.uint8)
+    images[:, 0, 0] = np.arange(100)
+    path = tmp_path / "partly.npz"
+    np.savez(path, x=images, y=np.repeat([0, -1, 1, -1], [40, 30, 10, 20]))
+    return path
+
+
 def numbers(dataset, split):
     return dataset.split(split).images[:, 0, 0, 0].tolist()
 
@@ -82,6 +92,35 @@ def test_labels_stay_with_their_images(labelled):
     for options in choices:
         dataset = load_dataset(labelled, **options)
         assert ((dataset.images[:, 0, 0, 0] >= 70) == dataset.labels).all()
+
+
+def test_splits_are_drawn_from_the_labelled_and_count_those(partly):
+    dataset = load_dataset(partly)
+    assert sizes(dataset) == {"train": 90, "validation": 5, "test": 5}
+    assert sorted(np.concatenate(list(dataset.splits.values()))) == list(range(100))
+    for split in ("validation", "test"):
+        assert dataset.split(split).class_counts.tolist() == [4, 1]
+    assert dataset.split("train").num_unlabelled == 50
+    assert sizes(load_dataset(partly, validation=30, test=0.2)) == {
+        "train": 60,
+        "validation": 30,
+        "test": 10,
+    }
+
+
+def test_splits_larger_than_the_labelled_are_refused(partly):
+    with pytest.raises(UsageError, match="validation=50 of 50 labelled images; expected 0 to 49"):
+        load_dataset(partly, validation=50)
+    with pytest.raises(UsageError, match="30 and test 20 of the 50 labelled images of partly"):
+        load_dataset(partly, validation=30, test=20)
+
+
+def test_a_limit_balances_the_unlabelled_as_one_more_group(partly):
+    train = load_dataset(partly, limit=24, validation=0).split("train")
+    assert train.class_counts.tolist() == [8, 8]
+    assert train.num_unlabelled == 8
+    labels = np.repeat([0, -1, 1, -1], [40, 30, 10, 20])
+    assert (train.labels == labels[train.images[:, 0, 0, 0]]).all()
 
 
 @pytest.mark.parametrize(

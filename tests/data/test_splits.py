@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from twofold.data.splits import balanced_order, hold_out, hold_out_last, resolve_count
+from twofold.data.splits import balanced_order, drawable, hold_out, hold_out_last, resolve_count
 from twofold.errors import DataError, UsageError
 
 
@@ -36,6 +36,15 @@ def test_unlabelled_images_are_held_out_too():
     assert sorted([*kept, *held]) == list(range(10))
 
 
+def test_images_without_a_label_are_not_held_out():
+    labels = np.repeat([0, -1, 1], [60, 100, 40])
+    kept, held = hold_out(np.arange(200), labels, 10, seed=0)
+    assert np.bincount(labels[held]).tolist() == [6, 4]
+    assert sorted([*kept, *held]) == list(range(200))
+    assert drawable(np.array([5, 70, 199]), labels).tolist() == [5, 199]
+    assert drawable(np.array([5, 70, 199]), None).tolist() == [5, 70, 199]
+
+
 def test_every_class_keeps_an_image_to_train_on():
     labels = np.repeat([0, 1], [2, 8])
     kept, _ = hold_out(np.arange(10), labels, 8, seed=0)
@@ -66,6 +75,12 @@ def test_balanced_order_is_balanced_at_every_length():
     assert np.bincount(labels[order[:45]]).tolist() == [20, 20, 5]
 
 
+def test_the_unlabelled_are_one_more_group_in_the_balance():
+    labels = np.repeat([0, 1, -1], [50, 20, 90])
+    order = balanced_order(np.arange(160), labels, seed=0)
+    assert np.bincount(labels[order[:30]] + 1).tolist() == [10, 10, 10]
+
+
 def test_balanced_order_does_not_always_begin_with_class_zero():
     labels = np.arange(30) % 3
     first = {int(labels[balanced_order(np.arange(30), labels, seed)[0]]) for seed in range(20)}
@@ -77,6 +92,11 @@ def test_balanced_order_does_not_always_begin_with_class_zero():
 )
 def test_counts_and_fractions(value, expected):
     assert resolve_count(value, 100, "test") == expected
+
+
+def test_an_impossible_size_says_of_what():
+    with pytest.raises(UsageError, match="test=9 of 9 labelled images; expected 0 to 8"):
+        resolve_count(9, 9, "test", "labelled images")
 
 
 @pytest.mark.parametrize("value", [-1, 100, 1.0, -0.1, True, "10", float("nan")])

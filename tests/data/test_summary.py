@@ -42,6 +42,17 @@ def test_it_can_be_read():
     assert "note         scaled" in str(summarise(unlabelled))
 
 
+def test_images_without_a_label_are_counted():
+    labels = np.array([0, -1, 1, -1, 0, -1, 1])
+    summary = summarise(ImageDataset(noise(7), labels, ("cat", "dog")))
+    assert summary.class_counts == {"cat": 2, "dog": 2}
+    assert summary.num_unlabelled == 3
+    assert summary.warnings == ()
+    assert "classes      2 (cat: 2, dog: 2)\n  unlabelled   3 of 7 images" in str(summary)
+    assert "unlabelled " not in str(summarise(ImageDataset(noise(2), None)))
+    assert "unlabelled " not in str(summarise(ImageDataset(noise(2), np.array([0, 1]))))
+
+
 def test_a_class_with_one_image():
     labels = np.array([0] * 5 + [1])
     assert "1 class(es) with a single image: owl" in warnings_of(

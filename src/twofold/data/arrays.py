@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twofold.data.archive import check_members
-from twofold.data.parts import Part, Parts
+from twofold.data.parts import UNLABELLED, Part, Parts
 from twofold.data.pixels import as_images, as_labels, as_uint8
 from twofold.errors import DataError
 
@@ -40,7 +40,10 @@ def read_npy(path: Path) -> Parts:
 
 
 def read_npz(path: Path) -> Parts:
-    """Reads images and labels under the names people give them, with splits as Keras has them."""
+    """Reads images and labels under the names people give them, with splits as Keras has them.
+
+    The label -1 means that the class of the image is not known.
+    """
     try:
         with zipfile.ZipFile(path) as archive:
             check_members(archive.infolist(), path)
@@ -76,7 +79,10 @@ def _to_parts(arrays: Mapping[str, tuple[NDArray[Any], NDArray[Any] | None]], pa
     groups = {}
     for split, (_, labels) in arrays.items():
         images = as_images(pixels[split], str(path))
-        y = None if labels is None else as_labels(labels, len(images), str(path))
+        y = None if labels is None else as_labels(labels, len(images), str(path), partly=True)
+        if y is not None and len(y) and (y == UNLABELLED).all():
+            notes = (*notes, f"the labels of {split} are all {UNLABELLED}, taken for no labels")
+            y = None
         groups[split] = Part(images, y)
     return Parts(groups, notes=notes)
 

@@ -11,13 +11,13 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from twofold.data.parts import UNLABELLED
 from twofold.data.splits import balanced_order
 from twofold.errors import DataError, UsageError
 
 __all__ = ["SPLITS", "UNLABELLED", "ImageDataset"]
 
 SPLITS = ("train", "validation", "test")
-UNLABELLED = -1  # as in scikit-learn: the label of an image whose class nobody has said
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,7 +148,8 @@ class ImageDataset:
         if not self.num_classes <= count <= num_labelled:
             raise UsageError(
                 f"labels={count}: {self.name} has {num_labelled} labelled images to train on, of "
-                f"{self.num_classes} classes; keep one of each class at least"
+                f"{self.num_classes} classes; expected {self.num_classes} to {num_labelled}, at "
+                "least one of each class"
             )
         assert self.labels is not None, "labelled() found some"
         known = np.flatnonzero(self.labels != UNLABELLED)
@@ -198,7 +199,7 @@ def _check_label_range(labels: NDArray[np.int64], num_classes: int) -> None:
     if labels.size and (labels.min() < UNLABELLED or labels.max() >= num_classes):
         raise DataError(
             f"labels run from {labels.min()} to {labels.max()}, expected 0 to "
-            f"{max(num_classes - 1, 0)} (or {UNLABELLED} where unknown) for {num_classes} classes"
+            f"{max(num_classes - 1, 0)} for {num_classes} classes, or {UNLABELLED} where not known"
         )
 
 

@@ -11,9 +11,9 @@ from twofold.data.catalog import CATALOG
 from twofold.data.dataset import SPLITS, ImageDataset
 from twofold.data.download import fetch
 from twofold.data.local import read_path
-from twofold.data.parts import Parts
+from twofold.data.parts import UNLABELLED, Parts
 from twofold.data.resize import checked_size, resize, to_grey
-from twofold.data.splits import balanced_order, hold_out, hold_out_last, resolve_count
+from twofold.data.splits import balanced_order, drawable, hold_out, hold_out_last, resolve_count
 from twofold.errors import DataError, UsageError, unknown_name
 
 __all__ = ["load_dataset"]
@@ -46,18 +46,20 @@ def load_dataset(
 
     A name of the catalog wins over a file of that name; write "./mnist" for the file. A path may be
     a folder of images (sub-folders are classes; train/ and test/ are splits), a zip of one, .npy,
-    .npz, IDX files, SVHN's .mat files, or CIFAR-10's binary archive.
+    .npz, IDX files, SVHN's .mat files, or CIFAR-10's binary archive. Training images may lack
+    labels: those in a sub-folder "unlabelled", and those of label -1 in .npz.
 
     Arguments:
         source: A name of `list_datasets()`, or a path.
         size: Side, or (height, width), to bring every image to: centre crop, then Lanczos.
         grey: Convert to one channel.
         limit: Keep this many training images, as balanced over the classes as can be, and at most
-            as many of each other split.
+            as many of each other split. Images without a label are one more group in the balance.
         validation: Size of the validation split, a count or a fraction of the images that have no
             split of their own; 0 for none. By default as the field divides the named set (MNIST
             and its like: the last 10 000; CIFAR-10: the last 5 000), otherwise 0.1, drawn with
-            `split_seed` in proportion to the classes.
+            `split_seed` in proportion to the classes. Only labelled images are drawn and counted
+            where some are not, and the others are all trained on.
         test: The same for the test split, by default 0.1, where the source has none of its own.
         split_seed: Seeds the divisions above and `limit`.
 
@@ -127,10 +129,21 @@ def _joined(parts: Parts, name: str) -> tuple[NDArray[np.uint8], NDArray[np.int6
             f"{name} has labels, but none for {', '.join(unlabelled)}; "
             "give them to all splits or to none"
         )
+    _check_measured(parts, name)
     images = np.concatenate([group.images for group in groups]) if groups[1:] else groups[0].images
     if unlabelled:
         return images, None
     return images, np.concatenate([g.labels for g in groups if g.labels is not None])
+
+
+def _check_measured(parts: Parts, name: str) -> None:
+    for split, group in parts.groups.items():
+        unknown = 0 if group.labels is None else int((group.labels == UNLABELLED).sum())
+        if unknown and split != "train":
+            raise DataError(
+                f"{unknown} of {len(group.images)} {split} images of {name} have no label; "
+                "only training images may lack one, so give them theirs or move them to train"
+            )
 
 
 def _divide(
@@ -142,7 +155,9 @@ def _divide(
             stop = start + len(parts.groups[split].images)
             splits[split] = np.arange(start, stop)
             start = stop
-    counts = _counts(division, len(splits["train"]), splits, name)
+    pool = len(drawable(splits["train"], labels))
+    of = "images" if pool == len(splits["train"]) else "labelled images"
+    counts = _counts(division, pool, of, splits, name)
     for number, split in enumerate(("test", "validation")):
         if not counts[split]:
             continue
@@ -156,7 +171,7 @@ def _divide(
 
 
 def _counts(
-    division: _Division, pool: int, own: Mapping[str, Indices], name: str
+    division: _Division, pool: int, of: str, own: Mapping[str, Indices], name: str
 ) -> dict[str, int]:
     """How many of the pool go to each split that the source does not have itself."""
     counts = {}
@@ -172,11 +187,11 @@ def _counts(
                 )
             counts[split] = 0
         else:
-            counts[split] = resolve_count(default if asked is None else asked, pool, split)
+            counts[split] = resolve_count(default if asked is None else asked, pool, split, of)
     if sum(counts.values()) >= pool:
         raise UsageError(
             f"validation takes {counts['validation']} and test {counts['test']} of the {pool} "
-            f"images of {name}, which leaves none to train on; pass smaller numbers, or 0"
+            f"{of} of {name}, which leaves none to train on; pass smaller numbers, or 0"
         )
     return counts
 

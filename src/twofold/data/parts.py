@@ -6,7 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Part", "Parts"]
+__all__ = ["UNLABELLED", "Part", "Parts"]
+
+UNLABELLED = -1  # as in scikit-learn: the label of an image whose class nobody has said
 
 
 @dataclass(frozen=True, eq=False)
@@ -15,7 +17,7 @@ class Part:
 
     Arguments:
         images: Pixels, uint8 (N, C, H, W).
-        labels: Classes, int64 (N,), or None.
+        labels: Classes, int64 (N,), -1 where one is not known, or None.
     """
 
     images: NDArray[np.uint8]

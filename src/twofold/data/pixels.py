@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from twofold.data.parts import UNLABELLED
 from twofold.errors import DataError
 
 __all__ = ["MAX_BYTES", "as_images", "as_labels", "as_uint8"]
@@ -67,8 +68,17 @@ def as_images(pixels: NDArray[np.uint8], where: str) -> NDArray[np.uint8]:
     return np.ascontiguousarray(pixels if first else pixels.transpose(0, 3, 1, 2))
 
 
-def as_labels(values: NDArray[Any], num_images: int, where: str) -> NDArray[np.int64]:
-    """Checks labels, of shape (N,) or (N, 1), and brings them to int64 (N,)."""
+def as_labels(
+    values: NDArray[Any], num_images: int, where: str, partly: bool = False
+) -> NDArray[np.int64]:
+    """Checks labels, of shape (N,) or (N, 1), and brings them to int64 (N,).
+
+    Arguments:
+        values: The labels, whole numbers from 0.
+        num_images: N.
+        where: The file, for messages.
+        partly: Also take -1, for an image whose class is not known.
+    """
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]
     if values.ndim != 1 or len(values) != num_images:
@@ -85,10 +95,14 @@ def as_labels(values: NDArray[Any], num_images: int, where: str) -> NDArray[np.i
             "number them with np.unique(labels, return_inverse=True)[1]"
         )
     labels = values.astype(np.int64)
-    if labels.size and labels.min() < 0:
+    if labels.size and labels.min() < (UNLABELLED if partly else 0):
+        mend = (
+            f"mark images whose class is not known with {UNLABELLED}"
+            if partly
+            else "leave unlabelled images out or give their class"
+        )
         raise DataError(
-            f"{where}: labels run from {labels.min()} to {labels.max()}, expected 0..K-1; "
-            "leave unlabelled images out or give their class"
+            f"{where}: labels run from {labels.min()} to {labels.max()}, expected 0..K-1; {mend}"
         )
     if labels.size and labels.max() >= _MAX_CLASSES:
         raise DataError(

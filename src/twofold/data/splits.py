@@ -1,20 +1,22 @@
 """Who is trained on, who is watched, who is measured: seeded, stratified, disjoint.
 
 The pool is the images that have no split of their own yet. What is held out of it is drawn class
-by class in proportion, the remainders going to the classes that they are largest for.
+by class in proportion, the remainders going to the classes that they are largest for. Where some
+images have no label, none of those is held out: what is measured has its label.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
+from twofold.data.parts import UNLABELLED
 from twofold.errors import DataError, UsageError
 
-__all__ = ["balanced_order", "hold_out", "hold_out_last", "resolve_count"]
+__all__ = ["balanced_order", "drawable", "hold_out", "hold_out_last", "resolve_count"]
 
 Indices = NDArray[np.int64]
 
 
-def resolve_count(value: int | float, total: int, what: str) -> int:
+def resolve_count(value: int | float, total: int, what: str, of: str = "images") -> int:
     """Turns a count (int) or a fraction (float below 1) of `total` images into a count.
 
     A fraction above zero is at least one image.
@@ -33,10 +35,15 @@ def resolve_count(value: int | float, total: int, what: str) -> int:
         return max(1, round(value * total)) if value > 0 else 0
     if not 0 <= value < max(total, 1):
         raise UsageError(
-            f"{what}={value} of {total} images; expected 0 to {max(total - 1, 0)}, "
+            f"{what}={value} of {total} {of}; expected 0 to {max(total - 1, 0)}, "
             "so that some are left to train on"
         )
     return int(value)
+
+
+def drawable(pool: Indices, labels: NDArray[np.int64] | None) -> Indices:
+    """The images of the pool that may be held out: those with a label, if any image has one."""
+    return pool if labels is None else pool[labels[pool] != UNLABELLED]
 
 
 def hold_out_last(pool: Indices, count: int) -> tuple[Indices, Indices]:
@@ -55,13 +62,14 @@ def hold_out(
 
     Arguments:
         pool: Indices to draw from, (P,).
-        labels: Classes of the whole set, (N,), or None to draw without regard to them.
+        labels: Classes of the whole set, (N,), -1 for an image that is not to be drawn, or None to
+            draw without regard to them.
         count: How many to draw.
         seed: The same seed draws the same images.
         class_names: Names for the messages.
     """
     generator = np.random.default_rng(seed)
-    shuffled = generator.permutation(pool)
+    shuffled = generator.permutation(drawable(pool, labels))
     if labels is None or count == 0:
         held = shuffled[:count]
     else:
@@ -73,7 +81,10 @@ def hold_out(
 
 
 def balanced_order(pool: Indices, labels: NDArray[np.int64] | None, seed: int) -> Indices:
-    """The pool in a seeded order whose every beginning has the classes as balanced as can be."""
+    """The pool in a seeded order whose every beginning has the classes as balanced as can be.
+
+    The images without a label, -1, are one more group in that balance.
+    """
     generator = np.random.default_rng(seed)
     shuffled = generator.permutation(pool)
     if labels is None:

@@ -29,6 +29,7 @@ class Summary:
         pixel_mean: Mean value.
         pixel_std: Standard deviation over all values.
         class_counts: Class -> number of images; empty without labels.
+        num_unlabelled: Number of images without a label.
         notes: What was done on the way in.
         warnings: What a user should know before training.
     """
@@ -43,6 +44,7 @@ class Summary:
     pixel_mean: float
     pixel_std: float
     class_counts: Mapping[str, int]
+    num_unlabelled: int
     notes: tuple[str, ...]
     warnings: tuple[str, ...]
 
@@ -62,6 +64,8 @@ class Summary:
             lines.append(f"  classes      {len(self.class_counts)} ({counts})")
         else:
             lines.append("  classes      no labels")
+        if self.class_counts and self.num_unlabelled:
+            lines.append(f"  unlabelled   {self.num_unlabelled} of {self.num_images} images")
         lines += [f"  note         {note}" for note in self.notes]
         lines += [f"  warning      {warning}" for warning in self.warnings]
         return "\n".join(lines)
@@ -93,6 +97,7 @@ def summarise(dataset: ImageDataset) -> Summary:
         mean,
         variance**0.5,
         dict(zip(dataset.class_names, dataset.class_counts.tolist(), strict=True)),
+        dataset.num_unlabelled,
         dataset.notes,
         (*_pixel_warnings(dataset, present), *_class_warnings(dataset), *_leaks(dataset)),
     )

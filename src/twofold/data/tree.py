@@ -1,6 +1,7 @@
 """A tree of image files, on disk or in an archive: its folders say classes and splits.
 
-`cat/1.png` is of the class "cat"; `train/cat/1.png` is, besides, in the split "train".
+`cat/1.png` is of the class "cat"; `train/cat/1.png` is, besides, in the split "train". Beside the
+class folders, `unlabelled/1.png` has no label; "unlabeled" and "unknown" say the same.
 """
 
 import re
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twofold.data.decode import EXTENSIONS, bombs_are_errors, decode, reason
-from twofold.data.parts import Part, Parts
+from twofold.data.parts import UNLABELLED, Part, Parts
 from twofold.data.pixels import MAX_BYTES
 from twofold.errors import DataError
 
@@ -28,6 +29,7 @@ _SPLIT_NAMES = {
     "test": "test",
     "testing": "test",
 }
+_UNLABELLED_NAMES = ("unlabelled", "unlabeled", "unknown")
 _SHOWN = 10
 
 
@@ -66,7 +68,7 @@ def read_tree(
     size: tuple[int, int] | None,
     grey: bool,
 ) -> Parts:
-    """Reads every image and labels it by its folder.
+    """Reads every image and labels it by its folder, -1 where the folder is called unlabelled.
 
     Arguments:
         files: The images.
@@ -81,16 +83,21 @@ def read_tree(
         )
     groups = _by_split(_unwrapped(files), where)
     class_names = _class_names(groups, where)
+    unlabelled = _unlabelled(groups)
     notes = _ignored_notes(ignored)
     if len(class_names) == 1:
+        _refuse_beside_one_class(unlabelled, class_names[0], where)
         notes.append(f"the single folder {class_names[0]!r} was not taken for a class")
         class_names = ()
+    if class_names:
+        notes += [f"the images in {name!r} were taken to have no label" for name in unlabelled]
+    numbers = {name: k for k, name in enumerate(class_names)}
     ordered = [file for group in groups.values() for file in group]
     images, done = _read_all(ordered, where, size, grey)
     parts, start = {}, 0
     for split, group in groups.items():
         stop = start + len(group)
-        labels = [class_names.index(file.folders[0]) for file in group] if class_names else None
+        labels = [numbers.get(file.folders[0], UNLABELLED) for file in group] if numbers else None
         parts[split] = Part(images[start:stop], None if labels is None else np.array(labels))
         start = stop
     return Parts(parts, class_names, (*notes, *done))
@@ -101,7 +108,7 @@ def _unwrapped(files: Sequence[ImageFile]) -> Sequence[ImageFile]:
     while (
         all(len(file.folders) >= 2 for file in files)
         and len({file.folders[0] for file in files}) == 1
-        and files[0].folders[0].lower() not in _SPLIT_NAMES
+        and files[0].folders[0].lower() not in (*_SPLIT_NAMES, *_UNLABELLED_NAMES)
     ):
         files = [_without_first_folder(file) for file in files]
     return files
@@ -117,14 +124,15 @@ def _by_split(files: Sequence[ImageFile], where: str) -> dict[str, list[ImageFil
     if not named:
         return {"train": sorted(files, key=lambda file: file.path)}
     if "train" not in {_SPLIT_NAMES[top.lower()] for top in named}:
-        if named != tops:
+        if named != {top for top in tops if not _is_unlabelled(top)}:
             return {"train": sorted(files, key=lambda file: file.path)}  # a class called "test"
         raise DataError(f"{where} has {', '.join(sorted(named))} but no train folder; add one")
     if named != tops:
         others = ", ".join(sorted(top or "images" for top in tops - named))
         raise DataError(
             f"{where} has the folder train and, beside it, {others}; expected only train, "
-            "validation and test there, and the class folders inside them"
+            "validation and test there, and the class folders inside them (images without a label "
+            "in train/unlabelled)"
         )
     groups: dict[str, list[ImageFile]] = {}
     for file in sorted(files, key=lambda file: file.path):
@@ -135,13 +143,18 @@ def _by_split(files: Sequence[ImageFile], where: str) -> dict[str, list[ImageFil
 
 def _class_names(groups: Mapping[str, Sequence[ImageFile]], where: str) -> tuple[str, ...]:
     """The class folders in natural order ("2" before "10"), or () if there are none."""
-    names = {split: {f.folders[0] for f in files if f.folders} for split, files in groups.items()}
+    names = {
+        split: {f.folders[0] for f in files if f.folders and not _is_unlabelled(f.folders[0])}
+        for split, files in groups.items()
+    }
     for split, files in groups.items():
         loose = sum(not file.folders for file in files)
         if loose and any(names.values()):
             raise DataError(
                 f"{where}: {loose} images of {split} lie beside class folders; put each into the "
-                "folder of its class, or all of them into one folder"
+                "folder of its class, those without a label into a folder "
+                f"{'unlabelled' if split == 'train' else 'train/unlabelled'}, or all of them into "
+                "one folder"
             )
         unknown = sorted(names[split] - names["train"])
         if unknown:
@@ -150,6 +163,25 @@ def _class_names(groups: Mapping[str, Sequence[ImageFile]], where: str) -> tuple
                 "the class folders must have the same names"
             )
     return tuple(sorted(names["train"], key=_natural))
+
+
+def _unlabelled(groups: Mapping[str, Sequence[ImageFile]]) -> list[str]:
+    """The folders whose images have no label."""
+    tops = {file.folders[0] for files in groups.values() for file in files if file.folders}
+    return sorted(filter(_is_unlabelled, tops))
+
+
+def _is_unlabelled(folder: str) -> bool:
+    return folder.lower() in _UNLABELLED_NAMES
+
+
+def _refuse_beside_one_class(unlabelled: Sequence[str], only: str, where: str) -> None:
+    if unlabelled:
+        raise DataError(
+            f"{where} has a single class folder, {only!r}, beside {unlabelled[0]!r}, whose images "
+            "have no label; expected two classes or more: add the folder of another, rename "
+            f"{unlabelled[0]!r} if it is one, or put all images into one folder"
+        )
 
 
 def _natural(name: str) -> list[tuple[int, int, str]]:
