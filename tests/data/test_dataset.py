@@ -166,3 +166,17 @@ def test_fingerprint_follows_pixels_labels_and_shape_and_nothing_else():
     assert make(images=np.asfortranarray(IMAGES)).fingerprint == dataset.fingerprint
     # Pinned: run folders recorded today must still be comparable next year.
     assert dataset.fingerprint == "e7d7dfe5ac215c4d"
+
+
+def test_classes_can_be_left_out():
+    """The others keep their names and numbers; images without a label stay."""
+    dataset = make(class_names=("a", "b", "c"))
+    rest = dataset.without(["b"])
+    assert rest.labels is not None
+    assert rest.class_names == ("a", "b", "c")
+    assert rest.labels.tolist() == [k for k in LABELS.tolist() if k != 1]
+    assert dataset.without([]) is dataset
+    with pytest.raises(UsageError, match="'d'"):
+        dataset.without(["d"])
+    with pytest.raises(UsageError, match="no images left"):
+        dataset.without(["a", "b", "c"])

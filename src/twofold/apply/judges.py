@@ -39,7 +39,7 @@ def judge_recipe(name: str, dataset: ImageDataset) -> Experiment:
     3 000 steps, or 100 epochs if that is less.
     """
     recipe = resolve(name)
-    count = len(dataset.split("train"))
+    count = int(dataset.split("train").class_counts.sum())
     batch_size = min(recipe.training.batch_size, max(1, count // 10))
     wanted = 3000 * batch_size / count
     epochs = max(recipe.training.epochs or 1.0, min(wanted, 100.0))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from twofold.data.parts import UNLABELLED
 from twofold.data.splits import balanced_order
-from twofold.errors import DataError, UsageError
+from twofold.errors import DataError, UsageError, unknown_name
 
 __all__ = ["SPLITS", "UNLABELLED", "ImageDataset"]
 
@@ -124,6 +124,25 @@ class ImageDataset:
             self.source,
             notes=self.notes,
         )
+
+    def without(self, classes: Iterable[str]) -> "ImageDataset":
+        """All images but those of some classes, which keep their names and numbers.
+
+        Raises:
+            UsageError: If there is no such class, or nothing else.
+        """
+        gone = [self._class_number(name) for name in classes]
+        if self.labels is None or not gone:
+            return self
+        kept = np.flatnonzero(~np.isin(self.labels, gone))
+        if not len(kept):
+            raise UsageError(f"without all of its classes {self.name} has no images left")
+        return self.subset(kept)
+
+    def _class_number(self, name: str) -> int:
+        if name not in self.class_names:
+            raise unknown_name("class", name, self.class_names)
+        return self.class_names.index(name)
 
     def labelled(self) -> "ImageDataset":
         """The images whose class is known.

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 
-from twofold.conditions import ClassCondition
+from twofold.conditions import ClassCondition, ImagePart
 from twofold.files import write_bytes
 from twofold.models.base import Generative, Model
 from twofold.pictures import contact_sheet, png_bytes, to_uint8
@@ -22,16 +22,30 @@ def class_rows(model: Generative, columns: int = COLUMNS) -> torch.Tensor | None
     return labels.repeat_interleave(columns)
 
 
-def draw_samples(model: Model, path: Path) -> None:
+def draw_samples(model: Model, path: Path, examples: torch.Tensor) -> None:
     """Writes a sheet of samples from a fixed seed: ten columns, a row per class.
 
-    A model told a part of the image has no prior sheet of its own, and draws nothing here.
+    A model told a part of the image completes examples instead: what it sees, eight completions
+    from different codes, and the whole.
+
+    Arguments:
+        model: Makes images.
+        path: The PNG.
+        examples: Held-out images in [0, 1], shape (10, C, H, W), or fewer.
     """
     assert isinstance(model, Generative)
-    if model.condition.about == "image":
-        return
-    labels = class_rows(model)
-    count = 100 if labels is None else len(labels)
-    images = to_uint8(model.sample(count, labels, seed=0).cpu().numpy())
+    if isinstance(model.condition, ImagePart):
+        x = _completions(model, model.condition, examples)
+    else:
+        labels = class_rows(model)
+        x = model.sample(100 if labels is None else len(labels), labels, seed=0)
+    images = to_uint8(x.cpu().numpy())
     scale = max(1, 28 // model.image_shape[1])
     write_bytes(path, png_bytes(contact_sheet(images, COLUMNS, scale=scale)))
+
+
+def _completions(model: Generative, condition: ImagePart, examples: torch.Tensor) -> torch.Tensor:
+    """A row per example, shape (rows · COLUMNS, C, H, W)."""
+    seen = examples * condition.visible
+    filled = [model.sample(len(examples), examples, seed=seed) for seed in range(COLUMNS - 2)]
+    return torch.stack([seen, *filled, examples], dim=1).flatten(0, 1)

@@ -49,6 +49,7 @@ class DataSettings(Strict):
     labels: int | None = Field(
         None, ge=1, description="labels kept for training, the classes in balance"
     )
+    without: tuple[str, ...] = Field((), description="classes left out of training, by name")
     label_seed: Seed = Field(0, description="of which labels are kept")
     shift: int = Field(0, ge=0, description="random shifts in training, pixels")
 

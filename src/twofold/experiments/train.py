@@ -1,6 +1,7 @@
 """Starting and resuming a run."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -123,17 +124,29 @@ def make_trainer(
         folder,
         validation=validation,
         seed=experiment.seed,
-        picture=draw_samples if isinstance(model, Generative) else None,
+        picture=_painter(model, validation or data),
         progress=progress or Console(),
         origin=experiment.model_dump(mode="json"),
     )
 
 
+def _painter(
+    model: Model, batches: Batches | PartlyLabelled
+) -> Callable[[Model, Path], None] | None:
+    """How a run draws a picture of itself, with held-out images where it needs some."""
+    if not isinstance(model, Generative):
+        return None
+    with torch.random.fork_rng([]):  # a dynamic binarisation draws
+        examples = next(iter(batches.in_order(10))).x
+    return partial(draw_samples, examples=examples)
+
+
 def _with_labels(dataset: ImageDataset, experiment: Experiment, model: Model) -> ImageDataset:
-    """The training images with the labels that the experiment keeps.
+    """The training images of the classes and with the labels that the experiment keeps.
 
     A model that needs every label learns from the labelled images alone.
     """
+    dataset = dataset.without(experiment.data.without)
     if experiment.data.labels is not None:
         dataset = dataset.keep_labels(experiment.data.labels, experiment.data.label_seed)
     if model.labels == "all" and dataset.num_unlabelled:

@@ -68,7 +68,7 @@ def latent_labels(subject: Subject) -> Iterator[Measure]:
         return
     leaks = (True, False) if isinstance(model.condition, ClassCondition) else (False,)
     train = Batches(
-        subject.dataset.split("train"),
+        subject.dataset.split("train").labelled(),
         1,
         binarise=subject.run.experiment.data.binarise,
         binarise_seed=subject.run.experiment.data.binarise_seed,
