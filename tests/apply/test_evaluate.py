@@ -14,6 +14,7 @@ from twofold.experiments.resolve import resolve
 from twofold.experiments.run import Run
 from twofold.experiments.train import train
 from twofold.metrics.likelihood import elbo_terms
+from twofold.training.progress import Silent
 
 TOY = {"epochs": 2, "layers": "fc-16", "latent_dim": 4, "limit": 200, "log_every": 5}
 
@@ -59,6 +60,7 @@ def test_a_cvae_is_measured_on_the_test_images(cvae, silent, quick_judges):
         *("elbo", "recon_nll", "kl", "iwae/20"),
         *("gan_test/classifier-cnn", "gan_test/classifier-mlp"),
         *("reconstruction/classifier-cnn", "reconstruction/classifier-mlp"),
+        *("loss/train/vae", "loss/validation/vae"),
         *("seconds_per_epoch", "training_seconds"),
     ]
     elbo, recon, kl = (evaluation[name].value for name in names[:3])
@@ -161,3 +163,16 @@ def test_a_run_without_test_images(tmp_path, silent):
     run = train("digits-cvae", {**TOY, "test": 0}, out=tmp_path / "r", progress=silent)
     with pytest.raises(RunError, match=r"has no test images; train with test=0\.1"):
         evaluate(run, ["likelihood"], device="cpu", progress=silent)
+
+
+def test_losses_are_those_of_the_log(tmp_path):
+    """Training: the mean over the last epoch; validation: the last one taken."""
+    run = train("digits-cvae", TOY | {"log_every": 1}, out=tmp_path / "run", progress=Silent())
+    found = {m.name: m.value for m in evaluate(run, ["losses"], progress=Silent()).measures}
+    last = [r for r in run.records if r["kind"] == "train" and r["epoch"] > 1.0]
+    held_out = [r for r in run.records if r["kind"] == "validation"][-1]
+    mean = sum(r["terms"]["vae"]["loss"] for r in last) / len(last)
+    assert found == {
+        "loss/train/vae": pytest.approx(mean),
+        "loss/validation/vae": held_out["terms"]["vae"]["loss"],
+    }

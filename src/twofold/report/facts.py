@@ -20,7 +20,7 @@ from twofold.report.words import shorten
 
 __all__ = ["Facts", "Reading", "gather", "letter", "measures_of"]
 
-FROM_THE_LOG = ("seconds_per_epoch", "training_seconds")  # the section on cost has them
+FROM_THE_LOG = ("seconds_per_epoch", "training_seconds", "loss/")  # cost and curves have them
 
 
 class Reading(NamedTuple):
@@ -180,7 +180,7 @@ def measures_of(evaluation: Mapping[str, Any] | None) -> dict[str, Measure]:
         value = entry.get("value")
         if isinstance(value, (int, float)) and math.isfinite(value):
             measure = Measure(**{key: entry[key] for key in entry.keys() & known})
-            if measure.name not in FROM_THE_LOG:
+            if not measure.name.startswith(FROM_THE_LOG):
                 found[measure.name] = measure
     return found
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 
 from twofold.apply.measures.cost import training_time
 from twofold.apply.measures.likelihood import likelihood
+from twofold.apply.measures.losses import losses
 from twofold.apply.measures.readings import gan_train, latent_labels
 from twofold.apply.measures.recognition import classification, gan_test, reconstruction
 from twofold.apply.measures.subject import Subject, make_subject
@@ -16,8 +17,9 @@ MEASURES: dict[str, Callable[[Subject], Iterator[Measure]]] = {
     "gan-test": gan_test,
     "reconstruction": reconstruction,
     "classification": classification,
+    "losses": losses,
     "time": training_time,
     "gan-train": gan_train,
     "latents": latent_labels,
 }
-DEFAULT = ("likelihood", "gan-test", "reconstruction", "classification", "time")
+DEFAULT = ("likelihood", "gan-test", "reconstruction", "classification", "losses", "time")

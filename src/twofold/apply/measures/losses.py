@@ -1,0 +1,44 @@
+"""What training ended with: the losses of the log, of training images and of held-out ones."""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+from twofold.apply.measures.subject import Subject
+from twofold.metrics.measure import Measure
+
+__all__ = ["losses"]
+
+UNIT = "nats per image"
+
+
+def losses(subject: Subject) -> Iterator[Measure]:
+    """Each phase's mean loss over the last epoch of training, and on validation at the end.
+
+    The first is the mean over steps between which the weights changed, as reports print it; dropout
+    and batch statistics are those of training.
+    """
+    records = subject.run.records
+    train = [record for record in records if record["kind"] == "train"]
+    if not train:
+        return
+    last = train[-1]["epoch"]
+    final = [record for record in train if record["epoch"] > last - 1 + 1e-9]
+    for phase in final[-1]["terms"]:
+        values = [_loss(record, phase) for record in final if phase in record["terms"]]
+        yield _measure("train", phase, sum(values) / len(values), {"split": "train", "epoch": last})
+    held_out = [r for r in records if r["kind"] == "validation" and r["split"] == "validation"]
+    for phase in held_out[-1]["terms"] if held_out else ():
+        depends = {"split": "validation", "epoch": held_out[-1]["epoch"]}
+        yield _measure("validation", phase, _loss(held_out[-1], phase), depends)
+
+
+def _loss(record: dict[str, Any], phase: str) -> float:
+    return record["terms"][phase].get("loss", math.nan)
+
+
+def _measure(split: str, phase: str, value: float, depends: dict[str, Any]) -> Measure:
+    where = {"train": "last epoch of training", "validation": "validation images"}[split]
+    return Measure(
+        f"loss/{split}/{phase}", f"loss of {phase}, {where}", value, UNIT, depends=depends
+    )
