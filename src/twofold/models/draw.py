@@ -90,7 +90,7 @@ class Writer(nn.Module):
         """An addition to the canvas, shape (B, C, H, W)."""
         patch = self.patch(h_dec).unflatten(1, self.patch_shape)
         grid = self.grid(h_dec)
-        return patch if grid is None else write_patch(grid, patch.float())
+        return patch if grid is None else write_patch(grid, patch.to(grid.gamma.dtype))
 
     def grid(self, h_dec: Tensor) -> Grid | None:
         """Where it writes; None without attention."""
