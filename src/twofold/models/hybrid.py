@@ -201,9 +201,13 @@ class Hybrid(Generative):
         decoder = [p for p in whole if id(p) not in inside]
         return [
             judge,
-            Phase("encoder", encoder, self.encoder_loss, keeps_graph=True),
+            Phase("encoder", encoder, self.encoder_loss, keeps_graph=not self._is_recurrent),
             Phase("decoder", decoder, self.decoder_loss),
         ]
+
+    @property
+    def _is_recurrent(self) -> bool:
+        return isinstance(self.autoencoder, DRAW)
 
     def networks(self) -> Iterator[nn.Module]:
         yield from self.autoencoder.networks()
@@ -244,7 +248,14 @@ class Hybrid(Generative):
         return _joined([self._bound(batch).rest, self._reconstruction(batch)])
 
     def decoder_loss(self, batch: Batch) -> Terms:
-        """Larsen et al.: reconstruction and the discriminator's opinion."""
+        """Larsen et al.: reconstruction and the discriminator's opinion.
+
+        In DRAW the decoder's gradient runs through the encoder, which has just moved: a pass of its
+        own, with fresh codes, takes the place of the one that the encoder learnt from.
+        """
+        if self._is_recurrent:
+            n, share = batch.num_labelled, batch.labelled_share
+            batch = Batch(batch.x, batch.y, batch.epoch, n, share)
         fooling = self._fooling(batch)
         parts = [self._reconstruction(batch), *([fooling] if fooling else [])]
         return _joined(parts)
