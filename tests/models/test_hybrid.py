@@ -451,6 +451,8 @@ def test_diagnosis_watches_the_discriminator():
         ("vae", False, {"feature_layer": "fc-8", "feature_weight": 1.0}, "unknown feature layer"),
         ("vae", False, {"judge_canvases": True}, "VAE has no canvases, only DRAW has"),
         ("vae", False, {"label_reader": "discriminator"}, "needs class_outputs=true"),
+        ("m2", True, {"unlabelled": "sofft"}, "did you mean 'soft'"),
+        ("m2", True, {"label_reader": "autoencode"}, "did you mean 'autoencoder'"),
     ],
 )
 def test_settings_that_cannot_be(kind, classes, settings, words):
