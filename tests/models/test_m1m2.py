@@ -15,9 +15,9 @@ from twofold.networks import build_network
 SHAPE, D1, D2, K = (1, 3, 3), 4, 2, 3
 
 
-def make_m1m2() -> M1M2:
+def make_m1m2(**of_m1) -> M1M2:
     m1 = VAE(
-        build_network("fc-8", SHAPE, (2 * D1,)),
+        build_network("fc-8", SHAPE, (2 * D1,), **of_m1),
         build_network("fc-8", (D1,), SHAPE),
         Likelihood("bernoulli", 1),
         SHAPE,
@@ -68,6 +68,25 @@ def test_no_gradient_of_m2_reaches_m1_nor_the_other_way_round():
     for phase in model.phases:
         for name, gradient in gradients(model, phase.loss(make_batch()).total).items():
             assert (gradient is not None) == name.startswith(phase.name)
+
+
+def test_m2_sees_codes_as_it_will_when_it_classifies():
+    """M1's batch statistics are neither used nor moved, though M1 itself is in training."""
+    model, batch = make_m1m2(norm="batch"), make_batch()
+    before = [buffer.clone() for buffer in model.m1.buffers()]
+    torch.manual_seed(1)
+    loss = model.m2_loss(batch).total
+    assert model.m1.encoder.training
+    torch.testing.assert_close(list(model.m1.buffers()), before, rtol=0, atol=0)
+    model.m1.eval()
+    torch.manual_seed(1)
+    torch.testing.assert_close(model.m2_loss(batch).total, loss)
+
+
+def test_both_models_carry_their_own_name():
+    """Trap: quoting M1+M2 as M2."""
+    model = make_m1m2()
+    assert (model.title, model.m2.title) == ("M1+M2", "M2")
 
 
 def test_the_losses_are_those_of_the_parts():
