@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from twofold.data.batches import Batch
-from twofold.errors import DataError, unknown_name
+from twofold.errors import DataError, UsageError, unknown_name
 from twofold.models.base import Terms, evaluating
 from twofold.models.gan import GAN
 
@@ -55,6 +55,11 @@ class ACGAN(GAN):
             )
         if class_loss not in CLASS_LOSSES:
             raise unknown_name("class_loss", class_loss, CLASS_LOSSES)
+        if class_loss == "all" and self.condition.about != "class":
+            raise UsageError(
+                "class_loss=all judges fakes by a class that this generator is not told; "
+                "use the family cacgan, or class_loss=real"
+            )
         self.num_classes = num_classes
         self.class_loss = class_loss
         self.class_weight = class_weight
@@ -68,7 +73,7 @@ class ACGAN(GAN):
         return "ACGAN"
 
     def discriminator_loss(self, batch: Batch) -> Terms:
-        """The GAN's terms, and -ln P(y|x) of real images and, where told a class, of fakes."""
+        """The GAN's terms, and -ln P(y|x) of real images and, under `all`, of fakes."""
         base = super().discriminator_loss(batch)
         assert batch.y is not None
         logits = self._class_logits(self._real(batch))

@@ -14,7 +14,8 @@ References:
     https://arxiv.org/abs/1502.04623
 """
 
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
@@ -90,7 +91,7 @@ class Writer(nn.Module):
         """An addition to the canvas, shape (B, C, H, W)."""
         patch = self.patch(h_dec).unflatten(1, self.patch_shape)
         grid = self.grid(h_dec)
-        return patch if grid is None else write_patch(grid, patch.float())
+        return patch if grid is None else write_patch(grid, patch.to(grid.gamma.dtype))
 
     def grid(self, h_dec: Tensor) -> Grid | None:
         """Where it writes; None without attention."""
@@ -200,24 +201,22 @@ class DRAW(Generative):
             codes.append(z)
         return canvas, posteriors, torch.stack(codes)
 
-    def canvases(self, z: Tensor, c: Tensor | None = None) -> Tensor:
-        """The image as it stands after each step, (T, B, C, H, W), for codes (B, T D)."""
+    def _paint(self, z: Tensor, c: Tensor | None) -> Iterator[Tensor]:
+        """The canvas (B, C', H, W) after each step, for codes (B, T D)."""
         told, count = self.condition(c), len(z)
         canvas, dec = self._canvas(count), self._start(self.first_decoder, count)
-        painted = []
         for z_t in z.unflatten(1, (self.num_steps, self.step_dim)).unbind(dim=1):
             dec = self.decoder(self._beside(z_t, told), dec)
             canvas = canvas + self.write(dec[0])
-            painted.append(canvas)
-        return self.likelihood(torch.stack(painted)).mean.clamp(0, 1)
+            yield canvas
+
+    def canvases(self, z: Tensor, c: Tensor | None = None) -> Tensor:
+        """The image as it stands after each step, (T, B, C, H, W), for codes (B, T D)."""
+        return self.likelihood(torch.stack(list(self._paint(z, c)))).mean.clamp(0, 1)
 
     def decode(self, z: Tensor, c: Tensor | None = None) -> ImageDistribution:
         """p(x|z) for codes (B, T D): that of the last canvas."""
-        told, count = self.condition(c), len(z)
-        canvas, dec = self._canvas(count), self._start(self.first_decoder, count)
-        for z_t in z.unflatten(1, (self.num_steps, self.step_dim)).unbind(dim=1):
-            dec = self.decoder(self._beside(z_t, told), dec)
-            canvas = canvas + self.write(dec[0])
+        (canvas,) = deque(self._paint(z, c), maxlen=1)  # the others are let go at once
         return self.likelihood(canvas)
 
     def generate(self, z: Tensor, c: Tensor | None = None) -> Tensor:

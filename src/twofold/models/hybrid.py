@@ -35,12 +35,22 @@ from twofold.models.m2 import M2
 from twofold.models.vae import VAE
 from twofold.networks import Network
 
-__all__ = ["FOOLS", "ROUTINGS", "Binary", "Hybrid", "PlusOne"]
+__all__ = [
+    "FOOLS",
+    "LABEL_READERS",
+    "ROUTINGS",
+    "UNLABELLED_TARGETS",
+    "Binary",
+    "Hybrid",
+    "PlusOne",
+]
 
 T = TypeVar("T")
 AutoEncoder = VAE | M2 | DRAW
 FOOLS = ("non-saturating", "minimax")
 ROUTINGS = ("summed", "larsen")
+UNLABELLED_TARGETS = ("soft", "real")
+LABEL_READERS = ("autoencoder", "discriminator")
 
 
 class Binary:
@@ -125,6 +135,10 @@ class Hybrid(Generative):
         unlabelled: The target for a real image without label, under K + 1 classes: the
             auto-encoder's `soft` q(y|x), or merely `real`.
         label_reader: Who answers `classify`: the `autoencoder` or the `discriminator`.
+
+    Raises:
+        UsageError: If a name is unknown, or a setting asks for what the networks do not have.
+        DataError: If a discriminator of K + 1 classes is asked of images without classes.
     """
 
     def __init__(
@@ -144,10 +158,14 @@ class Hybrid(Generative):
         label_reader: str = "autoencoder",
     ) -> None:
         super().__init__()
-        if fool not in FOOLS:
-            raise unknown_name("fool", fool, FOOLS)
-        if routing not in ROUTINGS:
-            raise unknown_name("routing", routing, ROUTINGS)
+        for what, name, known in (
+            ("fool", fool, FOOLS),
+            ("routing", routing, ROUTINGS),
+            ("unlabelled", unlabelled, UNLABELLED_TARGETS),
+            ("label_reader", label_reader, LABEL_READERS),
+        ):
+            if name not in known:
+                raise unknown_name(what, name, known)
         if not recon_weight and not feature_weight:
             raise UsageError("nothing holds the reconstruction: give recon_weight, feature_weight")
         if feature_weight and feature_layer is None:
@@ -201,9 +219,13 @@ class Hybrid(Generative):
         decoder = [p for p in whole if id(p) not in inside]
         return [
             judge,
-            Phase("encoder", encoder, self.encoder_loss, keeps_graph=True),
+            Phase("encoder", encoder, self.encoder_loss, keeps_graph=not self._is_recurrent),
             Phase("decoder", decoder, self.decoder_loss),
         ]
+
+    @property
+    def _is_recurrent(self) -> bool:
+        return isinstance(self.autoencoder, DRAW)
 
     def networks(self) -> Iterator[nn.Module]:
         yield from self.autoencoder.networks()
@@ -220,7 +242,7 @@ class Hybrid(Generative):
     def discriminator_loss(self, batch: Batch) -> Terms:
         """L_D; nothing of it reaches the auto-encoder."""
         bound, (x_prior, _) = self._bound(batch), self._prior(batch)
-        real = self.discriminator(batch.once("signed", lambda: batch.x * 2 - 1)).float()
+        real = self.discriminator(self._signed(batch)).float()
         prior = self.discriminator(self._sign(x_prior.detach())).float()
         terms = {"real": self._real(real, batch), "prior": self.judge.fake(prior).mean()}
         if self.judge_reconstructions:
@@ -244,7 +266,14 @@ class Hybrid(Generative):
         return _joined([self._bound(batch).rest, self._reconstruction(batch)])
 
     def decoder_loss(self, batch: Batch) -> Terms:
-        """Larsen et al.: reconstruction and the discriminator's opinion."""
+        """Larsen et al.: reconstruction and the discriminator's opinion.
+
+        In DRAW the decoder's gradient runs through the encoder, which has just moved: a pass of its
+        own, with fresh codes, takes the place of the one that the encoder learnt from.
+        """
+        if self._is_recurrent:
+            n, share = batch.num_labelled, batch.labelled_share
+            batch = Batch(batch.x, batch.y, batch.epoch, n, share)
         fooling = self._fooling(batch)
         parts = [self._reconstruction(batch), *([fooling] if fooling else [])]
         return _joined(parts)
@@ -276,7 +305,7 @@ class Hybrid(Generative):
         if self.feature_layer is not None:
             layer = self.feature_layer
             with torch.no_grad():
-                target, _ = self.discriminator.with_features(batch.x * 2 - 1, layer)
+                target, _ = self.discriminator.with_features(self._signed(batch), layer)
             features, _ = self.discriminator.with_features(self._recon(batch), layer)
             squared = (bound.expand(target).float() - features.float()).square().sum(dim=1)
             terms["feature"], weights["feature"] = bound.mean(0.5 * squared), self.feature_weight
@@ -296,6 +325,10 @@ class Hybrid(Generative):
         return Terms(terms, weights if self.adversarial_weight != 1.0 else {})
 
     # --- what the players share -------------------------------------------------------------------
+
+    def _signed(self, batch: Batch) -> Tensor:
+        """x in [-1, 1]."""
+        return batch.once("signed", lambda: batch.x * 2 - 1)
 
     def _bound(self, batch: Batch) -> Bound:
         return batch.once("bound", lambda: self.autoencoder.bound(batch))

@@ -64,8 +64,11 @@ class M1M2(Generative):
         ]
 
     def m2_loss(self, batch: Batch) -> Terms:
-        """M2's objective on fresh draws of q(z1|x), nats per image."""
-        with torch.no_grad():
+        """M2's objective on fresh draws of q(z1|x), nats per image.
+
+        M1 gives them as it will when it classifies: in evaluation mode, its statistics untouched.
+        """
+        with torch.no_grad(), evaluating(self.m1):
             z1 = self.m1.posterior(batch.x).rsample()
         codes = Batch(z1, batch.y, batch.epoch, batch.num_labelled, batch.labelled_share)
         return self.m2.loss(codes)

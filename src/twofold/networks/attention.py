@@ -46,7 +46,8 @@ def attend(parameters: Tensor, glimpse: int, height: int, width: int) -> Grid:
         >>> grid.F_X.shape, round(grid.F_X.sum().item(), 4)
         (torch.Size([1, 2, 6]), 2.0)
     """
-    g_x, g_y, log_var, log_delta, log_gamma = parameters.float().unbind(dim=1)
+    at_least_single = torch.promote_types(parameters.dtype, torch.float32)
+    g_x, g_y, log_var, log_delta, log_gamma = parameters.to(at_least_single).unbind(dim=1)
     g_x = 0.5 * (width + 1) * (g_x + 1)
     g_y = 0.5 * (height + 1) * (g_y + 1)
     delta = (max(height, width) - 1) / max(glimpse - 1, 1) * log_delta.exp()

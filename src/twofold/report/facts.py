@@ -14,13 +14,27 @@ from typing import Any, NamedTuple
 
 from twofold.errors import RunError
 from twofold.experiments.run import Run
-from twofold.experiments.schema import ClassifierSettings, Experiment, VAESettings
+from twofold.experiments.schema import (
+    DRAWSettings,
+    Experiment,
+    HybridSettings,
+    M2Settings,
+    VAESettings,
+)
 from twofold.metrics.measure import Measure
 from twofold.report.words import shorten
 
 __all__ = ["Facts", "Reading", "gather", "letter", "measures_of"]
 
 FROM_THE_LOG = ("seconds_per_epoch", "training_seconds", "loss/")  # cost and curves have them
+
+
+def _acronym(model: Any) -> str:
+    names = {"classifier": "classifier", "m1m2": "M1+M2", "acgan": "ACGAN", "cacgan": "ACGAN"}
+    if model.family in names:
+        return names[model.family]
+    acronym = model.family.removeprefix("c").upper()
+    return acronym if getattr(model, "condition", "none") == "none" else f"C{acronym}"
 
 
 class Reading(NamedTuple):
@@ -71,20 +85,21 @@ class Facts:
 
     @property
     def is_vae(self) -> bool:
-        return isinstance(self.experiment.model, VAESettings)
+        """Whether its images are a decoder's means."""
+        return isinstance(self.experiment.model, VAESettings | M2Settings | DRAWSettings)
 
     @property
     def is_gan(self) -> bool:
-        return self.experiment.model.family in ("gan", "cgan")
+        """Whether a discriminator took part."""
+        return self.experiment.model.family in ("gan", "cgan", "acgan", "cacgan", "hybrid")
 
     @property
     def model_title(self) -> str:
-        """The acronym: VAE, CVAE, GAN, CGAN, classifier."""
+        """The acronym: VAE, CVAE, GAN, M2, DRAW-GAN, classifier."""
         model = self.experiment.model
-        if isinstance(model, ClassifierSettings):
-            return "classifier"
-        acronym = "VAE" if self.is_vae else "GAN"
-        return acronym if model.condition == "none" else f"C{acronym}"
+        if isinstance(model, HybridSettings):
+            return f"{_acronym(model.autoencoder)}-GAN"
+        return _acronym(model)
 
     @property
     def data(self) -> Mapping[str, Any]:
