@@ -220,7 +220,6 @@ FAMILIES: dict[str, Family] = {
         ),
         Family("m1m2", "M2 on the codes of a VAE", f"{_KINGMA}, section 2.1", build_m1m2),
         Family("acgan", "GAN whose discriminator names the class", _ODENA, build_acgan),
-        Family("cacgan", "ACGAN whose generator is told the class", _ODENA, build_acgan),
         Family("draw", "recurrent VAE that paints in steps", _GREGOR, build_draw),
         Family("cdraw", "DRAW told the class", _GREGOR, build_draw),
         Family(

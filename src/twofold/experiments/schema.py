@@ -77,8 +77,8 @@ class _Generative(Strict):
     @model_validator(mode="before")
     @classmethod
     def _condition_by_name(cls, values: Any) -> Any:
-        """`cvae` and `cgan` are told the class unless the experiment says otherwise."""
-        if isinstance(values, dict) and str(values.get("family", "")).startswith("c"):
+        """`cvae`, `cgan`, `acgan` are told the class unless the experiment says otherwise."""
+        if isinstance(values, dict) and str(values.get("family", "")).startswith(("c", "acgan")):
             return {"condition": "class", **values}
         return values
 
@@ -118,9 +118,9 @@ class GANSettings(_GANSettings):
 
 
 class ACGANSettings(_GANSettings):
-    """A GAN whose discriminator names the class; `cacgan` when the generator is told it."""
+    """A GAN whose discriminator names the class, which the generator is told."""
 
-    family: Literal["acgan", "cacgan"]
+    family: Literal["acgan"]
     class_loss: Literal["all", "real"] = Field(
         "all", description="whose class is learnt; real: the generator never sees it"
     )
@@ -229,7 +229,6 @@ PHASES: dict[str, tuple[str, ...]] = {
     "gan": ("discriminator", "generator"),
     "cgan": ("discriminator", "generator"),
     "acgan": ("discriminator", "generator"),
-    "cacgan": ("discriminator", "generator"),
     "m2": ("m2",),
     "m1m2": ("m1", "m2"),
     "draw": ("draw",),

@@ -58,7 +58,7 @@ class ACGAN(GAN):
         if class_loss == "all" and self.condition.about != "class":
             raise UsageError(
                 "class_loss=all judges fakes by a class that this generator is not told; "
-                "use the family cacgan, or class_loss=real"
+                "use condition=class, or class_loss=real"
             )
         self.num_classes = num_classes
         self.class_loss = class_loss
@@ -72,38 +72,21 @@ class ACGAN(GAN):
     def title(self) -> str:
         return "ACGAN"
 
-    def discriminator_loss(self, batch: Batch) -> Terms:
-        """The GAN's terms, and -ln P(y|x) of real images and, under `all`, of fakes."""
-        base = super().discriminator_loss(batch)
+    def _judge(self, x: Tensor, c: Tensor | None = None) -> Tensor:  # noqa: ARG002
+        return super()._judge(x)
+
+    def _with_classes(self, base: Terms, batch: Batch, real: Tensor | None, fake: Tensor) -> Terms:
+        """-ln P(y|x) of real images for D, of fakes under `all` for D and for G."""
         assert batch.y is not None
-        logits = self._class_logits(self._real(batch))
-        terms = {"class_real": F.cross_entropy(logits, batch.y)}
+        terms, watch = dict(base.terms), dict(base.watch)
+        if real is not None:
+            terms["class_real"] = F.cross_entropy(real[:, 1:], batch.y)
+            hits = real[:, 1:].detach().argmax(dim=1) == batch.y
+            watch["accuracy_class"] = hits.float().mean()
         if self.class_loss == "all":
-            terms["class_fake"] = F.cross_entropy(
-                self._class_logits(self._fake(batch).detach()), batch.y
-            )
-        hits = logits.detach().argmax(dim=1) == batch.y
-        return self._with(base, terms, {"accuracy_class": hits.float().mean()})
-
-    def generator_loss(self, batch: Batch) -> Terms:
-        """The GAN's term, and -ln P(y|G(z, y)) under `all`."""
-        base = super().generator_loss(batch)
-        if self.class_loss == "real":
-            return base
-        assert batch.y is not None
-        loss = F.cross_entropy(self._class_logits(self._fake(batch)), batch.y)
-        return self._with(base, {"class_fake": loss}, {})
-
-    def score(self, x: Tensor, c: Tensor | None = None) -> Tensor:  # noqa: ARG002
-        """D's logit or critic score for images in [-1, 1], shape (B,)."""
-        return self.discriminator(x)[:, 0].float()
-
-    def _class_logits(self, x: Tensor) -> Tensor:
-        return self.discriminator(x)[:, 1:].float()
-
-    def _with(self, base: Terms, terms: dict[str, Tensor], watch: dict[str, Tensor]) -> Terms:
-        weights = dict.fromkeys(terms, self.class_weight) if self.class_weight != 1.0 else {}
-        return Terms({**base.terms, **terms}, {**base.weights, **weights}, {**base.watch, **watch})
+            terms["class_fake"] = F.cross_entropy(fake[:, 1:], batch.y)
+        added = dict.fromkeys(terms.keys() - base.terms.keys(), self.class_weight)
+        return Terms(terms, {**base.weights, **(added if self.class_weight != 1.0 else {})}, watch)
 
     @torch.no_grad()
     def classify(self, x: Tensor, batch_size: int = 1000) -> Tensor:
@@ -111,7 +94,7 @@ class ACGAN(GAN):
         with evaluating(self):
             return torch.cat(
                 [
-                    self._class_logits(part.to(self.device) * 2 - 1).log_softmax(dim=1)
+                    self._judge(part.to(self.device) * 2 - 1)[:, 1:].log_softmax(dim=1)
                     for part in x.split(batch_size)
                 ]
             )

@@ -101,7 +101,8 @@ class GAN(Generative):
             x = x.detach().requires_grad_()
         if self.r2:
             x_fake.requires_grad_()
-        real, fake = self.score(x, c), self.score(x_fake, c)  # (B,), (B,)
+        real_output, fake_output = self._judge(x, c), self._judge(x_fake, c)
+        real, fake = real_output[:, 0], fake_output[:, 0]  # (B,), (B,)
         losses = self.adversarial.discriminator(real, fake, self.label_smoothing)
         terms = {"adversarial": losses.mean()}
         if self.r1:
@@ -111,20 +112,37 @@ class GAN(Generative):
         if self.gp_weight:
             terms["gp"] = gradient_penalty(lambda x: self.score(x, c), x, x_fake).mean()
         weights = {"r1": self.r1, "r2": self.r2, "gp": self.gp_weight}
-        return Terms(terms, {k: w for k, w in weights.items() if w}, self._watch(real, fake))
+        base = Terms(terms, {k: w for k, w in weights.items() if w}, self._watch(real, fake))
+        return self._with_classes(base, batch, real_output, fake_output)
 
     def generator_loss(self, batch: Batch) -> Terms:
         """G learns to be taken for real by the D of this moment."""
         c = self._told(batch)
-        fake = self.score(self._fake(batch), c)  # (B,)
+        output = self._judge(self._fake(batch), c)
+        fake = output[:, 0]  # (B,)
         # Only the relativistic loss reads the real scores, and no gradient of G passes there.
         paired = self.adversarial.name == "relativistic"
         real = self.score(self._real(batch), c) if paired else fake
-        return Terms({"adversarial": self.adversarial.generator(real, fake).mean()})
+        base = Terms({"adversarial": self.adversarial.generator(real, fake).mean()})
+        return self._with_classes(base, batch, None, output)
 
     def score(self, x: Tensor, c: Tensor | None = None) -> Tensor:
         """D's logit or critic score for images in [-1, 1] and an encoded condition, shape (B,)."""
-        return self.discriminator(x, c).float().squeeze(1)
+        return self._judge(x, c)[:, 0]
+
+    def _judge(self, x: Tensor, c: Tensor | None = None) -> Tensor:
+        """All that D says, the score first: shape (B, 1), or more where it names the class."""
+        return self.discriminator(x, c).float()
+
+    def _with_classes(
+        self,
+        base: Terms,
+        batch: Batch,
+        real: Tensor | None,
+        fake: Tensor,  # noqa: ARG002
+    ) -> Terms:
+        """A player's terms with those about the class, of which a plain GAN has none."""
+        return base
 
     def _real(self, batch: Batch) -> Tensor:
         return batch.once("signed", lambda: batch.x * 2 - 1)

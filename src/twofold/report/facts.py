@@ -30,7 +30,7 @@ FROM_THE_LOG = ("seconds_per_epoch", "training_seconds", "loss/")  # cost and cu
 
 
 def _acronym(model: Any) -> str:
-    names = {"classifier": "classifier", "m1m2": "M1+M2", "acgan": "ACGAN", "cacgan": "ACGAN"}
+    names = {"classifier": "classifier", "m1m2": "M1+M2", "acgan": "ACGAN"}
     if model.family in names:
         return names[model.family]
     acronym = model.family.removeprefix("c").upper()
@@ -91,7 +91,7 @@ class Facts:
     @property
     def is_gan(self) -> bool:
         """Whether a discriminator took part."""
-        return self.experiment.model.family in ("gan", "cgan", "acgan", "cacgan", "hybrid")
+        return self.experiment.model.family in ("gan", "cgan", "acgan", "hybrid")
 
     @property
     def model_title(self) -> str:
