@@ -341,7 +341,7 @@ class Hybrid(Generative):
         batches = list(batches)
         numbers = self.autoencoder.diagnose(batches)
         with evaluating(self):
-            watched = [self.discriminator_loss(Batch(b.x, b.y)).watch for b in batches]
+            watched = [self.discriminator_loss(b.afresh()).watch for b in batches]
         for name in watched[0]:
             mean = sum(watch[name].item() for watch in watched) / len(watched)
             numbers[name] = round(mean, 4)

@@ -67,8 +67,7 @@ class M1M2(Generative):
         """M2's objective on fresh draws of q(z1|x), nats per image."""
         with torch.no_grad():
             z1 = self.m1.posterior(batch.x).rsample()
-        codes = Batch(z1, batch.y, batch.epoch, batch.num_labelled, batch.labelled_share)
-        return self.m2.loss(codes)
+        return self.m2.loss(batch.afresh(z1))
 
     def generate(self, z: Tensor, c: Tensor | None = None) -> Tensor:
         """The image at the mean of p(z1|y, z2), shape (B, C, H, W)."""
