@@ -70,7 +70,8 @@ class Phase:
         parameters: The parameters that follow this loss; no others receive its gradient.
         loss: From a batch to the terms.
         after_step: Called after each step of this phase's optimiser.
-        keeps_graph: Whether a later phase of the same step goes back through the same forward pass.
+        keeps_graph: Whether the next phase of the same step goes back through the same forward
+            pass; the two then take their steps together.
     """
 
     name: str
