@@ -1,15 +1,25 @@
 """Whose gradient is taken where, who steps when, and what l1 adds to it."""
 
 import copy
+import signal
+from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
 
-from twofold.data.batches import Batch, Batches
+from twofold.data.batches import Batch, Batches, PartlyLabelled
 from twofold.experiments.families import build_model
+from twofold.experiments.run import Run
+from twofold.experiments.schema import Experiment
+from twofold.experiments.train import make_trainer as make_trainer_of
+from twofold.experiments.train import resume, train
+from twofold.models.base import Phase, Terms
+from twofold.training.checkpoint import load_checkpoint
 from twofold.training.loop import Trainer
 from twofold.training.optimisers import Player, make_optimiser
+from twofold.training.progress import Silent
+from twofold.training.settings import OptimiserSettings
 
 LARSEN = {
     "routing": "larsen",
@@ -105,3 +115,142 @@ def test_the_halves_of_an_autoencoder_look_from_one_point(
         total = phase.loss(fresh).total
         expected = torch.autograd.grad(total, phase.parameters, retain_graph=True)
         assert_same(gradients(trainer)[phase.name], expected)
+
+
+# --- settings of a phase --------------------------------------------------------------------------
+
+
+def make_player(weight: torch.nn.Parameter, **settings: object) -> Player:
+    checked = OptimiserSettings.model_validate(settings)
+    phase = Phase("p", [weight], lambda _: Terms({}))
+    return Player(phase, checked, make_optimiser([weight], checked))
+
+
+def test_l1_adds_the_sign():
+    """The gradient of Σ|w| beside that of the loss; nothing pulls at a weight of 0."""
+    weight = torch.nn.Parameter(torch.tensor([3.0, -2.0, 0.0]))
+    player = make_player(weight, name="sgd", lr=1.0, l1=0.5)
+    player.minimise(0.1 * weight.sum(), 0, 1)
+    torch.testing.assert_close(weight.grad, torch.tensor([0.6, -0.4, 0.1]))
+    torch.testing.assert_close(weight.detach(), torch.tensor([2.4, -1.6, -0.1]))
+
+
+def test_l1_is_part_of_what_is_clipped():
+    weight = torch.nn.Parameter(torch.tensor([3.0, 4.0]))
+    player = make_player(weight, name="sgd", lr=1.0, l1=10.0, clip=0.1)
+    player.minimise(weight.sum(), 0, 1)
+    assert player.gradient_norm().item() == pytest.approx(0.1, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("settings", "epochs"),
+    [
+        ({}, [0, 1, 2, 3]),
+        ({"start": 1}, [1, 2, 3]),
+        ({"stop": 2}, [0, 1]),
+        ({"start": 1, "stop": 3}, [1, 2]),
+    ],
+)
+def test_a_phase_starts_and_stops(settings, epochs):
+    player = make_player(torch.nn.Parameter(torch.zeros(1)), **settings)
+    assert [epoch for epoch in range(4) if player.plays(0, epoch)] == epochs
+    assert not any(make_player(player.phase.parameters[0], every=2).plays(0, e) for e in range(4))
+
+
+def staged(toy_experiment):
+    """M1 in the first two epochs of four, M2 in the last two, as the paper trains them."""
+    phases = {"m1": {"stop": 2}, "m2": {"start": 2}}
+    return toy_experiment("m1m2", optimizers=phases, batch_size=18, log_every=5)
+
+
+def test_one_model_after_the_other(tmp_path, toy_data, toy_experiment, silent):
+    run = train(staged(toy_experiment), out=tmp_path / "r", dataset=toy_data, progress=silent)
+    lines = [r for r in run.records if r["kind"] == "train"]
+    assert [sorted(line["terms"]) for line in lines] == [["m1"], ["m1"], ["m2"], ["m2"]]
+    assert run.finished
+
+
+# --- whole runs -----------------------------------------------------------------------------------
+
+
+class Impatient(Silent):
+    """Presses Ctrl-C at a step."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def update(self, step, epoch, means) -> None:
+        if step == self.step:
+            signal.raise_signal(signal.SIGINT)
+
+
+def same_after_a_stop(experiment, at: int, folder: Path, **arguments) -> Run:
+    """Trains in one go, and again with a stop; the two must agree in every bit."""
+    whole = train(experiment, out=folder / "whole", progress=Silent(), **arguments)
+    stopped = train(experiment, out=folder / "stopped", progress=Impatient(at), **arguments)
+    assert stopped.progress[0] == at < stopped.progress[1]
+    resumed = resume(stopped, Silent(), dataset=arguments.get("dataset"))
+    left, right = load_checkpoint(whole.checkpoint)[0], load_checkpoint(resumed.checkpoint)[0]
+    assert left.keys() == right.keys()
+    for name, value in left.items():
+        assert torch.equal(value, right[name]), name
+    return whole
+
+
+@pytest.mark.parametrize("simultaneous", [False, True])
+def test_a_hybrid_by_larsen_resumes_to_the_same_bits(
+    simultaneous, tmp_path, toy_data, toy_experiment
+):
+    experiment = toy_experiment("hybrid", LARSEN, simultaneous=simultaneous)
+    run = same_after_a_stop(experiment, 8, tmp_path, dataset=toy_data)
+    terms = [r for r in run.records if r["kind"] == "train"][-1]["terms"]
+    assert {name: set(values) for name, values in terms.items()} == {
+        "discriminator": {"loss", "real", "prior", "recon", "accuracy_real", "accuracy_fake"},
+        "encoder": {"loss", "kl", "feature"},
+        "decoder": {"loss", "feature", "fool_prior", "fool_recon"},
+    }
+
+
+@pytest.mark.parametrize("at", [5, 10, 15])
+def test_a_staged_run_resumes_to_the_same_bits(at, tmp_path, toy_data, toy_experiment):
+    """Stopped before, at and after the change; one optimiser has no state yet."""
+    same_after_a_stop(staged(toy_experiment), at, tmp_path, dataset=toy_data)
+
+
+def test_m2_learns_from_fifty_labels(tmp_path, toy_experiment):
+    """On the digits that come with Twofold, the labelled images in every batch."""
+    content = toy_experiment("m2", epochs=1, labelled_batch_size=10).model_dump(mode="json")
+    content["data"] = {"name": "digits", "labels": 50}
+    content["model"]["alpha"] = 1.0
+    content["training"]["optimizers"]["m2"]["lr"] = 0.01
+    content["training"]["log_every"] = 10
+    experiment = Experiment.model_validate(content)
+    run = same_after_a_stop(experiment, 40, tmp_path)
+    lines = [r for r in run.records if r["kind"] == "train"]
+    assert set(lines[-1]["terms"]["m2"]) == {
+        "loss",
+        "recon_nll",
+        "kl",
+        "label_kl",
+        "cross_entropy",
+        "accuracy",
+    }
+    assert lines[-1]["terms"]["m2"]["loss"] < lines[0]["terms"]["m2"]["loss"]
+    assert lines[-1]["terms"]["m2"]["accuracy"] > 0.5, "five times what chance would give"
+    unlabelled = run.environment["data"]["splits"]["train"] - 50
+    assert run.progress[1] == -(-unlabelled // 20)
+
+
+def test_a_model_that_needs_every_label_learns_from_the_labelled_alone(
+    tmp_path, toy_data, toy_experiment
+):
+    content = toy_experiment("cvae", batch_size=9).model_dump(mode="json")
+    content["data"]["labels"] = 9
+    trainer = make_trainer_of(Experiment.model_validate(content), toy_data, tmp_path, Silent())
+    assert isinstance(trainer.data, Batches)
+    assert len(trainer.data) == 9
+    content["model"] = toy_experiment("m2").model_dump(mode="json")["model"]
+    content["training"]["optimizers"] = {}
+    trainer = make_trainer_of(Experiment.model_validate(content), toy_data, tmp_path, Silent())
+    assert isinstance(trainer.data, PartlyLabelled)
+    assert (len(trainer.data), len(trainer.data.labelled)) == (81, 9)
