@@ -253,17 +253,21 @@ class Hybrid(Generative):
         """The discriminator's loss at real images, with their labels where it names classes."""
         if isinstance(self.judge, Binary):
             return self.judge.real(output, None).mean()
-        n = batch.num_labelled
-        assert batch.y is not None
-        known = self.judge.real(output[:n], F.one_hot(batch.y[:n], self.num_classes).float())
-        if n == len(output):
-            return known.mean()
-        target = None
-        if self.unlabelled == "soft":
-            assert isinstance(self.autoencoder, M2)
-            target = self.autoencoder.unlabelled_probs(batch)
-        unknown = self.judge.real(output[n:], target)
-        return torch.cat([known, unknown]).mean()
+        n, losses = batch.num_labelled, []
+        if n:
+            assert batch.y is not None
+            target = F.one_hot(batch.y[:n], self.num_classes).float()
+            losses.append(self.judge.real(output[:n], target))
+        if n < len(output):
+            losses.append(self.judge.real(output[n:], self._unlabelled_target(batch)))
+        return torch.cat(losses).mean()
+
+    def _unlabelled_target(self, batch: Batch) -> Tensor | None:
+        """q(y|x) of the images without a label, (U, K), under `soft`."""
+        if self.unlabelled != "soft":
+            return None
+        assert isinstance(self.autoencoder, M2)
+        return self.autoencoder.unlabelled_probs(batch)
 
     def _reconstruction(self, batch: Batch) -> Terms:
         """-ln p(x|z) on pixels and L_Dis on features, each where it has a weight."""
