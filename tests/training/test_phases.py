@@ -2,6 +2,7 @@
 
 import copy
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -239,6 +240,20 @@ def test_m2_learns_from_fifty_labels(tmp_path, toy_experiment):
     assert lines[-1]["terms"]["m2"]["accuracy"] > 0.5, "five times what chance would give"
     unlabelled = run.environment["data"]["splits"]["train"] - 50
     assert run.progress[1] == -(-unlabelled // 20)
+
+
+@pytest.mark.parametrize("family", ["cvae", "cgan", "classifier", "m2", "m1m2"])
+@pytest.mark.parametrize("known", [0, 6])
+def test_held_out_images_without_a_label_are_left_out(
+    family, known, tmp_path, toy_data, toy_experiment
+):
+    """Data sets may come with unknown labels in every split."""
+    labels = toy_data.labels.copy()
+    labels[90 + known : 105] = labels[30:60] = -1
+    data = replace(toy_data, labels=labels)
+    trainer = make_trainer_of(toy_experiment(family), data, tmp_path, Silent())
+    assert (len(trainer.validation) if trainer.validation else 0) == known
+    assert trainer.run().finished
 
 
 def test_a_model_that_needs_every_label_learns_from_the_labelled_alone(

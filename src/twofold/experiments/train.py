@@ -109,7 +109,7 @@ def make_trainer(
             channels_last=model.is_convolutional,
         )
 
-    held_out = dataset.split("validation") if "validation" in dataset.splits else None
+    held_out = _held_out(dataset, model)
     validation = batches(held_out, min(len(held_out), 500)) if held_out else None
     data: Batches | PartlyLabelled = batches(train_split, settings.batch_size)
     if train_split.labels is not None and train_split.num_unlabelled and model.labels == "some":
@@ -141,6 +141,14 @@ def _with_labels(dataset: ImageDataset, experiment: Experiment, model: Model) ->
     if model.labels == "some":
         dataset.labelled()  # refuses a data set without any label
     return dataset
+
+
+def _held_out(dataset: ImageDataset, model: Model) -> ImageDataset | None:
+    """The validation images, of which a model that reads labels takes those that have one."""
+    held_out = dataset.split("validation") if "validation" in dataset.splits else None
+    if held_out is None or model.labels == "none" or not held_out.num_unlabelled:
+        return held_out
+    return held_out.labelled() if held_out.num_unlabelled < len(held_out) else None
 
 
 def _check_batch(model: Model, data: Batches | PartlyLabelled) -> None:
