@@ -28,6 +28,8 @@ LARSEN = {
     "feature_weight": 0.5,
     "recon_weight": 0.0,
 }
+LAYERS = {"layers": "fc-16"}
+VAE = {"family": "vae", "latent_dim": 4, "encoder": LAYERS, "decoder": LAYERS}
 DRAW = {"family": "draw", "latent_dim": 2, "num_steps": 3, "hidden_dim": 12}
 
 
@@ -39,7 +41,8 @@ def make_trainer(toy_data, experiment, folder) -> Trainer:
 
 def gradients(trainer: Trainer) -> dict[str, list[Tensor]]:
     return {
-        player.phase.name: [p.grad for p in player.phase.parameters] for player in trainer.players
+        player.phase.name: [p.grad for p in player.phase.parameters if p.grad is not None]
+        for player in trainer.players
     }
 
 
@@ -180,7 +183,7 @@ class Impatient(Silent):
     def __init__(self, step: int) -> None:
         self.step = step
 
-    def update(self, step, epoch, means) -> None:
+    def update(self, step, epoch, terms) -> None:
         if step == self.step:
             signal.raise_signal(signal.SIGINT)
 
@@ -210,6 +213,15 @@ def test_a_hybrid_by_larsen_resumes_to_the_same_bits(
         "encoder": {"loss", "kl", "feature"},
         "decoder": {"loss", "feature", "fool_prior", "fool_recon"},
     }
+
+
+def test_a_hybrid_told_half_the_image_is_saved(tmp_path, toy_data, toy_experiment, silent):
+    """The mask is a tensor of the condition, which hybrid and auto-encoder share."""
+    told = {"autoencoder": {**VAE, "condition": "left-half"}}
+    experiment = toy_experiment("hybrid", told, epochs=1)
+    run = train(experiment, out=tmp_path / "r", dataset=toy_data, progress=silent)
+    x = torch.rand(2, 1, 8, 8)
+    assert run.model().sample(2, x).shape == x.shape
 
 
 @pytest.mark.parametrize("at", [5, 10, 15])

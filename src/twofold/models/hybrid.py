@@ -27,6 +27,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from twofold.conditions import Condition
 from twofold.data.batches import Batch
 from twofold.errors import DataError, UsageError, unknown_name
 from twofold.models.base import Bound, Classifies, Generative, Phase, Terms, evaluating
@@ -163,7 +164,6 @@ class Hybrid(Generative):
         self.judge = PlusOne(num_classes, fool) if num_classes else Binary(fool)
         self.image_shape = autoencoder.image_shape
         self.latent_dim = autoencoder.latent_dim
-        self.condition = autoencoder.condition
         self.num_classes = num_classes
         self.feature_layer = feature_layer if feature_weight else None
         self.recon_weight = recon_weight
@@ -179,6 +179,11 @@ class Hybrid(Generative):
                 f"{autoencoder.title} knows no class that a K + 1 discriminator could ask for; "
                 "use a CVAE, or class_outputs=false"
             )
+
+    @property
+    def condition(self) -> Condition:  # type: ignore[override]
+        """The auto-encoder's; as a child of both, a mask would be saved twice."""
+        return self.autoencoder.condition
 
     @property
     def labels(self) -> str:
