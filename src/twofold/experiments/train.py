@@ -115,6 +115,10 @@ def make_trainer(
     if train_split.labels is not None and train_split.num_unlabelled and model.labels == "some":
         both = min(settings.batch_size, int(train_split.class_counts.sum()))
         data = PartlyLabelled(data, settings.labelled_batch_size or both)
+    elif settings.labelled_batch_size is not None:
+        raise UsageError(
+            f"labelled_batch_size={settings.labelled_batch_size} has no effect: {_why_plain(model)}"
+        )
     _check_batch(model, data)
     return Trainer(
         model,
@@ -141,6 +145,12 @@ def _with_labels(dataset: ImageDataset, experiment: Experiment, model: Model) ->
     if model.labels == "some":
         dataset.labelled()  # refuses a data set without any label
     return dataset
+
+
+def _why_plain(model: Model) -> str:
+    if model.labels == "some":
+        return "every training image has a label; leave it out, or keep fewer, as in labels=100"
+    return f"{model.title} does not learn from unlabelled images beside labelled ones; leave it out"
 
 
 def _held_out(dataset: ImageDataset, model: Model) -> ImageDataset | None:

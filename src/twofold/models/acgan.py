@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from twofold.data.batches import Batch
-from twofold.errors import DataError, unknown_name
+from twofold.errors import DataError, UsageError, unknown_name
 from twofold.models.base import Terms, evaluating
 from twofold.models.gan import GAN
 
@@ -55,6 +55,11 @@ class ACGAN(GAN):
             )
         if class_loss not in CLASS_LOSSES:
             raise unknown_name("class_loss", class_loss, CLASS_LOSSES)
+        if class_loss == "all" and self.condition.about != "class":
+            raise UsageError(
+                "class_loss=all judges the generator by a class that it is not told; "
+                "use class_loss=real, or condition=class (family cacgan)"
+            )
         self.num_classes = num_classes
         self.class_loss = class_loss
         self.class_weight = class_weight

@@ -149,6 +149,11 @@ class Hybrid(Generative):
             raise unknown_name("fool", fool, FOOLS)
         if routing not in ROUTINGS:
             raise unknown_name("routing", routing, ROUTINGS)
+        if isinstance(autoencoder, VAE) and autoencoder.objective != "elbo":
+            raise UsageError(
+                f"objective={autoencoder.objective} has no reconstruction term that a hybrid could "
+                "weigh; use objective=elbo"
+            )
         if not recon_weight and not feature_weight:
             raise UsageError("nothing holds the reconstruction: give recon_weight, feature_weight")
         if feature_weight and feature_layer is None:

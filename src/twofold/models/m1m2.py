@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from twofold.data.batches import Batch
 from twofold.distributions import DiagonalGaussian
+from twofold.errors import UsageError
 from twofold.models.base import Generative, Phase, Terms, evaluating
 from twofold.models.m2 import M2
 from twofold.models.vae import VAE
@@ -38,10 +39,18 @@ class M1M2(Generative):
     Arguments:
         m1: A VAE that is told nothing.
         m2: An M2 whose images are codes (B, D1).
+
+    Raises:
+        UsageError: If `m1` is conditioned.
     """
 
     def __init__(self, m1: VAE, m2: M2) -> None:
         super().__init__()
+        if m1.condition.dim:
+            raise UsageError(
+                f"M1 of M1+M2 is told nothing, but this one is told of the {m1.condition.about}; "
+                "use family=vae and condition=none for m1"
+            )
         self.m1 = m1
         self.m2 = m2
         self.image_shape = m1.image_shape
