@@ -516,6 +516,13 @@ def test_titles(name):
     assert make(name, "dense", 1).title == TABLE[name].title
 
 
+@pytest.mark.parametrize("name", TABLE)
+def test_what_is_compiled_is_what_runs(name):
+    """`compile` replaces a module's forward pass: every network named must have one."""
+    for network in make(name, "dense", 1).networks():
+        assert type(network).forward is not torch.nn.Module.forward, type(network).__name__
+
+
 def test_every_family_is_asked():
     assert {case.model["family"] for case in TABLE.values()} == set(FAMILIES)
     assert {make(name, "dense", 1).labels for name in TABLE} == {"none", "some", "all"}

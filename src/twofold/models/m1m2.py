@@ -8,6 +8,8 @@ References:
     2014), section 2.1 and table 1, https://arxiv.org/abs/1406.5298
 """
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor, nn
 
@@ -71,6 +73,10 @@ class M1M2(Generative):
             Phase("m1", list(self.m1.parameters()), self.m1.loss),
             Phase("m2", list(self.m2.parameters()), self.m2_loss),
         ]
+
+    def networks(self) -> Iterator[nn.Module]:
+        yield from self.m1.networks()
+        yield from self.m2.networks()
 
     def m2_loss(self, batch: Batch) -> Terms:
         """M2's objective on fresh draws of q(z1|x), nats per image."""
