@@ -189,3 +189,24 @@ def test_a_name_that_leaves_runs_is_refused(name: str):
     """The run folder is runs/NAME by default."""
     with pytest.raises(UsageError, match="name: got"):
         resolve("digits-cvae", {"name": name})
+
+
+def test_the_routing_of_a_hybrid_decides_its_phases(toy_experiment):
+    """The optimisers follow, so that one field is enough, there and back."""
+    summed = resolve(toy_experiment("hybrid"), {"training.optimizers.autoencoder.lr": 2e-4})
+    larsen = resolve(summed, ["routing=larsen"])
+    assert sorted(larsen.training.optimizers) == ["decoder", "discriminator", "encoder"]
+    assert (
+        larsen.optimiser("encoder")
+        == larsen.optimiser("decoder")
+        == summed.optimiser("autoencoder")
+    )
+    assert resolve(larsen, ["routing=summed"]) == summed
+    apart = resolve(larsen, {"training.optimizers.encoder.lr": 1e-3})
+    with pytest.raises(UsageError, match=r"names the phase .*but hybrid has"):
+        resolve(apart, ["routing=summed"])
+
+
+def test_a_field_inside_a_hybrid_is_named_as_it_is_written(toy_experiment):
+    with pytest.raises(UsageError, match=r"model\.autoencoder\.beta: got -1;"):
+        resolve(toy_experiment("hybrid"), ["beta=-1"])
