@@ -26,6 +26,30 @@ MODELS = {
         "ema": 0.9,
     },
     "classifier": {"family": "classifier", "network": {"layers": "fc-16"}},
+    "acgan": {
+        "family": "acgan",
+        "class_loss": "real",
+        "generator": {"layers": "fc-16"},
+        "discriminator": {"layers": "fc-16"},
+    },
+    "m2": {
+        "family": "m2",
+        "latent_dim": 4,
+        "classifier": {"layers": "fc-16"},
+        "encoder": {"layers": "fc-16"},
+        "decoder": {"layers": "fc-16"},
+    },
+    "draw": {"family": "draw", "latent_dim": 2, "num_steps": 3, "hidden_dim": 12},
+}
+MODELS["m1m2"] = {
+    **MODELS["m2"],
+    "family": "m1m2",
+    "m1": {**MODELS["cvae"], "family": "vae"},
+}
+MODELS["hybrid"] = {
+    "family": "hybrid",
+    "autoencoder": {**MODELS["cvae"], "family": "vae"},
+    "discriminator": {"layers": "fc-16"},
 }
 
 

@@ -16,7 +16,7 @@ TRAINING = [line for line in COMMANDS if line.startswith("twofold train")]
 
 def test_there_is_something_to_test():
     assert len(COMMANDS) >= 8
-    assert len(TRAINING) == 3
+    assert len(TRAINING) == 5
 
 
 @pytest.mark.parametrize("command", TRAINING)

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from twofold.data import ImageDataset
-from twofold.data.batches import Batch, Batches
+from twofold.data.batches import Batch, Batches, PartlyLabelled
 from twofold.errors import UsageError
 
 
@@ -208,3 +208,111 @@ def test_a_shift_out_of_sight_is_refused():
     dataset = numbered(4)
     with pytest.raises(UsageError, match="out of sight"):
         Batches(dataset, 2, shift=min(dataset.image_shape[1:]))
+
+
+def test_a_batch_afresh_shares_nothing():
+    batch = Batch(torch.zeros(3, 1, 2, 2), torch.tensor([1, -1, -1]), 2.5, 1, 0.3)
+    batch.once("a", lambda: 1)
+    again, other = batch.afresh(), batch.afresh(torch.ones(3, 4))
+    assert again.x is batch.x
+    assert other.x.shape == (3, 4)
+    for copy in (again, other):
+        assert copy.y is batch.y
+        assert (copy.epoch, copy.num_labelled, copy.labelled_share) == (2.5, 1, 0.3)
+        assert copy.once("a", lambda: 2) == 2
+
+
+# --- some labels ----------------------------------------------------------------------------------
+
+KNOWN = [3, 4, 8, 11, 17]
+
+
+def partly(
+    labelled_batch_size: int = 2, batch_size: int = 4, known: list[int] = KNOWN, **options: object
+) -> PartlyLabelled:
+    """Twenty numbered images, of which some have their number as label."""
+    dataset = numbered(20)
+    labels = np.full(20, -1)
+    labels[known] = known
+    dataset = ImageDataset(dataset.images, labels, dataset.class_names)
+    return PartlyLabelled(Batches(dataset, batch_size, **options), labelled_batch_size)
+
+
+def test_the_labelled_come_first():
+    data = partly()
+    for batch in map(data.training_batch, range(12)):
+        assert batch.y is not None
+        assert len(batch) == len(batch.y) == 6
+        assert batch.num_labelled == 2
+        assert batch.labelled_share == 5 / 20
+        assert batch.y[:2].tolist() == which(batch)[:2], "with their own labels"
+        assert set(which(batch)[:2]) <= set(KNOWN)
+        assert batch.y[2:].tolist() == [-1] * 4
+        assert not set(which(batch)[2:]) & set(KNOWN)
+
+
+def test_both_streams_show_every_image_once_an_epoch():
+    """An epoch is a pass over the 15 unlabelled; the 5 labelled come round 1.5 times as often."""
+    data = partly()
+    batches = [data.training_batch(step) for step in range(30)]
+    known = [i for batch in batches for i in which(batch)[:2]]
+    unknown = [i for batch in batches for i in which(batch)[2:]]
+    assert all(sorted(known[i : i + 5]) == KNOWN for i in range(0, 60, 5))
+    rest = sorted(set(range(20)) - set(KNOWN))
+    assert all(sorted(unknown[i : i + 15]) == rest for i in range(0, 120, 15))
+    assert (len(data), data.steps_per_epoch) == (15, 15 / 4)
+    assert [batch.epoch for batch in batches[:3]] == [0, 4 / 15, 8 / 15]
+
+
+def test_the_streams_depend_on_seed_and_step_alone():
+    data = partly(seed=3)
+    in_one_go = [which(data.training_batch(step)) for step in range(20)]
+    torch.manual_seed(99)
+    resumed = partly(seed=3)
+    assert which(resumed.training_batch(17)) == in_one_go[17]
+    assert which(resumed.training_batch(2)) == in_one_go[2]
+    other = [which(partly(seed=4).training_batch(step)) for step in range(20)]
+    assert other != in_one_go
+
+
+def test_the_labelled_in_order():
+    assert [i for batch in partly().in_order() for i in which(batch)] == KNOWN
+
+
+@pytest.mark.parametrize(
+    ("sizes", "words"),
+    [
+        ((6, 4), "labelled_batch_size=6 is larger than the 5 labelled images; use lab.*=5 or"),
+        ((2, 16), "batch_size=16 is larger than the 15 unlabelled images; use batch_size=15 or"),
+    ],
+)
+def test_more_than_there_are_is_refused(sizes, words):
+    with pytest.raises(UsageError, match=f"^{words} smaller"):
+        partly(*sizes)
+    assert len(partly(5, 15).training_batch(0)) == 20
+
+
+@pytest.mark.parametrize("binarise", ["none", "static", "threshold"])
+def test_a_part_has_the_pixels_of_the_whole(binarise):
+    """Trap: static binarisation drawn again, so that an image differs between parts."""
+    whole = Batches(grey(), 50, binarise=binarise, binarise_seed=1)
+    index = torch.tensor([7, 3, 150])
+    part = whole.only(index, 50)
+    assert torch.equal(everything(part), everything(whole)[index])
+    assert (len(part), part.batch_size) == (3, 3)
+    assert (len(whole), whole.batch_size) == (200, 50), "the whole is as it was"
+    assert len(whole.training_batch(0)) == 50
+
+
+def test_a_part_has_an_order_of_its_own():
+    whole = Batches(numbered(20), 7)
+    before = which(whole.training_batch(0))
+    part = whole.only(torch.arange(5), 5)
+    assert sorted(which(part.training_batch(0))) == [0, 1, 2, 3, 4]
+    assert which(whole.training_batch(0)) == before
+
+
+def test_parts_keep_shift_and_layout():
+    data = partly(shift=1, channels_last=True)
+    assert data.labelled.shift == data.unlabelled.shift == 1
+    assert data.training_batch(0).x.is_contiguous(memory_format=torch.channels_last)

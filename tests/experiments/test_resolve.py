@@ -16,7 +16,7 @@ from twofold.experiments.resolve import (
 )
 from twofold.experiments.schema import PHASES
 
-SHAPES = {"digits": (1, 8, 8), "mnist": (1, 28, 28)}
+SHAPES = {"digits": (1, 8, 8), "mnist": (1, 28, 28), "svhn": (3, 32, 32)}
 
 
 @pytest.mark.parametrize("name", experiment_names())
@@ -24,7 +24,7 @@ def test_every_experiment_of_the_library_builds(name: str):
     experiment = load_experiment(name)
     assert experiment.name == name
     model = build_model(experiment, SHAPES[experiment.data.name], 10)
-    assert tuple(phase.name for phase in model.phases) == PHASES[experiment.model.family]
+    assert {phase.name for phase in model.phases} == experiment.training.optimizers.keys()
     assert parse_experiment(_yaml(to_yaml(experiment)), name) == experiment
 
 
@@ -43,6 +43,45 @@ def test_the_report_s_networks_have_the_reports_sizes():
     assert sum(p.numel() for p in cgan.discriminator.parameters()) == 670_209
     kinds = [type(layer).__name__ for layer in cgan.generator.after]
     assert kinds[:3] == ["Linear", "LeakyReLU", "BatchNorm1d"], "BN after LeakyReLU, as written"
+
+
+@pytest.mark.parametrize(
+    ("name", "network", "count"),
+    [
+        ("lin-yu2018-vae-z2", "", 788_788),
+        ("lin-yu2018-vae-z20", "", 815_824),
+        ("lin-yu2018-gan", "generator", 283_920),
+        ("lin-yu2018-gan", "discriminator", 267_009),
+        ("lin-yu2018-acgan", "discriminator", 267_009 + 2_570),
+        ("belani2020-gan", "generator", 579_728),
+        ("belani2020-gan", "discriminator", 828_929),
+        ("belani2020-vae", "", 405_014),
+    ],
+)
+def test_networks_of_the_other_reports_have_their_sizes(name: str, network: str, count: int):
+    """EXPERIMENTS.md, sections 4.2, 5.1 and 5.2."""
+    model = build_model(load_experiment(name), (1, 28, 28), 10)
+    part = model.get_submodule(network)
+    assert sum(p.numel() for p in part.parameters()) == count
+
+
+def test_a_variant_says_only_what_differs():
+    """Sections are merged, lists replaced; figures and notes stay with who reported them."""
+    base, variant = load_experiment("lin-yu2018-gan"), load_experiment("lin-yu2018-gan-as-run")
+    assert variant.model == base.model
+    assert variant.training.epochs == 200
+    assert [variant.optimiser(p).lr for p in PHASES["gan"]] == [3e-4, 3e-4]
+    assert base.reported
+    assert not variant.reported
+    assert variant.notes[0] == "As lin-yu2018-gan, except where its file differs."
+
+
+def test_variants_of_each_other_are_refused(tmp_path: Path):
+    one, other = tmp_path / "one.yaml", tmp_path / "other.yaml"
+    one.write_text(f"name: one\nlike: {other}\n")
+    other.write_text(f"name: other\nlike: {one}\n")
+    with pytest.raises(UsageError, match="experiments are like each other"):
+        load_experiment(one)
 
 
 def test_a_bare_key_changes_every_field_of_that_name():
@@ -189,3 +228,24 @@ def test_a_name_that_leaves_runs_is_refused(name: str):
     """The run folder is runs/NAME by default."""
     with pytest.raises(UsageError, match="name: got"):
         resolve("digits-cvae", {"name": name})
+
+
+def test_the_routing_of_a_hybrid_decides_its_phases(toy_experiment):
+    """The optimisers follow, so that one field is enough, there and back."""
+    summed = resolve(toy_experiment("hybrid"), {"training.optimizers.autoencoder.lr": 2e-4})
+    larsen = resolve(summed, ["routing=larsen"])
+    assert sorted(larsen.training.optimizers) == ["decoder", "discriminator", "encoder"]
+    assert (
+        larsen.optimiser("encoder")
+        == larsen.optimiser("decoder")
+        == summed.optimiser("autoencoder")
+    )
+    assert resolve(larsen, ["routing=summed"]) == summed
+    apart = resolve(larsen, {"training.optimizers.encoder.lr": 1e-3})
+    with pytest.raises(UsageError, match=r"names the phase .*but hybrid has"):
+        resolve(apart, ["routing=summed"])
+
+
+def test_a_field_inside_a_hybrid_is_named_as_it_is_written(toy_experiment):
+    with pytest.raises(UsageError, match=r"model\.autoencoder\.beta: got -1;"):
+        resolve(toy_experiment("hybrid"), ["beta=-1"])

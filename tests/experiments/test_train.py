@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from twofold.data import ImageDataset
-from twofold.errors import DataError, RunError, UsageError
+from twofold.errors import DataError, RunError, TwofoldError, UsageError
 from twofold.experiments.environment import pick_device
 from twofold.experiments.run import Run
 from twofold.experiments.train import train
@@ -48,6 +48,93 @@ def test_labels_are_asked_for_before_anything_is_written(
     assert not (tmp_path / "r").exists()
 
 
+M2_INSIDE = {
+    "family": "m2",
+    "classifier": {"layers": ""},
+    "encoder": {"layers": "fc-8"},
+    "decoder": {"layers": "fc-8"},
+}
+IWAE = {"family": "vae", "encoder": {"layers": "fc-8"}, "decoder": {"layers": "fc-8"}}
+REFUSED = [
+    (
+        "hybrid",
+        {"feature_layer": "conv3-6", "feature_weight": 1},
+        "unknown feature layer 'conv3-6'.*'fc-16'",
+    ),
+    ("hybrid", {"feature_weight": 1}, "feature_weight needs feature_layer"),
+    ("hybrid", {"recon_weight": 0}, "give recon_weight, feature_weight"),
+    ("hybrid", {"autoencoder": {**IWAE, "objective": "iwae"}}, "use objective=elbo"),
+    ("hybrid", {"class_outputs": True}, "VAE knows no class.*class_outputs=false"),
+    ("hybrid", {"judge_canvases": True}, "VAE has no canvases, only DRAW has"),
+    ("hybrid", {"label_reader": "discriminator"}, "needs class_outputs=true"),
+    ("draw", {"read_glimpse": 0}, "read_glimpse=0: .*8×8 has a side of 1 to 8; null means"),
+    ("draw", {"write_glimpse": 9}, "write_glimpse=9: .*8×8 has a side of 1 to 8; null means"),
+    ("acgan", {"condition": "none", "class_loss": "all"}, "class that this generator is not told"),
+    ("m1m2", {"m1": {**IWAE, "condition": "class"}}, "told of the class; use family=vae and"),
+]
+
+
+@pytest.mark.parametrize(("family", "model", "words"), REFUSED)
+def test_what_does_not_fit_is_refused_before_anything_is_written(
+    family, model, words, tmp_path: Path, toy_data, toy_experiment, silent
+):
+    with pytest.raises(TwofoldError, match=words):
+        train(toy_experiment(family, model), out=tmp_path / "r", dataset=toy_data, progress=silent)
+    assert not (tmp_path / "r").exists()
+
+
+@pytest.mark.parametrize(
+    ("family", "changes", "words"),
+    [
+        ("m2", {"data.labels": 2}, "labels=2: .* 90 labelled images .*3 classes; expected 3 to 90"),
+        ("draw", {"num_steps": 0}, "num_steps: got 0; .*greater than or equal to 1"),
+        ("m2", {"labelled_batch_size": 5}, "has no effect: every training image has a label"),
+        ("cvae", {"labelled_batch_size": 5}, "has no effect: CVAE does not learn from unlabelled"),
+        ("m2", {"data.labels": 9, "labelled_batch_size": 10}, "larger than the 9 labelled images"),
+        ("m2", {"data.labels": 85}, "batch_size=20 is larger than the 5 unlabelled images"),
+        ("m2", {"start": 2, "stop": 1}, "stop=1 is not after start=2.*both count epochs"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(
+    family, changes, words, tmp_path: Path, toy_data, toy_experiment, silent
+):
+    with pytest.raises(UsageError, match=words):
+        train(
+            toy_experiment(family), changes, out=tmp_path / "r", dataset=toy_data, progress=silent
+        )
+    assert not (tmp_path / "r").exists()
+
+
+def test_labels_must_reach_every_class_of_the_digits(tmp_path: Path, toy_experiment, silent):
+    changes = {"data": "digits", "labels": 5}
+    with pytest.raises(
+        UsageError, match=r"labels=5: .*10 classes; expected 10 to 1437, at least one"
+    ):
+        train(toy_experiment("m2"), changes, out=tmp_path / "r", progress=silent)
+
+
+@pytest.mark.parametrize(
+    ("family", "model"),
+    [
+        ("m2", {}),
+        ("m1m2", {}),
+        ("acgan", {}),
+        ("draw", {"family": "cdraw"}),
+        ("hybrid", {"autoencoder": M2_INSIDE}),
+        ("hybrid", {"class_outputs": True}),
+    ],
+)
+def test_families_that_read_labels_ask_for_them(
+    family, model, tmp_path: Path, toy_data, toy_experiment, silent
+):
+    unlabelled = ImageDataset(toy_data.images, None, splits=toy_data.splits)
+    with pytest.raises(DataError, match=r"needs labels.*sub-folder"):
+        train(
+            toy_experiment(family, model), out=tmp_path / "r", dataset=unlabelled, progress=silent
+        )
+    assert not (tmp_path / "r").exists()
+
+
 def test_an_impossible_size_says_which_would_do(tmp_path: Path, toy_data, toy_experiment, silent):
     conv = {"decoder": {"layers": "base-8 deconv3-8/3 deconv3-out/2"}}
     with pytest.raises(UsageError, match=r"multiples of 6: the images are 8×8; size=6 or size=12"):
@@ -82,11 +169,11 @@ def test_a_run_shows_itself_in_a_notebook(tmp_path: Path, toy_data, toy_experime
 
 
 def test_one_loop_trains_a_completion_condition(tmp_path: Path, toy_data, toy_experiment, silent):
-    """A CVAE told the left half of the image; it has no prior sheet to draw."""
+    """A CVAE told the left half of the image; its sheet shows completions of held-out images."""
     told = toy_experiment(model={"condition": "left-half"})
     run = train(told, out=tmp_path / "r", dataset=toy_data, progress=silent)
     assert run.finished
-    assert run.samples == []
+    assert run.samples
 
 
 def test_what_stopped_before_its_first_checkpoint_starts_again(

@@ -157,7 +157,7 @@ def test_a_generator_that_is_told_no_class_is_not_judged_by_one(part):
     """Trap: fakes trained towards the labels of unrelated images."""
     mask = part_mask("left-half", *SHAPE[1:])
     networks = build_network("fc-8", (D,), SHAPE), build_network("fc-8", SHAPE, (1 + K,))
-    with pytest.raises(UsageError, match="use the family cacgan, or class_loss=real"):
+    with pytest.raises(UsageError, match="use condition=class, or class_loss=real"):
         ACGAN(*networks, SHAPE, D, ImagePart(mask, 1) if part else None, num_classes=K)
 
 

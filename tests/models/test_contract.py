@@ -1,6 +1,10 @@
 """The same questions to every family, dense and convolutional, grey and in colour."""
 
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from itertools import product
+from typing import Any
 
 import pytest
 import torch
@@ -10,177 +14,343 @@ from twofold.data.batches import Batch
 from twofold.errors import DataError, TwofoldError, UsageError
 from twofold.experiments.families import FAMILIES, build_model
 from twofold.experiments.schema import Experiment
-from twofold.models.base import Classifies, Encodes, Generative, HasLikelihood, Model, require
+from twofold.models.base import (
+    Classifies,
+    Encodes,
+    Generative,
+    HasLikelihood,
+    Model,
+    Phase,
+    Reconstructs,
+    require,
+)
 from twofold.training.optimisers import Player, make_optimiser
 
 K = 3
-LAYERS = {
-    "dense": {"down": "fc-16 fc-16", "up": "fc-16 fc-16"},
-    "conv": {"down": "conv3-6/2 conv4-8/2 fc-12", "up": "fc-12 base-8 deconv4-6/2 deconv3-out/2"},
+CAPABILITIES = (Generative, Encodes, Reconstructs, HasLikelihood, Classifies)
+PAINTS = frozenset({Generative})
+DRAWS = frozenset({Generative, Reconstructs, HasLikelihood})
+AUTOENCODES = frozenset({Generative, Encodes, Reconstructs, HasLikelihood})
+KNOWS_ALL = frozenset(CAPABILITIES)
+
+# What a table below means by "down", "up" ... when its networks are dense, or convolutional.
+NETWORKS: dict[str, dict[str, Any]] = {
+    "dense": {
+        "down": {"layers": "fc-16 fc-16", "dropout": 0.2},
+        "up": {"layers": "fc-16 fc-16", "norm": "batch"},
+        "head": {"layers": "fc-12"},
+        "wide": {"layers": "fc-16", "init": "normal-0.25"},
+        "feature": "fc-16#2",
+    },
+    "conv": {
+        "down": {"layers": "conv3-6/2 conv4-8/2 fc-12", "dropout": 0.2},
+        "up": {"layers": "fc-12 base-8 deconv4-6/2 deconv3-out/2", "norm": "batch"},
+        "head": {"layers": "fc-12"},
+        "wide": {"layers": "conv3-6/2 fc-12", "init": "normal-0.25"},
+        "feature": "conv4-8/2",
+    },
 }
-CASES = [
-    pytest.param(*case, id="-".join(map(str, case))) for case in product(FAMILIES, LAYERS, (1, 3))
-]
-GENERATIVE = [case for case in CASES if case.values[0] != "classifier"]
-CONDITIONAL = [case for case in CASES if case.values[0] in ("cvae", "cgan")]
+VAE = {"family": "vae", "latent_dim": 4, "encoder": "down", "decoder": "up"}
+CVAE = {**VAE, "family": "cvae"}
+GAN = {"family": "gan", "latent_dim": 4, "generator": "up", "discriminator": "down", "r1": 0.1}
+M2 = {
+    "family": "m2",
+    "latent_dim": 4,
+    "trunk": "down",
+    "classifier": "head",
+    "encoder": "head",
+    "decoder": "up",
+}
+DRAW = {"family": "draw", "latent_dim": 2, "num_steps": 3, "hidden_dim": 12}
+ATTENTION = {"read_glimpse": 3, "write_glimpse": 4}
+# An M1 whose codes are not N(0, I) from the start, so that M2 has something to learn of them.
+M1M2 = {**M2, "family": "m1m2", "m1": {**VAE, "encoder": "wide"}, "decoder": "head"}
+del M1M2["trunk"]
+HYBRID = {"family": "hybrid", "discriminator": "down"}
+CLASSES = {"class_outputs": True}
+LARSEN = {
+    "routing": "larsen",
+    "feature_layer": "feature",
+    "feature_weight": 0.5,
+    "recon_weight": 0.0,
+}
 
 
-def experiment(family: str, layers: str, seed: int = 0, **changes: object) -> Experiment:
-    down = {"layers": LAYERS[layers]["down"], "dropout": 0.2}
-    up = {"layers": LAYERS[layers]["up"], "norm": "batch"}
-    networks = {
-        "vae": {"encoder": down, "decoder": up},
-        "gan": {"generator": up, "discriminator": down},
-        "classifier": {"network": {**down, "norm": "batch"}},
-    }[family.removeprefix("c") if family in ("cvae", "cgan") else family]
-    extra = {"ema": 0.9, "r1": 0.1} if family.endswith("gan") else {}
-    latent = {} if family == "classifier" else {"latent_dim": 4}
+@dataclass(frozen=True)
+class Case:
+    """A family or a variant of one, and which questions it can be asked.
+
+    Attributes:
+        model: Its settings; names of `NETWORKS` stand for networks.
+        title: Its own.
+        able: Its capabilities.
+        told: Whether its images are asked for by class.
+        known: Which share of a batch has a label.
+    """
+
+    model: Mapping[str, Any]
+    title: str
+    able: frozenset[type]
+    told: bool = False
+    known: float = 1.0
+
+
+TABLE = {
+    "vae": Case(VAE, "VAE", AUTOENCODES),
+    "cvae": Case(CVAE, "CVAE", AUTOENCODES, told=True),
+    "gan": Case({**GAN, "ema": 0.9}, "GAN", PAINTS),
+    "cgan": Case({**GAN, "family": "cgan", "ema": 0.9}, "CGAN", PAINTS, told=True),
+    "acgan": Case({**GAN, "family": "acgan"}, "ACGAN", PAINTS | {Classifies}, told=True),
+    "acgan-real": Case(
+        {**GAN, "family": "acgan", "condition": "none", "class_loss": "real"},
+        "ACGAN",
+        PAINTS | {Classifies},
+    ),
+    "m2": Case(M2, "M2", KNOWS_ALL, told=True, known=0.5),
+    "m2-gumbel": Case(
+        {**M2, "label_sum": "gumbel", "variance": "of-x"}, "M2", KNOWS_ALL, told=True, known=0.5
+    ),
+    "m1m2": Case(
+        M1M2, "M1+M2", frozenset({Generative, Reconstructs, Classifies}), told=True, known=0.5
+    ),
+    "draw": Case(DRAW, "DRAW", DRAWS),
+    "draw-attention": Case({**DRAW, **ATTENTION}, "DRAW", DRAWS),
+    "cdraw": Case({**DRAW, **ATTENTION, "family": "cdraw"}, "CDRAW", DRAWS, told=True),
+    "classifier": Case(
+        {"family": "classifier", "network": "down"}, "Classifier", frozenset({Classifies})
+    ),
+    "hybrid": Case({**HYBRID, "autoencoder": VAE}, "VAE-GAN", AUTOENCODES),
+    "hybrid-cvae": Case(
+        {**HYBRID, **CLASSES, "autoencoder": CVAE, "label_reader": "discriminator"},
+        "CVAE-GAN",
+        KNOWS_ALL,
+        told=True,
+    ),
+    "hybrid-m2": Case(
+        {**HYBRID, **CLASSES, "autoencoder": M2}, "M2-GAN", KNOWS_ALL, told=True, known=0.5
+    ),
+    "hybrid-m2-real": Case(
+        {**HYBRID, **CLASSES, "autoencoder": M2, "unlabelled": "real"},
+        "M2-GAN",
+        KNOWS_ALL,
+        told=True,
+        known=0.5,
+    ),
+    "hybrid-draw": Case({**HYBRID, "autoencoder": DRAW, "judge_canvases": True}, "DRAW-GAN", DRAWS),
+    "hybrid-cdraw": Case(
+        {**HYBRID, **CLASSES, "autoencoder": {**DRAW, **ATTENTION, "family": "cdraw"}},
+        "CDRAW-GAN",
+        DRAWS,
+        told=True,
+    ),
+    "larsen": Case({**HYBRID, **LARSEN, "autoencoder": VAE}, "VAE-GAN", AUTOENCODES),
+    "larsen-m2": Case(
+        {**HYBRID, **LARSEN, "autoencoder": M2}, "M2-GAN", KNOWS_ALL, told=True, known=0.5
+    ),
+    "larsen-draw": Case({**HYBRID, **LARSEN, "autoencoder": DRAW}, "DRAW-GAN", DRAWS),
+}
+# What may lack labels may also have all.
+TABLE |= {
+    f"{name}-labelled": replace(TABLE[name], known=1.0) for name in ("m2", "m1m2", "hybrid-m2")
+}
+# Whose networks are told the class beside an image (those of ACGAN and DRAW are not).
+JOINTLY = ("cvae", "cgan", "m2", "m2-gumbel", "hybrid-cvae", "hybrid-m2")
+
+
+def cases(names: Iterable[str] = tuple(TABLE)) -> list[Any]:
+    """Dense and convolutional, grey and in colour; DRAW alone has no layers to choose."""
+    return [
+        pytest.param(*case, id="-".join(map(str, case)))
+        for case in product(names, NETWORKS, (1, 3))
+        if case[1] == "dense" or _mentions(TABLE[case[0]].model, NETWORKS["conv"])
+    ]
+
+
+def _mentions(settings: Any, names: Iterable[str]) -> bool:
+    if isinstance(settings, Mapping):
+        return any(_mentions(value, names) for value in settings.values())
+    return isinstance(settings, str) and settings in names
+
+
+def _with_networks(settings: Any, layers: str) -> Any:
+    if isinstance(settings, Mapping):
+        return {key: _with_networks(value, layers) for key, value in settings.items()}
+    return NETWORKS[layers].get(settings, settings) if isinstance(settings, str) else settings
+
+
+CASES = cases()
+GENERATIVE = cases(name for name, case in TABLE.items() if Generative in case.able)
+CONDITIONAL = cases(name for name, case in TABLE.items() if case.told)
+
+
+def experiment(name: str, layers: str, seed: int = 0) -> Experiment:
     return Experiment.model_validate(
         {
             "name": "contract",
             "seed": seed,
             "data": "toy",
-            "model": {"family": family, **networks, **latent, **extra, **changes},
+            "model": _with_networks(TABLE[name].model, layers),
             "training": {"epochs": 1},
         }
     )
 
 
-def make(family: str, layers: str, channels: int, seed: int = 0, **changes: object) -> Model:
-    return build_model(experiment(family, layers, seed, **changes), (channels, 8, 12), K)
+def make(name: str, layers: str, channels: int, seed: int = 0) -> Model:
+    return build_model(experiment(name, layers, seed), (channels, 8, 12), K)
 
 
-def make_batch(channels: int, count: int = 6) -> Batch:
-    return Batch(torch.rand(count, channels, 8, 12).round(), torch.arange(count) % K)
+def make_batch(name: str, channels: int, count: int = 6, size: tuple[int, int] = (8, 12)) -> Batch:
+    """Binary images; the labelled ones first, as in training."""
+    labelled = round(TABLE[name].known * count)
+    y = torch.arange(count) % K
+    y[labelled:] = -1
+    return Batch(
+        torch.rand(count, channels, *size).round(),
+        y,
+        num_labelled=labelled,
+        labelled_share=0.3 if labelled < count else 1.0,
+    )
+
+
+def make_player(phase: Phase, settings: Experiment) -> Player:
+    optimiser = settings.optimiser(phase.name).model_copy(update={"lr": 3e-3})
+    return Player(phase, optimiser, make_optimiser(phase.parameters, optimiser))
 
 
 def told(model: Model, count: int) -> Tensor | None:
     return torch.arange(count) % K if model.condition.about == "class" else None
 
 
-def answers(model: Model, x: Tensor) -> list[Tensor]:
-    """Everything that a model says without a random number."""
-    model.eval()
-    c = told(model, len(x))
+def answers(model: Model, x: Tensor, z: Tensor, c: Tensor | None) -> list[Tensor]:
+    """Everything that a model says without a random number, a row for each image or code."""
     said = []
     with torch.no_grad():
-        if isinstance(model, Generative):
-            said.append(model.generate(model.sample_latent(len(x)), c))
-        if isinstance(model, Encodes):
-            q = model.posterior(x, c)
+        if (generative := model.offers(Generative)) is not None:
+            said.append(generative.generate(z, c))
+        if (encodes := model.offers(Encodes)) is not None:
+            q = encodes.posterior(x, c)
             said += [q.mu, q.logvar]
-        if isinstance(model, Classifies):
-            said.append(model.classify(x))
+        if (classifies := model.offers(Classifies)) is not None:
+            said.append(classifies.classify(x))
         if hasattr(model, "score"):
             said.append(model.score(x * 2 - 1, model.condition(c)))
+    return said
+
+
+def all_answers(model: Model, x: Tensor) -> list[Tensor]:
+    """Also the images it makes again, which DRAW draws at random."""
+    z, c = (
+        torch.randn(len(x), model.latent_dim, generator=torch.manual_seed(0)),
+        told(model, len(x)),
+    )
+    said = answers(model.eval(), x, z, c)
+    if (reconstructs := model.offers(Reconstructs)) is not None:
+        said.append(reconstructs.reconstruct(x, c))
     return said
 
 
 # --- training -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("family", "layers", "channels"), CASES)
-def test_a_phase_moves_its_own_parameters_and_no_others(family, layers, channels):
-    model, settings = make(family, layers, channels).train(), experiment(family, layers)
-    batch = make_batch(channels)
+@pytest.mark.parametrize(("name", "layers", "channels"), CASES)
+def test_a_phase_moves_its_own_parameters_and_no_others(name, layers, channels):
+    """In the order of training and on one batch, for phases may share a forward pass."""
+    model, settings = make(name, layers, channels).train(), experiment(name, layers)
+    batch = make_batch(name, channels)
     for phase in model.phases:
         own = {id(p) for p in phase.parameters}
         follows = "generator_ema." if phase.after_step is not None else "\0"
-        optimiser = make_optimiser(phase.parameters, settings.optimiser(phase.name))
+        player = make_player(phase, settings)
         model.zero_grad(set_to_none=True)
         before = {name: p.detach().clone() for name, p in model.named_parameters()}
         terms = phase.loss(batch)
         assert terms.total.shape == ()
         assert all(value.shape == () for value in terms.terms.values())
-        Player(phase, settings.optimiser(phase.name), optimiser).minimise(terms.total, 0, 1)
-        for name, parameter in model.named_parameters():
-            moved = not torch.equal(parameter, before[name])
+        player.minimise(terms.total, 0, 1)
+        for weight, parameter in model.named_parameters():
+            moved = not torch.equal(parameter, before[weight])
             if id(parameter) in own:
-                assert parameter.grad is not None, name
-                assert torch.isfinite(parameter.grad).all(), name
+                assert parameter.grad is not None, weight
+                assert torch.isfinite(parameter.grad).all(), weight
                 if parameter.dim() > 1:  # a bias before batch norm has no slope
-                    assert parameter.grad.abs().max() > 0, name
-                    assert moved, name
+                    assert parameter.grad.abs().max() > 0, weight
+                    assert moved, weight
             else:
-                assert parameter.grad is None, name
-                if name.startswith(follows):
-                    assert moved or parameter.dim() == 1, name
+                assert parameter.grad is None, weight
+                if weight.startswith(follows):
+                    assert moved or parameter.dim() == 1, weight
                 else:
-                    assert not moved, name
+                    assert not moved, weight
 
 
-@pytest.mark.parametrize(("family", "layers", "channels"), CASES)
-def test_every_trained_parameter_has_one_phase(family, layers, channels):
-    model = make(family, layers, channels)
+@pytest.mark.parametrize(("name", "layers", "channels"), CASES)
+def test_every_trained_parameter_has_one_phase(name, layers, channels):
+    model = make(name, layers, channels)
     trained = [id(p) for phase in model.phases for p in phase.parameters]
     assert len(trained) == len(set(trained))
     assert set(trained) == {id(p) for p in model.parameters() if p.requires_grad}
 
 
-@pytest.mark.parametrize(("family", "layers", "channels"), CASES)
-def test_training_lowers_the_loss_of_its_phase(family, layers, channels):
+@pytest.mark.parametrize(("name", "layers", "channels"), CASES)
+def test_training_lowers_the_loss_of_its_phase(name, layers, channels):
     """A few steps of one player alone, the other standing still."""
     torch.manual_seed(1)
-    batch, settings = make_batch(channels, 12), experiment(family, layers)
-    for number in range(len(make(family, layers, channels).phases)):
-        model = make(family, layers, channels).train()
+    batch, settings = make_batch(name, channels, 12), experiment(name, layers)
+    for number in range(len(make(name, layers, channels).phases)):
+        model = make(name, layers, channels).train()
         phase = model.phases[number]
-        player = Player(
-            phase,
-            settings.optimiser(phase.name),
-            make_optimiser(phase.parameters, settings.optimiser(phase.name)),
-        )
-        losses = []
+        player, losses = make_player(phase, settings), []
         for step in range(25):
-            total = phase.loss(Batch(batch.x, batch.y)).total
+            total = phase.loss(batch.afresh()).total
             player.minimise(total, step, 25)
             losses.append(total.item())
-        assert sum(losses[-5:]) < sum(losses[:5])
+        assert sum(losses[-5:]) < sum(losses[:5]), phase.name
 
 
-@pytest.mark.parametrize(("family", "layers", "channels"), CASES)
-def test_mixed_precision_rounds_and_no_more(family, layers, channels):
+@pytest.mark.parametrize(("name", "layers", "channels"), CASES)
+def test_mixed_precision_rounds_and_no_more(name, layers, channels):
     """bfloat16 has three digits; the terms are float32 sums of what the networks gave."""
-    model, batch = make(family, layers, channels).train(), make_batch(channels, 16)
+    model, batch = make(name, layers, channels).train(), make_batch(name, channels, 16)
     for phase in model.phases:
         found = []
         for enabled in (False, True):
             torch.manual_seed(0)
             with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
-                terms = phase.loss(Batch(batch.x, batch.y))
+                terms = phase.loss(batch.afresh())
             found.append(terms.terms)
             assert all(
                 value.dtype == torch.float32 for value in [terms.total, *terms.terms.values()]
             )
         single, mixed = found
-        for name, value in single.items():
-            assert mixed[name].item() == pytest.approx(value.item(), rel=0.02, abs=0.02), name
-            assert mixed[name] != value, name
+        for term, value in single.items():
+            assert mixed[term].item() == pytest.approx(value.item(), rel=0.02, abs=0.02), term
+            if value.requires_grad:  # ln K, where every label is known, is a constant
+                assert mixed[term] != value, term
 
 
 # --- weights --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("family", "layers", "channels"), CASES)
-def test_weights_travel_in_a_state_dict(family, layers, channels):
+@pytest.mark.parametrize(("name", "layers", "channels"), CASES)
+def test_weights_travel_in_a_state_dict(name, layers, channels):
     """Saved from one model and loaded into another seed's, they give the very same answers."""
-    one, other = (make(family, layers, channels, seed) for seed in (0, 1))
-    batch = make_batch(channels)
+    one, other = (make(name, layers, channels, seed) for seed in (0, 1))
+    batch = make_batch(name, channels)
     for phase in one.train().phases:  # statistics of batch norm that are not those of a new model
         phase.loss(batch)
-    before = answers(other, batch.x)
+    before = all_answers(other, batch.x)
     other.load_state_dict(one.state_dict())
-    after = answers(other, batch.x)
-    for mine, loaded, was in zip(answers(one, batch.x), after, before, strict=True):
+    after = all_answers(other, batch.x)
+    for mine, loaded, was in zip(all_answers(one, batch.x), after, before, strict=True):
         torch.testing.assert_close(loaded, mine, rtol=0, atol=0)
         assert not torch.equal(loaded, was)
 
 
-@pytest.mark.parametrize(("family", "layers", "channels"), CASES)
-def test_the_seed_decides_the_weights_and_nothing_else_is_touched(family, layers, channels):
+@pytest.mark.parametrize(("name", "layers", "channels"), CASES)
+def test_the_seed_decides_the_weights_and_nothing_else_is_touched(name, layers, channels):
     torch.manual_seed(5)
     state = torch.get_rng_state()
-    first, again, other = (make(family, layers, channels, seed) for seed in (0, 0, 1))
+    first, again, other = (make(name, layers, channels, seed) for seed in (0, 0, 1))
     assert torch.equal(torch.get_rng_state(), state)
     same = zip(first.state_dict().values(), again.state_dict().values(), strict=True)
     assert all(torch.equal(a, b) for a, b in same)
@@ -191,10 +361,10 @@ def test_the_seed_decides_the_weights_and_nothing_else_is_touched(family, layers
 # --- sampling -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("family", "layers", "channels"), GENERATIVE)
-def test_samples(family, layers, channels):
+@pytest.mark.parametrize(("name", "layers", "channels"), GENERATIVE)
+def test_samples(name, layers, channels):
     """Trap: pictures without seeds. The same for a seed, others for another, in [0, 1]."""
-    model = make(family, layers, channels).train()
+    model = make(name, layers, channels).train()
     c = told(model, 7)
     torch.manual_seed(0)
     state = torch.get_rng_state()
@@ -223,10 +393,10 @@ def test_models_of_one_latent_size_are_compared_at_the_same_codes():
     assert abs(z.square().mean().item() - 1) < 5 * (2 / 400_000) ** 0.5
 
 
-@pytest.mark.parametrize(("family", "layers", "channels"), CONDITIONAL)
-def test_the_condition_is_obeyed(family, layers, channels):
+@pytest.mark.parametrize(("name", "layers", "channels"), CONDITIONAL)
+def test_the_condition_is_obeyed(name, layers, channels):
     """The same z under different classes gives different images, and each keeps to its own row."""
-    model = make(family, layers, channels).eval()
+    model = make(name, layers, channels).eval()
     z = model.sample_latent(4)
     classes = [model.generate(z, torch.full((4,), k)) for k in range(K)]
     for k in range(K):
@@ -237,101 +407,126 @@ def test_the_condition_is_obeyed(family, layers, channels):
     torch.testing.assert_close(mixed, rows)
 
 
-@pytest.mark.parametrize(("family", "layers", "channels"), CONDITIONAL)
-def test_images_and_classes_are_judged_together(family, layers, channels):
+@pytest.mark.parametrize(("name", "layers", "channels"), cases(JOINTLY))
+def test_images_and_classes_are_judged_together(name, layers, channels):
     """A class that only adds a number to the score, whatever the image, teaches G nothing."""
-    model, x = make(family, layers, channels).eval(), torch.rand(2, channels, 8, 12)
+    model, x = make(name, layers, channels).eval(), torch.rand(2, channels, 8, 12)
 
     def judge(x: Tensor, k: int) -> Tensor:
-        c = torch.full((2,), k)
-        if isinstance(model, Encodes):
-            return model.posterior(x, c).mu
+        c, encodes = torch.full((2,), k), model.offers(Encodes)
+        if encodes is not None:
+            return encodes.posterior(x, c).mu
         return model.score(x * 2 - 1, model.condition(c))
 
     one, two = judge(x, 0), judge(x, 1)
     assert not torch.allclose(one[0] - two[0], one[1] - two[1], atol=1e-5)
 
 
-@pytest.mark.parametrize(("family", "layers", "channels"), CONDITIONAL)
-def test_a_condition_is_asked_for(family, layers, channels):
-    model = make(family, layers, channels)
+@pytest.mark.parametrize(("name", "layers", "channels"), CONDITIONAL)
+def test_a_condition_is_asked_for(name, layers, channels):
+    model = make(name, layers, channels)
     with pytest.raises(UsageError, match=r"give c, labels in 0\.\.2"):
         model.sample(2)
     with pytest.raises(UsageError, match="c has 3 rows but n=2"):
         model.sample(2, torch.tensor([0, 1, 2]))
-    with pytest.raises(DataError, match="no labels"):
-        model.phases[0].loss(Batch(make_batch(channels).x))
+    with pytest.raises(UsageError, match=r"no class 3: labels are 0\.\.2"):
+        model.sample(2, torch.tensor([0, K]))
     with pytest.raises(DataError, match="at least 2 classes, got 0"):
-        build_model(experiment(family, layers), (channels, 8, 12), 0)
+        build_model(experiment(name, layers), (channels, 8, 12), 0)
 
 
-@pytest.mark.parametrize("family", ["vae", "gan"])
-def test_no_condition_is_taken(family):
+@pytest.mark.parametrize(("name", "layers", "channels"), CONDITIONAL)
+def test_labels_are_asked_for_where_every_image_needs_one(name, layers, channels):
+    """What learns from unlabelled images too takes a batch without any."""
+    model, x = make(name, layers, channels), torch.rand(4, channels, 8, 12)
+    if model.labels == "some":
+        assert all(torch.isfinite(phase.loss(Batch(x)).total) for phase in model.phases)
+    else:
+        with pytest.raises(DataError, match="no labels"):
+            model.phases[0].loss(Batch(x))
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, case in TABLE.items() if Generative in case.able and not case.told]
+)
+def test_no_condition_is_taken(name):
     with pytest.raises(UsageError, match="takes no condition"):
-        make(family, "dense", 1).sample(2, torch.tensor([0, 1]))
+        make(name, "dense", 1).sample(2, torch.tensor([0, 1]))
 
 
 # --- evaluation -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("family", "layers", "channels"), CASES)
-def test_evaluation_does_not_depend_on_the_batch(family, layers, channels):
+@pytest.mark.parametrize(("name", "layers", "channels"), CASES)
+def test_evaluation_does_not_depend_on_the_batch(name, layers, channels):
     """Each image alone, or all together, to float32 rounding: no dropout, no batch statistics."""
-    model, batch = make(family, layers, channels).train(), make_batch(channels)
+    model, batch = make(name, layers, channels).train(), make_batch(name, channels)
     for phase in model.phases:
         phase.loss(batch)
     model.eval()
-    z, c = torch.randn(6, 4), told(model, 6)
+    z, c = torch.randn(6, model.latent_dim), told(model, 6)
+    together = answers(model, batch.x, z, c)
     for i in range(6):
         row, c_row = slice(i, i + 1), None if c is None else c[i : i + 1]
-        with torch.no_grad():
-            if isinstance(model, Generative):
-                alone, together = model.generate(z[row], c_row), model.generate(z, c)
-                torch.testing.assert_close(alone, together[row], rtol=1e-4, atol=1e-5)
-            if isinstance(model, Encodes):
-                alone, together = model.posterior(batch.x[row], c_row), model.posterior(batch.x, c)
-                torch.testing.assert_close(alone.mu, together.mu[row], rtol=1e-4, atol=1e-5)
-            if isinstance(model, Classifies):
-                alone, together = model.classify(batch.x[row]), model.classify(batch.x)
-                torch.testing.assert_close(alone, together[row], rtol=1e-4, atol=1e-5)
+        alone = answers(model, batch.x[row], z[row], c_row)
+        for mine, all_rows in zip(alone, together, strict=True):
+            torch.testing.assert_close(mine, all_rows[row], rtol=1e-4, atol=1e-5)
 
 
 # --- sizes and abilities --------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-def test_dense_networks_take_any_size(family):
-    model = build_model(experiment(family, "dense"), (3, 9, 7), K)
-    batch = Batch(torch.rand(4, 3, 9, 7), torch.arange(4) % K)
+@pytest.mark.parametrize("name", TABLE)
+def test_dense_networks_take_any_size(name):
+    model = build_model(experiment(name, "dense"), (3, 9, 7), K)
+    batch = make_batch(name, 3, size=(9, 7))
     for phase in model.phases:
         assert torch.isfinite(phase.loss(batch).total)
     if isinstance(model, Generative):
         assert model.sample(2, told(model, 2)).shape == (2, 3, 9, 7)
 
 
-@pytest.mark.parametrize("family", [name for name in FAMILIES if name != "classifier"])
-def test_sizes_that_a_generator_cannot_reach_are_refused(family):
+@pytest.mark.parametrize(
+    "name", [name for name, case in TABLE.items() if _mentions(case.model, ["up"])]
+)
+def test_sizes_that_a_generator_cannot_reach_are_refused(name):
     words = r"multiples of 4: the images are 9×12; size=8 or size=12 would do"
     with pytest.raises(UsageError, match=words):
-        build_model(experiment(family, "conv"), (1, 9, 12), K)
+        build_model(experiment(name, "conv"), (1, 9, 12), K)
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-def test_abilities(family):
-    model = make(family, "dense", 1)
-    able = {
-        "vae": {Generative, Encodes, HasLikelihood},
-        "gan": {Generative},
-        "classifier": {Classifies},
-    }[family.removeprefix("c") if family in ("cvae", "cgan") else family]
-    for capability in (Generative, Encodes, HasLikelihood, Classifies):
-        if capability in able:
-            assert require(model, capability, "reconstruct") is model
+@pytest.mark.parametrize("name", TABLE)
+def test_abilities(name):
+    model = make(name, "dense", 1)
+    for capability in CAPABILITIES:
+        if capability in TABLE[name].able:
+            assert isinstance(require(model, capability, "reconstruct"), capability)
         else:
-            with pytest.raises(TwofoldError, match=f"cannot reconstruct: {model.title} .* use a"):
+            words = f"cannot reconstruct: {re.escape(model.title)} .* use a"
+            with pytest.raises(TwofoldError, match=words):
                 require(model, capability, "reconstruct")
 
 
-@pytest.mark.parametrize(("family", "title"), [("vae", "VAE"), ("cgan", "CGAN"), ("cvae", "CVAE")])
-def test_titles(family, title):
-    assert make(family, "dense", 1).title == title
+@pytest.mark.parametrize("name", [name for name in TABLE if name.startswith(("hybrid", "larsen"))])
+def test_a_hybrid_can_do_what_its_autoencoder_can(name):
+    model = make(name, "dense", 1)
+    for capability in {Encodes, Reconstructs, HasLikelihood} & TABLE[name].able:
+        assert require(model, capability, "evaluate") is model.autoencoder
+    assert require(model, Generative, "sample") is model
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_titles(name):
+    assert make(name, "dense", 1).title == TABLE[name].title
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_what_is_compiled_is_what_runs(name):
+    """`compile` replaces a module's forward pass: every network named must have one."""
+    for network in make(name, "dense", 1).networks():
+        assert type(network).forward is not torch.nn.Module.forward, type(network).__name__
+
+
+def test_every_family_is_asked():
+    assert {case.model["family"] for case in TABLE.values()} == set(FAMILIES)
+    assert {make(name, "dense", 1).labels for name in TABLE} == {"none", "some", "all"}

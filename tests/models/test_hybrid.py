@@ -367,18 +367,6 @@ def test_larsen_routes_the_gradients(kind):
     )
 
 
-@pytest.mark.parametrize("routing", ["summed", "larsen"])
-@pytest.mark.parametrize("kind", KINDS)
-def test_every_player_can_step_before_the_next(kind, routing):
-    """In DRAW the decoder's gradient runs through an encoder that has just moved."""
-    model, batch = make_hybrid(kind, routing=routing), make_batch(kind)
-    before = [p.clone() for p in model.parameters()]
-    for phase in model.phases:
-        play(phase, batch)
-    moved = [not torch.equal(p, was) for p, was in zip(model.parameters(), before, strict=True)]
-    assert all(moved)
-
-
 @pytest.mark.parametrize("fool", FOOLS)
 @pytest.mark.parametrize("classes", [False, True])
 def test_fooling_raises_the_discriminators_opinion_of_the_same_fakes(classes, fool):

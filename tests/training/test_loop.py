@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from twofold.data.batches import Batches
+from twofold.data.batches import Batches, PartlyLabelled
 from twofold.errors import RunError, UsageError
 from twofold.experiments.families import build_model
 from twofold.experiments.train import train
@@ -115,6 +115,18 @@ def test_a_nan_stops_the_run_and_names_its_origin(
         trainer.run()
     checkpoint = sorted((tmp_path / "checkpoints").glob("*.json"))[-1]
     assert json.loads(checkpoint.read_text())["step"] == 0
+
+
+def test_the_origin_is_found_where_labels_are_missing(tmp_path, toy_data, toy_experiment):
+    """The forward pass that is repeated to find it sees which images have no label."""
+    model = build_model(toy_experiment("m2"), toy_data.image_shape, 3)
+    data = Batches(toy_data.split("train").keep_labels(9), 20)
+    settings = toy_experiment("m2").training
+    trainer = Trainer(model, PartlyLabelled(data, 6), settings, tmp_path)
+    with torch.no_grad():  # finite itself, but not what comes of it
+        model.decoder.after[0].weight.fill_(3e38)
+    with pytest.raises(RunError, match=r"the first non-finite output is that of decoder\.after\.0"):
+        trainer._train_step(trainer.data.training_batch(0))
 
 
 def test_a_weight_gone_bad_is_named(tmp_path, toy_data, toy_experiment):

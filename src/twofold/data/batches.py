@@ -49,6 +49,12 @@ class Batch:
     def __len__(self) -> int:
         return len(self.x)
 
+    def afresh(self, x: Tensor | None = None) -> "Batch":
+        """The same images, or others in their place, of which no phase has made anything yet."""
+        return Batch(
+            self.x if x is None else x, self.y, self.epoch, self.num_labelled, self.labelled_share
+        )
+
     def once(self, name: str, make: Callable[[], Any]) -> Any:
         """The value that the first phase to ask for it made: fakes are generated once a step."""
         if name not in self._shared:

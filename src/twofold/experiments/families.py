@@ -8,6 +8,7 @@ import torch
 
 from twofold.conditions import ClassCondition, Condition, make_condition
 from twofold.distributions import Likelihood
+from twofold.errors import DataError
 from twofold.experiments.schema import (
     ACGANSettings,
     ClassifierSettings,
@@ -155,6 +156,11 @@ def build_hybrid(settings: HybridSettings, image_shape: ImageShape, num_classes:
     inner = settings.autoencoder
     autoencoder = FAMILIES[inner.family].build(inner, image_shape, num_classes)
     assert isinstance(autoencoder, VAE | M2 | DRAW)
+    if settings.class_outputs and not num_classes:
+        raise DataError(
+            "class_outputs=true needs labels, but the images have none; "
+            "put each class into a sub-folder, or use class_outputs=false"
+        )
     outputs = (num_classes + 1,) if settings.class_outputs else (1,)
     return Hybrid(
         autoencoder,

@@ -1,6 +1,7 @@
 """From a name and `key=value` texts to a checked experiment."""
 
 from collections.abc import Iterable, Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import yaml
 from pydantic import ValidationError
 
 from twofold.errors import UsageError, unknown_name
-from twofold.experiments.schema import Experiment
+from twofold.experiments.schema import PHASES, Experiment
 
 __all__ = ["experiment_names", "load_experiment", "parse_experiment", "resolve", "to_yaml"]
 
@@ -72,8 +73,10 @@ def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, An
     merged = dict(base)
     for key, value in changes.items():
         before = {"name": merged[key]} if isinstance(merged.get(key), str) else merged.get(key)
-        both = isinstance(before, dict) and isinstance(value, dict)
-        merged[key] = _merged(before, value) if both else value
+        if isinstance(before, dict) and isinstance(value, dict):
+            merged[key] = _merged(before, value)
+        else:
+            merged[key] = value
     return merged
 
 
@@ -122,6 +125,7 @@ def resolve(
         content["training"].update(epochs=None, images=None)
     for key, value in changes.items():
         _change(content, key, value)
+        _follow_routing(content)
     return _with_absolute_path(parse_experiment(content, experiment.name))
 
 
@@ -165,6 +169,18 @@ def _change(content: dict[str, Any], key: str, value: Any) -> None:
         section[path[-1]] = value
 
 
+def _follow_routing(content: dict[str, Any]) -> None:
+    """A hybrid's `routing` says which phases it has: the halves take over the whole's optimiser."""
+    given = content["training"]["optimizers"]
+    routing = content["model"].get("routing")
+    if routing == "larsen" and "autoencoder" in given:
+        whole = given.pop("autoencoder")
+        given.update(encoder=dict(whole), decoder=dict(whole))
+    elif routing == "summed" and "encoder" in given and given["encoder"] == given.get("decoder"):
+        given["autoencoder"] = given.pop("encoder")
+        del given["decoder"]
+
+
 def _paths(section: dict[str, Any], prefix: tuple[str, ...] = ()) -> Iterable[tuple[str, ...]]:
     for key, value in section.items():
         if isinstance(value, dict):
@@ -194,7 +210,12 @@ def _problem(problem: Any, content: dict[str, Any]) -> str:
     family = (
         content.get("model", {}).get("family") if isinstance(content.get("model"), dict) else None
     )
-    where = ".".join(part for part in parts if part != family) or "experiment"
+    # pydantic names the family of a part after the part: model.hybrid.autoencoder.vae.beta
+    families = {
+        family,
+        *(p for before, p in pairwise(parts) if before == "autoencoder" and p in PHASES),
+    }
+    where = ".".join(part for part in parts if part not in families) or "experiment"
     kind, message = problem["type"], problem["msg"].removeprefix("Value error, ")
     if kind == "extra_forbidden":
         return f"unknown field {where}"

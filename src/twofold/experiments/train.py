@@ -110,12 +110,16 @@ def make_trainer(
             channels_last=model.is_convolutional,
         )
 
-    held_out = dataset.split("validation") if "validation" in dataset.splits else None
+    held_out = _held_out(dataset, model)
     validation = batches(held_out, min(len(held_out), 500)) if held_out else None
     data: Batches | PartlyLabelled = batches(train_split, settings.batch_size)
     if train_split.labels is not None and train_split.num_unlabelled and model.labels == "some":
         both = min(settings.batch_size, int(train_split.class_counts.sum()))
         data = PartlyLabelled(data, settings.labelled_batch_size or both)
+    elif settings.labelled_batch_size is not None:
+        raise UsageError(
+            f"labelled_batch_size={settings.labelled_batch_size} has no effect: {_why_plain(model)}"
+        )
     _check_batch(model, data)
     return Trainer(
         model,
@@ -154,6 +158,20 @@ def _with_labels(dataset: ImageDataset, experiment: Experiment, model: Model) ->
     if model.labels == "some":
         dataset.labelled()  # refuses a data set without any label
     return dataset
+
+
+def _why_plain(model: Model) -> str:
+    if model.labels == "some":
+        return "every training image has a label; leave it out, or keep fewer, as in labels=100"
+    return f"{model.title} does not learn from unlabelled images beside labelled ones; leave it out"
+
+
+def _held_out(dataset: ImageDataset, model: Model) -> ImageDataset | None:
+    """The validation images, of which a model that reads labels takes those that have one."""
+    held_out = dataset.split("validation") if "validation" in dataset.splits else None
+    if held_out is None or model.labels == "none" or not held_out.num_unlabelled:
+        return held_out
+    return held_out.labelled() if held_out.num_unlabelled < len(held_out) else None
 
 
 def _check_batch(model: Model, data: Batches | PartlyLabelled) -> None:

@@ -70,7 +70,8 @@ class Phase:
         parameters: The parameters that follow this loss; no others receive its gradient.
         loss: From a batch to the terms.
         after_step: Called after each step of this phase's optimiser.
-        keeps_graph: Whether a later phase of the same step goes back through the same forward pass.
+        keeps_graph: Whether the next phase of the same step goes back through the same forward
+            pass; the two then take their steps together.
     """
 
     name: str
@@ -219,7 +220,7 @@ class Generative(Model):
 
 
 @contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
+def evaluating(model: "Part | nn.Module") -> Iterator[None]:
     """Evaluation mode for the block (batch norm by its running statistics, no dropout)."""
     was_training = model.training
     model.eval()
@@ -232,11 +233,23 @@ def evaluating(model: nn.Module) -> Iterator[None]:
 # --- capabilities ---------------------------------------------------------------------------------
 
 
-@runtime_checkable
-class Encodes(Protocol):
-    """Has an encoder q(z|x) and a decoder p(x|z)."""
+class Part(Protocol):
+    """What a model, or the part of one that answers for it, has in any case."""
 
     condition: Condition
+    training: bool
+
+    @property
+    def device(self) -> torch.device: ...
+
+    def train(self, mode: bool = True) -> Any: ...
+
+    def eval(self) -> Any: ...
+
+
+@runtime_checkable
+class Encodes(Part, Protocol):
+    """Has an encoder q(z|x) and a decoder p(x|z)."""
 
     def posterior(self, x: Tensor, c: Tensor | None = None) -> DiagonalGaussian: ...
 
@@ -244,19 +257,16 @@ class Encodes(Protocol):
 
 
 @runtime_checkable
-class Reconstructs(Protocol):
+class Reconstructs(Part, Protocol):
     """Makes an image again."""
-
-    condition: Condition
 
     def reconstruct(self, x: Tensor, c: Tensor | None = None) -> Tensor: ...
 
 
 @runtime_checkable
-class HasLikelihood(Protocol):
+class HasLikelihood(Part, Protocol):
     """Can bound or estimate ln p(x)."""
 
-    condition: Condition
     likelihood: Likelihood
 
     def elbo_terms(

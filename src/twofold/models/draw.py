@@ -135,7 +135,7 @@ class DRAW(Generative):
             if glimpse is not None and not 1 <= glimpse <= min(image_shape[1:]):
                 raise UsageError(
                     f"{name}={glimpse}: a glimpse of images of {image_shape[1]}×{image_shape[2]} "
-                    f"has a side of 1 to {min(image_shape[1:])}; none means no attention"
+                    f"has a side of 1 to {min(image_shape[1:])}; null means no attention"
                 )
         self.likelihood = likelihood
         self.image_shape = image_shape

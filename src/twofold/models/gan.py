@@ -137,8 +137,8 @@ class GAN(Generative):
     def _with_classes(
         self,
         base: Terms,
-        batch: Batch,
-        real: Tensor | None,
+        batch: Batch,  # noqa: ARG002
+        real: Tensor | None,  # noqa: ARG002
         fake: Tensor,  # noqa: ARG002
     ) -> Terms:
         """A player's terms with those about the class, of which a plain GAN has none."""

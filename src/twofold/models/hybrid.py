@@ -27,6 +27,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from twofold.conditions import Condition
 from twofold.data.batches import Batch
 from twofold.errors import DataError, UsageError, unknown_name
 from twofold.models.base import Bound, Classifies, Generative, Phase, Terms, evaluating
@@ -166,6 +167,11 @@ class Hybrid(Generative):
         ):
             if name not in known:
                 raise unknown_name(what, name, known)
+        if isinstance(autoencoder, VAE) and autoencoder.objective != "elbo":
+            raise UsageError(
+                f"objective={autoencoder.objective} has no reconstruction term that a hybrid could "
+                "weigh; use objective=elbo"
+            )
         if not recon_weight and not feature_weight:
             raise UsageError("nothing holds the reconstruction: give recon_weight, feature_weight")
         if feature_weight and feature_layer is None:
@@ -181,7 +187,6 @@ class Hybrid(Generative):
         self.judge = PlusOne(num_classes, fool) if num_classes else Binary(fool)
         self.image_shape = autoencoder.image_shape
         self.latent_dim = autoencoder.latent_dim
-        self.condition = autoencoder.condition
         self.num_classes = num_classes
         self.feature_layer = feature_layer if feature_weight else None
         self.recon_weight = recon_weight
@@ -197,6 +202,11 @@ class Hybrid(Generative):
                 f"{autoencoder.title} knows no class that a K + 1 discriminator could ask for; "
                 "use a CVAE, or class_outputs=false"
             )
+
+    @property
+    def condition(self) -> Condition:  # type: ignore[override]
+        """The auto-encoder's; as a child of both, a mask would be saved twice."""
+        return self.autoencoder.condition
 
     @property
     def labels(self) -> str:
@@ -219,13 +229,9 @@ class Hybrid(Generative):
         decoder = [p for p in whole if id(p) not in inside]
         return [
             judge,
-            Phase("encoder", encoder, self.encoder_loss, keeps_graph=not self._is_recurrent),
+            Phase("encoder", encoder, self.encoder_loss, keeps_graph=True),
             Phase("decoder", decoder, self.decoder_loss),
         ]
-
-    @property
-    def _is_recurrent(self) -> bool:
-        return isinstance(self.autoencoder, DRAW)
 
     def networks(self) -> Iterator[nn.Module]:
         yield from self.autoencoder.networks()
@@ -266,14 +272,7 @@ class Hybrid(Generative):
         return _joined([self._bound(batch).rest, self._reconstruction(batch)])
 
     def decoder_loss(self, batch: Batch) -> Terms:
-        """Larsen et al.: reconstruction and the discriminator's opinion.
-
-        In DRAW the decoder's gradient runs through the encoder, which has just moved: a pass of its
-        own, with fresh codes, takes the place of the one that the encoder learnt from.
-        """
-        if self._is_recurrent:
-            n, share = batch.num_labelled, batch.labelled_share
-            batch = Batch(batch.x, batch.y, batch.epoch, n, share)
+        """Larsen et al.: reconstruction and the discriminator's opinion."""
         fooling = self._fooling(batch)
         parts = [self._reconstruction(batch), *([fooling] if fooling else [])]
         return _joined(parts)
@@ -282,17 +281,21 @@ class Hybrid(Generative):
         """The discriminator's loss at real images, with their labels where it names classes."""
         if isinstance(self.judge, Binary):
             return self.judge.real(output, None).mean()
-        n = batch.num_labelled
-        assert batch.y is not None
-        known = self.judge.real(output[:n], F.one_hot(batch.y[:n], self.num_classes).float())
-        if n == len(output):
-            return known.mean()
-        target = None
-        if self.unlabelled == "soft":
-            assert isinstance(self.autoencoder, M2)
-            target = self.autoencoder.unlabelled_probs(batch)
-        unknown = self.judge.real(output[n:], target)
-        return torch.cat([known, unknown]).mean()
+        n, losses = batch.num_labelled, []
+        if n:
+            assert batch.y is not None
+            target = F.one_hot(batch.y[:n], self.num_classes).float()
+            losses.append(self.judge.real(output[:n], target))
+        if n < len(output):
+            losses.append(self.judge.real(output[n:], self._unlabelled_target(batch)))
+        return torch.cat(losses).mean()
+
+    def _unlabelled_target(self, batch: Batch) -> Tensor | None:
+        """q(y|x) of the images without a label, (U, K), under `soft`."""
+        if self.unlabelled != "soft":
+            return None
+        assert isinstance(self.autoencoder, M2)
+        return self.autoencoder.unlabelled_probs(batch)
 
     def _reconstruction(self, batch: Batch) -> Terms:
         """-ln p(x|z) on pixels and L_Dis on features, each where it has a weight."""
@@ -374,7 +377,7 @@ class Hybrid(Generative):
         batches = list(batches)
         numbers = self.autoencoder.diagnose(batches)
         with evaluating(self):
-            watched = [self.discriminator_loss(Batch(b.x, b.y)).watch for b in batches]
+            watched = [self.discriminator_loss(b.afresh()).watch for b in batches]
         for name in watched[0]:
             mean = sum(watch[name].item() for watch in watched) / len(watched)
             numbers[name] = round(mean, 4)

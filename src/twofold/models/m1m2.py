@@ -8,11 +8,14 @@ References:
     2014), section 2.1 and table 1, https://arxiv.org/abs/1406.5298
 """
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor, nn
 
 from twofold.data.batches import Batch
 from twofold.distributions import DiagonalGaussian
+from twofold.errors import UsageError
 from twofold.models.base import Generative, Phase, Terms, evaluating
 from twofold.models.m2 import M2
 from twofold.models.vae import VAE
@@ -38,10 +41,18 @@ class M1M2(Generative):
     Arguments:
         m1: A VAE that is told nothing.
         m2: An M2 whose images are codes (B, D1).
+
+    Raises:
+        UsageError: If `m1` is conditioned.
     """
 
     def __init__(self, m1: VAE, m2: M2) -> None:
         super().__init__()
+        if m1.condition.dim:
+            raise UsageError(
+                f"M1 of M1+M2 is told nothing, but this one is told of the {m1.condition.about}; "
+                "use family=vae and condition=none for m1"
+            )
         self.m1 = m1
         self.m2 = m2
         self.image_shape = m1.image_shape
@@ -63,6 +74,10 @@ class M1M2(Generative):
             Phase("m2", list(self.m2.parameters()), self.m2_loss),
         ]
 
+    def networks(self) -> Iterator[nn.Module]:
+        yield from self.m1.networks()
+        yield from self.m2.networks()
+
     def m2_loss(self, batch: Batch) -> Terms:
         """M2's objective on fresh draws of q(z1|x), nats per image.
 
@@ -70,8 +85,7 @@ class M1M2(Generative):
         """
         with torch.no_grad(), evaluating(self.m1):
             z1 = self.m1.posterior(batch.x).rsample()
-        codes = Batch(z1, batch.y, batch.epoch, batch.num_labelled, batch.labelled_share)
-        return self.m2.loss(codes)
+        return self.m2.loss(batch.afresh(z1))
 
     def generate(self, z: Tensor, c: Tensor | None = None) -> Tensor:
         """The image at the mean of p(z1|y, z2), shape (B, C, H, W)."""

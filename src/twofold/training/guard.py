@@ -66,7 +66,7 @@ def _first_layer(model: Model, phase: Phase, batch: Batch) -> str | None:
         if not list(module.children())
     ]
     try:
-        phase.loss(Batch(batch.x.detach(), batch.y, batch.epoch))
+        phase.loss(batch.afresh(batch.x.detach()))
     finally:
         for handle in handles:
             handle.remove()

@@ -201,6 +201,7 @@ class Trainer:
     def _train_step(self, batch: Batch) -> None:
         epoch = self.step / self.data.steps_per_epoch
         playing = [player for player in self.players if player.plays(self.step, epoch)]
+        waiting: list[Player] = []
         for player in playing:
             with self._precision():
                 terms = player.phase.loss(batch)
@@ -208,12 +209,17 @@ class Trainer:
             if self.watch_every_step and not math.isfinite(total.item()):
                 raise explain_nonfinite(self.model, player.phase, terms, batch, self.step)
             player.differentiate(total)
-            if not self.settings.simultaneous:
-                player.take_step(self.step, self.total_steps)
             self.sums.add(player.phase.name, total, terms)
-        if self.settings.simultaneous:
-            for player in playing:
-                player.take_step(self.step, self.total_steps)
+            waiting.append(player)
+            # Weights that a later phase differentiates through stay until it has done so; autograd
+            # would not notice, because fused optimisers leave the version of a tensor as it was.
+            if not (self.settings.simultaneous or player.phase.keeps_graph):
+                self._take_steps(waiting)
+        self._take_steps(waiting)
+
+    def _take_steps(self, waiting: list[Player]) -> None:
+        while waiting:
+            waiting.pop(0).take_step(self.step, self.total_steps)
 
     def _after_step(self, record: Record) -> None:
         """What happens between steps, each on its own cadence."""

@@ -47,6 +47,15 @@ class OptimiserSettings(Strict):
             raise ValueError(f"momentum has no effect on {self.name}; use betas, or sgd or rmsprop")
         return self
 
+    @model_validator(mode="after")
+    def _starts_before_it_stops(self) -> "OptimiserSettings":
+        if self.stop is not None and self.stop <= self.start:
+            raise ValueError(
+                f"stop={self.stop:g} is not after start={self.start:g}, so the phase would never "
+                "take a step; both count epochs"
+            )
+        return self
+
 
 class TrainingSettings(Strict):
     """How long, how fast, how often."""
