@@ -9,6 +9,7 @@ import torch
 
 from twofold.data import ImageDataset
 from twofold.data.batches import Batches, PartlyLabelled
+from twofold.data.preprocess import to_unit
 from twofold.errors import RunError, UsageError
 from twofold.experiments.data import load_data
 from twofold.experiments.environment import describe_environment, pick_device
@@ -178,7 +179,7 @@ def _check_batch(model: Model, data: Batches | PartlyLabelled) -> None:
     """Fails before training when a batch cannot tell the model what it must be told."""
     if data.batch_size == 1 and any(isinstance(m, torch.nn.BatchNorm1d) for m in model.modules()):
         raise UsageError("batch norm needs more than one image in a batch; use batch_size=2")
-    model.condition.pick(data.images[:1], None if data.labels is None else data.labels[:1])
+    model.condition.pick(to_unit(data.images[:1]), None if data.labels is None else data.labels[:1])
 
 
 def _free_folder(folder: Path) -> Path:
