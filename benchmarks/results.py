@@ -10,11 +10,13 @@ import argparse
 import json
 import shutil
 import statistics
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from twofold.experiments.resolve import load_experiment
 from twofold.experiments.run import Run
+from twofold.experiments.schema import Experiment
 
 FOLDER = Path(__file__).parents[1] / "docs" / "results"
 ENVIRONMENT = ("twofold", "python", "torch", "processor", "cores", "threads", "device")
@@ -39,7 +41,7 @@ def collect(runs: Iterable[Run]) -> dict[str, Any]:
         entry["runs"].append(
             {
                 "seed": run.experiment.seed,
-                "command": f"twofold train {run.experiment.name} seed={run.experiment.seed}",
+                "command": command_of(run.experiment),
                 "environment": {key: run.environment[key] for key in ENVIRONMENT},
                 "data": run.environment["data"]["fingerprint"],
                 "evaluation_settings": evaluation["settings"],
@@ -53,6 +55,23 @@ def collect(runs: Iterable[Run]) -> dict[str, Any]:
             }
         )
     return {"experiments": experiments}
+
+
+def command_of(experiment: Experiment) -> str:
+    """What to type for this run: the experiment's name, and what differs from its file."""
+    mine = dict(_leaves(experiment.model_dump(mode="json")))
+    file = dict(_leaves(load_experiment(experiment.name).model_dump(mode="json")))
+    changed = {key: value for key, value in mine.items() if value != file.get(key, value)}
+    changes = [f"{key}={json.dumps(value)}" for key, value in changed.items() if key != "seed"]
+    return " ".join(["twofold train", experiment.name, f"seed={experiment.seed}", *changes])
+
+
+def _leaves(section: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in section.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{prefix}{key}.")
+        elif key not in ("title", "source", "reported", "notes"):
+            yield prefix + key, value
 
 
 def table(results: dict[str, Any]) -> str:
