@@ -130,7 +130,7 @@ class Hybrid(Generative):
         adversarial_weight: Of the two fool terms.
         fool: `non-saturating` or `minimax`.
         judge_reconstructions: Whether D and the fool terms see x̃ too.
-        judge_canvases: Whether D sees every canvas of a DRAW, not only the last.
+        judge_canvases: Whether D sees every canvas of a DRAW's samples, not only the last.
         routing: `summed`, one loss for the whole auto-encoder; or `larsen`, by which the encoder
             follows KL and reconstruction, the decoder reconstruction and fool terms.
         unlabelled: The target for a real image without label, under K + 1 classes: the
