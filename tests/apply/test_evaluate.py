@@ -99,6 +99,18 @@ def test_a_gan_has_no_likelihood_and_nothing_is_made_up(cgan, silent, quick_judg
     assert "gan_test/classifier-cnn" in names
 
 
+@pytest.mark.parametrize(
+    ("condition", "told"),
+    [("none", ""), ("class", "the true class of the image"), ("left-half", "a part of the image")],
+)
+def test_what_a_reconstruction_was_told_is_said(condition, told, tmp_path, silent, quick_judges):
+    changes = {**TOY, "epochs": 1, "condition": condition}
+    run = train("digits-cvae", changes, out=tmp_path / "r", progress=silent)
+    evaluation = evaluate(run, ["reconstruction"], device="cpu", progress=silent)
+    caution = evaluation["reconstruction/classifier-mlp"].caution
+    assert caution == (told and f"the model is told {told}")
+
+
 def test_the_label_leak_is_shown_beside_the_figure_without_it(cvae, silent, monkeypatch):
     """Trap: scoring latents of an encoder that was told the label; this one hears little else."""
     leaky = cvae.model()

@@ -28,6 +28,28 @@ def test_every_experiment_of_the_library_builds(name: str):
     assert parse_experiment(_yaml(to_yaml(experiment)), name) == experiment
 
 
+@pytest.mark.parametrize(
+    ("name", "sizes"),
+    [
+        ("lam2023-cgan", {"generator": 705_296, "discriminator": 670_209}),
+        ("belani2020-gan", {"generator": 579_728, "discriminator": 828_929}),
+        ("belani2020-vae", {"encoder": 202_502, "decoder": 202_512}),
+        ("lin-yu2018-gan", {"generator": 283_920, "discriminator": 267_009}),
+        ("lin-yu2018-vae-z2", {"encoder": 394_504, "decoder": 394_284}),
+        ("lin-yu2018-vae-z20", {"encoder": 412_540, "decoder": 403_284}),
+    ],
+)
+def test_networks_have_the_sizes_of_the_authors_code(name, sizes):
+    model = build_model(load_experiment(name), (1, 28, 28), 10)
+    for part, size in sizes.items():
+        assert sum(p.numel() for p in model.get_submodule(part).parameters()) == size
+
+
+@pytest.mark.parametrize("given", ["without=9", "without=[9]", "without=['9']"])
+def test_a_class_left_out_may_be_a_number(given: str):
+    assert resolve("lam2023-cvae", [given]).data.without == ("9",)
+
+
 def _yaml(text: str):
     import yaml
 

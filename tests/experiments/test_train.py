@@ -8,6 +8,7 @@ import pytest
 from twofold.data import ImageDataset
 from twofold.errors import DataError, RunError, TwofoldError, UsageError
 from twofold.experiments.environment import pick_device
+from twofold.experiments.resolve import parse_experiment
 from twofold.experiments.run import Run
 from twofold.experiments.train import train
 
@@ -213,3 +214,28 @@ def test_batch_norm_of_one_image_is_refused(tmp_path: Path, toy_data, toy_experi
 def test_a_device_that_holds_no_numbers_is_refused():
     with pytest.raises(UsageError, match="device=meta is not usable here"):
         pick_device("meta")
+
+
+def test_batch_norm_of_a_single_pixel_needs_more_than_one_image(tmp_path, silent):
+    model = {
+        "family": "vae",
+        "encoder": {"layers": "conv3-4/2 conv3-4/2 conv3-4/2", "norm": "batch"},
+        "decoder": {"layers": "fc-8"},
+    }
+    experiment = {"name": "one", "data": "digits", "model": model}
+    training = {"epochs": 1, "batch_size": 1}
+    one = parse_experiment({**experiment, "training": training}, "one")
+    with pytest.raises(UsageError, match="use batch_size=2"):
+        train(one, out=tmp_path / "r", progress=silent)
+    assert not (tmp_path / "r").exists()
+
+
+def test_one_labelled_and_one_unlabelled_image_are_a_batch(
+    tmp_path, toy_data, toy_experiment, silent
+):
+    experiment = toy_experiment("m2", batch_size=1, epochs=0.1)
+    model = experiment.model.model_dump()
+    model["encoder"]["norm"] = "batch"
+    normed = parse_experiment({**experiment.model_dump(), "model": model}, "normed")
+    some = {"data.labels": 10}
+    assert train(normed, some, out=tmp_path / "r", dataset=toy_data, progress=silent).finished

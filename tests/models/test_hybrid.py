@@ -297,6 +297,17 @@ def test_every_canvas_is_judged():
         assert y.tolist() == batch.y.tolist() * len(expected)
 
 
+@pytest.mark.parametrize("feature_layer", ["fc-9", None])
+def test_the_autoencoders_loss_judges_a_reconstruction_once(feature_layer, monkeypatch):
+    weight = 1.0 if feature_layer else 0.0
+    model = make_hybrid(feature_layer=feature_layer, feature_weight=weight)
+    batch, judged = make_batch(), []
+    join = model.discriminator._join
+    monkeypatch.setattr(model.discriminator, "_join", lambda x, c: judged.append(x) or join(x, c))
+    model.autoencoder_loss(batch)
+    assert sum(x is model._recon(batch) for x in judged) == 1
+
+
 def test_images_are_judged_in_signed_range():
     """D sees pixels in [-1, 1], real, reconstructed and sampled alike."""
     model, seen = make_hybrid(), []

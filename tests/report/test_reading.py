@@ -93,6 +93,15 @@ def test_likelihoods_of_different_kinds_are_not_compared(facts, change):
     assert comparable([a, facts("B", "lam2023-cvae", elbo(-80), changes=[change])], "elbo")
 
 
+def test_bounds_given_a_class_and_without_one_are_not_compared(facts):
+    m2 = facts("A", "chen-fang-ju2016-ssl-fc-1000", elbo(-90))
+    draw, cdraw = (
+        facts("B", name, elbo(-80)) for name in ("chen-fang-ju2016-draw", "chen-fang-ju2016-cdraw")
+    )
+    assert "ln p(x|c)" in comparable([m2, draw], "elbo")
+    assert comparable([m2, cdraw], "elbo") == ""
+
+
 def test_better_than_real_images_is_no_praise(facts):
     above, below = accuracy(99.9, floor=99.5), accuracy(99.0, floor=99.5)
     assert "no praise" in text_of(too_good([facts("A", "lam2023-cgan", above)], GAN_TEST))
@@ -107,6 +116,11 @@ def test_a_gan_has_no_likelihood(facts):
     assert "⟦B⟧ has none" in found
     assert "has none" not in text_of(likelihood([cvae]))
     assert likelihood([cgan]) == []
+
+
+def test_a_hybrid_has_the_likelihood_of_its_autoencoder(facts):
+    cvae, hybrid = facts("A", "lam2023-cvae"), facts("B", "chen-fang-ju2016-cvae-gan", elbo(-99))
+    assert "has none" not in text_of(likelihood([cvae, hybrid]))
 
 
 def test_latent_dimensions_that_carry_something(facts):

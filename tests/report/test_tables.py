@@ -3,10 +3,12 @@
 import json
 import shlex
 
+import pytest
+
 from twofold.experiments.resolve import resolve
 from twofold.report.curves import panels
 from twofold.report.facts import gather, measures_of
-from twofold.report.settings import compact, differing, train_command
+from twofold.report.settings import compact, differing, network_kind, train_command
 from twofold.report.tables import class_tables, cost_rows, measure_rows, seed_table
 
 from .conftest import accuracy, elbo
@@ -102,3 +104,29 @@ def test_compact_settings_cover_the_experiment():
     words = compact(resolve("lam2023-cgan"))
     assert words["data"] == "mnist"
     assert words["discriminator"] == "fc-512 fc-512, activation leaky-0.2, dropout 0.3"
+
+
+@pytest.mark.parametrize(
+    ("name", "condition", "latent_dim", "kind"),
+    [
+        ("lam2023-cgan", "class", 64, "dense"),
+        ("chen-fang-ju2016-ssl-fc-1000", "class", 50, "dense"),
+        ("chen-fang-ju2016-m1m2-1000", "class", 50, "dense"),
+        ("chen-fang-ju2016-ssl-conv-gan-1000", "class", 50, "convolutional"),
+        ("chen-fang-ju2016-cvae-gan", "class", 50, "convolutional"),
+        ("chen-fang-ju2016-draw", "none", 100, "recurrent"),
+        ("chen-fang-ju2016-draw-gan", "none", 100, "recurrent"),
+        ("chen-fang-ju2016-completion", "left-half", 50, "dense"),
+        ("classifier-mlp", "none", 0, "dense"),
+    ],
+)
+def test_a_model_within_a_model_is_described_as_it_is(facts, name, condition, latent_dim, kind):
+    run = facts("A", name)
+    assert (run.condition, run.latent_dim) == (condition, latent_dim)
+    assert network_kind(run.experiment) == kind
+
+
+def test_a_network_of_a_part_is_written_in_words():
+    words = compact(resolve("chen-fang-ju2016-cvae-gan"))["autoencoder"]
+    assert "family cvae, encoder (conv5-28/2 conv5-56/2 conv5-108/2" in words
+    assert "{" not in words

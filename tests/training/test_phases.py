@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from twofold.data.batches import Batch, Batches, PartlyLabelled
+from twofold.errors import UsageError
 from twofold.experiments.families import build_model
 from twofold.experiments.run import Run
 from twofold.experiments.schema import Experiment
@@ -172,6 +173,13 @@ def test_one_model_after_the_other(tmp_path, toy_data, toy_experiment, silent):
     lines = [r for r in run.records if r["kind"] == "train"]
     assert [sorted(line["terms"]) for line in lines] == [["m1"], ["m1"], ["m2"], ["m2"]]
     assert run.finished
+
+
+def test_a_phase_that_would_never_start_is_refused(tmp_path, toy_data, toy_experiment, silent):
+    experiment = toy_experiment("m1m2", optimizers={"m2": {"start": 9}})
+    with pytest.raises(UsageError, match=r"m2 starts at epoch 9, but the run ends at epoch"):
+        train(experiment, out=tmp_path / "r", dataset=toy_data, progress=silent)
+    assert not (tmp_path / "r").exists()
 
 
 # --- whole runs -----------------------------------------------------------------------------------

@@ -189,7 +189,7 @@ class PartlyLabelled:
                 kind = "labelled" if index is labelled else "unlabelled"
                 raise UsageError(
                     f"{what}={size} is larger than the {len(index)} {kind} images; "
-                    f"use {what}={len(index)} or smaller"
+                    f"use {what}={len(index)}" + (" or smaller" if len(index) > 1 else "")
                 )
         self.labelled = batches.only(labelled, labelled_batch_size)
         self.unlabelled = batches.only(unlabelled, batches.batch_size)

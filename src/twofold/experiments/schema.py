@@ -7,7 +7,7 @@ The same fields are the YAML file, the command line's `key=value`, and the resol
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from twofold.training.settings import OptimiserSettings, Seed, Strict, TrainingSettings
 
@@ -52,6 +52,13 @@ class DataSettings(Strict):
     without: tuple[str, ...] = Field((), description="classes left out of training, by name")
     label_seed: Seed = Field(0, description="of which labels are kept")
     shift: int = Field(0, ge=0, description="random shifts in training, pixels")
+
+    @field_validator("without", mode="before")
+    @classmethod
+    def _classes_by_name(cls, value: Any) -> Any:
+        """`9` and `[8, 9]` name classes too, as they read on the command line."""
+        names = value if isinstance(value, list | tuple) else [value]
+        return tuple(str(name) if isinstance(name, int) else name for name in names)
 
 
 class NetworkSettings(Strict):

@@ -177,7 +177,9 @@ def _held_out(dataset: ImageDataset, model: Model) -> ImageDataset | None:
 
 def _check_batch(model: Model, data: Batches | PartlyLabelled) -> None:
     """Fails before training when a batch cannot tell the model what it must be told."""
-    if data.batch_size == 1 and any(isinstance(m, torch.nn.BatchNorm1d) for m in model.modules()):
+    alone = data.batch_size == 1 and isinstance(data, Batches)  # else a labelled one is beside it
+    batch_norm = (torch.nn.BatchNorm1d, torch.nn.BatchNorm2d)
+    if alone and any(isinstance(module, batch_norm) for module in model.modules()):
         raise UsageError("batch norm needs more than one image in a batch; use batch_size=2")
     model.condition.pick(to_unit(data.images[:1]), None if data.labels is None else data.labels[:1])
 

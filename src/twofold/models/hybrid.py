@@ -130,7 +130,7 @@ class Hybrid(Generative):
         adversarial_weight: Of the two fool terms.
         fool: `non-saturating` or `minimax`.
         judge_reconstructions: Whether D and the fool terms see x̃ too.
-        judge_canvases: Whether D sees every canvas of a DRAW, not only the last.
+        judge_canvases: Whether D sees every canvas of a DRAW's samples, not only the last.
         routing: `summed`, one loss for the whole auto-encoder; or `larsen`, by which the encoder
             follows KL and reconstruction, the decoder reconstruction and fool terms.
         unlabelled: The target for a real image without label, under K + 1 classes: the
@@ -309,8 +309,9 @@ class Hybrid(Generative):
             layer = self.feature_layer
             with torch.no_grad():
                 target, _ = self.discriminator.with_features(self._signed(batch), layer)
-            features, _ = self.discriminator.with_features(self._recon(batch), layer)
-            squared = (bound.expand(target).float() - features.float()).square().sum(dim=1)
+            features, _ = self._judged_recon(batch)
+            assert features is not None
+            squared = (bound.expand(target).float() - features).square().sum(dim=1)
             terms["feature"], weights["feature"] = bound.mean(0.5 * squared), self.feature_weight
         return Terms(terms, {name: w for name, w in weights.items() if w != 1.0})
 
@@ -322,7 +323,7 @@ class Hybrid(Generative):
         output = self.discriminator(self._sign(x_prior)).float()
         terms = {"fool_prior": self.judge.fool(output, y).mean()}
         if self.judge_reconstructions:
-            output = self.discriminator(self._recon(batch)).float()
+            _, output = self._judged_recon(batch)
             terms["fool_recon"] = bound.mean(self.judge.fool(output, bound.y))
         weights = dict.fromkeys(terms, self.adversarial_weight)
         return Terms(terms, weights if self.adversarial_weight != 1.0 else {})
@@ -339,6 +340,18 @@ class Hybrid(Generative):
     def _recon(self, batch: Batch) -> Tensor:
         """x̃ of every row, in [-1, 1]."""
         return batch.once("x_recon", lambda: self._sign(self._bound(batch).p.mean))
+
+    def _judged_recon(self, batch: Batch) -> tuple[Tensor | None, Tensor]:
+        """f_l(x̃), None without a feature term, and what D gives for x̃: one pass for L_G."""
+
+        def judge() -> tuple[Tensor | None, Tensor]:
+            x_recon = self._recon(batch)
+            if self.feature_layer is None:
+                return None, self.discriminator(x_recon).float()
+            features, output = self.discriminator.with_features(x_recon, self.feature_layer)
+            return features.float(), output.float()
+
+        return batch.once("judged_recon", judge)
 
     def _prior(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
         """x_p in [0, 1] and the classes they were asked to be of, drawn once for all players."""

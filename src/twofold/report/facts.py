@@ -18,6 +18,7 @@ from twofold.experiments.schema import (
     DRAWSettings,
     Experiment,
     HybridSettings,
+    M1M2Settings,
     M2Settings,
     VAESettings,
 )
@@ -94,12 +95,29 @@ class Facts:
         return self.experiment.model.family in ("gan", "cgan", "acgan", "hybrid")
 
     @property
+    def image_model(self) -> Any:
+        """The settings of what makes the images: a hybrid's auto-encoder, or the model's own."""
+        model = self.experiment.model
+        return model.autoencoder if isinstance(model, HybridSettings) else model
+
+    @property
+    def condition(self) -> str:
+        """What its images are made for: none, class, or a part of the image."""
+        if isinstance(self.image_model, M2Settings | M1M2Settings):
+            return "class"
+        return getattr(self.image_model, "condition", "none")
+
+    @property
+    def latent_dim(self) -> int:
+        """Dimensions of the code of an image, in DRAW those of all steps."""
+        latent_dim = getattr(self.image_model, "latent_dim", 0)
+        return latent_dim * getattr(self.image_model, "num_steps", 1)
+
+    @property
     def model_title(self) -> str:
         """The acronym: VAE, CVAE, GAN, M2, DRAW-GAN, classifier."""
-        model = self.experiment.model
-        if isinstance(model, HybridSettings):
-            return f"{_acronym(model.autoencoder)}-GAN"
-        return _acronym(model)
+        acronym = _acronym(self.image_model)
+        return f"{acronym}-GAN" if self.image_model is not self.experiment.model else acronym
 
     @property
     def data(self) -> Mapping[str, Any]:

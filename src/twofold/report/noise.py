@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from twofold.experiments.schema import VAESettings
 from twofold.metrics.measure import Measure
 from twofold.report.facts import Facts
 
@@ -83,10 +82,9 @@ def comparable(runs: Sequence[Facts], name: str) -> str:
         return f"they were not measured in the same way ({', '.join(unlike)})"
     if name.split("/")[0] not in LIKELIHOODS:
         return ""
-    models = [run.experiment.model for run in runs]
-    if _distinct(m.condition for m in models if isinstance(m, VAESettings)) > 1:
+    if _distinct(run.condition for run in runs) > 1:
         return "a model that is told more bounds another quantity, ln p(x|c) and not ln p(x)"
-    if _distinct(m.likelihood for m in models if isinstance(m, VAESettings)) > 1:
+    if _distinct(getattr(run.image_model, "likelihood", None) for run in runs) > 1:
         return "different likelihoods p(x|z) have different units of density"
     if _distinct(run.experiment.data.binarise for run in runs) > 1:
         return "grey and binarised pixels have different likelihoods"

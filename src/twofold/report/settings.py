@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from twofold.errors import UsageError
 from twofold.experiments.resolve import resolve
-from twofold.experiments.schema import Experiment
+from twofold.experiments.schema import DRAWSettings, Experiment
 from twofold.report.facts import Facts
 from twofold.training.settings import OptimiserSettings
 
@@ -57,8 +57,11 @@ def differing(runs: Sequence[Facts]) -> list[tuple[str, list[str]]]:
 
 
 def network_kind(experiment: Experiment) -> str:
-    """Convolutional or dense, by the notation of its networks."""
-    texts = [value.layers for _, value in experiment.model if hasattr(value, "layers")]
+    """Recurrent, or convolutional or dense by the notation of its networks, a part's included."""
+    if isinstance(getattr(experiment.model, "autoencoder", experiment.model), DRAWSettings):
+        return "recurrent"
+    fields = _flat(experiment.model.model_dump())
+    texts = [text for key, text in fields.items() if key.endswith("layers")]
     return "convolutional" if any("conv" in text for text in texts) else "dense"
 
 
@@ -131,11 +134,24 @@ def _optimiser(settings: OptimiserSettings) -> str:
 
 def _words(value: Any) -> str:
     if isinstance(value, BaseModel):
-        given = value.model_dump(exclude_defaults=True)
-        first = str(given.pop("layers", ""))
-        return first + "".join(f", {key} {_words(v)}" for key, v in given.items())
+        return _listed(value.model_dump(exclude_defaults=True))
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, (list, tuple)):
         return "given" if value and isinstance(value[0], (list, tuple)) else str(list(value))
     return "" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _listed(given: Mapping[str, Any]) -> str:
+    """Fields with their values, the layers of a network first and a network of a part in brackets.
+
+    Example:
+        >>> _listed({"family": "m2", "encoder": {"layers": "fc-8", "norm": "batch"}})
+        'family m2, encoder (fc-8, norm batch)'
+    """
+    words = [str(given["layers"])] if "layers" in given else []
+    for key, value in given.items():
+        if key != "layers":
+            text = f"({_listed(value)})" if isinstance(value, Mapping) else _words(value)
+            words.append(f"{key.replace('_', ' ')} {text}")
+    return ", ".join(words)

@@ -48,7 +48,7 @@ class Sheet:
 def draw_sheet(run: Run, facts: Facts, seed: int) -> Sheet:
     """Ten images of every class, or a hundred of a model that is told none."""
     names = [str(name) for name in facts.data.get("class_names") or []]
-    told = getattr(facts.experiment.model, "condition", "none") == "class"
+    told = facts.condition == "class"
     rows = names[:MAX_CLASSES] if told else []
     try:
         labels = [name for name in rows for _ in range(COLUMNS)] if told else None
@@ -81,9 +81,8 @@ def _picture(samples: Samples) -> NDArray[np.uint8]:
 
 
 def _caption(facts: Facts, seed: int, num_classes: int, rows: Sequence[str]) -> str:
-    model = facts.experiment.model
     epoch = "" if facts.epochs_done is None else f" after {number(facts.epochs_done, 3)} epochs"
-    text = f"{facts.model_title}{epoch}, seed {seed}, {getattr(model, 'latent_dim', 0)} latents"
+    text = f"{facts.model_title}{epoch}, seed {seed}, {facts.latent_dim} latents"
     if rows and num_classes > len(rows):
         text += f"; the first {len(rows)} of {num_classes} classes"
     return text + ("." if rows else "; told no class, so rows mean nothing.")

@@ -16,7 +16,8 @@ def warnings_of(diagnosis: Mapping[str, Any]) -> list[str]:
     found = []
     if diagnosis.get("active_units") == 0:
         found.append(
-            "posterior collapse: none of the latent units is active; try kl_warmup or free_bits"
+            "posterior collapse: none of the latent units is active; "
+            "try a longer run, or kl_warmup or free_bits where the model has them"
         )
     diversity = diagnosis.get("diversity")
     if diversity is not None and diversity < 0.25:

@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 
 from twofold.data.batches import Batch, Batches, PartlyLabelled
-from twofold.errors import RunError
+from twofold.errors import RunError, UsageError
 from twofold.models.base import Model, Terms
 from twofold.training.checkpoint import (
     load_checkpoint,
@@ -123,7 +123,7 @@ class Trainer:
         origin: Plain data, kept with every checkpoint, that says what is being trained.
 
     Raises:
-        UsageError: If TensorBoard is asked for and not installed.
+        UsageError: If TensorBoard is asked for and not installed, or a phase would never start.
     """
 
     def __init__(
@@ -156,6 +156,7 @@ class Trainer:
         self.step = 0
         self.total_steps = _total_steps(settings, data)
         self.epochs = self.total_steps / data.steps_per_epoch
+        self._refuse_idle_phases()
         self.clock = Clock()
         self.sums = Sums()
         # Reading a loss costs nothing on a CPU; elsewhere it would make every step wait.
@@ -216,6 +217,17 @@ class Trainer:
             if not (self.settings.simultaneous or player.phase.keeps_graph):
                 self._take_steps(waiting)
         self._take_steps(waiting)
+
+    def _refuse_idle_phases(self) -> None:
+        """A phase that starts after the end would leave its networks as they were drawn."""
+        for player in self.players:
+            if player.settings.start >= self.epochs:
+                name = player.phase.name
+                raise UsageError(
+                    f"{name} starts at epoch {player.settings.start:g}, but the run ends at epoch "
+                    f"{self.epochs:g}; use more epochs, or a smaller "
+                    f"training.optimizers.{name}.start"
+                )
 
     def _take_steps(self, waiting: list[Player]) -> None:
         while waiting:

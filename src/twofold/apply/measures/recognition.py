@@ -16,6 +16,11 @@ from twofold.models.classifier import Classifier
 
 __all__ = ["classification", "gan_test", "real_accuracy", "recognition", "reconstruction"]
 
+TOLD = {
+    "class": "the model is told the true class of the image",
+    "image": "the model is told a part of the image",
+}
+
 
 def gan_test(subject: Subject) -> Iterator[Measure]:
     """Accuracy of real-trained classifiers on generated images (Shmelkov et al., 2018).
@@ -47,7 +52,7 @@ def reconstruction(subject: Subject) -> Iterator[Measure]:
         ]
     )
     title = "reconstructed test images recognised by {judge}"
-    caution = "the model is told the true class of the image" if model.condition.dim else ""
+    caution = TOLD.get(model.condition.about, "")
     yield from _by_every_judge(
         subject, "reconstruction", title, recon, subject.batches.labels, subject.depends, caution
     )
