@@ -33,7 +33,9 @@ def collect(runs: Iterable[Run]) -> dict[str, Any]:
             run.experiment.name,
             {
                 "title": run.experiment.title,
-                "reported": [figure.model_dump() for figure in run.experiment.reported],
+                "reported": [
+                    figure.model_dump() for figure in load_experiment(run.experiment.name).reported
+                ],
                 "parameters": run.environment["parameters"],
                 "runs": [],
             },

@@ -44,7 +44,8 @@ def _data(run: Facts) -> str:
 def _run(run: Facts, say_count: bool, say_data: bool) -> str:
     """`A is a CVAE of 1 438 608 parameters, trained for 50 epochs with seed 0 in 10 min.`"""
     size = sum(run.parameters.values())
-    text = f"{run.mark} is a {run.model_title}"
+    article = "an" if run.model_title[0] in "AEFHILMNORSX" else "a"  # an M2, an ACGAN
+    text = f"{run.mark} is {article} {run.model_title}"
     if size:
         text += f" of {count(size)} parameters"
     if run.epochs_done is None:

@@ -16,17 +16,26 @@ def losses(subject: Subject) -> Iterator[Measure]:
     """Each phase's mean loss over the last epoch of training, and on validation at the end.
 
     The first is the mean over steps between which the weights changed, as reports print it; dropout
-    and batch statistics are those of training.
+    and batch statistics are those of training. A line of the log counts by its steps, where all of
+    them lie within the last epoch.
     """
     records = subject.run.records
     train = [record for record in records if record["kind"] == "train"]
     if not train:
         return
     last = train[-1]["epoch"]
-    final = [record for record in train if record["epoch"] > last - 1 + 1e-9]
-    for phase in final[-1]["terms"]:
-        values = [_loss(record, phase) for record in final if phase in record["terms"]]
-        yield _measure("train", phase, sum(values) / len(values), {"split": "train", "epoch": last})
+    starts = [{"step": 0, "epoch": 0.0}, *train[:-1]]
+    final = [
+        (record, record["step"] - start["step"])
+        for start, record in zip(starts, train, strict=True)
+        if start["epoch"] > last - 1 - 1e-9 or record is train[-1]
+    ]
+    for phase in train[-1]["terms"]:
+        spans = [
+            (_loss(record, phase), steps) for record, steps in final if phase in record["terms"]
+        ]
+        mean = sum(loss * steps for loss, steps in spans) / sum(steps for _, steps in spans)
+        yield _measure("train", phase, mean, {"split": "train", "epoch": last})
     held_out = [r for r in records if r["kind"] == "validation" and r["split"] == "validation"]
     for phase in held_out[-1]["terms"] if held_out else ():
         depends = {"split": "validation", "epoch": held_out[-1]["epoch"]}
