@@ -9,19 +9,20 @@ two take turns; a ratio is formed in each round and the median is quoted.
 
 import argparse
 import json
-import os
 import statistics
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
 import torch
 from torch import Tensor, nn
 
+from benchmarks.hardware import hardware
 from twofold.data.batches import Batch
 from twofold.distributions import Likelihood
-from twofold.experiments.environment import processor_name
 from twofold.models.draw import DRAW
 
 T, D, HIDDEN, B, SIDE = 10, 10, 256, 100, 28
@@ -112,12 +113,7 @@ def main() -> None:
     if arguments.save:
         content = {
             "command": " ".join(["python", *sys.argv]),
-            "hardware": {
-                "processor": processor_name(),
-                "cores": os.cpu_count(),
-                "threads": torch.get_num_threads(),
-                "torch": torch.__version__,
-            },
+            "hardware": hardware(),
             "setting": {"T": T, "D": D, "hidden": HIDDEN, "batch": B, "image": SIDE},
             "results": results,
         }

@@ -10,8 +10,6 @@ its trainer: batches drawn and shuffled on the device, terms summed, the log wri
 
 import argparse
 import json
-import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -23,9 +21,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import torch
 
 from benchmarks import nets
+from benchmarks.hardware import hardware
 from benchmarks.rivals import Contestant, bare_vae, popular_gan, pythae_vae
 from twofold.data import ImageDataset
-from twofold.experiments.environment import processor_name
 from twofold.experiments.resolve import parse_experiment
 from twofold.experiments.train import make_trainer
 from twofold.training.progress import Silent
@@ -224,13 +222,7 @@ def main() -> None:
     if arguments.save:
         content = {
             "command": " ".join(["python", *sys.argv]),
-            "hardware": {
-                "processor": processor_name(),
-                "cores": os.cpu_count(),
-                "threads": torch.get_num_threads(),
-                "platform": platform.platform(),
-                "torch": torch.__version__,
-            },
+            "hardware": hardware(),
             "rounds": arguments.rounds,
             "peak_memory_mib": round(memory),
             "contests": {
