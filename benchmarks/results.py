@@ -156,7 +156,8 @@ def main() -> None:
         (FOLDER / f"{arguments.name}.json").write_text(text)
         for run in runs:
             sheet = FOLDER / f"{run.experiment.name}-seed{run.experiment.seed}.png"
-            shutil.copyfile(run.samples[-1], sheet)
+            for last in run.samples[-1:]:  # a classifier draws none
+                shutil.copyfile(last, sheet)
     for path in sorted(FOLDER.glob("*.json")):
         results = json.loads(path.read_text())
         if "experiments" in results:
