@@ -22,7 +22,7 @@ from twofold.experiments.schema import (
     VAESettings,
 )
 from twofold.models.acgan import ACGAN
-from twofold.models.base import Model
+from twofold.models.base import AutoEncoder, Model
 from twofold.models.classifier import Classifier
 from twofold.models.draw import DRAW
 from twofold.models.gan import GAN
@@ -155,7 +155,7 @@ def build_hybrid(settings: HybridSettings, image_shape: ImageShape, num_classes:
     """A hybrid from its settings."""
     inner = settings.autoencoder
     autoencoder = FAMILIES[inner.family].build(inner, image_shape, num_classes)
-    assert isinstance(autoencoder, VAE | M2 | DRAW)
+    assert isinstance(autoencoder, AutoEncoder)
     if settings.class_outputs and not num_classes:
         raise DataError(
             "class_outputs=true needs labels, but the images have none; "

@@ -16,10 +16,17 @@ from torch import Tensor, nn
 
 from twofold.conditions import ClassCondition, Condition
 from twofold.data.batches import Batch
-from twofold.distributions import Density, DiagonalGaussian, ImageDistribution, Likelihood
+from twofold.distributions import (
+    Density,
+    DiagonalGaussian,
+    ImageDistribution,
+    Likelihood,
+    log_mean_exp,
+)
 from twofold.errors import UsageError
 
 __all__ = [
+    "AutoEncoder",
     "Bound",
     "Classifies",
     "Encodes",
@@ -217,6 +224,50 @@ class Generative(Model):
                 for z_part, c_part in zip(z.split(batch_size), cs, strict=False)
             ]
         return torch.cat(images).float()
+
+
+class AutoEncoder(Generative):
+    """A model that encodes an image, decodes it again, and bounds ln p(x) by the two.
+
+    What it must give is the bound as a training objective, with its reconstruction term open, and
+    for measures the terms of the ELBO and the importance weights; the rest follows.
+    """
+
+    @property
+    @abstractmethod
+    def encoder_parameters(self) -> list[nn.Parameter]:
+        """Those of q; all others are the decoder's."""
+
+    @abstractmethod
+    def bound(self, batch: Batch) -> Bound:
+        """The negative bound with its reconstruction term open."""
+
+    @abstractmethod
+    def elbo_terms(
+        self, x: Tensor, c: Tensor | None = None, num_samples: int = 1
+    ) -> tuple[Tensor, Tensor]:
+        """E_q[-ln p(x|z)] by S draws and the KL, nats per image, shapes (B,) and (B,)."""
+
+    @abstractmethod
+    def log_weights(self, x: Tensor, c: Tensor | None = None, num_samples: int = 1) -> Tensor:
+        """Importance weights ln p(x, z) - ln q(z|x) at S fresh draws, shape (S, B)."""
+
+    def loss(self, batch: Batch) -> Terms:
+        """The negative bound by the likelihood, as terms in nats per image."""
+        return self.bound(batch).with_reconstruction()
+
+    def elbo(self, x: Tensor, c: Tensor | None = None, num_samples: int = 1) -> Tensor:
+        """The evidence lower bound on ln p(x|c) with beta = 1, nats per image, shape (B,)."""
+        recon_nll, kl = self.elbo_terms(x, c, num_samples)
+        return -(recon_nll + kl)
+
+    def log_likelihood(self, x: Tensor, c: Tensor | None = None, num_samples: int = 1) -> Tensor:
+        """The importance-weighted bound on ln p(x|c) with S samples, nats per image, shape (B,).
+
+        S = 1 is a one-draw ELBO with a sampled KL. For S in the thousands use
+        `twofold.metrics.likelihood`, which bounds the memory.
+        """
+        return log_mean_exp(self.log_weights(x, c, num_samples).double())
 
 
 @contextmanager

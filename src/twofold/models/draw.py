@@ -28,11 +28,10 @@ from twofold.distributions import (
     ImageDistribution,
     Likelihood,
     gaussian_kl_per_dim,
-    log_mean_exp,
     standard_normal_log_prob,
 )
 from twofold.errors import UsageError
-from twofold.models.base import Bound, Generative, Phase, Terms, evaluating
+from twofold.models.base import AutoEncoder, Bound, Phase, Terms, evaluating
 from twofold.models.vae import ACTIVE_VARIANCE
 from twofold.networks.attention import NUM_PARAMETERS, Grid, attend, read_patch, write_patch
 
@@ -100,7 +99,7 @@ class Writer(nn.Module):
         return attend(self.where(h_dec), self.glimpse, self.height, self.width)
 
 
-class DRAW(Generative):
+class DRAW(AutoEncoder):
     """A Deep Recurrent Attentive Writer.
 
     Arguments:
@@ -232,10 +231,6 @@ class DRAW(Generative):
 
     # --- the bound --------------------------------------------------------------------------------
 
-    def loss(self, batch: Batch) -> Terms:
-        """The negative bound (equation 12), as terms in nats per image."""
-        return self.bound(batch).with_reconstruction()
-
     def bound(self, batch: Batch) -> Bound:
         """The negative bound with its reconstruction term open."""
         c = self.condition.pick(batch.x, batch.y)
@@ -256,11 +251,6 @@ class DRAW(Generative):
             kl.append(_kl_per_dim(posteriors).sum(dim=(0, 2)))
         return torch.stack(recon).mean(dim=0), torch.stack(kl).mean(dim=0)
 
-    def elbo(self, x: Tensor, c: Tensor | None = None, num_samples: int = 1) -> Tensor:
-        """The evidence lower bound, nats per image, shape (B,)."""
-        recon_nll, kl = self.elbo_terms(x, c, num_samples)
-        return -(recon_nll + kl)
-
     def log_weights(self, x: Tensor, c: Tensor | None = None, num_samples: int = 1) -> Tensor:
         """ln p(x, z) - ln q(z|x) at S fresh draws of all codes, shape (S, B)."""
         drawn = []
@@ -272,10 +262,6 @@ class DRAW(Generative):
             ]
             drawn.append(self.likelihood(canvas).log_prob(x) + torch.stack(ratio).sum(dim=0))
         return torch.stack(drawn)
-
-    def log_likelihood(self, x: Tensor, c: Tensor | None = None, num_samples: int = 1) -> Tensor:
-        """The importance-weighted bound on ln p(x|c) with S samples, nats per image, (B,)."""
-        return log_mean_exp(self.log_weights(x, c, num_samples).double())
 
     @torch.no_grad()
     def diagnose(self, batches: Iterable[Batch]) -> dict[str, Any]:

@@ -30,7 +30,7 @@ from torch import Tensor, nn
 from twofold.conditions import Condition
 from twofold.data.batches import Batch
 from twofold.errors import DataError, UsageError, unknown_name
-from twofold.models.base import Bound, Classifies, Generative, Phase, Terms, evaluating
+from twofold.models.base import AutoEncoder, Bound, Classifies, Generative, Phase, Terms, evaluating
 from twofold.models.draw import DRAW
 from twofold.models.m2 import M2
 from twofold.models.vae import VAE
@@ -47,7 +47,6 @@ __all__ = [
 ]
 
 T = TypeVar("T")
-AutoEncoder = VAE | M2 | DRAW
 FOOLS = ("non-saturating", "minimax")
 ROUTINGS = ("summed", "larsen")
 UNLABELLED_TARGETS = ("soft", "real")

@@ -35,7 +35,7 @@ from twofold.distributions import (
     standard_normal_log_prob,
 )
 from twofold.errors import unknown_name
-from twofold.models.base import Bound, Generative, Phase, Terms, evaluating
+from twofold.models.base import AutoEncoder, Bound, Phase, Terms, evaluating
 from twofold.models.vae import ACTIVE_VARIANCE
 
 __all__ = ["M2", "SUMS"]
@@ -43,7 +43,7 @@ __all__ = ["M2", "SUMS"]
 SUMS = ("exact", "gumbel")
 
 
-class M2(Generative):
+class M2(AutoEncoder):
     """A VAE that learns from labelled and unlabelled images together.
 
     Arguments:
@@ -164,10 +164,6 @@ class M2(Generative):
 
     # --- the objective ----------------------------------------------------------------------------
 
-    def loss(self, batch: Batch) -> Terms:
-        """J / N, as terms in nats per image."""
-        return self.bound(batch).with_reconstruction()
-
     def bound(self, batch: Batch) -> Bound:
         """J / N with its reconstruction term open.
 
@@ -259,11 +255,6 @@ class M2(Generative):
         drawn = [self.decode(q.rsample(), y).log_prob(x) for _ in range(num_samples)]
         return -torch.stack(drawn).mean(dim=0), q.kl()
 
-    def elbo(self, x: Tensor, c: Tensor | None = None, num_samples: int = 1) -> Tensor:
-        """The bound on ln p(x|y) for a class c, on ln p(x) without: nats per image, shape (B,)."""
-        recon_nll, kl = self.elbo_terms(x, c, num_samples)
-        return -(recon_nll + kl)
-
     def log_weights(self, x: Tensor, c: Tensor | None = None, num_samples: int = 1) -> Tensor:
         """ln of unbiased estimates of p(x|y), or of p(x) = Σ_y p(y) p(x|y): shape (S, B)."""
         h = self.trunk(x)
@@ -283,10 +274,6 @@ class M2(Generative):
             p = self.decode(z, y).log_prob(x)
             drawn.append(p + standard_normal_log_prob(z) - q.log_prob(z))
         return torch.stack(drawn)
-
-    def log_likelihood(self, x: Tensor, c: Tensor | None = None, num_samples: int = 1) -> Tensor:
-        """The importance-weighted bound on ln p(x|y), or on ln p(x): nats per image, (B,)."""
-        return log_mean_exp(self.log_weights(x, c, num_samples).double())
 
     @torch.no_grad()
     def diagnose(self, batches: Iterable[Batch]) -> dict[str, Any]:

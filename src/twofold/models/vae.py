@@ -34,7 +34,7 @@ from twofold.distributions import (
     standard_normal_log_prob,
 )
 from twofold.errors import UsageError, unknown_name
-from twofold.models.base import Bound, Generative, Phase, Terms, evaluating
+from twofold.models.base import AutoEncoder, Bound, Phase, Terms, evaluating
 
 __all__ = ["KLS", "OBJECTIVES", "VAE"]
 
@@ -43,7 +43,7 @@ KLS = ("closed", "sampled")
 ACTIVE_VARIANCE = 0.01  # Burda et al. (2016), section 5.2: a unit is active if Var_x(mu) > 0.01
 
 
-class VAE(Generative):
+class VAE(AutoEncoder):
     """A variational auto-encoder.
 
     Arguments:
@@ -211,23 +211,10 @@ class VAE(Generative):
         z = q.rsample(num_samples)
         return -self.decode(z, c).log_prob(x).mean(dim=0), q.kl()
 
-    def elbo(self, x: Tensor, c: Tensor | None = None, num_samples: int = 1) -> Tensor:
-        """The evidence lower bound with beta = 1, nats per image, shape (B,)."""
-        recon_nll, kl = self.elbo_terms(x, c, num_samples)
-        return -(recon_nll + kl)
-
     def log_weights(self, x: Tensor, c: Tensor | None = None, num_samples: int = 1) -> Tensor:
         """Importance weights ln p(x, z) - ln q(z|x) at S fresh draws, shape (S, B)."""
         q = self.posterior(x, c)
         return self._log_weights(x, c, q, q.rsample(num_samples))
-
-    def log_likelihood(self, x: Tensor, c: Tensor | None = None, num_samples: int = 1) -> Tensor:
-        """The IWAE bound on ln p(x|c) with S samples, nats per image, shape (B,).
-
-        S = 1 is a one-draw ELBO with a sampled KL. For S in the thousands use
-        `twofold.metrics.likelihood`, which bounds the memory.
-        """
-        return log_mean_exp(self.log_weights(x, c, num_samples).double())
 
     @torch.no_grad()
     def diagnose(self, batches: Iterable[Batch]) -> dict[str, Any]:
