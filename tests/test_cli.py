@@ -55,7 +55,7 @@ def test_train_sample_evaluate_compare(twofold, tmp_path: Path):
     assert "twofold evaluate" in errors
     code, output, _ = twofold("sample", run, "--n", 4, "--class", 7, "--out", tmp_path / "s.png")
     assert (code, output.strip()) == (0, str(tmp_path / "s.png"))
-    code, output, _ = twofold("evaluate", run, "--measure", "likelihood", "-q")
+    code, output, _ = twofold("evaluate", run, "--measures", "likelihood", "-q")
     assert code == 0
     assert "nats per image" in output
     assert "elbo" in {

@@ -154,11 +154,11 @@ def sample(
 @app.command()
 def evaluate(
     runs: Annotated[list[Path], typer.Argument(help="Run folders.")],
-    measure: Annotated[
-        list[str] | None,
+    measures: Annotated[
+        str | None,
         typer.Option(
-            help="likelihood, gan-test, reconstruction, classification, time, gan-train, latents; "
-            "may be repeated. By default all but the last two, which take longer."
+            help="Which, with commas between: likelihood,gan-test; or all. "
+            "`twofold list measures` names them."
         ),
     ] = None,
     samples: Annotated[int, typer.Option(help="Images to generate.", min=1)] = 10_000,
@@ -177,7 +177,7 @@ def evaluate(
     for run in runs:
         evaluation = evaluate_(
             run,
-            measure or None,
+            measures.split(",") if measures else None,
             samples=samples,
             iwae_samples=iwae_samples,
             images=images,
@@ -185,7 +185,7 @@ def evaluate(
             device=device,
             progress=_progress(quiet),
         )
-        show_measures(str(run), evaluation.measures)
+        show_measures(str(run), evaluation.measures, evaluation.not_measured)
 
 
 @app.command()
@@ -202,9 +202,11 @@ def compare(
 
 @app.command("list")
 def list_(
-    what: Annotated[str, typer.Argument(help="experiments, datasets or models.")] = "experiments",
+    what: Annotated[
+        str, typer.Argument(help="experiments, datasets, models or measures.")
+    ] = "experiments",
 ) -> None:
-    """List experiments, data sets or models."""
+    """List experiments, data sets, models or measures."""
     from twofold.errors import unknown_name
     from twofold.terminal import LISTS
 

@@ -1,6 +1,6 @@
 """Tables and small pictures in a terminal."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,8 +23,10 @@ WIDE = 110  # columns of a terminal from which experiments are listed with their
 ROWS = 10  # terminal lines of a preview; each holds two rows of pixels
 
 
-def show_measures(title: str, measures: "Sequence[Measure]") -> None:
-    """A table of figures with their standard errors and floors."""
+def show_measures(
+    title: str, measures: "Sequence[Measure]", not_measured: Mapping[str, str]
+) -> None:
+    """A table of figures with their standard errors and floors, and what is missing."""
     table = _table(title, "measure", "value", "± s.e.", "unit", "real data")
     for measure in measures:
         arrow = {"higher": " ↑", "lower": " ↓", None: ""}[measure.better]
@@ -35,7 +37,10 @@ def show_measures(title: str, measures: "Sequence[Measure]") -> None:
             measure.unit,
             "" if measure.floor is None else f"{measure.floor:.2f}",
         )
-    Console().print(table)
+    console = Console()
+    console.print(table)
+    for name, reason in not_measured.items():
+        console.print(Text(f"not measured: {name}, for {reason}", style="dim"))
 
 
 def list_experiments() -> None:
@@ -95,10 +100,22 @@ def list_models() -> None:
     Console().print(table)
 
 
+def list_measures() -> None:
+    """Every measure, in a word or two."""
+    from twofold.apply.measures import DEFAULT, MEASURES
+
+    table = _table("", "measure", "by default", "what")
+    for name, measure in MEASURES.items():
+        what = (measure.__doc__ or "").partition("\n")[0]
+        table.add_row(name, "yes" if name in DEFAULT else "", what)
+    Console().print(table)
+
+
 LISTS: dict[str, Callable[[], None]] = {
     "experiments": list_experiments,
     "datasets": list_datasets,
     "models": list_models,
+    "measures": list_measures,
 }
 
 

@@ -8,6 +8,7 @@ import torch
 
 from twofold.apply.evaluate import evaluate
 from twofold.apply.judges import judge
+from twofold.apply.measures import make_subject
 from twofold.data import load_dataset
 from twofold.errors import RunError, UsageError
 from twofold.experiments.resolve import resolve
@@ -96,6 +97,8 @@ def test_a_gan_has_no_likelihood_and_nothing_is_made_up(cgan, silent, quick_judg
     evaluation = evaluate(cgan, samples=100, device="cpu", progress=silent)
     names = [measure.name for measure in evaluation.measures]
     assert not any(name.startswith(("elbo", "iwae", "recon")) for name in names)
+    assert evaluation.not_measured["likelihood"].startswith("a CGAN bounds no likelihood")
+    assert cgan.evaluation["not_measured"] == evaluation.not_measured
     assert "gan_test/classifier-cnn" in names
 
 
@@ -134,7 +137,7 @@ def test_gan_train_sees_no_real_training_image(cvae, silent, quick_judges):
 
 
 def test_measuring_again_keeps_what_was_measured_of_the_same_weights(cgan, silent):
-    evaluate(cgan, ["time"], device="cpu", progress=silent)
+    evaluate(cgan, ["cost"], device="cpu", progress=silent)
     before = {measure["name"] for measure in cgan.evaluation["measures"]}
     evaluate(cgan, ["likelihood"], device="cpu", progress=silent)
     assert {measure["name"] for measure in cgan.evaluation["measures"]} == before
@@ -164,6 +167,24 @@ def test_a_judge_is_trained_once(silent, quick_judges):
     log_probs = classifier.classify(x)
     assert log_probs.shape == (180, 10)
     assert torch.allclose(log_probs.exp().sum(dim=1), torch.ones(180), atol=1e-5)
+
+
+def test_broken_images_are_not_measured(cgan, silent, monkeypatch):
+    broken = cgan.model()
+    with torch.no_grad():
+        next(broken.generator.parameters()).fill_(float("nan"))
+    monkeypatch.setattr(Run, "model", lambda _run, _device="cpu": broken)
+    evaluation = evaluate(cgan, ["gan-test"], samples=20, device="cpu", progress=silent)
+    assert not evaluation.measures
+    assert evaluation.not_measured["gan-test"].startswith("20 of 20 generated images hold NaN")
+
+
+def test_classes_are_generated_in_the_proportions_of_training(cvae, silent):
+    subject = make_subject(cvae, {"samples": 97, "seed": 0}, None, torch.device("cpu"), silent)
+    counts = np.bincount(subject.generated.y, minlength=10)
+    shares = cvae.dataset().split("train").class_counts / 200
+    assert counts.sum() == 97
+    assert np.abs(counts - 97 * shares).max() <= 1
 
 
 def test_an_unknown_measure_lists_the_nearest(cvae, silent):

@@ -1,7 +1,7 @@
 """Measuring a run on held-out images, into its evaluation.json."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from twofold.errors import unknown_name
 from twofold.experiments.environment import pick_device
 from twofold.experiments.run import Run
 from twofold.files import write_json
-from twofold.metrics.measure import Measure
+from twofold.metrics.measure import Measure, NotMeasured
 from twofold.training.progress import Console, Progress
 
 __all__ = ["Evaluation", "evaluate"]
@@ -25,10 +25,12 @@ class Evaluation:
 
     Attributes:
         measures: In the order of the report.
+        not_measured: What could not be measured, and why.
         path: The evaluation.json.
     """
 
     measures: tuple[Measure, ...]
+    not_measured: Mapping[str, str]
     path: Path
 
     def __getitem__(self, name: str) -> Measure:
@@ -52,8 +54,8 @@ def evaluate(
 
     Arguments:
         run: A run or its folder.
-        measures: Names of `MEASURES`; by default `DEFAULT`. A measure that the model
-            cannot answer gives nothing; earlier figures of the same weights are kept.
+        measures: Names of `MEASURES`, or `all`; by default `DEFAULT`. What the model or the images
+            cannot answer is left out with its reason; earlier figures of the same weights are kept.
         samples: Images generated for measures of samples.
         iwae_samples: k of the IWAE bound, up to 5 000.
         images: Test images used; all by default.
@@ -66,30 +68,44 @@ def evaluate(
         UsageError: If a measure is unknown.
     """
     run = run if isinstance(run, Run) else Run(run)
-    for name in measures or ():
-        if name not in MEASURES:
-            raise unknown_name("measure", name, MEASURES)
+    chosen = _chosen(measures)
     where = pick_device(device)
     started = time.perf_counter()
     settings = {"samples": samples, "iwae_samples": iwae_samples, "seed": seed}
     subject = make_subject(run, settings, images, where, progress or Console())
     found: list[Measure] = []
-    for name in measures or DEFAULT:
+    missing: dict[str, str] = {}
+    for name in chosen:
         with torch.random.fork_rng([where] if where.type == "cuda" else []):
             torch.manual_seed(seed)
-            found += MEASURES[name](subject)
+            try:
+                for measure in MEASURES[name](subject):
+                    found.append(measure)
+            except NotMeasured as reason:
+                missing[name] = str(reason)
     done, total = run.progress
     path = run.path / "evaluation.json"
     write_json(
         path,
         {
             "measures": [*_still_valid(run, found), *(measure.to_dict() for measure in found)],
+            "not_measured": missing,
             "settings": {**settings, "step": done, "total_steps": total},
             "versions": {key: run.environment[key] for key in ("twofold", "torch", "python")},
             "seconds": round(time.perf_counter() - started, 2),
         },
     )
-    return Evaluation(tuple(found), path)
+    return Evaluation(tuple(found), missing, path)
+
+
+def _chosen(measures: Sequence[str] | None) -> Sequence[str]:
+    """The measures asked for, each once, in the order of `MEASURES`."""
+    if measures is None:
+        return DEFAULT
+    for name in measures:
+        if name not in MEASURES and name != "all":
+            raise unknown_name("measure", name, [*MEASURES, "all"])
+    return [name for name in MEASURES if name in measures or "all" in measures]
 
 
 def _still_valid(run: Run, found: Sequence[Measure]) -> list[dict[str, Any]]:

@@ -51,12 +51,14 @@ class _Measured(BaseModel):
     floor: float | None = None
     depends: dict[str, Any] = {}
     per_class: dict[str, float] = {}
+    details: dict[str, Any] = {}
 
 
 class _Evaluation(BaseModel):
     """What is read of an evaluation.json; a value that is no number is a measure's own matter."""
 
     measures: list[_Measured] = []
+    not_measured: dict[str, str] = {}
     settings: dict[str, Any] = {}
 
 

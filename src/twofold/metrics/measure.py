@@ -4,7 +4,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-__all__ = ["Measure"]
+from twofold.errors import UsageError
+
+__all__ = ["Measure", "NotMeasured"]
+
+
+class NotMeasured(UsageError):  # noqa: N818
+    """A figure that cannot be had of this model or these images: why, and what would mend it."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +28,7 @@ class Measure:
         depends: What the figure depends on: split, number of images, samples, classifier, seed.
         per_class: The figure for each class, where that means something.
         caution: What a reader must know before comparing.
+        details: Plain data behind the figure, such as a curve or a matrix, for a picture of it.
     """
 
     name: str
@@ -34,6 +41,7 @@ class Measure:
     depends: Mapping[str, Any] = field(default_factory=dict)
     per_class: Mapping[str, float] = field(default_factory=dict)
     caution: str = ""
+    details: Mapping[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
-from twofold.apply.measures.cost import training_time
+from twofold.apply.measures.cost import cost
 from twofold.apply.measures.likelihood import likelihood
 from twofold.apply.measures.losses import losses
 from twofold.apply.measures.readings import gan_train, latent_labels
@@ -18,8 +18,8 @@ MEASURES: dict[str, Callable[[Subject], Iterator[Measure]]] = {
     "reconstruction": reconstruction,
     "classification": classification,
     "losses": losses,
-    "time": training_time,
+    "cost": cost,
     "gan-train": gan_train,
     "latents": latent_labels,
 }
-DEFAULT = ("likelihood", "gan-test", "reconstruction", "classification", "losses", "time")
+DEFAULT = ("likelihood", "gan-test", "reconstruction", "classification", "losses", "cost")

@@ -3,16 +3,16 @@
 from collections.abc import Iterator
 
 from twofold.apply.measures.subject import Subject
-from twofold.metrics.measure import Measure
+from twofold.metrics.measure import Measure, NotMeasured
 
-__all__ = ["training_time"]
+__all__ = ["cost"]
 
 
-def training_time(subject: Subject) -> Iterator[Measure]:
+def cost(subject: Subject) -> Iterator[Measure]:
     """Seconds of training steps per epoch and in all, from the log."""
     last = next((r for r in reversed(subject.run.records) if r["kind"] == "train"), None)
     if last is None:
-        return
+        raise NotMeasured("the log has no line of training yet")
     environment = subject.run.environment
     depends = {key: environment[key] for key in ("device", "processor", "threads")}
     for name, title, value in (

@@ -8,7 +8,7 @@ import torch
 from twofold.apply.measures.subject import Subject
 from twofold.conditions import ClassCondition
 from twofold.metrics.likelihood import elbo_terms, iwae_bound
-from twofold.metrics.measure import Measure
+from twofold.metrics.measure import Measure, NotMeasured
 from twofold.models.base import HasLikelihood
 
 __all__ = ["likelihood"]
@@ -18,7 +18,7 @@ def likelihood(subject: Subject) -> Iterator[Measure]:
     """ELBO, its terms and the IWAE bound on the test images."""
     model = subject.model.offers(HasLikelihood)
     if model is None:
-        return
+        raise NotMeasured(f"a {subject.model.title} bounds no likelihood; a VAE, M2 or DRAW does")
     subject.progress.say("ELBO and IWAE bound on the test images")
     recon, kl = elbo_terms(model, subject.batches.in_order())
     caution = _caution(subject, model)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from twofold.apply.measures.subject import Subject
-from twofold.metrics.measure import Measure
+from twofold.metrics.measure import Measure, NotMeasured
 
 __all__ = ["losses"]
 
@@ -22,7 +22,7 @@ def losses(subject: Subject) -> Iterator[Measure]:
     records = subject.run.records
     train = [record for record in records if record["kind"] == "train"]
     if not train:
-        return
+        raise NotMeasured("the log has no line of training yet")
     last = train[-1]["epoch"]
     starts = [{"step": 0, "epoch": 0.0}, *train[:-1]]
     final = [

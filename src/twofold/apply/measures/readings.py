@@ -20,7 +20,7 @@ from twofold.conditions import ClassCondition
 from twofold.data import ImageDataset
 from twofold.data.batches import Batches
 from twofold.metrics.accuracy import accuracy_error
-from twofold.metrics.measure import Measure
+from twofold.metrics.measure import Measure, NotMeasured
 from twofold.models.base import Encodes, Generative
 from twofold.pictures import to_uint8
 
@@ -38,7 +38,7 @@ def gan_train(subject: Subject) -> Iterator[Measure]:
     """
     model, dataset = subject.model, subject.dataset
     if not isinstance(model, Generative) or not isinstance(model.condition, ClassCondition):
-        return
+        raise NotMeasured(f"a {model.title} is told no class: its images have no labels")
     count = len(dataset.split("train"))
     y = torch.arange(count, device=model.device) % dataset.num_classes
     seed = subject.settings["seed"]
@@ -47,15 +47,12 @@ def gan_train(subject: Subject) -> Iterator[Measure]:
         recipe = judge_recipe(name, generated)
         folder = subject.run.path / "judges" / f"gan-train-{name}-{subject.run.progress[0]}"
         classifier, _ = train_judge(recipe, generated, folder, str(model.device), subject.progress)
-        labels = subject.batches.labels
-        assert labels is not None
-        x = torch.cat([batch.x for batch in _plain_test(subject).in_order()])
         yield recognition(
             subject,
             f"gan_train/{name}",
             f"GAN-train by {name}: real test images recognised",
-            classifier.classify(x),
-            labels,
+            classifier.classify(subject.real("test")),
+            subject.labels,
             {**subject.depends, "classifier": name, "samples": count},
             real_accuracy(subject, subject.judge(name)),
         )
@@ -64,8 +61,9 @@ def gan_train(subject: Subject) -> Iterator[Measure]:
 def latent_labels(subject: Subject) -> Iterator[Measure]:
     """Accuracy of a 512-unit classifier on posterior means, with and without the label leaking."""
     model = subject.model.offers(Encodes)
-    if model is None or subject.batches.labels is None:
-        return
+    if model is None:
+        raise NotMeasured(f"a {subject.model.title} has no encoder; a VAE has")
+    labels = subject.labels
     leaks = (True, False) if isinstance(model.condition, ClassCondition) else (False,)
     train = Batches(
         subject.dataset.split("train").labelled(),
@@ -79,7 +77,7 @@ def latent_labels(subject: Subject) -> Iterator[Measure]:
             _codes(model, train, leak),
             _numpy(train.labels),
             _codes(model, subject.batches, leak),
-            _numpy(subject.batches.labels),
+            _numpy(labels),
             subject.settings["seed"],
         )
         yield Measure(
@@ -104,12 +102,6 @@ def _as_dataset(x: Tensor, y: Tensor, like: ImageDataset) -> ImageDataset:
         name="generated",
         splits={"train": np.arange(len(images))},
     )
-
-
-def _plain_test(subject: Subject) -> Batches:
-    """The test images without the experiment's binarisation."""
-    test = subject.dataset.split("test").subset(range(len(subject.batches)))
-    return Batches(test, min(500, len(test)), device=subject.model.device)
 
 
 @torch.no_grad()

@@ -7,11 +7,9 @@ import torch
 
 from twofold.apply.judges import JUDGES
 from twofold.apply.measures.subject import Subject
-from twofold.conditions import ClassCondition
-from twofold.data.batches import Batches
 from twofold.metrics.accuracy import accuracy, accuracy_error, accuracy_per_class
-from twofold.metrics.measure import Measure
-from twofold.models.base import Classifies, Generative, Reconstructs
+from twofold.metrics.measure import Measure, NotMeasured
+from twofold.models.base import Classifies, Reconstructs
 from twofold.models.classifier import Classifier
 
 __all__ = ["classification", "gan_test", "real_accuracy", "recognition", "reconstruction"]
@@ -27,24 +25,21 @@ def gan_test(subject: Subject) -> Iterator[Measure]:
 
     Blind to diversity: one perfect image per class would score 100 %.
     """
-    model, num_classes = subject.model, subject.dataset.num_classes
-    if not isinstance(model, Generative) or not isinstance(model.condition, ClassCondition):
-        return
-    count = subject.settings["samples"]
-    y = torch.arange(count, device=model.device) % num_classes
-    x = model.sample(count, y, subject.settings["seed"])
-    depends = {"samples": count, "classes": "balanced", "seed": subject.settings["seed"]}
-    if model.offers(Reconstructs):
-        depends["pixels"] = "means"
+    made = subject.generated
+    if made.y is None:
+        raise NotMeasured(
+            f"a {subject.model.title} is told no class to recognise; a CVAE or CGAN is"
+        )
     title = "GAN-test by {judge}: generated images recognised"
-    yield from _by_every_judge(subject, "gan_test", title, x, y, depends)
+    yield from _by_every_judge(subject, "gan_test", title, made.x, made.y, made.depends)
 
 
 def reconstruction(subject: Subject) -> Iterator[Measure]:
     """Accuracy of real-trained classifiers on reconstructions of test images."""
     model = subject.model.offers(Reconstructs)
-    if model is None or subject.batches.labels is None:
-        return
+    if model is None:
+        raise NotMeasured(f"a {subject.model.title} has no encoder; a VAE has")
+    labels = subject.labels
     recon = torch.cat(
         [
             model.reconstruct(batch.x, model.condition.pick(batch.x, batch.y))
@@ -54,7 +49,7 @@ def reconstruction(subject: Subject) -> Iterator[Measure]:
     title = "reconstructed test images recognised by {judge}"
     caution = TOLD.get(model.condition.about, "")
     yield from _by_every_judge(
-        subject, "reconstruction", title, recon, subject.batches.labels, subject.depends, caution
+        subject, "reconstruction", title, recon, labels, subject.depends, caution
     )
 
 
@@ -86,15 +81,16 @@ def _by_every_judge(
 def classification(subject: Subject) -> Iterator[Measure]:
     """Test accuracy of a classifier."""
     model = subject.model.offers(Classifies)
-    if model is None or subject.batches.labels is None:
-        return
+    if model is None:
+        raise NotMeasured(f"a {subject.model.title} names no classes; an M2 or ACGAN does")
+    labels = subject.labels
     x = torch.cat([batch.x for batch in subject.batches.in_order()])
     yield recognition(
         subject,
         "accuracy",
         "test images recognised",
         model.classify(x),
-        subject.batches.labels,
+        labels,
         subject.depends,
         None,
     )
@@ -102,12 +98,7 @@ def classification(subject: Subject) -> Iterator[Measure]:
 
 def real_accuracy(subject: Subject, classifier: Classifier) -> float:
     """The same classifier on the real test images, undisturbed by any binarisation."""
-    labels = subject.batches.labels
-    assert labels is not None
-    test = subject.dataset.split("test").subset(range(len(labels)))
-    real = Batches(test, min(500, len(test)), device=subject.model.device)
-    log_probs = [classifier.classify(batch.x) for batch in real.in_order()]
-    return accuracy(torch.cat(log_probs), labels)
+    return accuracy(classifier.classify(subject.real("test")), subject.labels)
 
 
 def recognition(

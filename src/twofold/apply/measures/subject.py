@@ -1,20 +1,47 @@
 """What every measure looks at: a trained model, the data it was trained on, and test images."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
+import numpy as np
 import torch
+from torch import Tensor
 
 from twofold.apply.judges import judge
+from twofold.conditions import ClassCondition
 from twofold.data import ImageDataset
 from twofold.data.batches import Batches
+from twofold.data.preprocess import to_unit
 from twofold.errors import RunError
 from twofold.experiments.run import Run
-from twofold.models.base import Model
+from twofold.metrics.measure import NotMeasured
+from twofold.models.base import Generative, Model, Reconstructs
 from twofold.models.classifier import Classifier
 from twofold.training.progress import Progress
 
-__all__ = ["Subject", "make_subject"]
+__all__ = ["Generated", "Subject", "make_subject"]
+
+
+@dataclass(frozen=True)
+class Generated:
+    """Images from the prior, the same for every measure.
+
+    Attributes:
+        x: Shape (N, C, H, W), in [0, 1].
+        y: The class each was asked to be, shape (N,), in the proportions of the training images;
+            None for a model that is told no class.
+        depends: What any figure of them depends on.
+        caution: What a reader must know of how they were made.
+    """
+
+    x: Tensor
+    y: Tensor | None
+    depends: dict[str, Any]
+    caution: str = ""
+
+    def __len__(self) -> int:
+        return len(self.x)
 
 
 @dataclass(frozen=True)
@@ -41,9 +68,80 @@ class Subject:
     def depends(self) -> dict[str, Any]:
         return {"split": "test", "images": len(self.batches), "seed": self.settings["seed"]}
 
+    @property
+    def labels(self) -> Tensor:
+        """The classes of the test images, shape (N,).
+
+        Raises:
+            NotMeasured: If the images have none.
+        """
+        if self.batches.labels is None:
+            raise NotMeasured(
+                f"the images of {self.dataset.name} have no labels; put each class into a folder"
+            )
+        return self.batches.labels
+
+    @cached_property
+    def generated(self) -> Generated:
+        """Images of the model, `samples` of them.
+
+        Raises:
+            NotMeasured: If it makes none, or some are not finite.
+        """
+        model = self.model
+        if not isinstance(model, Generative):
+            raise NotMeasured(f"a {model.title.lower()} makes no images")
+        count, seed = self.settings["samples"], self.settings["seed"]
+        self.progress.say(f"generating {count} images")
+        y = self._classes(count) if isinstance(model.condition, ClassCondition) else None
+        c, caution = y, ""
+        if model.condition.about == "image":
+            parts = [model.condition.pick(batch.x, batch.y) for batch in self.batches.in_order()]
+            c = torch.cat([part for part in parts if part is not None])
+            c = c[torch.arange(count, device=c.device) % len(c)]
+            caution = "the model completes test images, a part of which it is told"
+        x = model.sample(count, c, seed)
+        broken = (~x.isfinite().flatten(1).all(dim=1)).sum().item()
+        if broken:
+            raise NotMeasured(
+                f"{broken} of {count} generated images hold NaN or infinite pixels: training has "
+                "diverged; look at the losses, and train again with a smaller lr"
+            )
+        depends: dict[str, Any] = {"samples": count, "seed": seed}
+        if y is not None:
+            depends["classes"] = "as in training"
+        if model.offers(Reconstructs):
+            depends["pixels"] = "means"
+        return Generated(x, y, depends, caution)
+
+    def real(self, split: str, count: int | None = None) -> Tensor:
+        """Images of a split as they are in the data, without any binarisation, on the device.
+
+        Arguments:
+            split: Of the data set. Of `test`, only the images that are measured.
+            count: Draw so many at random, the same for every run; all by default.
+
+        Returns:
+            Shape (N, C, H, W), in [0, 1].
+        """
+        images = self.dataset.split(split).images
+        if split == "test":
+            images = images[: len(self.batches)]
+        if count is not None and count < len(images):
+            images = images[np.random.default_rng(0).permutation(len(images))[:count]]
+        return to_unit(torch.as_tensor(images).to(self.model.device))
+
     def judge(self, name: str) -> Classifier:
         """A classifier trained on the real training images."""
         return judge(name, self.dataset, str(self.model.device), self.progress)[0]
+
+    def _classes(self, count: int) -> Tensor:
+        """Labels for so many images, each class with its share of the training images."""
+        seen = self.dataset.split("train").without(self.run.experiment.data.without).class_counts
+        ends = np.rint(np.cumsum(seen) / seen.sum() * count).astype(np.int64)
+        labels = np.repeat(np.arange(len(seen)), np.diff(ends, prepend=0))
+        labels = np.random.default_rng(0).permutation(labels)
+        return torch.as_tensor(labels, device=self.model.device)
 
 
 def make_subject(
