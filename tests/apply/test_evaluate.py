@@ -172,7 +172,8 @@ def test_a_judge_is_trained_once(silent, quick_judges):
 def test_broken_images_are_not_measured(cgan, silent, monkeypatch):
     broken = cgan.model()
     with torch.no_grad():
-        next(broken.generator.parameters()).fill_(float("nan"))
+        for parameter in broken.parameters():
+            parameter.fill_(float("nan"))
     monkeypatch.setattr(Run, "model", lambda _run, _device="cpu": broken)
     evaluation = evaluate(cgan, ["gan-test"], samples=20, device="cpu", progress=silent)
     assert not evaluation.measures
