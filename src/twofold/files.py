@@ -5,17 +5,26 @@ flushed to the disk, and are renamed over the target, so that a process killed a
 the old file or the new one and never half of either.
 """
 
+import io
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
 from twofold.errors import RunError
 
-__all__ = ["atomic_write", "write_bytes", "write_json", "write_text"]
+__all__ = [
+    "atomic_write",
+    "read_arrays",
+    "write_arrays",
+    "write_bytes",
+    "write_json",
+    "write_text",
+]
 
 
 @contextmanager
@@ -62,6 +71,30 @@ def write_text(path: str | Path, content: str) -> None:
 def write_json(path: str | Path, content: Any) -> None:
     """Writes indented JSON atomically; NaN and infinities are refused, as JSON has none."""
     write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
+
+
+def write_arrays(path: str | Path, arrays: Mapping[str, Any]) -> None:
+    """Writes named arrays as a compressed .npz, atomically."""
+    import numpy as np
+
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)
+    write_bytes(path, buffer.getvalue())
+
+
+def read_arrays(path: str | Path) -> dict[str, Any]:
+    """The arrays of an .npz, as data and never code.
+
+    Raises:
+        RunError: If it cannot be read.
+    """
+    import numpy as np
+
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return dict(arrays)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise RunError(f"cannot read {path}: {error}") from error
 
 
 def _umask() -> int:

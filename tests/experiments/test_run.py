@@ -105,3 +105,18 @@ def test_images_that_are_gone_may_be_named_at_their_new_place(tmp_path: Path, to
     file = run.path / "experiment.yaml"
     file.write_text(file.read_text().replace(str(images), str(moved)))
     assert len(Run(run.path).dataset()) == len(toy_data)
+
+
+def test_arrays_behind_a_figure_are_kept_and_damage_is_said(tmp_path):
+    (tmp_path / "experiment.yaml").write_text("")
+    run = Run(tmp_path)
+    assert run.arrays("latents") is None
+    run.keep_arrays("latents", {"z": np.arange(3.0), "names": np.array(["a"])})
+    assert run.arrays("latents")["z"].tolist() == [0.0, 1.0, 2.0]
+    path = tmp_path / "evaluation" / "latents.npz"
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(RunError, match=r"cannot read .*latents\.npz"):
+        run.arrays("latents")
+    np.savez(path, code=np.array([print], dtype=object))
+    with pytest.raises(RunError, match="cannot read"):
+        run.arrays("latents")

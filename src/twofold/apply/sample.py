@@ -1,6 +1,5 @@
 """Images from a trained model: as tensors, a sheet, a folder of PNGs, or an .npz."""
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from twofold.conditions import ClassCondition
 from twofold.errors import UsageError, unknown_name
 from twofold.experiments.environment import pick_device
 from twofold.experiments.run import Run
-from twofold.files import write_bytes
+from twofold.files import write_arrays, write_bytes
 from twofold.models.base import Generative, require
 from twofold.pictures import contact_sheet, png_bytes, to_uint8
 
@@ -53,12 +52,10 @@ class Samples:
         if path.suffix == ".png":
             write_bytes(path, self.sheet())
         elif path.suffix == ".npz":
-            buffer = io.BytesIO()
             arrays = {"images": self.images}
             if self.labels is not None:
                 arrays |= {"labels": self.labels, "class_names": np.array(self.class_names)}
-            np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
-            write_bytes(path, buffer.getvalue())
+            write_arrays(path, arrays)
         elif path.suffix == "":
             self._save_folder(path)
         else:

@@ -6,9 +6,11 @@ metrics.jsonl      the log
 checkpoints/       safetensors and JSON
 samples/           pictures drawn while it trained
 evaluation.json    what was measured
+evaluation/        arrays behind it that are too large for JSON
 """
 
 import json
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from pydantic import BaseModel, ValidationError
 from twofold.errors import RunError, UsageError
 from twofold.experiments.resolve import parse_experiment
 from twofold.experiments.schema import Experiment
+from twofold.files import read_arrays, write_arrays
 from twofold.training.record import read_records
 
 __all__ = ["Run"]
@@ -108,6 +111,19 @@ class Run:
         """What `evaluate` measured, or None."""
         there = (self.path / "evaluation.json").exists()
         return self._json("evaluation.json", _Evaluation) if there else None
+
+    def keep_arrays(self, name: str, arrays: Mapping[str, Any]) -> None:
+        """Keeps arrays behind a figure, as evaluation/NAME.npz."""
+        write_arrays(self.path / "evaluation" / f"{name}.npz", arrays)
+
+    def arrays(self, name: str) -> dict[str, Any] | None:
+        """The arrays kept under a name, or None.
+
+        Raises:
+            RunError: If the file is damaged.
+        """
+        path = self.path / "evaluation" / f"{name}.npz"
+        return read_arrays(path) if path.exists() else None
 
     @property
     def checkpoint(self) -> Path:
