@@ -219,3 +219,15 @@ def test_a_folder_that_goes_away_while_it_is_read_is_named(tmp_path, monkeypatch
     monkeypatch.setattr("twofold.data.local._read_folder", gone)
     with pytest.raises(DataError, match="cannot read some/folder: No such file"):
         load_dataset(tmp_path)
+
+
+def test_a_limit_keeps_all_test_images():
+    """Figures of a model of few images are measured on as many images as any other's."""
+    splits = load_dataset("digits", limit=20).splits
+    assert {name: len(indices) for name, indices in splits.items()} == {
+        "train": 20,
+        "validation": 20,
+        "test": 180,
+    }
+    few, whole = load_dataset("digits", limit=20), load_dataset("digits")
+    assert few.split("test").fingerprint == whole.split("test").fingerprint

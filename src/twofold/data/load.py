@@ -54,7 +54,8 @@ def load_dataset(
         size: Side, or (height, width), to bring every image to: centre crop, then Lanczos.
         grey: Convert to one channel.
         limit: Keep this many training images, as balanced over the classes as can be, and at most
-            as many of each other split. Images without a label are one more group in the balance.
+            as many of the validation split; test images are all kept. Images without a label are
+            one more group in the balance.
         validation: Size of the validation split, a count or a fraction of the images that have no
             split of their own; 0 for none. By default as the field divides the named set (MNIST
             and its like: the last 10 000; CIFAR-10: the last 5 000), otherwise 0.1, drawn with
@@ -204,7 +205,10 @@ def _limited(
     seed: int,
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64] | None, dict[str, Indices]]:
     """Only what `limit` keeps, the splits renumbered."""
-    chosen = {name: balanced_order(pool, labels, seed)[:limit] for name, pool in splits.items()}
+    chosen = {
+        name: pool if name == "test" else balanced_order(pool, labels, seed)[:limit]
+        for name, pool in splits.items()
+    }
     kept = np.concatenate(list(chosen.values()))
     ends = np.cumsum([len(indices) for indices in chosen.values()])
     renumbered = np.split(np.arange(len(kept)), ends[:-1])
