@@ -11,6 +11,7 @@ from rich.text import Text
 
 from twofold.files import write_bytes
 from twofold.pictures import contact_sheet, png_bytes
+from twofold.report.words import number
 
 if TYPE_CHECKING:
     from twofold.data import ImageDataset
@@ -32,10 +33,10 @@ def show_measures(
         arrow = {"higher": " ↑", "lower": " ↓", None: ""}[measure.better]
         table.add_row(
             measure.title + arrow,
-            f"{measure.value:.2f}",
-            "" if measure.error is None else f"{measure.error:.2f}",
+            number(measure.value),
+            "" if measure.error is None else number(measure.error, 2),
             measure.unit,
-            "" if measure.floor is None else f"{measure.floor:.2f}",
+            "" if measure.floor is None else number(measure.floor),
         )
     console = Console()
     console.print(table)
@@ -57,8 +58,8 @@ def list_experiments() -> None:
         columns = ("experiment", "model", "data", "reported", "title")
         shown = columns if console.width >= WIDE else columns[:-1]
         table = _table(source or "To start from", *shown)
-        for number, column in enumerate(table.columns[:4]):
-            column.no_wrap, column.min_width = True, max(len(row[number]) for row in rows)
+        for i, column in enumerate(table.columns[:4]):
+            column.no_wrap, column.min_width = True, max(len(row[i]) for row in rows)
         for row in rows:
             table.add_row(*row[: len(shown)])
         console.print(table)

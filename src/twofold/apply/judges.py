@@ -1,35 +1,49 @@
 """Classifiers trained on the real images of a data set, kept for the next time.
 
 A judge is an ordinary run of an ordinary experiment, in the cache folder under a name that hashes
-the recipe and the images: change either and another judge is trained.
+the recipe and the images: change either and another judge is trained. For MNIST one is shipped with
+the package: its weights, their hash, and the recipe of both (`benchmarks/ship_judge.py`).
 """
 
 import hashlib
-import os
 import shutil
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import Any
 
+from twofold.apply.cache import cache_folder
 from twofold.data import ImageDataset
-from twofold.experiments.resolve import resolve, to_yaml
+from twofold.experiments.families import build_model
+from twofold.experiments.resolve import parse_experiment, resolve, to_yaml
 from twofold.experiments.run import Run
 from twofold.experiments.schema import Experiment
 from twofold.experiments.train import resume, train
 from twofold.models.classifier import Classifier
-from twofold.training.checkpoint import newest_checkpoint
+from twofold.training.checkpoint import load_checkpoint, load_module, newest_checkpoint, read_facts
 from twofold.training.progress import Console, Progress
 
-__all__ = ["JUDGES", "cache_folder", "judge", "train_judge"]
+__all__ = ["JUDGES", "SHIPPED", "Judge", "judge", "judge_recipe", "train_judge"]
 
 JUDGES = ("classifier-cnn", "classifier-mlp")
+SHIPPED = Path(__file__).parent / "shipped"
 
 
-def cache_folder() -> Path:
-    """`TWOFOLD_CACHE`, or the platform's place for caches."""
-    if given := os.environ.get("TWOFOLD_CACHE"):
-        return Path(given)
-    import pooch
+@dataclass(frozen=True)
+class Judge:
+    """A trained classifier and what it is.
 
-    return Path(pooch.os_cache("twofold"))
+    Attributes:
+        name: Its recipe.
+        classifier: In evaluation mode.
+        digest: Sixteen hex digits of the SHA-256 of its checkpoint.
+        trained_on: The images it has seen.
+    """
+
+    name: str
+    classifier: Classifier
+    digest: str
+    trained_on: str
 
 
 def judge_recipe(name: str, dataset: ImageDataset) -> Experiment:
@@ -48,8 +62,10 @@ def judge_recipe(name: str, dataset: ImageDataset) -> Experiment:
 
 def judge(
     name: str, dataset: ImageDataset, device: str = "cpu", progress: Progress | None = None
-) -> tuple[Classifier, Run]:
-    """A classifier trained on the real training images, from the cache or trained now.
+) -> Judge:
+    """A classifier trained on real training images: shipped, from the cache, or trained now.
+
+    A shipped one has seen the whole training set, and judges runs that were given a part of it too.
 
     Arguments:
         name: A recipe of `JUDGES`.
@@ -57,11 +73,15 @@ def judge(
         device: Where to put it.
         progress: Who is told while it trains.
 
-    Returns:
-        The classifier and its run.
+    Raises:
+        DataError: If the training images have no labels.
     """
+    path = _shipped_for(name, dataset)
+    if path is not None:
+        return _load_shipped(name, path, dataset, device)
+    labelled = dataset.split("train").labelled()
     recipe = judge_recipe(name, dataset)
-    key = hashlib.sha256((to_yaml(recipe) + _train_fingerprint(dataset)).encode()).hexdigest()[:12]
+    key = hashlib.sha256((to_yaml(recipe) + labelled.fingerprint).encode()).hexdigest()[:12]
     folder = cache_folder() / "judges" / f"{name}-{dataset.name}-{key}"
     return train_judge(recipe, dataset, folder, device, progress)
 
@@ -72,7 +92,7 @@ def train_judge(
     folder: Path,
     device: str = "cpu",
     progress: Progress | None = None,
-) -> tuple[Classifier, Run]:
+) -> Judge:
     """Trains a classifier in a folder, or takes it from there.
 
     Raises:
@@ -87,8 +107,32 @@ def train_judge(
         run = train(recipe, out=folder, progress=progress, dataset=dataset)
     if not run.finished:
         raise KeyboardInterrupt
-    return run.model(device), run
+    count = len(dataset.split("train").labelled())
+    digest = read_facts(run.checkpoint)["sha256"][:16]
+    trained_on = f"{count} training images of {dataset.name}"
+    return Judge(recipe.name, run.model(device), digest, trained_on)
 
 
-def _train_fingerprint(dataset: ImageDataset) -> str:
-    return dataset.split("train").fingerprint
+def _shipped_for(name: str, dataset: ImageDataset) -> Path | None:
+    """The facts of the shipped judge whose test images are those of the data set."""
+    if "test" not in dataset.splits:
+        return None
+    fingerprint = dataset.split("test").fingerprint
+    for path in sorted(SHIPPED.glob(f"{name}-*.json")):
+        if _facts(path)["test_fingerprint"] == fingerprint:
+            return path
+    return None
+
+
+@cache
+def _facts(path: Path) -> dict[str, Any]:
+    return read_facts(path)
+
+
+def _load_shipped(name: str, path: Path, dataset: ImageDataset, device: str) -> Judge:
+    tensors, facts = load_checkpoint(path, device)
+    recipe = parse_experiment(facts["experiment"], path.name)
+    model = build_model(recipe, dataset.image_shape, dataset.num_classes, device)
+    load_module(model, tensors, "model/")
+    assert isinstance(model, Classifier)
+    return Judge(name, model.eval(), facts["sha256"][:16], facts["trained_on"])

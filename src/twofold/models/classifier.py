@@ -8,6 +8,7 @@ from twofold.conditions import NoCondition
 from twofold.data.batches import Batch
 from twofold.errors import DataError
 from twofold.models.base import Model, Phase, Terms, evaluating
+from twofold.networks import Network
 
 __all__ = ["Classifier"]
 
@@ -51,6 +52,14 @@ class Classifier(Model):
         return Terms(
             {"cross_entropy": F.cross_entropy(logits, batch.y)}, watch={"accuracy": accuracy}
         )
+
+    @torch.no_grad()
+    def features(self, x: Tensor) -> Tensor:
+        """What the last hidden layer gives, shape (B, D), for images in [0, 1]."""
+        assert isinstance(self.network, Network), "built from the layer notation"
+        *_, last_hidden = self.network.ends
+        with evaluating(self):
+            return self.network.with_features(x.to(self.device), last_hidden)[0]
 
     @torch.no_grad()
     def classify(self, x: Tensor, batch_size: int = 1000) -> Tensor:

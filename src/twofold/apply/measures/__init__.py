@@ -2,9 +2,13 @@
 
 from collections.abc import Callable, Iterator
 
+from twofold.apply.measures.classes import classes
 from twofold.apply.measures.cost import cost
+from twofold.apply.measures.coverage import bins, coverage
+from twofold.apply.measures.distance import distance
 from twofold.apply.measures.likelihood import likelihood
 from twofold.apply.measures.losses import losses
+from twofold.apply.measures.memory import memory
 from twofold.apply.measures.readings import gan_train, latent_labels
 from twofold.apply.measures.recognition import classification, gan_test, reconstruction
 from twofold.apply.measures.subject import Subject, make_subject
@@ -17,6 +21,11 @@ MEASURES: dict[str, Callable[[Subject], Iterator[Measure]]] = {
     "gan-test": gan_test,
     "reconstruction": reconstruction,
     "classification": classification,
+    "distance": distance,
+    "coverage": coverage,
+    "bins": bins,
+    "memory": memory,
+    "classes": classes,
     "losses": losses,
     "cost": cost,
     "gan-train": gan_train,

@@ -46,12 +46,12 @@ def gan_train(subject: Subject) -> Iterator[Measure]:
     for name in JUDGES:
         recipe = judge_recipe(name, generated)
         folder = subject.run.path / "judges" / f"gan-train-{name}-{subject.run.progress[0]}"
-        classifier, _ = train_judge(recipe, generated, folder, str(model.device), subject.progress)
+        made = train_judge(recipe, generated, folder, str(model.device), subject.progress)
         yield recognition(
             subject,
             f"gan_train/{name}",
             f"GAN-train by {name}: real test images recognised",
-            classifier.classify(subject.real("test")),
+            made.classifier.classify(subject.real("test")),
             subject.labels,
             {**subject.depends, "classifier": name, "samples": count},
             real_accuracy(subject, subject.judge(name)),

@@ -5,12 +5,12 @@ from typing import Any
 
 import torch
 
-from twofold.apply.judges import JUDGES
+from twofold.apply.judges import JUDGES, Judge
 from twofold.apply.measures.subject import Subject
 from twofold.metrics.accuracy import accuracy, accuracy_error, accuracy_per_class
+from twofold.metrics.classes import confusion
 from twofold.metrics.measure import Measure, NotMeasured
 from twofold.models.base import Classifies, Reconstructs
-from twofold.models.classifier import Classifier
 
 __all__ = ["classification", "gan_test", "real_accuracy", "recognition", "reconstruction"]
 
@@ -63,16 +63,19 @@ def _by_every_judge(
     caution: str = "",
 ) -> Iterator[Measure]:
     """How often each judge sees y in the images x, beside the same judge on real test images."""
-    for judge in JUDGES:
-        classifier = subject.judge(judge)
-        floor = real_accuracy(subject, classifier)
+    for judge in map(subject.judge, JUDGES):
+        floor = real_accuracy(subject, judge)
         yield recognition(
             subject,
-            f"{name}/{judge}",
-            title.format(judge=judge),
-            classifier.classify(x),
+            f"{name}/{judge.name}",
+            title.format(judge=judge.name),
+            judge.classifier.classify(x),
             y,
-            {**depends, "classifier": judge, "classifier_accuracy": round(floor, 5)},
+            {
+                **depends,
+                "classifier": f"{judge.name} {judge.digest}",
+                "classifier_accuracy": round(floor, 5),
+            },
             floor,
             caution,
         )
@@ -96,9 +99,9 @@ def classification(subject: Subject) -> Iterator[Measure]:
     )
 
 
-def real_accuracy(subject: Subject, classifier: Classifier) -> float:
-    """The same classifier on the real test images, undisturbed by any binarisation."""
-    return accuracy(classifier.classify(subject.real("test")), subject.labels)
+def real_accuracy(subject: Subject, judge: Judge) -> float:
+    """A judge on the real test images, undisturbed by any binarisation."""
+    return accuracy(judge.classifier.classify(subject.real("test")), subject.labels)
 
 
 def recognition(
@@ -131,4 +134,5 @@ def recognition(
             if there
         },
         caution=caution,
+        details={"confusion": confusion(log_probs, y).tolist()},
     )

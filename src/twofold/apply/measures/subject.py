@@ -1,5 +1,6 @@
 """What every measure looks at: a trained model, the data it was trained on, and test images."""
 
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -8,7 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from twofold.apply.judges import judge
+from twofold.apply.cache import digest_of, remembered, source_of
+from twofold.apply.extractors import Extractor, classifier_extractor, random_extractor
+from twofold.apply.judges import JUDGES, Judge, judge
 from twofold.conditions import ClassCondition
 from twofold.data import ImageDataset
 from twofold.data.batches import Batches
@@ -17,10 +20,9 @@ from twofold.errors import RunError
 from twofold.experiments.run import Run
 from twofold.metrics.measure import NotMeasured
 from twofold.models.base import Generative, Model, Reconstructs
-from twofold.models.classifier import Classifier
 from twofold.training.progress import Progress
 
-__all__ = ["Generated", "Subject", "make_subject"]
+__all__ = ["Features", "Generated", "Subject", "make_subject"]
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,54 @@ class Generated:
 
     def __len__(self) -> int:
         return len(self.x)
+
+
+@dataclass(frozen=True)
+class Features:
+    """Images as one extractor sees them; shapes (N, D).
+
+    Attributes:
+        extractor: Who.
+        generated: Of the generated images.
+        test: Of the real test images.
+        train: Of as many real training images as were generated, or all there are: in the place
+            of the generated ones they give the floor.
+        y_generated: The class each generated image was asked to be, or None.
+        y_test: The classes of the test images, or None.
+        depends: What any figure of them depends on.
+        caution: What a reader must know of the generated images.
+    """
+
+    extractor: Extractor
+    generated: Tensor
+    test: Tensor
+    train: Tensor
+    y_generated: Tensor | None
+    y_test: Tensor | None
+    depends: dict[str, Any]
+    caution: str
+
+    @property
+    def name(self) -> str:
+        return self.extractor.name
+
+    def floor(self, figure: Callable[[Tensor, Tensor], Sequence[float]]) -> list[float]:
+        """Figures of the training images in the place of the generated ones, from the cache.
+
+        Arguments:
+            figure: Of features of test images and of others, a function of a module: its source
+                is part of the key.
+        """
+        parts = [figure.__name__, source_of(figure), digest_of(self.test), digest_of(self.train)]
+        made = remembered("floors", parts, lambda: {"values": figure(self.test, self.train)})
+        return made["values"].tolist()
+
+    def by_class(self) -> Iterator[tuple[int, Tensor, Tensor]]:
+        """Each class with the features of its test and its generated images."""
+        if self.y_generated is None or self.y_test is None:
+            return
+        for k in self.y_test.unique().tolist():
+            yield k, self.test[self.y_test == k], self.generated[self.y_generated == k]
 
 
 @dataclass(frozen=True)
@@ -131,9 +181,41 @@ class Subject:
             images = images[np.random.default_rng(0).permutation(len(images))[:count]]
         return to_unit(torch.as_tensor(images).to(self.model.device))
 
-    def judge(self, name: str) -> Classifier:
+    def judge(self, name: str) -> Judge:
         """A classifier trained on the real training images."""
-        return judge(name, self.dataset, str(self.model.device), self.progress)[0]
+        return judge(name, self.dataset, str(self.model.device), self.progress)
+
+    @cached_property
+    def features(self) -> tuple[Features, ...]:
+        """Features of generated and real images, by the classifier if there are labels, and random.
+
+        Raises:
+            NotMeasured: If there are no generated images.
+        """
+        made, device = self.generated, self.model.device
+        extractors = [random_extractor(self.dataset.image_shape, device)]
+        if self.dataset.num_classes > 1:
+            extractors.insert(0, classifier_extractor(self.judge(JUDGES[0])))
+        test, train = self.real("test"), self.real("train", len(made))
+        self.progress.say("features of generated and real images")
+        return tuple(
+            Features(
+                extractor,
+                extractor(made.x),
+                _of_real_images(extractor, test),
+                _of_real_images(extractor, train),
+                made.y,
+                self.batches.labels,
+                {
+                    **made.depends,
+                    "split": "test",
+                    "images": len(test),
+                    "extractor": f"{extractor.name} {extractor.digest}",
+                },
+                made.caution,
+            )
+            for extractor in extractors
+        )
 
     def _classes(self, count: int) -> Tensor:
         """Labels for so many images, each class with its share of the training images."""
@@ -142,6 +224,12 @@ class Subject:
         labels = np.repeat(np.arange(len(seen)), np.diff(ends, prepend=0))
         labels = np.random.default_rng(0).permutation(labels)
         return torch.as_tensor(labels, device=self.model.device)
+
+
+def _of_real_images(extractor: Extractor, x: Tensor) -> Tensor:
+    parts = [extractor.digest, tuple(x.shape), digest_of(x)]
+    found = remembered("features", parts, lambda: {"features": extractor(x).cpu().numpy()})
+    return torch.as_tensor(found["features"]).to(x.device)
 
 
 def make_subject(

@@ -1,0 +1,73 @@
+"""Networks whose last hidden layer describes an image, for measures of distance and diversity.
+
+The first is the judge of the data set: a classifier sees what makes a digit that digit, and is
+blind to what it learned to ignore, such as specks. The second is the same network with random
+weights, which has learned to ignore nothing; it checks that a figure is not the classifier's whim.
+"""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from twofold.apply.judges import JUDGES, Judge
+from twofold.experiments.resolve import load_experiment
+from twofold.experiments.schema import ClassifierSettings
+from twofold.models.base import evaluating
+from twofold.networks import build_network
+
+__all__ = ["Extractor", "classifier_extractor", "random_extractor"]
+
+BATCH = 500
+
+
+@dataclass(frozen=True)
+class Extractor:
+    """Images to features.
+
+    Attributes:
+        name: `classifier` or `random`.
+        digest: Of its weights.
+        trained_on: The images it has seen.
+        embed: From images (B, C, H, W) to features (B, D).
+    """
+
+    name: str
+    digest: str
+    trained_on: str
+    embed: Callable[[Tensor], Tensor]
+
+    @torch.no_grad()
+    def __call__(self, x: Tensor) -> Tensor:
+        """Features of shape (N, D), float32, of images (N, C, H, W) in [0, 1]."""
+        return torch.cat([self.embed(part).float() for part in x.split(BATCH)])
+
+
+def classifier_extractor(judge: Judge) -> Extractor:
+    """The last hidden layer of a trained judge."""
+    return Extractor("classifier", judge.digest, judge.trained_on, judge.classifier.features)
+
+
+def random_extractor(image_shape: tuple[int, int, int], device: torch.device) -> Extractor:
+    """The same layers with random weights, the same for every data set of one image shape."""
+    model = load_experiment(JUDGES[0]).model
+    assert isinstance(model, ClassifierSettings)
+    with torch.random.fork_rng([]):
+        torch.manual_seed(0)
+        network = build_network(
+            input_shape=image_shape,
+            output_shape=None,
+            **{**model.network.model_dump(), "init": "kaiming"},  # which keeps the scale of images
+        )
+    digest = hashlib.sha256()
+    for tensor in network.state_dict().values():
+        digest.update(tensor.numpy().tobytes())
+    network.to(device)
+
+    def embed(x: Tensor) -> Tensor:
+        with evaluating(network):
+            return network(x)
+
+    return Extractor("random", digest.hexdigest()[:16], "nothing", embed)

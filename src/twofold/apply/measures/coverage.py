@@ -1,0 +1,103 @@
+"""Whether generated images look real, and whether they show all that is real.
+
+Precision and density fall when images are wrong, recall and coverage when some kinds are missing.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+from torch import Tensor
+
+from twofold.apply.cache import digest_of, remembered, source_of
+from twofold.apply.measures.subject import Features, Subject
+from twofold.metrics.bins import assign_bins, different_bins, jensen_shannon, make_bins
+from twofold.metrics.measure import Measure
+from twofold.metrics.neighbours import Neighbourhood, neighbourhood
+
+__all__ = ["bins", "coverage"]
+
+K = 5  # at which two samples of one distribution have a coverage of 97 %
+FIGURES = ("precision", "density", "recall", "coverage")
+
+
+def coverage(subject: Subject) -> Iterator[Measure]:
+    """Precision, recall, density and coverage, by nearest neighbours among features."""
+    for features in subject.features:
+        yield from _coverage(features, subject.dataset.class_names)
+
+
+def _coverage(features: Features, class_names: tuple[str, ...]) -> Iterator[Measure]:
+    count = min(len(features.generated), len(features.test))
+    found = neighbourhood(features.test[:count], features.generated[:count], K)
+    classes = {
+        "precision": features.y_generated,
+        "density": features.y_generated,
+        "recall": features.y_test,
+        "coverage": features.y_test,
+    }
+    floors = dict(zip(FIGURES, features.floor(_coverage_floor), strict=True))
+    least = min(len(features.train), count)
+    caution = [features.caution] if features.caution else []
+    if least < count:
+        caution.append(f"the floor is of {least} images each")
+    for name in FIGURES:
+        values, unit = getattr(found, name), "" if name == "density" else "%"
+        scale = 100.0 if unit else 1.0
+        yield Measure(
+            f"{name}/{features.name}",
+            f"{name}, {features.name} features",
+            scale * values.mean().item(),
+            unit,
+            better="higher",
+            error=scale * values.std().item() / count**0.5,
+            floor=scale * floors[name],
+            depends={**features.depends, "k": K, "of_each": count},
+            per_class=_per_class(scale * values, classes[name], class_names),
+            caution="; ".join(caution),
+        )
+
+
+def _per_class(values: Tensor, y: Tensor | None, class_names: tuple[str, ...]) -> dict[str, float]:
+    if y is None:
+        return {}
+    y = y[: len(values)]
+    return {class_names[k]: values[y == k].mean().item() for k in y.unique().tolist()}
+
+
+def _coverage_floor(test: Tensor, train: Tensor) -> list[float]:
+    count = min(len(test), len(train))
+    found: Neighbourhood = neighbourhood(test[:count], train[:count], K)
+    return [getattr(found, name).mean().item() for name in FIGURES]
+
+
+def bins(subject: Subject) -> Iterator[Measure]:
+    """NDB / K and the Jensen-Shannon divergence over bins of similar training images."""
+    made, test = subject.generated, _flat(subject.real("test"))
+    train = subject.real("train")
+    centres = remembered(
+        "bins", [digest_of(train), source_of(make_bins)], lambda: _make_bins(_flat(train))
+    )
+    counts = [assign_bins(images, centres["centres"]) for images in (_flat(made.x), test)]
+    for name, title, figure, unit in (
+        ("ndb", "bins over- or underfull, NDB / K", lambda *c: 100 * different_bins(*c), "%"),
+        ("js", "Jensen-Shannon divergence over bins", jensen_shannon, "nats"),
+    ):
+        yield Measure(
+            name,
+            title,
+            figure(counts[0], centres["counts"]),
+            unit,
+            better="lower",
+            floor=figure(counts[1], centres["counts"]),
+            depends={**made.depends, "bins": len(centres["centres"]), "pixels_of": "training"},
+            caution=made.caution,
+        )
+
+
+def _make_bins(train: np.ndarray) -> dict[str, np.ndarray]:
+    centres = make_bins(train)
+    return {"centres": centres, "counts": assign_bins(train, centres)}
+
+
+def _flat(images: Tensor) -> np.ndarray:
+    return images.flatten(1).cpu().numpy()

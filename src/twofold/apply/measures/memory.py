@@ -1,0 +1,110 @@
+"""Whether a model repeats its training images, or itself; distances are between pixels."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from twofold.apply.cache import digest_of, remembered, source_of
+from twofold.apply.measures.subject import Generated, Subject
+from twofold.metrics.accuracy import accuracy_error
+from twofold.metrics.measure import Measure
+from twofold.metrics.memory import copied, copying_score, threshold_of_duplicates
+from twofold.metrics.neighbours import nearest
+from twofold.pictures import to_uint8
+
+__all__ = ["memory"]
+
+SHOWN = 12  # pairs kept for a picture, of each of two kinds
+SMOOTH = "smooth images, such as a decoder's means, lie nearer to any image than real ones do"
+
+
+def memory(subject: Subject) -> Iterator[Measure]:
+    """Copies of training images, how near these are, and duplicates among generated images."""
+    made = subject.generated
+    train, test = subject.real("train"), subject.real("test")
+    subject.progress.say("nearest training image of every generated one")
+    distances, indices = nearest(made.x, train, k=2)
+    real = _nearest_of_test(test, train)
+    _keep_pairs(subject, made, train, distances, indices)
+    depends = {**made.depends, "training_images": len(train), "distance": "pixels"}
+    smooth = SMOOTH if "pixels" in made.depends else ""
+    share = copied(distances).double().mean().item()
+    yield Measure(
+        "copies",
+        "copies of training images",
+        100 * share,
+        "%",
+        better="lower",
+        error=100 * accuracy_error(share, len(made)),
+        floor=100 * copied(real).double().mean().item(),
+        depends=depends,
+        caution=made.caution,
+    )
+    yield Measure(
+        "nearest",
+        "distance to the nearest training image",
+        distances[:, 0].mean().item(),
+        "",
+        error=distances[:, 0].std().item() / len(made) ** 0.5,
+        floor=real[:, 0].mean().item(),
+        depends=depends,
+        caution="; ".join(filter(None, [made.caution, smooth])),
+    )
+    yield Measure(
+        "copying",
+        "copying score C_T, below −3 suspicious",
+        copying_score(distances[:, 0], real[:, 0]),
+        "σ",
+        floor=0.0,
+        depends={**depends, "images": len(test)},
+        caution="; ".join(filter(None, [made.caution, smooth])),
+    )
+    yield _duplicates(made, test, subject.real("train", len(made)), smooth)
+
+
+def _duplicates(made: Generated, test: Tensor, train: Tensor, smooth: str) -> Measure:
+    """Among equally many images of each kind, for the more there are the nearer they lie."""
+    count = min(len(made), len(test), len(train))
+    apart = [nearest(x[:count], x[:count], itself=True)[0] for x in (train, made.x, test)]
+    threshold = threshold_of_duplicates(apart[0])
+    shares = [(one <= threshold).double().mean().item() for one in apart[1:]]
+    return Measure(
+        "duplicates",
+        "duplicates among generated images",
+        100 * shares[0],
+        "%",
+        better="lower",
+        error=100 * accuracy_error(shares[0], count),
+        floor=100 * shares[1],
+        depends={**made.depends, "of_each": count, "threshold": round(threshold, 4)},
+        caution="; ".join(filter(None, [made.caution, smooth])),
+    )
+
+
+def _nearest_of_test(test: Tensor, train: Tensor) -> Tensor:
+    parts = [digest_of(test), digest_of(train), source_of(nearest)]
+    found = remembered(
+        "nearest", parts, lambda: {"distances": nearest(test, train, k=2)[0].cpu().numpy()}
+    )
+    return torch.as_tensor(found["distances"]).to(test.device)
+
+
+def _keep_pairs(
+    subject: Subject, made: Generated, train: Tensor, distances: Tensor, indices: Tensor
+) -> None:
+    """Generated images beside the training images nearest to them, as evaluation/nearest.npz.
+
+    `first`: the first that were generated, not chosen; `closest`: those that lie nearest. Pictures
+    are uint8, (2, n, C, H, W): generated, training; `*_distance` has shape (n,).
+    """
+    order = {
+        "first": torch.arange(min(SHOWN, len(made)), device=distances.device),
+        "closest": distances[:, 0].argsort()[:SHOWN],
+    }
+    arrays = {}
+    for name, index in order.items():
+        pairs = torch.stack([made.x[index], train[indices[index, 0]]])
+        arrays[name] = to_uint8(pairs.cpu().numpy())
+        arrays[f"{name}_distance"] = distances[index, 0].cpu().numpy()
+    subject.run.keep_arrays("nearest", arrays)

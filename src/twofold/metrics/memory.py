@@ -1,0 +1,59 @@
+"""Whether generated images repeat the training images, or each other.
+
+References:
+    Diffusion Probabilistic Models Generalize when They Fail to Memorize (Yoon et al., 2023),
+    section 3: an image is a copy if its nearest training image is less than a third as far as the
+    second nearest.
+    A Three Sample Hypothesis Test for Evaluating Generative Models (Meehan, Chaudhuri and Dasgupta,
+    2020), section 3, https://arxiv.org/abs/2004.05675
+"""
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+
+__all__ = ["COPY", "copied", "copying_score", "threshold_of_duplicates"]
+
+COPY = 1.0 / 3.0
+
+
+def copied(distances: Tensor) -> Tensor:
+    """Whether each image is a copy, shape (N,), by its two nearest training images.
+
+    Arguments:
+        distances: To the nearest and the second nearest, shape (N, 2).
+
+    Example:
+        >>> copied(torch.tensor([[0.1, 3.0], [2.0, 3.0], [0.0, 0.0]]))
+        tensor([ True, False,  True])
+    """
+    return distances[:, 0] <= COPY * distances[:, 1]
+
+
+def copying_score(generated: Tensor, held_out: Tensor) -> float:
+    """How much nearer to the training images generated images lie than held-out ones do.
+
+    The Mann-Whitney statistic in standard deviations, as C_T of Meehan et al.: near 0 where both
+    lie equally near, below -3 for copying, above 3 for underfitting.
+
+    Arguments:
+        generated: Distance of each generated image to its nearest training image, shape (N,).
+        held_out: The same of held-out images, shape (M,).
+    """
+    from scipy.stats import rankdata
+
+    n, m = len(generated), len(held_out)
+    ranks = rankdata(torch.cat([generated, held_out]).double().cpu().numpy())
+    wins = ranks[:n].sum() - n * (n + 1) / 2  # pairs in which the generated one is farther
+    return float((wins - n * m / 2) / math.sqrt(n * m * (n + m + 1) / 12))
+
+
+def threshold_of_duplicates(distances: Tensor) -> float:
+    """The distance below which two images count as one: of real images only 1 % have such a twin.
+
+    Arguments:
+        distances: Of real images to their nearest other, shape (N,).
+    """
+    return float(np.quantile(distances.double().cpu().numpy(), 0.01))

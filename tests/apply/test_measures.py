@@ -1,0 +1,215 @@
+"""Measures of generated images on tiny runs: floors, what they depend on, and what they catch."""
+
+import json
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+
+from twofold.apply import judges
+from twofold.apply.cache import remembered
+from twofold.apply.extractors import Extractor, classifier_extractor, random_extractor
+from twofold.apply.judges import SHIPPED, judge
+from twofold.apply.measures import MEASURES, Subject, make_subject
+from twofold.apply.measures.subject import Generated
+from twofold.data import load_dataset
+from twofold.experiments.resolve import resolve
+from twofold.experiments.train import train
+from twofold.metrics.measure import NotMeasured
+from twofold.training.progress import Silent
+
+FEATURES = ("classifier", "random")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick_judges(tmp_path_factory):
+    """Judges trained for 180 steps, out of the user's cache."""
+
+    def quick(name, dataset):
+        changes = {"images": 9000, "batch_size": 50, "layers": "fc-16", "warmup": 0, "shift": 0}
+        return resolve(name, changes)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TWOFOLD_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setattr(judges, "judge_recipe", quick)
+        yield
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    changes = {"epochs": 1, "layers": "fc-16", "latent_dim": 4}
+    out = tmp_path_factory.mktemp("runs") / "cvae"
+    return train("digits-cvae", changes, out=out, progress=Silent())
+
+
+@pytest.fixture
+def subject(run) -> Subject:
+    return make_subject(run, {"samples": 400, "seed": 0}, None, torch.device("cpu"), Silent())
+
+
+def showing(subject: Subject, images: torch.Tensor, y: torch.Tensor | None = None) -> Subject:
+    """The same subject, whose model is taken to have generated these images."""
+    subject.__dict__.pop("features", None)
+    subject.__dict__["generated"] = Generated(images, y, {"samples": len(images), "seed": 0})
+    return subject
+
+
+def figures(subject: Subject, name: str) -> dict:
+    """Measures by name; those that could not be taken are left out."""
+    found = {}
+    try:
+        for measure in MEASURES[name](subject):
+            found[measure.name] = measure
+    except NotMeasured:
+        pass
+    return found
+
+
+def real_images(split: str) -> tuple[torch.Tensor, torch.Tensor]:
+    images = load_dataset("digits").split(split)
+    return torch.as_tensor(images.images) / 255, torch.as_tensor(images.labels)
+
+
+def test_real_training_images_score_as_the_floor(subject):
+    """The floor is the measure itself, on training images in the place of generated ones."""
+    showing(subject, subject.real("train", 400))
+    for name in ("distance", "coverage"):
+        found = figures(subject, name)
+        assert len(found) == {"distance": 4, "coverage": 8}[name]
+        for measure in found.values():
+            assert measure.value == pytest.approx(measure.floor, abs=1e-6)
+            assert measure.depends["images"] == 180
+            assert measure.depends["extractor"].split()[0] in FEATURES
+
+
+def test_a_collapsed_model_keeps_precision_and_loses_recall_and_coverage(subject):
+    """One real image of each class, over and over, with a little noise."""
+    x, y = real_images("validation")
+    first = torch.stack([x[y == k][0] for k in range(10)])
+    noise = torch.Generator().manual_seed(0)
+    images = first.repeat(40, 1, 1, 1)
+    images = (images + 0.02 * torch.randn(images.shape, generator=noise)).clamp(0, 1)
+    found = figures(showing(subject, images, torch.arange(10).repeat(40)), "coverage")
+    for kind in FEATURES:
+        assert found[f"precision/{kind}"].value > found[f"precision/{kind}"].floor - 15
+        assert found[f"recall/{kind}"].value < 0.5 * found[f"recall/{kind}"].floor
+        assert found[f"coverage/{kind}"].value < 0.5 * found[f"coverage/{kind}"].floor
+    duplicates = figures(subject, "memory")["duplicates"]
+    assert duplicates.value > 90
+    assert duplicates.floor < 10
+    far = figures(subject, "distance")
+    assert far["kid/random"].value > far["kid/random"].floor + 5 * far["kid/random"].error
+
+
+def test_a_memorising_model_is_caught(subject, run):
+    """Training images as they are look perfect to every measure but those of memory."""
+    images = subject.real("train", 300)
+    found = figures(showing(subject, images), "memory")
+    assert found["copies"].value == 100.0
+    assert found["copies"].floor < 2.0
+    assert found["copying"].value < -10
+    assert found["nearest"].value == pytest.approx(0.0, abs=1e-2)
+    assert found["nearest"].floor > 0.5
+    pairs = run.arrays("nearest")
+    assert np.array_equal(pairs["first"][0], pairs["first"][1]), "beside itself"
+    assert pairs["closest_distance"].shape == (12,)
+
+
+def test_fresh_images_are_no_copies(subject):
+    found = figures(showing(subject, real_images("validation")[0]), "memory")
+    assert found["copies"].value < 3.0
+    assert abs(found["copying"].value) < 3.0
+    assert found["duplicates"].value < 10.0
+
+
+def test_bins_and_classes_see_a_missing_class(subject):
+    x, y = real_images("train")
+    whole, part = x[:600], x[:1200][y[:1200] < 5][:600]
+    fair = figures(showing(subject, whole), "classes")["class_kl"]
+    bins = figures(subject, "bins")["ndb"].value
+    poor = figures(showing(subject, part), "classes")["class_kl"]
+    assert fair.value < 0.25 * poor.value
+    assert poor.details["generated"]["0"] > 0.15
+    assert bins < figures(subject, "bins")["ndb"].value
+    assert figures(subject, "classes")["inception_score"].better is None
+
+
+def test_a_small_number_of_images_is_refused_or_warned_of(subject):
+    reasons = figures(showing(subject, real_images("validation")[0][:12]), "distance")
+    assert "fid/classifier" not in reasons
+    assert "kid/classifier" in reasons
+    with pytest.raises(NotMeasured, match="frechet on classifier features: the covariance of 16"):
+        list(MEASURES["distance"](subject))
+    few = figures(showing(subject, real_images("validation")[0][:100]), "distance")
+    assert "an FID of about" in few["fid/classifier"].caution
+    bias = few["fid/classifier"].details["expected_bias"]
+    assert bias > 0.0
+
+
+def test_figures_by_class_are_of_that_class(subject):
+    x, y = real_images("train")
+    x, y = x[:600], y[:600].clone()
+    x[y == 3] = torch.rand(x[y == 3].shape, generator=torch.Generator().manual_seed(0))
+    found = figures(showing(subject, x, y), "coverage")["precision/random"].per_class
+    assert set(found) == set("0123456789")
+    assert found["3"] < 0.7 * min(value for name, value in found.items() if name != "3")
+
+
+def elsewhere(folder, kind, parts, make):
+    """`remembered` in a cache of its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TWOFOLD_CACHE", str(folder))
+        return remembered(kind, parts, make)
+
+
+def test_features_of_real_images_are_computed_once(subject, monkeypatch, tmp_path):
+    monkeypatch.setattr("twofold.apply.measures.subject.remembered", partial(elsewhere, tmp_path))
+    seen = []
+    embed = Extractor.__call__
+    monkeypatch.setattr(
+        Extractor, "__call__", lambda self, x: (seen.append(len(x)), embed(self, x))[1]
+    )
+    first = showing(subject, real_images("train")[0][:77]).features
+    assert seen == [77, 180, 77] * 2, "generated, test and training images, by two extractors"
+    seen.clear()
+    again = showing(subject, real_images("validation")[0][:77]).features
+    assert seen == [77] * 2, "generated images alone"
+    assert torch.equal(first[0].test, again[0].test)
+
+
+def test_features_do_not_depend_on_the_batch(monkeypatch):
+    x = real_images("test")[0]
+    for extractor in (
+        classifier_extractor(judge("classifier-cnn", load_dataset("digits"), progress=Silent())),
+        random_extractor((1, 8, 8), torch.device("cpu")),
+    ):
+        whole = extractor(x)
+        monkeypatch.setattr("twofold.apply.extractors.BATCH", 7)
+        assert torch.allclose(extractor(x), whole, atol=1e-5)
+        order = torch.randperm(len(x))
+        assert torch.allclose(extractor(x[order]), whole[order], atol=1e-5)
+
+
+def test_the_random_extractor_is_the_same_every_time():
+    state = torch.get_rng_state()
+    one, two = (random_extractor((1, 8, 8), torch.device("cpu")) for _ in range(2))
+    assert one.digest == two.digest
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_the_shipped_classifier_is_what_its_file_says(mnist_folder):
+    """Its accuracy is measured here, on real test images; its size and hash are checked."""
+    facts = json.loads((SHIPPED / "classifier-cnn-mnist.json").read_text())
+    dataset = load_dataset("mnist", limit=50)
+    found = judge("classifier-cnn", dataset, progress=Silent())
+    test = dataset.split("test")
+    log_probs = found.classifier.classify(torch.as_tensor(test.images) / 255)
+    accuracy = (log_probs.argmax(dim=1).numpy() == test.labels).mean()
+    assert accuracy == pytest.approx(facts["test_accuracy"], abs=2e-4)
+    assert accuracy >= 0.994
+    assert found.digest == facts["sha256"][:16]
+    assert found.trained_on == "60000 training images of mnist"
+    size = sum(path.stat().st_size for path in SHIPPED.glob("*"))
+    assert size <= 2_000_000
+    assert classifier_extractor(found)(torch.zeros(3, 1, 28, 28)).shape == (3, 128)
