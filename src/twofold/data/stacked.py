@@ -5,7 +5,7 @@ the images of one split, so no digit of the test images is ever trained on. Its 
 :math:`100\,y_a + 10\,y_b + y_c`, whose name is the three digits in the order red, green, blue.
 
 References:
-    Unrolled Generative Adversarial Networks (Metz et al., 2017), section 3.3.1,
+    Unrolled Generative Adversarial Networks (Metz et al., 2017),
     https://arxiv.org/abs/1611.02163
 """
 
