@@ -27,7 +27,11 @@ from twofold.report.words import shorten
 
 __all__ = ["Facts", "Reading", "gather", "letter", "measures_of"]
 
-FROM_THE_LOG = ("seconds_per_epoch", "training_seconds", "loss/")  # cost and curves have them
+COSTS = (
+    *("seconds_per_epoch", "training_seconds", "training_speed", "peak_memory", "parameters"),
+    *("training_flops", "generation_flops", "generation_speed"),
+)
+ELSEWHERE = (*COSTS, "loss/")  # in the table of costs, and in the curves
 
 
 def _acronym(model: Any) -> str:
@@ -58,6 +62,7 @@ class Facts:
         environment: As environment.json has it.
         records: The log.
         measures: By name; empty when the run was not evaluated.
+        costs: The measures that stand in the table of costs, by name.
         evaluated: Whether there is an evaluation.json.
         evaluated_step: The step of the weights that were measured, where that is known.
         finished: Whether it was trained to the end.
@@ -71,6 +76,7 @@ class Facts:
     environment: Mapping[str, Any] = field(default_factory=dict)
     records: Sequence[Mapping[str, Any]] = ()
     measures: Mapping[str, Measure] = field(default_factory=dict)
+    costs: Mapping[str, Measure] = field(default_factory=dict)
     evaluated: bool = False
     evaluated_step: int | None = None
     finished: bool = True
@@ -170,6 +176,11 @@ class Facts:
         return last["images"] / last["seconds"] if last and last["seconds"] > 0 else None
 
     @property
+    def peak_memory(self) -> int | None:
+        """In bytes, of training."""
+        return self.last.get("memory") if self.last else None
+
+    @property
     def diagnosis(self) -> tuple[Mapping[str, Any], float]:
         """The last diagnosis and its epoch."""
         for record in reversed(self.records):
@@ -220,13 +231,13 @@ def measures_of(evaluation: Mapping[str, Any] | None) -> dict[str, Measure]:
         value = entry.get("value")
         if isinstance(value, (int, float)) and math.isfinite(value):
             measure = Measure(**{key: entry[key] for key in entry.keys() & known})
-            if not measure.name.startswith(FROM_THE_LOG):
-                found[measure.name] = measure
+            found[measure.name] = measure
     return found
 
 
 def _facts(run: Run, letter: str, name: str) -> Facts:
     evaluation = run.evaluation
+    measures = measures_of(evaluation)
     return Facts(
         letter=letter,
         name=name,
@@ -235,7 +246,8 @@ def _facts(run: Run, letter: str, name: str) -> Facts:
         experiment=run.experiment,
         environment=run.environment,
         records=run.records,
-        measures=measures_of(evaluation),
+        measures={k: m for k, m in measures.items() if not k.startswith(ELSEWHERE)},
+        costs={k: m for k, m in measures.items() if k in COSTS},
         evaluated=evaluation is not None,
         evaluated_step=((evaluation or {}).get("settings") or {}).get("step"),
         finished=_finished(run),

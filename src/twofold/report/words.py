@@ -8,6 +8,7 @@ __all__ = [
     "count",
     "duration",
     "listing",
+    "memory",
     "number",
     "plural",
     "plus_minus",
@@ -135,6 +136,17 @@ def duration(seconds: float) -> str:
     if total < 3600:
         return f"{total // 60}{FIXED}min {total % 60}{FIXED}s"
     return f"{total // 3600}{FIXED}h {total % 3600 // 60}{FIXED}min"
+
+
+def memory(size: float) -> str:
+    r"""An amount of memory, from bytes.
+
+    Example:
+        >>> memory(300 * 2**20), memory(5 * 2**29)
+        ('300\xa0MiB', '2.5\xa0GiB')
+    """
+    power, unit = (30, "GiB") if size >= 2**30 else (20, "MiB")
+    return f"{number(size / 2**power, 3)}{FIXED}{unit}"
 
 
 def listing(items: Sequence[str], word: str = "and") -> str:

@@ -9,6 +9,7 @@ from twofold.apply.measures.distance import distance
 from twofold.apply.measures.likelihood import likelihood
 from twofold.apply.measures.losses import losses
 from twofold.apply.measures.memory import memory
+from twofold.apply.measures.modes import modes
 from twofold.apply.measures.readings import gan_train, latent_labels
 from twofold.apply.measures.recognition import classification, gan_test, reconstruction
 from twofold.apply.measures.subject import Subject, make_subject
@@ -26,9 +27,13 @@ MEASURES: dict[str, Callable[[Subject], Iterator[Measure]]] = {
     "bins": bins,
     "memory": memory,
     "classes": classes,
+    "modes": modes,
     "losses": losses,
     "cost": cost,
     "gan-train": gan_train,
     "latents": latent_labels,
 }
-DEFAULT = ("likelihood", "gan-test", "reconstruction", "classification", "losses", "cost")
+DEFAULT = (
+    *("likelihood", "gan-test", "reconstruction", "classification", "modes"),
+    *("losses", "cost"),
+)
