@@ -7,6 +7,7 @@ import torch
 from twofold.apply.evaluate import evaluate
 from twofold.apply.measures import make_subject
 from twofold.apply.measures.codes import pixel_codes, posterior_codes
+from twofold.distributions import DiagonalGaussian
 from twofold.experiments.run import Run
 from twofold.experiments.train import train
 
@@ -43,7 +44,7 @@ def same(a, b):
 
 
 def test_a_cvae_gets_the_true_class_and_then_a_random_one(cvae):
-    (leaking, told), (withheld, untold) = posterior_codes(cvae)
+    (leaking, told, _), (withheld, untold, _) = posterior_codes(cvae)
     assert (leaking.name, withheld.name) == ("leaking", "withheld")
     y = cvae.labels
     assert same(told.test_codes, means(cvae, y))
@@ -56,8 +57,38 @@ def test_a_cvae_gets_the_true_class_and_then_a_random_one(cvae):
     assert (given == y.numpy()).mean() < 0.25
 
 
+def test_drawn_codes_have_the_noise_of_the_posterior(cvae):
+    _, means, drawn = next(posterior_codes(cvae))
+    x = torch.as_tensor(cvae.dataset.split("test").images) / 255
+    with torch.no_grad():
+        sigma = (cvae.model.posterior(x, cvae.labels).logvar / 2).exp().numpy()
+    noise = (drawn.test_codes - means.test_codes) / sigma  # N(0, 1), 360 of them
+    assert noise.mean() == pytest.approx(0, abs=0.2)
+    assert noise.std() == pytest.approx(1, abs=0.15)
+
+
+def test_a_class_that_the_noise_drowns_is_read_from_means_and_not_from_draws(
+    cvae, silent, monkeypatch
+):
+    """A unit that the decoder ignores: tiny means, and noise of variance 1."""
+    model = cvae.run.model()
+
+    def posterior(x, c=None):
+        mu = torch.stack([1e-3 * c, torch.zeros(len(x))], dim=1)
+        return DiagonalGaussian(mu, torch.zeros_like(mu))
+
+    monkeypatch.setattr(model, "posterior", posterior)
+    monkeypatch.setattr(Run, "model", lambda _run, _device="cpu": model)
+    leaking = evaluate(cvae.run, ["latents"], device="cpu", progress=silent)["latents/leaking/knn"]
+    assert leaking.value == 100
+    assert leaking.details["drawn"] < 25
+    assert "without the noise of z" in leaking.caution
+
+
 def test_both_measures_read_the_same_codes(cvae):
-    first, again = ({t.name: c for t, c in posterior_codes(cvae)} for _ in range(2))
+    first, again = (
+        {told.name: means for told, means, _ in posterior_codes(cvae)} for _ in range(2)
+    )
     for name, codes in first.items():
         assert np.array_equal(codes.codes, again[name].codes)
         assert np.array_equal(codes.test_codes, again[name].test_codes)
@@ -65,7 +96,7 @@ def test_both_measures_read_the_same_codes(cvae):
 
 def test_an_m2_gets_the_class_that_it_infers(subject_of):
     subject = subject_of("m2", labels=100, labelled_batch_size=20)
-    (_, told), (withheld, inferred) = posterior_codes(subject)
+    (_, told, _), (withheld, inferred, _) = posterior_codes(subject)
     assert same(told.test_codes, means(subject, subject.labels))
     x = torch.as_tensor(subject.dataset.split("test").images) / 255
     guess = subject.model.classify(x).argmax(dim=1)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 __all__ = ["Axes", "principal_axes", "tsne"]
 
-PERPLEXITY = 30
+PERPLEXITY, STEPS = 30, 500
 FIRST_SPREAD = 1e-4  # standard deviation of a map before its first step
 
 
@@ -81,4 +81,5 @@ def tsne(points: NDArray[Any]) -> NDArray[np.float32]:
     start: Any = np.zeros((len(points), 2), np.float32)
     start[:, : first.shape[1]] = first / max(first[:, 0].std(), 1e-12) * FIRST_SPREAD
     perplexity = min(PERPLEXITY, (len(points) - 1) / 3)
-    return TSNE(2, perplexity=perplexity, init=start, random_state=0).fit_transform(points)
+    method = TSNE(2, perplexity=perplexity, max_iter=STEPS, init=start, random_state=0)
+    return method.fit_transform(points)

@@ -1,8 +1,8 @@
-"""The codes of images as measures read them: posterior means, and components of the pixels."""
+"""The codes of images as measures read them: of the posterior, and components of the pixels."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 from numpy.typing import NDArray
@@ -11,12 +11,13 @@ from torch import Tensor
 from twofold.apply.measures.subject import Subject
 from twofold.conditions import ClassCondition
 from twofold.data.batches import Batch, Batches
+from twofold.distributions import DiagonalGaussian
 from twofold.metrics.latents import draw
 from twofold.metrics.measure import NotMeasured
 from twofold.metrics.planes import principal_axes
 from twofold.models.base import Classifies, Encodes, evaluating
 
-__all__ = ["Codes", "Told", "pixel_codes", "posterior_codes"]
+__all__ = ["Codes", "Posterior", "Told", "pixel_codes", "posterior_codes"]
 
 AXES_FROM = 5_000  # training images whose principal components are taken
 
@@ -50,8 +51,16 @@ class Codes:
     test_y: NDArray[Any]
 
 
-def posterior_codes(subject: Subject) -> Iterator[tuple[Told, Codes]]:
-    """Means of q(z|x, c) for each c that an encoder may be given.
+class Posterior(NamedTuple):
+    """Codes by q(z|x, c) for one kind of c: its means, and a draw for each image."""
+
+    told: Told
+    means: Codes
+    drawn: Codes
+
+
+def posterior_codes(subject: Subject) -> Iterator[Posterior]:
+    """Codes by q(z|x, c) for each c that an encoder may be given.
 
     A model of the class gets the true one, and then what it would have without: one that infers
     the class gets that, any other a random one, for it cannot do with none.
@@ -69,7 +78,7 @@ def posterior_codes(subject: Subject) -> Iterator[tuple[Told, Codes]]:
     with evaluating(model):
         for told in _ways(model, subject.settings["seed"]):
             subject.progress.say(f"codes of all images, {told.what or 'nothing'} told")
-            yield told, _encoded(subject, train, lambda batch, c=told.pick: _means(model, batch, c))
+            yield _posterior(subject, model, train, told)
 
 
 def pixel_codes(subject: Subject, dim: int) -> Codes:
@@ -108,9 +117,12 @@ def _ways(model: Encodes, seed: int) -> list[Told]:
     return [leaking, Told("withheld", "a random class", random, caution=caution)]
 
 
-@torch.no_grad()
-def _means(model: Encodes, batch: Batch, pick: Callable[[Batch], Tensor | None]) -> Tensor:
-    return model.posterior(batch.x, pick(batch)).mean
+def _posterior(subject: Subject, model: Encodes, train: Batches, told: Told) -> Posterior:
+    def q(batch: Batch) -> DiagonalGaussian:
+        return model.posterior(batch.x, told.pick(batch))
+
+    means = _encoded(subject, train, lambda batch: q(batch).mean)
+    return Posterior(told, means, _encoded(subject, train, lambda batch: q(batch).rsample()))
 
 
 def _training_images(subject: Subject) -> Batches:
@@ -132,6 +144,7 @@ def _training_images(subject: Subject) -> Batches:
     )
 
 
+@torch.no_grad()
 def _encoded(subject: Subject, train: Batches, encode: Callable[[Batch], Tensor]) -> Codes:
     found = []
     for batches in (train, subject.batches):

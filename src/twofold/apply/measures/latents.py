@@ -3,6 +3,10 @@
 An encoder that is told the class may write it into the code, and who reads it there measures the
 leak. So every figure comes as `latents/leaking/…` and as `latents/withheld/…`, and its floor is the
 same figure of as many principal components of the pixels as the code has dimensions.
+
+Codes are posterior means, as is usual. A unit that the decoder ignores has a mean that hardly
+varies, drowned in the noise of z, and is read all the same; so the figure for drawn codes stands in
+the details.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from twofold.apply.measures.codes import Codes, Told, pixel_codes, posterior_codes
+from twofold.apply.measures.codes import Codes, Posterior, pixel_codes, posterior_codes
 from twofold.apply.measures.subject import Subject
 from twofold.metrics.accuracy import accuracy_error
 from twofold.metrics.latents import draw, knn_accuracy, linear_accuracy, mlp_accuracy, silhouette
@@ -35,7 +39,6 @@ class Reading:
         score: From codes and a seed to a figure and its standard error.
         unit: Of the figure.
         depends: The recipe.
-        caution: What it may mislead about.
     """
 
     suffix: str
@@ -43,7 +46,6 @@ class Reading:
     score: Callable[[Codes, int], tuple[float, float]]
     unit: str = "%"
     depends: Mapping[str, Any] = field(default_factory=dict)
-    caution: str = ""
 
 
 def latents(subject: Subject) -> Iterator[Measure]:
@@ -60,16 +62,16 @@ def latents_mlp(subject: Subject) -> Iterator[Measure]:
 
 
 def _compared(
-    subject: Subject, found: Sequence[tuple[Told, Codes]], readings: Sequence[Reading]
+    subject: Subject, found: Sequence[Posterior], readings: Sequence[Reading]
 ) -> Iterator[Measure]:
     """Each reading of each kind of codes, and of the pixels."""
-    seed, dim = subject.settings["seed"], found[0][1].codes.shape[1]
+    seed, dim = subject.settings["seed"], found[0].means.codes.shape[1]
     pixels = pixel_codes(subject, dim)
     for reading in readings:
         subject.progress.say(reading.title)
         floor, _ = reading.score(pixels, seed)
-        for told, codes in found:
-            value, error = reading.score(codes, seed)
+        for told, means, drawn in found:
+            value, error = reading.score(means, seed)
             yield Measure(
                 name=f"latents/{told.name}{reading.suffix}",
                 title=f"{reading.title}{told.what and f', {told.what} given to the encoder'}",
@@ -81,16 +83,19 @@ def _compared(
                 depends={
                     **subject.depends,
                     **reading.depends,
-                    "training_images": len(codes.y),
+                    "training_images": len(means.y),
                     "codes": "posterior means",
                     "told": told.what or "nothing",
                 },
-                caution="; ".join(filter(None, (told.caution, reading.caution))),
-                details={"floor": f"{pixels.codes.shape[1]} principal components of the pixels"},
+                caution="; ".join(filter(None, (told.caution, MEANS))),
+                details={
+                    "floor": f"{pixels.codes.shape[1]} principal components of the pixels",
+                    "drawn": reading.score(drawn, seed)[0],
+                },
             )
 
 
-def _maps(subject: Subject, found: Sequence[tuple[Told, Codes]]) -> dict[str, Any]:
+def _maps(subject: Subject, found: Sequence[Posterior]) -> dict[str, Any]:
     """Test images on the plane, at most `MAP_POINTS` = M of them, drawn at random.
 
     Returns:
@@ -103,12 +108,12 @@ def _maps(subject: Subject, found: Sequence[tuple[Told, Codes]]) -> dict[str, An
     image = draw(len(subject.batches), MAP_POINTS)
     arrays: dict[str, Any] = {
         "image": image,
-        "label": found[0][1].test_y[image],
+        "label": found[0].means.test_y[image],
         "class_names": np.array(subject.dataset.class_names),
     }
-    for told, codes in found:
-        points = codes.test_codes[image]
-        axes = principal_axes(codes.test_codes, 2)
+    for told, means, _ in found:
+        points = means.test_codes[image]
+        axes = principal_axes(means.test_codes, 2)
         arrays[f"{told.name}_pca"] = axes.project(points).astype(np.float32)
         arrays[f"{told.name}_pca_share"] = axes.shares
         arrays[f"{told.name}_tsne"] = tsne(points)
@@ -142,7 +147,7 @@ def _per_cent(share: float, codes: Codes) -> tuple[float, float]:
     return 100 * share, 100 * accuracy_error(share, len(codes.test_y))
 
 
-STANDARDISED = "standardised posterior means: units drowned in the noise of z count too"
+MEANS = "posterior means are read, without the noise of z; with it: `drawn` in the details"
 SILHOUETTE = Reading(
     "/silhouette",
     "silhouette of the classes in latents",
@@ -161,12 +166,10 @@ LINEAR = Reading(
     "labels read from latents by a linear classifier",
     _linear,
     depends={"classifier": f"logistic regression, at most {STEPS} steps"},
-    caution=STANDARDISED,
 )
 MLP = Reading(
     "",
     "labels read from latents by an MLP",
     _mlp,
     depends={"classifier": f"{HIDDEN} hidden units, {EPOCHS} epochs"},
-    caution=STANDARDISED,
 )
