@@ -79,6 +79,25 @@ def test_a_cvae_is_measured_on_the_test_images(cvae, silent, quick_judges):
     assert saved["settings"]["step"] == cvae.progress[0]
 
 
+def test_a_bound_says_how_it_grew_with_k(cvae, silent):
+    """The last row of the curve is the figure itself; a step up in the last tenfold is told."""
+    evaluation = evaluate(cvae, ["likelihood"], iwae_samples=30, device="cpu", progress=silent)
+    bound = evaluation["iwae/30"]
+    curve = bound.details["convergence"]
+    assert [row[0] for row in curve] == [1, 3, 10, 30]
+    assert curve[-1] == [30, bound.value, bound.error]
+    assert curve[0][1] < curve[2][1] < curve[3][1]
+    rise = curve[3][1] - curve[1][1]
+    told = f"not converged in k: from k = 3 to 30 the bound rose by {rise:.2g} nats"
+    assert (told in bound.caution) == (rise > min(0.5, bound.error))
+    assert (
+        evaluate(cvae, ["likelihood"], iwae_samples=1, device="cpu", progress=silent)[
+            "iwae/1"
+        ].details["convergence"][0][0]
+        == 1
+    )
+
+
 def test_the_elbo_is_of_the_test_split_and_no_other(cvae, silent):
     """Trap: figures of merit computed on training images."""
     measured = evaluate(cvae, ["likelihood"], device="cpu", progress=silent)["kl"].value
