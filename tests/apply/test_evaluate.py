@@ -58,7 +58,7 @@ def test_a_cvae_is_measured_on_the_test_images(cvae, silent, quick_judges):
     evaluation = evaluate(cvae, samples=200, iwae_samples=20, device="cpu", progress=silent)
     names = [measure.name for measure in evaluation.measures]
     assert names == [
-        *("elbo", "recon_nll", "kl", "iwae/20"),
+        *("elbo", "recon_nll", "kl", "iwae/20", "bits_per_dim"),
         *("gan_test/classifier-cnn", "gan_test/classifier-mlp"),
         *("reconstruction/classifier-cnn", "reconstruction/classifier-mlp"),
         *("loss/train/vae", "loss/validation/vae"),
@@ -96,6 +96,31 @@ def test_a_bound_says_how_it_grew_with_k(cvae, silent):
         ].details["convergence"][0][0]
         == 1
     )
+
+
+@pytest.mark.parametrize(
+    ("likelihood", "binarise", "added"),
+    [
+        ("gaussian", "none", 8.0),
+        ("discretised-logistic", "none", 0.0),
+        ("bernoulli", "static", None),
+    ],
+)
+def test_bits_per_dimension(likelihood, binarise, added, tmp_path, silent):
+    """Nats over 64 pixels and ln 2; a density does not resolve the 8 bits of a grey level."""
+    changes = {**TOY, "epochs": 1, "likelihood": likelihood, "binarise": binarise}
+    run = train("digits-cvae", changes, out=tmp_path / "r", progress=silent)
+    found = evaluate(run, ["likelihood"], iwae_samples=10, device="cpu", progress=silent)
+    names = [measure.name for measure in found.measures]
+    assert ("bits_per_dim" in names) == (added is not None)
+    if added is None:
+        return
+    iwae, bits = found["iwae/10"], found["bits_per_dim"]
+    assert bits.value == pytest.approx(added - iwae.value / (64 * np.log(2)), rel=1e-9)
+    assert bits.error == pytest.approx(iwae.error / (64 * np.log(2)), rel=1e-9)
+    assert bits.better == "lower"
+    assert bits.depends["samples"] == 10
+    assert ("without dequantisation" in bits.caution) == (added == 8.0)
 
 
 def test_the_elbo_is_of_the_test_split_and_no_other(cvae, silent):

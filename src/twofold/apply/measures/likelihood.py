@@ -8,6 +8,7 @@ from torch import Tensor
 
 from twofold.apply.measures.subject import Subject
 from twofold.conditions import ClassCondition
+from twofold.distributions import bits_per_dim
 from twofold.metrics.likelihood import elbo_terms, iwae_bounds
 from twofold.metrics.measure import Measure, NotMeasured
 from twofold.models.base import HasLikelihood, Model
@@ -18,7 +19,7 @@ MOVED = 0.5  # nats in the last tenfold of k, above which a bound has not conver
 
 
 def likelihood(subject: Subject) -> Iterator[Measure]:
-    """ELBO, its terms and the IWAE bound on the test images."""
+    """ELBO, its terms and the IWAE bound on the test images, in bits per dimension too."""
     model = subject.model.offers(HasLikelihood)
     if model is None:
         raise NotMeasured(f"a {subject.model.title} bounds no likelihood; a VAE, M2 or DRAW does")
@@ -31,7 +32,10 @@ def likelihood(subject: Subject) -> Iterator[Measure]:
         ("kl", "KL(q(z|x) ‖ p(z))", kl, None),
     ):
         yield _mean(subject, model, name, title, values, better)
-    yield _iwae(subject, model)
+    iwae = _iwae(subject, model)
+    yield iwae
+    if not model.likelihood.needs_binary:
+        yield _bits_per_dim(subject, model, iwae)
 
 
 def given(model: Model) -> str:
@@ -76,6 +80,23 @@ def _unconverged(bounds: dict[int, Tensor], k: int) -> str:
     if rise <= min(MOVED, MOVED if error is None else error):
         return ""
     return f"not converged in k: from k = {k // 10} to {k} the bound rose by {rise:.2g} nats"
+
+
+def _bits_per_dim(subject: Subject, model: HasLikelihood, iwae: Measure) -> Measure:
+    """The IWAE bound in bits for each pixel and channel."""
+    shape, density = subject.model.image_shape, not model.likelihood.is_discrete
+    caution = "of grey levels without dequantisation: no bound on the bits of 8-bit pixels"
+    return replace(
+        iwae,
+        name="bits_per_dim",
+        title=f"bits per dimension{given(subject.model)}",
+        value=bits_per_dim(-iwae.value, shape, density),
+        unit="bits per dimension",
+        better="lower",
+        error=None if iwae.error is None else bits_per_dim(iwae.error, shape),
+        caution=_joined(iwae.caution, caution if density else ""),
+        details={},
+    )
 
 
 def _mean(
