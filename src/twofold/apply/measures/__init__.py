@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
+from twofold.apply.measures.annealed import ais
 from twofold.apply.measures.cost import cost
 from twofold.apply.measures.likelihood import likelihood
 from twofold.apply.measures.losses import losses
@@ -21,5 +22,6 @@ MEASURES: dict[str, Callable[[Subject], Iterator[Measure]]] = {
     "cost": cost,
     "gan-train": gan_train,
     "latents": latent_labels,
+    "ais": ais,
 }
 DEFAULT = ("likelihood", "gan-test", "reconstruction", "classification", "losses", "cost")
