@@ -147,6 +147,7 @@ def test_annealing_stands_beside_the_bound_of_the_same_images(cvae, silent, quic
     k, bound, _ = details["iwae"]
     above, error = details["above_iwae"]
     assert k == 1000
+    assert f"the same few images, {bound:.2f} at k = 1000" in measure.caution
     assert above == pytest.approx(measure.value - bound)
     assert abs(above) < 5 * np.hypot(error, details["chains_error"])
     again = evaluate(cvae, ["ais"], device="cpu", progress=silent)

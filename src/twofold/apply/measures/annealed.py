@@ -116,7 +116,10 @@ def _beside(model: HasLikelihood, batch: Batch, estimate: Tensor) -> dict[str, A
 
 
 def _doubts(details: dict[str, Any]) -> Iterator[str]:
-    """Why the estimate may be far below ln p(x)."""
+    """Why the estimate may be far below ln p(x), and what not to hold it against."""
+    if "iwae" in details:
+        k, bound, _ = details["iwae"]
+        yield f"compare with the IWAE bound of the same few images, {bound:.2f} at k = {k}"
     if details["effective"] < FEWEST:
         yield (
             f"on average {details['effective']:.1f} of {CHAINS} chains count: the estimate is "
