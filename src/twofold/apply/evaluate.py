@@ -70,12 +70,13 @@ def evaluate(
     run = run if isinstance(run, Run) else Run(run)
     chosen = _chosen(measures)
     where = pick_device(device)
-    started = time.perf_counter()
     settings = {"samples": samples, "iwae_samples": iwae_samples, "seed": seed}
     subject = make_subject(run, settings, images, where, progress or Console())
     found: list[Measure] = []
     missing: dict[str, str] = {}
+    seconds: dict[str, float] = {}
     for name in chosen:
+        started = time.perf_counter()
         with torch.random.fork_rng([where] if where.type == "cuda" else []):
             torch.manual_seed(seed)
             try:
@@ -83,16 +84,20 @@ def evaluate(
                     found.append(measure)
             except NotMeasured as reason:
                 missing[name] = str(reason)
+        seconds[name] = round(time.perf_counter() - started, 2)
     done, total = run.progress
+    before = _still_valid(run)
+    again = {measure.name for measure in found}
+    kept = [entry for entry in before.get("measures", []) if entry["name"] not in again]
     path = run.path / "evaluation.json"
     write_json(
         path,
         {
-            "measures": [*_still_valid(run, found), *(measure.to_dict() for measure in found)],
-            "not_measured": missing,
+            "measures": [*kept, *(measure.to_dict() for measure in found)],
+            "not_measured": _without(before.get("not_measured", {}), chosen) | missing,
             "settings": {**settings, "step": done, "total_steps": total},
             "versions": {key: run.environment[key] for key in ("twofold", "torch", "python")},
-            "seconds": round(time.perf_counter() - started, 2),
+            "seconds": {**_without(before.get("seconds", {}), chosen), **seconds},
         },
     )
     return Evaluation(tuple(found), missing, path)
@@ -108,9 +113,15 @@ def _chosen(measures: Sequence[str] | None) -> Sequence[str]:
     return [name for name in MEASURES if name in measures or "all" in measures]
 
 
-def _still_valid(run: Run, found: Sequence[Measure]) -> list[dict[str, Any]]:
-    """What was measured before, of the same weights, and not again now."""
-    before, again = run.evaluation, {measure.name for measure in found}
-    if before is None or before.get("settings", {}).get("step") != run.progress[0]:
-        return []
-    return [measure for measure in before.get("measures", []) if measure["name"] not in again]
+def _still_valid(run: Run) -> dict[str, Any]:
+    """What was measured before, if it was of the same weights."""
+    before = run.evaluation or {}
+    same = before.get("settings", {}).get("step") == run.progress[0]
+    return before if same else {}
+
+
+def _without(entries: Any, names: Sequence[str]) -> dict[str, Any]:
+    """By measure, those of other measures; an evaluation of an older kind has none."""
+    if not isinstance(entries, dict):
+        return {}
+    return {name: entry for name, entry in entries.items() if name not in names}
