@@ -8,7 +8,7 @@ import torch
 
 from twofold.apply.evaluate import evaluate
 from twofold.apply.judges import judge
-from twofold.apply.measures import Subject, make_subject
+from twofold.apply.measures import DEFAULT, Subject, make_subject
 from twofold.data import load_dataset
 from twofold.errors import RunError, UsageError
 from twofold.experiments.resolve import resolve
@@ -58,8 +58,15 @@ def test_a_cvae_is_measured_on_the_test_images(cvae, silent, quick_judges):
     names = [measure.name for measure in evaluation.measures]
     assert names == [
         *("elbo", "recon_nll", "kl", "iwae/20", "bits_per_dim"),
-        *("gan_test/classifier-cnn", "gan_test/classifier-mlp"),
-        *("reconstruction/classifier-cnn", "reconstruction/classifier-mlp"),
+        *("fid/classifier", "kid/classifier", "fid/random", "kid/random"),
+        *(
+            f"{figure}/{features}"
+            for features in ("classifier", "random")
+            for figure in ("precision", "density", "recall", "coverage")
+        ),
+        *("copies", "nearest", "copying", "duplicates"),
+        *("gan_test/classifier-cnn", "class_kl", "inception_score"),
+        "reconstruction/classifier-cnn",
         *("loss/train/vae", "loss/validation/vae"),
         *("seconds_per_epoch", "training_seconds", "training_speed", "peak_memory", "parameters"),
         *("training_flops", "generation_flops", "generation_speed"),
@@ -70,13 +77,26 @@ def test_a_cvae_is_measured_on_the_test_images(cvae, silent, quick_judges):
     assert evaluation["elbo"].depends["split"] == "test"
     assert "density" in evaluation["elbo"].caution
     assert evaluation["iwae/20"].value > elbo - 3 * (evaluation["elbo"].error or 0)
-    gan_test = evaluation["gan_test/classifier-mlp"]
+    gan_test = evaluation["gan_test/classifier-cnn"]
     assert gan_test.depends["samples"] == 200
     assert gan_test.depends["classifier_accuracy"] == pytest.approx(gan_test.floor / 100, abs=1e-5)
     assert np.mean(list(gan_test.per_class.values())) == pytest.approx(gan_test.value)
     saved = json.loads((cvae.path / "evaluation.json").read_text())
     assert [measure["name"] for measure in saved["measures"]] == names
     assert saved["settings"]["step"] == cvae.progress[0]
+    assert set(saved["not_measured"]) == {"distance", "bins", "modes", "classification"}
+    assert set(saved["seconds"]) == set(DEFAULT)
+
+
+def test_every_measure_is_kept_when_another_is_taken(cvae, silent, quick_judges):
+    evaluate(cvae, ["gan-test", "modes"], samples=200, device="cpu", progress=silent)
+    evaluate(cvae, ["mlp-judge"], samples=200, device="cpu", progress=silent)
+    saved = json.loads((cvae.path / "evaluation.json").read_text())
+    names = {measure["name"] for measure in saved["measures"]}
+    assert {f"gan_test/classifier-{kind}" for kind in ("cnn", "mlp")} <= names
+    assert "reconstruction/classifier-mlp" in names
+    assert saved["not_measured"]["modes"].startswith("modes are counted")
+    assert {"gan-test", "mlp-judge"} <= set(saved["seconds"])
 
 
 def test_a_bound_says_how_it_grew_with_k(cvae, silent):
@@ -232,7 +252,7 @@ def test_what_a_reconstruction_was_told_is_said(condition, told, tmp_path, silen
     changes = {**TOY, "epochs": 1, "condition": condition}
     run = train("digits-cvae", changes, out=tmp_path / "r", progress=silent)
     evaluation = evaluate(run, ["reconstruction"], device="cpu", progress=silent)
-    caution = evaluation["reconstruction/classifier-mlp"].caution
+    caution = evaluation["reconstruction/classifier-cnn"].caution
     assert caution == (told and f"the model is told {told}")
 
 
@@ -260,9 +280,9 @@ def test_the_label_leak_is_shown_beside_the_figure_without_it(cvae, silent, monk
 
 def test_gan_train_sees_no_real_training_image(cvae, silent, quick_judges):
     evaluation = evaluate(cvae, ["gan-train"], device="cpu", progress=silent)
-    measure = evaluation["gan_train/classifier-mlp"]
+    measure = evaluation["gan_train/classifier-cnn"]
     assert measure.depends["samples"] == 200
-    judged = Run(next((cvae.path / "judges").glob("gan-train-classifier-mlp-*")))
+    judged = Run(next((cvae.path / "judges").glob("gan-train-classifier-cnn-*")))
     assert judged.environment["data"]["name"] == "generated"
 
 

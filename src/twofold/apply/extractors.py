@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from twofold.apply.judges import JUDGES, Judge
+from twofold.apply.judges import JUDGE, Judge
 from twofold.experiments.resolve import load_experiment
 from twofold.experiments.schema import ClassifierSettings
 from twofold.models.base import evaluating
@@ -52,7 +52,7 @@ def classifier_extractor(judge: Judge) -> Extractor:
 
 def random_extractor(image_shape: tuple[int, int, int], device: torch.device) -> Extractor:
     """The same layers with random weights, the same for every data set of one image shape."""
-    model = load_experiment(JUDGES[0]).model
+    model = load_experiment(JUDGE).model
     assert isinstance(model, ClassifierSettings)
     with torch.random.fork_rng([]):
         torch.manual_seed(0)

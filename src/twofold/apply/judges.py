@@ -23,9 +23,10 @@ from twofold.models.classifier import Classifier
 from twofold.training.checkpoint import load_checkpoint, load_module, newest_checkpoint, read_facts
 from twofold.training.progress import Console, Progress
 
-__all__ = ["JUDGES", "SHIPPED", "Judge", "judge", "judge_recipe", "train_judge"]
+__all__ = ["JUDGE", "MLP_JUDGE", "SHIPPED", "Judge", "judge", "judge_recipe", "train_judge"]
 
-JUDGES = ("classifier-cnn", "classifier-mlp")
+JUDGE = "classifier-cnn"
+MLP_JUDGE = "classifier-mlp"  # the kind of Lam (2023)
 SHIPPED = Path(__file__).parent / "shipped"
 
 
@@ -68,7 +69,7 @@ def judge(
     A shipped one has seen the whole training set, and judges runs that were given a part of it too.
 
     Arguments:
-        name: A recipe of `JUDGES`.
+        name: A recipe, `JUDGE` or another.
         dataset: Labelled images with a train split.
         device: Where to put it.
         progress: Who is told while it trains.

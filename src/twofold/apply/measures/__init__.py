@@ -13,7 +13,12 @@ from twofold.apply.measures.likelihood import likelihood
 from twofold.apply.measures.losses import losses
 from twofold.apply.measures.memory import memory
 from twofold.apply.measures.modes import modes
-from twofold.apply.measures.recognition import classification, gan_test, reconstruction
+from twofold.apply.measures.recognition import (
+    by_mlp,
+    classification,
+    gan_test,
+    reconstruction,
+)
 from twofold.apply.measures.subject import Subject, make_subject
 from twofold.metrics.measure import Measure
 
@@ -21,23 +26,22 @@ __all__ = ["DEFAULT", "MEASURES", "Subject", "make_subject"]
 
 MEASURES: dict[str, Callable[[Subject], Iterator[Measure]]] = {
     "likelihood": likelihood,
-    "gan-test": gan_test,
-    "reconstruction": reconstruction,
-    "classification": classification,
+    "ais": ais,
     "distance": distance,
     "coverage": coverage,
     "bins": bins,
     "memory": memory,
+    "gan-test": gan_test,
+    "gan-train": gan_train,
+    "mlp-judge": by_mlp,
     "classes": classes,
     "modes": modes,
-    "losses": losses,
-    "cost": cost,
-    "gan-train": gan_train,
+    "reconstruction": reconstruction,
+    "classification": classification,
     "latents": latents,
     "latents-mlp": latents_mlp,
-    "ais": ais,
+    "losses": losses,
+    "cost": cost,
 }
-DEFAULT = (
-    *("likelihood", "gan-test", "reconstruction", "classification", "modes"),
-    *("losses", "cost"),
-)
+SLOW = ("ais", "gan-train", "mlp-judge", "latents", "latents-mlp")
+DEFAULT = tuple(name for name in MEASURES if name not in SLOW)

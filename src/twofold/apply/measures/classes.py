@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import torch
 
-from twofold.apply.judges import JUDGES
+from twofold.apply.judges import JUDGE
 from twofold.apply.measures.subject import Subject
 from twofold.metrics.classes import class_shares, inception_score, kl_of_shares
 from twofold.metrics.measure import Measure
@@ -15,7 +15,7 @@ __all__ = ["classes"]
 def classes(subject: Subject) -> Iterator[Measure]:
     """Histogram of generated classes against the data's, and the Inception Score by classifier."""
     labels, made = subject.labels, subject.generated
-    judge = subject.judge(JUDGES[0])
+    judge = subject.judge(JUDGE)
     seen = judge.classifier.classify(made.x)
     real = judge.classifier.classify(subject.real("test"))
     num_classes = subject.dataset.num_classes

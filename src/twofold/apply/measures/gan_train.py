@@ -12,39 +12,36 @@ from twofold.apply.measures.subject import Subject
 from twofold.conditions import ClassCondition
 from twofold.data import ImageDataset
 from twofold.metrics.measure import Measure, NotMeasured
-from twofold.models.base import Generative
 from twofold.pictures import to_uint8
 
 __all__ = ["gan_train"]
 
 
 def gan_train(subject: Subject) -> Iterator[Measure]:
-    """Accuracy on real test images of classifiers trained on generated ones.
+    """Accuracy on real test images of a classifier trained on generated ones.
 
-    Shmelkov et al. (2018), section 3.
-
-    As many images are generated as the model was trained on, classes in balance.
+    Shmelkov et al. (2018), section 3; the classification accuracy score of Ravuri and Vinyals
+    (2019). The recipe is that of the judge, whose own accuracy is the floor, and as many images are
+    generated as the model was trained on, classes in balance.
     """
     model, dataset = subject.model, subject.dataset
-    if not isinstance(model, Generative) or not isinstance(model.condition, ClassCondition):
+    if not isinstance(model.condition, ClassCondition):
         raise NotMeasured(f"a {model.title} is told no class: its images have no labels")
     count = len(dataset.split("train"))
     y = torch.arange(count, device=model.device) % dataset.num_classes
-    seed = subject.settings["seed"]
-    generated = _as_dataset(model.sample(count, y, seed), y, dataset)
-    for name in judges.JUDGES:
-        recipe = judges.judge_recipe(name, generated)
-        folder = subject.run.path / "judges" / f"gan-train-{name}-{subject.run.progress[0]}"
-        made = judges.train_judge(recipe, generated, folder, str(model.device), subject.progress)
-        yield recognition(
-            subject,
-            f"gan_train/{name}",
-            f"GAN-train by {name}: real test images recognised",
-            made.classifier.classify(subject.real("test")),
-            subject.labels,
-            {**subject.depends, "classifier": name, "samples": count},
-            real_accuracy(subject, subject.judge(name)),
-        )
+    generated = _as_dataset(subject.sample(count, y), y, dataset)
+    recipe = judges.judge_recipe(judges.JUDGE, generated)
+    folder = subject.run.path / "judges" / f"gan-train-{recipe.name}-{subject.run.progress[0]}"
+    made = judges.train_judge(recipe, generated, folder, str(model.device), subject.progress)
+    yield recognition(
+        subject,
+        f"gan_train/{recipe.name}",
+        f"GAN-train by {recipe.name}: real test images recognised",
+        made.classifier.classify(subject.real("test")),
+        subject.labels,
+        {**subject.depends, "classifier": recipe.name, "samples": count},
+        real_accuracy(subject, subject.judge(judges.JUDGE)),
+    )
 
 
 def _as_dataset(x: Tensor, y: Tensor, like: ImageDataset) -> ImageDataset:

@@ -5,14 +5,14 @@ from typing import Any
 
 import torch
 
-from twofold.apply.judges import JUDGES, Judge
+from twofold.apply.judges import JUDGE, MLP_JUDGE, Judge
 from twofold.apply.measures.subject import Subject
 from twofold.metrics.accuracy import accuracy, accuracy_error, accuracy_per_class
 from twofold.metrics.classes import confusion
 from twofold.metrics.measure import Measure, NotMeasured
 from twofold.models.base import Classifies, Reconstructs
 
-__all__ = ["classification", "gan_test", "real_accuracy", "recognition", "reconstruction"]
+__all__ = ["by_mlp", "classification", "gan_test", "real_accuracy", "recognition", "reconstruction"]
 
 TOLD = {
     "class": "the model is told the true class of the image",
@@ -21,21 +21,43 @@ TOLD = {
 
 
 def gan_test(subject: Subject) -> Iterator[Measure]:
-    """Accuracy of real-trained classifiers on generated images (Shmelkov et al., 2018).
+    """Accuracy of a real-trained classifier on generated images (Shmelkov et al., 2018).
 
     Blind to diversity: one perfect image per class would score 100 %.
     """
+    yield _gan_test(subject, subject.judge(JUDGE))
+
+
+def reconstruction(subject: Subject) -> Iterator[Measure]:
+    """Accuracy of a real-trained classifier on reconstructions of test images."""
+    yield _reconstruction(subject, subject.judge(JUDGE))
+
+
+def by_mlp(subject: Subject) -> Iterator[Measure]:
+    """GAN-test and reconstructions by a classifier of 512 hidden units, as Lam (2023) has it."""
+    figures = (_gan_test, _reconstruction)
+    judge = subject.judge(MLP_JUDGE)
+    missing = []
+    for figure in figures:
+        try:
+            yield figure(subject, judge)
+        except NotMeasured as reason:
+            missing.append(str(reason))
+    if len(missing) == len(figures):
+        raise NotMeasured("; ".join(missing))
+
+
+def _gan_test(subject: Subject, judge: Judge) -> Measure:
     made = subject.generated
     if made.y is None:
         raise NotMeasured(
             f"a {subject.model.title} is told no class to recognise; a CVAE or CGAN is"
         )
-    title = "GAN-test by {judge}: generated images recognised"
-    yield from _by_every_judge(subject, "gan_test", title, made.x, made.y, made.depends)
+    title = f"GAN-test by {judge.name}: generated images recognised"
+    return _judged(subject, judge, "gan_test", title, made.x, made.y, made.depends)
 
 
-def reconstruction(subject: Subject) -> Iterator[Measure]:
-    """Accuracy of real-trained classifiers on reconstructions of test images."""
+def _reconstruction(subject: Subject, judge: Judge) -> Measure:
     model = subject.model.offers(Reconstructs)
     if model is None:
         raise NotMeasured(f"a {subject.model.title} has no encoder; a VAE has")
@@ -46,39 +68,37 @@ def reconstruction(subject: Subject) -> Iterator[Measure]:
             for batch in subject.batches.in_order()
         ]
     )
-    title = "reconstructed test images recognised by {judge}"
+    title = f"reconstructed test images recognised by {judge.name}"
     caution = TOLD.get(model.condition.about, "")
-    yield from _by_every_judge(
-        subject, "reconstruction", title, recon, labels, subject.depends, caution
-    )
+    return _judged(subject, judge, "reconstruction", title, recon, labels, subject.depends, caution)
 
 
-def _by_every_judge(
+def _judged(
     subject: Subject,
+    judge: Judge,
     name: str,
     title: str,
     x: torch.Tensor,
     y: torch.Tensor,
     depends: dict[str, Any],
     caution: str = "",
-) -> Iterator[Measure]:
-    """How often each judge sees y in the images x, beside the same judge on real test images."""
-    for judge in map(subject.judge, JUDGES):
-        floor = real_accuracy(subject, judge)
-        yield recognition(
-            subject,
-            f"{name}/{judge.name}",
-            title.format(judge=judge.name),
-            judge.classifier.classify(x),
-            y,
-            {
-                **depends,
-                "classifier": f"{judge.name} {judge.digest}",
-                "classifier_accuracy": round(floor, 5),
-            },
-            floor,
-            caution,
-        )
+) -> Measure:
+    """How often a judge sees y in the images x, beside the same judge on real test images."""
+    floor = real_accuracy(subject, judge)
+    return recognition(
+        subject,
+        f"{name}/{judge.name}",
+        title,
+        judge.classifier.classify(x),
+        y,
+        {
+            **depends,
+            "classifier": f"{judge.name} {judge.digest}",
+            "classifier_accuracy": round(floor, 5),
+        },
+        floor,
+        caution,
+    )
 
 
 def classification(subject: Subject) -> Iterator[Measure]:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from twofold.apply.cache import digest_of, remembered, source_of
 from twofold.apply.extractors import Extractor, classifier_extractor, random_extractor
-from twofold.apply.judges import JUDGES, Judge, judge
+from twofold.apply.judges import JUDGE, Judge, judge
 from twofold.conditions import ClassCondition
 from twofold.data import ImageDataset
 from twofold.data.batches import Batch, Batches
@@ -138,11 +138,7 @@ class Subject:
         Raises:
             NotMeasured: If it makes none, or some are not finite.
         """
-        model = self.model
-        if not isinstance(model, Generative):
-            raise NotMeasured(f"a {model.title.lower()} makes no images")
-        count, seed = self.settings["samples"], self.settings["seed"]
-        self.progress.say(f"generating {count} images")
+        model, count = self.model, self.settings["samples"]
         y = self._classes(count) if isinstance(model.condition, ClassCondition) else None
         c, caution = y, ""
         if model.condition.about == "image":
@@ -150,19 +146,31 @@ class Subject:
             c = torch.cat([part for part in parts if part is not None])
             c = c[torch.arange(count, device=c.device) % len(c)]
             caution = "the model completes test images, a part of which it is told"
-        x = model.sample(count, c, seed)
+        x = self.sample(count, c)
+        depends: dict[str, Any] = {"samples": count, "seed": self.settings["seed"]}
+        if y is not None:
+            depends["classes"] = "as in training"
+        if model.offers(Reconstructs):
+            depends["pixels"] = "means"
+        return Generated(x, y, depends, caution)
+
+    def sample(self, count: int, c: Tensor | None) -> Tensor:
+        """Images from the prior, given a condition each, shape (count, C, H, W).
+
+        Raises:
+            NotMeasured: If the model makes none, or some are not finite.
+        """
+        if not isinstance(self.model, Generative):
+            raise NotMeasured(f"a {self.model.title.lower()} makes no images")
+        self.progress.say(f"generating {count} images")
+        x = self.model.sample(count, c, self.settings["seed"])
         broken = (~x.isfinite().flatten(1).all(dim=1)).sum().item()
         if broken:
             raise NotMeasured(
                 f"{broken} of {count} generated images hold NaN or infinite pixels: training has "
                 "diverged; look at the losses, and train again with a smaller lr"
             )
-        depends: dict[str, Any] = {"samples": count, "seed": seed}
-        if y is not None:
-            depends["classes"] = "as in training"
-        if model.offers(Reconstructs):
-            depends["pixels"] = "means"
-        return Generated(x, y, depends, caution)
+        return x
 
     def real(self, split: str, count: int | None = None) -> Tensor:
         """Images of a split as they are in the data, without any binarisation, on the device.
@@ -211,7 +219,7 @@ class Subject:
         made, device = self.generated, self.model.device
         extractors = [random_extractor(self.dataset.image_shape, device)]
         if self.dataset.num_classes > 1:
-            extractors.insert(0, classifier_extractor(self.judge(JUDGES[0])))
+            extractors.insert(0, classifier_extractor(self.judge(JUDGE)))
         test, train = self.real("test"), self.real("train", len(made))
         self.progress.say("features of generated and real images")
         return tuple(
