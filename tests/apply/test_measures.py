@@ -9,6 +9,7 @@ import torch
 
 from twofold.apply import judges
 from twofold.apply.cache import remembered
+from twofold.apply.evaluate import evaluate
 from twofold.apply.extractors import Extractor, classifier_extractor, random_extractor
 from twofold.apply.judges import SHIPPED, judge
 from twofold.apply.measures import MEASURES, Subject, make_subject
@@ -16,7 +17,7 @@ from twofold.apply.measures.subject import Generated
 from twofold.data import load_dataset
 from twofold.experiments.resolve import resolve
 from twofold.experiments.train import train
-from twofold.metrics.measure import NotMeasured
+from twofold.metrics.measure import Measure, NotMeasured
 from twofold.training.progress import Silent
 
 FEATURES = ("classifier", "random")
@@ -213,3 +214,30 @@ def test_the_shipped_classifier_is_what_its_file_says(mnist_folder):
     size = sum(path.stat().st_size for path in SHIPPED.glob("*"))
     assert size <= 2_000_000
     assert classifier_extractor(found)(torch.zeros(3, 1, 28, 28)).shape == (3, 128)
+
+
+@pytest.mark.parametrize("classes", [0, 1])
+def test_images_of_one_class_or_none_have_figures_on_random_features(classes, tmp_path):
+    x = np.random.default_rng(0).integers(0, 255, (400, 8, 8), np.uint8)
+    arrays = {"images": x} if not classes else {"images": x, "labels": np.zeros(400, np.int64)}
+    np.savez(tmp_path / "mine.npz", **arrays)
+    changes = {"data": str(tmp_path / "mine.npz"), "epochs": 1, "test": 0.5, "layers": "fc-8"}
+    run = train("vae", changes, out=tmp_path / "run", progress=Silent())
+    evaluation = evaluate(run, samples=200, device="cpu", progress=Silent())
+    names = {measure.name for measure in evaluation.measures}
+    assert {"elbo", "fid/random", "coverage/random", "copies"} <= names
+    assert not any(name.endswith("/classifier") for name in names)
+    reason = "a classifier needs images of 2 classes" if classes else "have no labels"
+    assert reason in evaluation.not_measured["classes"]
+
+
+def test_a_figure_that_is_no_number_is_not_measured(run, monkeypatch):
+    def diverged(subject):
+        yield Measure("elbo", "ELBO", -1.0, "nats per image")
+        yield Measure("kl", "KL", float("nan"), "nats per image")
+
+    monkeypatch.setitem(MEASURES, "likelihood", diverged)
+    evaluation = evaluate(run, ["likelihood"], device="cpu", progress=Silent())
+    assert [measure.name for measure in evaluation.measures] == ["elbo"]
+    assert evaluation.not_measured["likelihood"].startswith("KL is nan")
+    assert json.loads((run.path / "evaluation.json").read_text())["versions"]["torch"]

@@ -1,5 +1,6 @@
 """Measuring a run on held-out images, into its evaluation.json."""
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ import torch
 
 from twofold.apply.measures import DEFAULT, MEASURES, make_subject
 from twofold.errors import unknown_name
-from twofold.experiments.environment import pick_device
+from twofold.experiments.environment import describe_versions, pick_device
 from twofold.experiments.run import Run
 from twofold.files import write_json
 from twofold.metrics.measure import Measure, NotMeasured
@@ -81,6 +82,7 @@ def evaluate(
             torch.manual_seed(seed)
             try:
                 for measure in MEASURES[name](subject):
+                    _check_finite(measure)
                     found.append(measure)
             except NotMeasured as reason:
                 missing[name] = str(reason)
@@ -96,7 +98,7 @@ def evaluate(
             "measures": [*kept, *(measure.to_dict() for measure in found)],
             "not_measured": _without(before.get("not_measured", {}), chosen) | missing,
             "settings": {**settings, "step": done, "total_steps": total},
-            "versions": {key: run.environment[key] for key in ("twofold", "torch", "python")},
+            "versions": describe_versions(),
             "seconds": {**_without(before.get("seconds", {}), chosen), **seconds},
         },
     )
@@ -111,6 +113,15 @@ def _chosen(measures: Sequence[str] | None) -> Sequence[str]:
         if name not in MEASURES and name != "all":
             raise unknown_name("measure", name, [*MEASURES, "all"])
     return [name for name in MEASURES if name in measures or "all" in measures]
+
+
+def _check_finite(measure: Measure) -> None:
+    numbers = {"": measure.value, "'s standard error": measure.error, "'s floor": measure.floor}
+    for what, number in numbers.items():
+        if number is not None and not math.isfinite(number):
+            raise NotMeasured(
+                f"{measure.title}{what} is {number}; look at the run's losses and samples"
+            )
 
 
 def _still_valid(run: Run) -> dict[str, Any]:

@@ -42,7 +42,8 @@ class Extractor:
     @torch.no_grad()
     def __call__(self, x: Tensor) -> Tensor:
         """Features of shape (N, D), float32, of images (N, C, H, W) in [0, 1]."""
-        return torch.cat([self.embed(part).float() for part in x.split(BATCH)])
+        features = torch.cat([self.embed(part).float() for part in x.split(BATCH)])
+        return features.cpu() if x.device.type == "mps" else features  # which has no float64
 
 
 def classifier_extractor(judge: Judge) -> Extractor:

@@ -14,7 +14,13 @@ from twofold.data import ImageDataset
 from twofold.errors import UsageError
 from twofold.models.base import Model
 
-__all__ = ["describe_environment", "describe_machine", "pick_device", "processor_name"]
+__all__ = [
+    "describe_environment",
+    "describe_machine",
+    "describe_versions",
+    "pick_device",
+    "processor_name",
+]
 
 
 def pick_device(name: str) -> torch.device:
@@ -36,15 +42,22 @@ def pick_device(name: str) -> torch.device:
     return device
 
 
-def describe_environment(
-    dataset: ImageDataset, model: Model, device: torch.device
-) -> dict[str, Any]:
-    """Plain data for `environment.json`."""
+def describe_versions() -> dict[str, str]:
+    """The software that runs now."""
     return {
         "twofold": __version__,
         "python": platform.python_version(),
         "torch": str(torch.__version__),
         "numpy": numpy.__version__,
+    }
+
+
+def describe_environment(
+    dataset: ImageDataset, model: Model, device: torch.device
+) -> dict[str, Any]:
+    """Plain data for `environment.json`."""
+    return {
+        **describe_versions(),
         **describe_machine(device),
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "data": {

@@ -11,6 +11,8 @@ import math
 import torch
 from torch import Tensor
 
+from twofold.metrics.measure import NotMeasured
+
 __all__ = ["class_shares", "confusion", "inception_score", "kl_of_shares"]
 
 
@@ -33,13 +35,22 @@ def class_shares(log_probs: Tensor) -> Tensor:
 
 
 def kl_of_shares(p: Tensor, q: Tensor) -> float:
-    """KL(p || q) of two histograms, nats; infinite where q lacks a class that p has.
+    """KL(p || q) of two histograms, nats.
+
+    Raises:
+        NotMeasured: If q lacks a class that p has, which makes it infinite.
 
     Example:
         >>> kl_of_shares(torch.tensor([1.0, 0.0]), torch.tensor([0.5, 0.5]))
         0.6931471805599453
     """
     p, q = p.double(), q.double()
+    absent = ((q == 0) & (p > 0)).nonzero().flatten().tolist()
+    if absent:
+        raise NotMeasured(
+            f"class {absent[0]} is generated but absent from the real images, which makes the "
+            "divergence infinite; measure on images of every class"
+        )
     return (torch.xlogy(p, p) - torch.xlogy(p, q)).sum().item()
 
 

@@ -206,7 +206,16 @@ class Subject:
         return next(batches.only(index, count).in_order())
 
     def judge(self, name: str) -> Judge:
-        """A classifier trained on the real training images."""
+        """A classifier trained on the real training images.
+
+        Raises:
+            NotMeasured: If these are not of two classes or more.
+        """
+        if self.dataset.num_classes < 2:
+            raise NotMeasured(
+                f"a classifier needs images of 2 classes or more, and {self.dataset.name} has "
+                f"{self.dataset.num_classes or 'no labels'}; put each class into a folder"
+            )
         return judge(name, self.dataset, str(self.model.device), self.progress)
 
     @cached_property
