@@ -35,7 +35,7 @@ def _coverage(features: Features, class_names: tuple[str, ...]) -> Iterator[Meas
         "recall": features.y_test,
         "coverage": features.y_test,
     }
-    floors = dict(zip(FIGURES, features.floor(_coverage_floor), strict=True))
+    floors = features.floor(_coverage_floor)
     least = min(len(features.train), count)
     caution = [features.caution] if features.caution else []
     if least < count:
@@ -50,7 +50,7 @@ def _coverage(features: Features, class_names: tuple[str, ...]) -> Iterator[Meas
             unit,
             better="higher",
             error=scale * values.std().item() / count**0.5,
-            floor=scale * floors[name],
+            floor=scale * floors[name] if name in floors else None,
             depends={**features.depends, "k": K, "of_each": count},
             per_class=_per_class(scale * values, classes[name], class_names),
             caution="; ".join(caution),
@@ -64,10 +64,10 @@ def _per_class(values: Tensor, y: Tensor | None, class_names: tuple[str, ...]) -
     return {class_names[k]: values[y == k].mean().item() for k in y.unique().tolist()}
 
 
-def _coverage_floor(test: Tensor, train: Tensor) -> list[float]:
+def _coverage_floor(test: Tensor, train: Tensor) -> dict[str, float]:
     count = min(len(test), len(train))
     found: Neighbourhood = neighbourhood(test[:count], train[:count], K)
-    return [getattr(found, name).mean().item() for name in FIGURES]
+    return {name: getattr(found, name).mean().item() for name in FIGURES}
 
 
 def bins(subject: Subject) -> Iterator[Measure]:

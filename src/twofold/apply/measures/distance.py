@@ -17,6 +17,7 @@ from twofold.metrics.measure import Measure, NotMeasured
 __all__ = ["distance"]
 
 FEW = 10  # images per feature, below which a covariance is mostly noise
+ENOUGH = 200  # training images for the floor of a kernel distance
 KERNEL_UNIT = 1000.0  # kernel distances are printed in thousandths
 
 
@@ -48,7 +49,7 @@ def _frechet(features: Features, class_names: tuple[str, ...]) -> Measure:
         "",
         better="lower",
         error=frechet_error(test, generated),
-        floor=features.floor(_frechet_floor)[0],
+        floor=features.floor(_frechet_floor).get("fid"),
         depends=features.depends,
         per_class=per_class,
         caution="; ".join(filter(None, [features.caution, _bias(features, bias)])),
@@ -76,7 +77,7 @@ def _limit(features: Features, class_names: tuple[str, ...]) -> Measure:  # noqa
         "",
         better="lower",
         error=error,
-        floor=features.floor(_limit_floor)[0],
+        floor=features.floor(_limit_floor).get("fid_infinity"),
         depends=features.depends,
         caution=features.caution,
         details={"points": points},
@@ -97,20 +98,22 @@ def _kernel(features: Features, class_names: tuple[str, ...]) -> Measure:
         "×10⁻³",
         better="lower",
         error=KERNEL_UNIT * error,
-        floor=KERNEL_UNIT * features.floor(_kernel_floor)[0],
+        floor=features.floor(_kernel_floor).get("kid"),
         depends=features.depends,
         per_class=per_class,
         caution=features.caution,
     )
 
 
-def _frechet_floor(test: Tensor, train: Tensor) -> list[float]:
-    return [frechet_distance(test, train)]
+def _frechet_floor(test: Tensor, train: Tensor) -> dict[str, float]:
+    return {"fid": frechet_distance(test, train)}
 
 
-def _limit_floor(test: Tensor, train: Tensor) -> list[float]:
-    return [frechet_limit(test, train)[0]]
+def _limit_floor(test: Tensor, train: Tensor) -> dict[str, float]:
+    return {"fid_infinity": frechet_limit(test, train)[0]}
 
 
-def _kernel_floor(test: Tensor, train: Tensor) -> list[float]:
-    return [kernel_distance(test, train)[0]]
+def _kernel_floor(test: Tensor, train: Tensor) -> dict[str, float]:
+    if len(train) < ENOUGH:
+        raise NotMeasured(f"{len(train)} training images leave nothing but noise")
+    return {"kid": KERNEL_UNIT * kernel_distance(test, train)[0]}

@@ -1,6 +1,6 @@
 """What every measure looks at: a trained model, the data it was trained on, and test images."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -75,16 +75,21 @@ class Features:
     def name(self) -> str:
         return self.extractor.name
 
-    def floor(self, figure: Callable[[Tensor, Tensor], Sequence[float]]) -> list[float]:
+    def floor(self, figure: Callable[[Tensor, Tensor], Mapping[str, float]]) -> dict[str, float]:
         """Figures of the training images in the place of the generated ones, from the cache.
+
+        Where these are too few there is nothing: a model may have learnt from a handful.
 
         Arguments:
             figure: Of features of test images and of others, a function of a module: its source
                 is part of the key.
         """
         parts = [figure.__name__, source_of(figure), digest_of(self.test), digest_of(self.train)]
-        made = remembered("floors", parts, lambda: {"values": figure(self.test, self.train)})
-        return made["values"].tolist()
+        try:
+            found = remembered("floors", parts, lambda: figure(self.test, self.train))
+        except NotMeasured:
+            return {}
+        return {name: float(value) for name, value in found.items()}
 
     def by_class(self) -> Iterator[tuple[int, Tensor, Tensor]]:
         """Each class with the features of its test and its generated images."""
