@@ -17,6 +17,7 @@ from typing import Any
 from twofold.experiments.resolve import load_experiment
 from twofold.experiments.run import Run
 from twofold.experiments.schema import Experiment
+from twofold.report.words import number, plus_minus
 
 FOLDER = Path(__file__).parents[1] / "docs" / "results"
 ENVIRONMENT = ("twofold", "python", "torch", "processor", "cores", "threads", "device")
@@ -79,22 +80,23 @@ def _leaves(section: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, An
 def table(results: dict[str, Any]) -> str:
     """One table of measures by experiment: mean ± standard deviation over the training seeds."""
     experiments = results["experiments"]
-    measures: dict[str, tuple[str, str]] = {}
+    measures: dict[str, dict[str, Any]] = {}
     for entry in experiments.values():
         for run in entry["runs"]:
             for name, measure in run["measures"].items():
-                measures.setdefault(name, (measure["title"], measure["unit"]))
+                measures.setdefault(name, measure)
     lines = [
-        "| measure | unit | " + " | ".join(experiments) + " |",
-        "|---|---|" + "---:|" * len(experiments),
+        "| measure | unit | " + " | ".join(experiments) + " | real data |",
+        "|---|---|" + "---:|" * (len(experiments) + 1),
         "| training seeds | | "
         + " | ".join(_seeds(entry["runs"]) for entry in experiments.values())
-        + " |",
+        + " | |",
     ]
-    for name, (title, unit) in measures.items():
+    for name, first in measures.items():
         cells = [_cell(entry["runs"], name) for entry in experiments.values()]
+        title = first["title"].replace("|", chr(92) + "|")
         lines.append(
-            f"| {title.replace('|', chr(92) + '|')} | {unit} | " + " | ".join(cells) + " |"
+            f"| {title} | {first['unit']} | {' | '.join(cells)} | {_floor(experiments, name)} |"
         )
     lines += ["", *_reported(experiments), "", *_hardware(experiments)]
     return "\n".join(lines) + "\n"
@@ -110,9 +112,18 @@ def _cell(runs: list[dict[str, Any]], name: str) -> str:
     if len(values) < len(runs):
         return ""
     mean = statistics.mean(values)
-    if len(values) == 1:
-        return f"{mean:.2f}"
-    return f"{mean:.2f} ± {statistics.stdev(values):.2f}"
+    return plus_minus(mean, statistics.stdev(values) if len(values) > 1 else None)
+
+
+def _floor(experiments: dict[str, Any], name: str) -> str:
+    """The same of real data; where runs of different data have different ones, none."""
+    floors = {
+        number(run["measures"][name]["floor"])
+        for entry in experiments.values()
+        for run in entry["runs"]
+        if run["measures"].get(name, {}).get("floor") is not None
+    }
+    return floors.pop() if len(floors) == 1 else ""
 
 
 def _reported(experiments: dict[str, Any]) -> list[str]:

@@ -38,12 +38,18 @@ def test_the_table_is_that_of_the_json(path: Path, results):
 def test_a_measure_missing_for_a_seed_is_blank(results):
     def run(seed: int, **values: float) -> dict:
         measures = {
-            name: {"title": name, "unit": "%", "value": value} for name, value in values.items()
+            name: {
+                "title": name,
+                "unit": "%",
+                "value": value,
+                "floor": 7.0 if name == "a" else None,
+            }
+            for name, value in values.items()
         }
         environment = dict.fromkeys(("processor", "device", "threads", "cores", "torch"), "x")
         return {"seed": seed, "measures": measures, "environment": environment}
 
     entry = {"reported": [], "runs": [run(0, a=1.0, b=5.0), run(1, a=3.0)]}
     lines = results.table({"experiments": {"e": entry}}).splitlines()
-    assert "| a | % | 2.00 ± 1.41 |" in lines
-    assert "| b | % |  |" in lines
+    assert "| a | % | 2.0\u00a0±\u00a01.4 | 7 |" in lines
+    assert "| b | % |  |  |" in lines
