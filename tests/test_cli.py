@@ -102,6 +102,18 @@ def test_an_interrupted_seed_is_continued_by_the_same_command(twofold, tmp_path,
     assert [path.name for path in tmp_path.iterdir()] == ["run-seed0"]
 
 
+def test_one_bad_run_does_not_lose_the_figures_of_the_others(twofold, tmp_path: Path):
+    good = tmp_path / "good"
+    twofold("train", "lam2023-cvae", *SMALL, "--out", good, "-q")
+    given = (tmp_path / "gone", good, tmp_path / "away")
+    code, output, errors = twofold("evaluate", *given, "--measures", "likelihood", "-q")
+    assert code == 1
+    assert "nats per image" in output
+    assert (good / "evaluation.json").exists()
+    assert "2 of 3 runs were not measured" in errors
+    assert all(f"{tmp_path / name} is not a run" in errors for name in ("gone", "away"))
+
+
 def test_dry_run_prints_and_writes_nothing(twofold, tmp_path: Path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     code, output, _ = twofold("train", "lam2023-cgan", "lr=2e-4", "--dry-run")

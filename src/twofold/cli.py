@@ -183,18 +183,25 @@ def evaluate(
     from twofold.apply.evaluate import evaluate as evaluate_
     from twofold.terminal import show_measures
 
+    failures: list[tuple[Path, RunError]] = []
     for run in runs:
-        evaluation = evaluate_(
-            run,
-            measures.split(",") if measures else None,
-            samples=samples,
-            iwae_samples=iwae_samples,
-            images=images,
-            seed=seed,
-            device=device,
-            progress=_progress(quiet),
-        )
+        try:
+            evaluation = evaluate_(
+                run,
+                measures.split(",") if measures else None,
+                samples=samples,
+                iwae_samples=iwae_samples,
+                images=images,
+                seed=seed,
+                device=device,
+                progress=_progress(quiet),
+            )
+        except RunError as error:
+            failures.append((run, error))
+            continue
         show_measures(str(run), evaluation.measures, evaluation.not_measured)
+    if failures:
+        raise _in_one(failures, len(runs))
 
 
 @app.command()
@@ -268,6 +275,14 @@ def _train_seeds(
         return
     runs = train_seeds(experiment, others, out=out, progress=_progress(quiet), **seeds)
     _report_runs(runs, "the same command")
+
+
+def _in_one(failures: list[tuple[Path, RunError]], count: int) -> RunError:
+    """What went wrong with some of several runs; of a single run, its own error."""
+    if count == 1:
+        return failures[0][1]
+    lines = [f"{len(failures)} of {count} runs were not measured:"]
+    return RunError("\n".join([*lines, *(f"{run}: {error}" for run, error in failures)]))
 
 
 def _progress(quiet: bool):  # noqa: ANN202
