@@ -12,12 +12,15 @@ References:
 import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
 __all__ = ["ALPHA", "MeanDifference", "compare_means", "paired_difference", "welch_difference"]
 
 ALPHA = 0.05  # an interval holds 1 - ALPHA, and a difference with p < ALPHA counts
+
+Seed = TypeVar("Seed", bound=Hashable)
 
 
 @dataclass(frozen=True)
@@ -42,8 +45,13 @@ class MeanDifference:
     def within_noise(self) -> bool:
         return self.p >= ALPHA
 
+    @property
+    def swapped(self) -> "MeanDifference":
+        """mean(b) - mean(a)."""
+        return MeanDifference(-self.amount, -self.high, -self.low, self.p, self.paired)
 
-def compare_means(a: Mapping[Hashable, float], b: Mapping[Hashable, float]) -> MeanDifference:
+
+def compare_means(a: Mapping[Seed, float], b: Mapping[Seed, float]) -> MeanDifference:
     """The difference of two means: paired where both have the same seeds, else by Welch's test.
 
     Arguments:
