@@ -1,4 +1,4 @@
-"""Recipes by their means over seeds: how far two are apart, and whether the spread explains it."""
+"""Recipes by their means over seeds: how far apart two are, and if the spread can explain it."""
 
 import statistics
 from collections.abc import Sequence
@@ -115,7 +115,9 @@ def _verdict(found: Contrast) -> str:
         else ""
     )
     if one.within_noise:
-        text += f" The difference of {apart} is within noise: the spread over {nouns} explains it."
+        text += (
+            f" The difference of {apart} is within noise: the spread over {nouns} can explain it."
+        )
     else:
         text += (
             f" {found.leader.mention} is ahead by {apart}, which is more than the spread over "
