@@ -6,12 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
 
 from twofold import __version__
 from twofold.cli import main
 from twofold.data import ImageDataset
 from twofold.terminal import save_preview
+from twofold.training.loop import Trainer
 
 SMALL = ["data=digits", "limit=200", "epochs=2", "layers=fc-16", "batch_size=50", "log_every=2"]
 
@@ -66,6 +68,52 @@ def test_train_sample_evaluate_compare(twofold, tmp_path: Path):
     assert (tmp_path / "report.html").read_text().startswith("<!doctype html>")
 
 
+def test_seeds_are_trained_one_after_the_other(twofold, tmp_path: Path):
+    command = ["train", "lam2023-cvae", *SMALL, "epochs=1", "--out", tmp_path / "run"]
+    code, output, _ = twofold(*command, "seeds=0..1", "--dry-run")
+    assert code == 0
+    assert f"# seed=1 in {tmp_path / 'run-seed1'}: new\n" in output
+    assert yaml.safe_load(output)["training"]["epochs"] == 1
+    assert list(tmp_path.iterdir()) == []
+    code, output, errors = twofold(*command, "seeds=0,1")
+    folders = [f"{tmp_path}/run-seed0", f"{tmp_path}/run-seed1"]
+    assert (code, output.split()) == (0, folders)
+    assert "2 of 2: seed=1 in" in " ".join(errors.split())
+    assert f"next: twofold evaluate {' '.join(folders)} && " in errors
+    code, output, _ = twofold(*command, "seeds=0..2", "--dry-run")
+    assert [line.rpartition(" ")[2] for line in output.splitlines()[:3]] == [
+        "finished", "finished", "new",
+    ]  # fmt: skip
+
+
+def test_an_interrupted_seed_is_continued_by_the_same_command(twofold, tmp_path, monkeypatch):
+    step = Trainer._train_step
+
+    def interrupted(self, batch):
+        step(self, batch)
+        self._stop_asked = True
+
+    monkeypatch.setattr(Trainer, "_train_step", interrupted)
+    code, output, _ = twofold(
+        "train", "lam2023-cvae", *SMALL, "seeds=0,1", "--out", tmp_path / "run", "-q"
+    )
+    assert code == 130
+    assert "run-seed0 stopped at step 1 of 8; continue with: the same command" in output
+    assert [path.name for path in tmp_path.iterdir()] == ["run-seed0"]
+
+
+def test_one_bad_run_does_not_lose_the_figures_of_the_others(twofold, tmp_path: Path):
+    good = tmp_path / "good"
+    twofold("train", "lam2023-cvae", *SMALL, "--out", good, "-q")
+    given = (tmp_path / "gone", good, tmp_path / "away")
+    code, output, errors = twofold("evaluate", *given, "--measures", "likelihood", "-q")
+    assert code == 1
+    assert "nats per image" in output
+    assert (good / "evaluation.json").exists()
+    assert "2 of 3 runs were not measured" in errors
+    assert all(f"{tmp_path / name} is not a run" in errors for name in ("gone", "away"))
+
+
 def test_dry_run_prints_and_writes_nothing(twofold, tmp_path: Path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     code, output, _ = twofold("train", "lam2023-cgan", "lr=2e-4", "--dry-run")
@@ -88,6 +136,9 @@ def test_dry_run_prints_and_writes_nothing(twofold, tmp_path: Path, monkeypatch)
         (["list", "modles"], 2, "did you mean 'models'"),
         (["data", "mnits"], 2, "did you mean 'mnist'"),
         (["train"], 2, "Missing argument"),
+        (["train", "vae", "seeds=0,0"], 2, "seeds repeats 0"),
+        (["train", "vae", "seeds"], 2, "seeds is empty"),
+        (["train", "vae", "seeds=0,1", "seed=2"], 2, "say the same thing twice"),
         (["sample", "x", "--n", "0"], 2, "greater than or equal to 1"),
         (["sample", "x", "--seed", "9" * 30], 2, "9223372036854775807"),
         (["train", "vae", "latent_dim=1000000000000000"], 1, "out of memory"),

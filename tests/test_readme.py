@@ -16,11 +16,12 @@ TRAINING = [line for line in COMMANDS if line.startswith("twofold train")]
 
 def test_there_is_something_to_test():
     assert len(COMMANDS) >= 8
-    assert len(TRAINING) == 5
+    assert len(TRAINING) == 7
 
 
 @pytest.mark.parametrize("command", TRAINING)
-def test_every_training_command_resolves(command: str, monkeypatch, capsys):
+def test_every_training_command_resolves(command: str, monkeypatch, capsys, tmp_path: Path):
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", [*shlex.split(command), "--dry-run"])
     with pytest.raises(SystemExit) as stop:
         main()

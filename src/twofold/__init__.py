@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from twofold.errors import TwofoldError
     from twofold.experiments.resolve import load_experiment, resolve
     from twofold.experiments.run import Run
+    from twofold.experiments.siblings import train_seeds
     from twofold.experiments.train import resume, train
     from twofold.report.compare import compare
 
@@ -34,6 +35,7 @@ _PUBLIC = {
     "resume": "twofold.experiments.train",
     "sample": "twofold.apply.sample",
     "train": "twofold.experiments.train",
+    "train_seeds": "twofold.experiments.siblings",
 }
 
 __all__ = [
@@ -49,6 +51,7 @@ __all__ = [
     "resume",
     "sample",
     "train",
+    "train_seeds",
 ]
 
 

@@ -4,9 +4,10 @@ Exit codes: 0 done, 1 a run failed, 2 something given does not fit, 130 interrup
 Everything heavy is imported inside the command that needs it, so that `--help` is quick.
 """
 
+import shlex
 import sys
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -98,11 +99,14 @@ def train(
         list[str] | None,
         typer.Argument(
             metavar="[KEY=VALUE]...",
-            help="Fields to change: epochs=10, data=path/to/images, latent_dim=32, lr=2e-4.",
+            help="Fields to change: epochs=10, data=path/to/images, latent_dim=32, lr=2e-4. "
+            "seeds=0,1,2 or seeds=0..4 trains one run for each seed, label_seeds=0..4 one for each "
+            "draw of labels; the same command again continues them.",
         ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="The run folder; by default runs/EXPERIMENT.")
+        Path | None,
+        typer.Option(help="The run folder; by default runs/EXPERIMENT. With seeds: OUT-seed0 …"),
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the resolved experiment and stop.")
@@ -112,13 +116,17 @@ def train(
     """Train an experiment in a new run folder."""
     from twofold.experiments.resolve import resolve, to_yaml
 
+    if any(_is_of_seeds(text) for text in changes or ()):
+        _train_seeds(experiment, changes or [], out, dry_run, quiet)
+        return
     resolved = resolve(experiment, changes or ())
     if dry_run:
         typer.echo(to_yaml(resolved), nl=False)
         return
     from twofold.experiments.train import train as train_
 
-    _report_run(train_(resolved, out=out, progress=_progress(quiet)))
+    run = train_(resolved, out=out, progress=_progress(quiet))
+    _report_runs([run], f"twofold resume {shlex.quote(str(run.path))}")
 
 
 @app.command()
@@ -126,7 +134,8 @@ def resume(run: RunPath, quiet: Quiet = False) -> None:
     """Continue an interrupted run, to the same weights as if it had never stopped."""
     from twofold.experiments.train import resume as resume_
 
-    _report_run(resume_(run, progress=_progress(quiet)))
+    resumed = resume_(run, progress=_progress(quiet))
+    _report_runs([resumed], f"twofold resume {shlex.quote(str(run))}")
 
 
 @app.command()
@@ -174,18 +183,25 @@ def evaluate(
     from twofold.apply.evaluate import evaluate as evaluate_
     from twofold.terminal import show_measures
 
+    failures: list[tuple[Path, RunError]] = []
     for run in runs:
-        evaluation = evaluate_(
-            run,
-            measures.split(",") if measures else None,
-            samples=samples,
-            iwae_samples=iwae_samples,
-            images=images,
-            seed=seed,
-            device=device,
-            progress=_progress(quiet),
-        )
+        try:
+            evaluation = evaluate_(
+                run,
+                measures.split(",") if measures else None,
+                samples=samples,
+                iwae_samples=iwae_samples,
+                images=images,
+                seed=seed,
+                device=device,
+                progress=_progress(quiet),
+            )
+        except RunError as error:
+            failures.append((run, error))
+            continue
         show_measures(str(run), evaluation.measures, evaluation.not_measured)
+    if failures:
+        raise _in_one(failures, len(runs))
 
 
 @app.command()
@@ -237,17 +253,51 @@ def data(
         show_preview(dataset)
 
 
+def _is_of_seeds(change: str) -> bool:
+    return change.partition("=")[0].strip() in ("seeds", "label_seeds")
+
+
+def _train_seeds(
+    experiment: str, changes: list[str], out: Path | None, dry_run: bool, quiet: bool
+) -> None:
+    """Trains a run for each seed, or says what would be trained."""
+    from twofold.experiments.resolve import to_yaml
+    from twofold.experiments.siblings import plan_seeds, train_seeds
+
+    pairs = (text.partition("=") for text in changes if _is_of_seeds(text))
+    seeds: dict[str, Any] = {key.strip(): value for key, _, value in pairs}
+    others = [text for text in changes if not _is_of_seeds(text)]
+    if dry_run:
+        siblings = plan_seeds(experiment, others, out=out, **seeds)
+        for one in siblings:
+            typer.echo(f"# {one.draw} in {one.folder}: {one.state}")
+        typer.echo(to_yaml(siblings[0].experiment), nl=False)
+        return
+    runs = train_seeds(experiment, others, out=out, progress=_progress(quiet), **seeds)
+    _report_runs(runs, "the same command")
+
+
+def _in_one(failures: list[tuple[Path, RunError]], count: int) -> RunError:
+    """What went wrong with some of several runs; of a single run, its own error."""
+    if count == 1:
+        return failures[0][1]
+    lines = [f"{len(failures)} of {count} runs were not measured:"]
+    return RunError("\n".join([*lines, *(f"{run}: {error}" for run, error in failures)]))
+
+
 def _progress(quiet: bool):  # noqa: ANN202
     from twofold.training.progress import Console, Silent
 
     return Silent() if quiet else Console()
 
 
-def _report_run(run) -> None:  # noqa: ANN001
-    """Says where the run is and what to do next."""
-    done, total = run.progress
-    if done < total:
-        typer.echo(f"stopped at step {done} of {total}; continue with: twofold resume {run.path}")
-        raise typer.Exit(130)
-    typer.echo(f"{run.path}")
-    typer.echo(f"next: twofold evaluate {run.path} && twofold compare {run.path}", err=True)
+def _report_runs(runs, again: str) -> None:  # noqa: ANN001
+    """Says where the runs are and what to do next."""
+    for run in runs:
+        done, total = run.progress
+        if done < total:
+            typer.echo(f"{run.path} stopped at step {done} of {total}; continue with: {again}")
+            raise typer.Exit(130)
+        typer.echo(f"{run.path}")
+    names = shlex.join(str(run.path) for run in runs)
+    typer.echo(f"next: twofold evaluate {names} && twofold compare {names}", err=True)

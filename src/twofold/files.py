@@ -8,6 +8,7 @@ the old file or the new one and never half of either.
 import io
 import json
 import os
+import shutil
 import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -18,6 +19,7 @@ from typing import IO, Any
 from twofold.errors import RunError
 
 __all__ = [
+    "atomic_folder",
     "atomic_write",
     "read_arrays",
     "write_arrays",
@@ -55,6 +57,32 @@ def atomic_write(path: str | Path) -> Iterator[IO[bytes]]:
     finally:
         with suppress(FileNotFoundError):
             temporary.unlink()
+
+
+@contextmanager
+def atomic_folder(path: str | Path) -> Iterator[Path]:
+    """Gives a folder whose files go to `path` when the block ends without an error.
+
+    Files of other names that `path` holds already stay there.
+
+    Raises:
+        RunError: If it cannot be written, for example because the disk is full.
+    """
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+    except OSError as error:
+        raise RunError(f"cannot write {path}: {error.strerror or error}") from error
+    try:
+        yield temporary
+        path.mkdir(exist_ok=True)
+        for file in temporary.iterdir():
+            file.replace(path / file.name)
+    except OSError as error:
+        raise RunError(f"cannot write {path}: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def write_bytes(path: str | Path, content: bytes) -> None:

@@ -31,9 +31,8 @@ def accuracy(value: float, error: float | None = 0.1, **fields: Any) -> Measure:
     """GAN-test as `evaluate` writes it."""
     depends = {"samples": 10_000, "classifier": "classifier-cnn", "seed": 0}
     given = {"title": "GAN-test by classifier-cnn", "better": "higher", "depends": depends}
-    return Measure(
-        name="gan_test/classifier-cnn", value=value, unit="%", error=error, **{**given, **fields}
-    )
+    given |= {"name": "gan_test/classifier-cnn", "unit": "%", "error": error}
+    return Measure(value=value, **{**given, **fields})
 
 
 def elbo(value: float, error: float | None = 0.2, **fields: Any) -> Measure:

@@ -176,3 +176,40 @@ def test_what_cannot_be_compared_is_refused(tmp_path, runs):
         compare([runs["cgan"]], tmp_path / "report.pdf")
     with pytest.raises(RunError, match="not a run"):
         compare([tmp_path / "nothing"], tmp_path / "o.html")
+
+
+def test_an_edited_or_damaged_run_is_refused_and_nothing_is_written(runs, tmp_path):
+    """Its figures, or some of them, would be of another model than the page says."""
+    edited, damaged = tmp_path / "edited", tmp_path / "damaged"
+    for folder in (edited, damaged):
+        shutil.copytree(runs["cgan"].path, folder)
+    text = (edited / "experiment.yaml").read_text()
+    (edited / "experiment.yaml").write_text(text.replace("batch_size: 50", "batch_size: 40"))
+    newest = Run(damaged).checkpoint.with_suffix(".safetensors")
+    content = bytearray(newest.read_bytes())
+    content[-1] ^= 1
+    newest.write_bytes(content)
+    for folder, words in (
+        (edited, "batch_size was 50 and is 40"),
+        (damaged, "is damaged: its sha"),
+    ):
+        with pytest.raises(RunError, match=words):
+            compare([runs["cvae"], folder], tmp_path / "out" / "o.html")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_page_that_cannot_be_written_leaves_no_figures(runs, tmp_path):
+    (tmp_path / "o.html").mkdir()
+    with pytest.raises(RunError, match=r"cannot write .*o\.html"):
+        compare([runs["vae"]], tmp_path / "o.html")
+    assert [path.name for path in tmp_path.iterdir()] == ["o.html"]
+
+
+def test_a_report_in_the_same_place_leaves_what_is_not_its_own(runs, tmp_path):
+    (tmp_path / "o-figures").mkdir()
+    (tmp_path / "o-figures" / "mine.txt").write_text("dear to someone")
+    compare([runs["vae"]], tmp_path / "o.html")
+    compare([runs["vae"]], tmp_path / "o.html")
+    assert (tmp_path / "o-figures" / "mine.txt").read_text() == "dear to someone"
+    assert (tmp_path / "o-figures" / "samples-A.png").exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["o-figures", "o.html"]

@@ -9,7 +9,7 @@ from twofold.experiments.resolve import resolve
 from twofold.report.curves import panels
 from twofold.report.facts import gather, measures_of
 from twofold.report.settings import compact, differing, network_kind, train_command
-from twofold.report.tables import class_tables, cost_rows, measure_rows, seed_table
+from twofold.report.tables import class_tables, cost_rows, measure_rows
 
 from .conftest import accuracy, elbo
 
@@ -33,10 +33,6 @@ def test_no_single_run_is_best_where_seeds_were_repeated(facts):
     a = facts("A", "lam2023-cvae", accuracy(98))
     again = facts("B", "lam2023-cvae", accuracy(97), changes=["seed=1"])
     assert not any(cell.best for cell in measure_rows([a, again])[0].cells)
-    mentions, rows = seed_table([a, again])
-    assert mentions == ["⟦A·⟧ and ⟦B·⟧"]
-    assert rows[0].cells == ["97.50 (0.71)"]
-    assert seed_table([a]) == ([], [])
 
 
 def test_what_figures_depend_on_alike_is_said_once(facts):

@@ -11,7 +11,14 @@ from pydantic import ValidationError
 from twofold.errors import UsageError, unknown_name
 from twofold.experiments.schema import PHASES, Experiment
 
-__all__ = ["experiment_names", "load_experiment", "parse_experiment", "resolve", "to_yaml"]
+__all__ = [
+    "experiment_names",
+    "load_experiment",
+    "parse_changes",
+    "parse_experiment",
+    "resolve",
+    "to_yaml",
+]
 
 LIBRARY = Path(__file__).parent / "library"
 NOT_BARE = frozenset({"name", "title", "source"})
@@ -115,8 +122,7 @@ def resolve(
         0.0002
     """
     experiment = name if isinstance(name, Experiment) else load_experiment(name)
-    if not isinstance(changes, Mapping):
-        changes = dict(_parse_change(text) for text in changes)
+    changes = parse_changes(changes)
     if not changes:
         return _with_absolute_path(experiment)
     content = experiment.model_dump(mode="json")
@@ -127,6 +133,21 @@ def resolve(
         _change(content, key, value)
         _follow_routing(content)
     return _with_absolute_path(parse_experiment(content, experiment.name))
+
+
+def parse_changes(changes: Iterable[str] | Mapping[str, Any]) -> Mapping[str, Any]:
+    """Texts `key=value` as a mapping; a mapping as it is.
+
+    Raises:
+        UsageError: If a text has no key.
+
+    Example:
+        >>> parse_changes(["epochs=10", "layers=fc-8 fc-8"])
+        {'epochs': 10, 'layers': 'fc-8 fc-8'}
+    """
+    if isinstance(changes, Mapping):
+        return changes
+    return dict(_parse_change(text) for text in changes)
 
 
 def to_yaml(experiment: Experiment) -> str:

@@ -132,12 +132,14 @@ class Run:
         Raises:
             RunError: If there is none.
         """
-        from twofold.training.checkpoint import newest_checkpoint
-
-        path = newest_checkpoint(self.path / "checkpoints")
+        path = self._newest_checkpoint
         if path is None:
             raise RunError(f"{self.path} has no checkpoint; train it first")
         return path
+
+    @property
+    def has_checkpoint(self) -> bool:
+        return self._newest_checkpoint is not None
 
     @property
     def progress(self) -> tuple[int, int]:
@@ -228,6 +230,12 @@ class Run:
                 f"trained (fingerprint {dataset.fingerprint}, then {expected})"
             )
         return dataset
+
+    @property
+    def _newest_checkpoint(self) -> Path | None:
+        from twofold.training.checkpoint import newest_checkpoint
+
+        return newest_checkpoint(self.path / "checkpoints")
 
     def _json(self, name: str, shape: type[BaseModel]) -> dict[str, Any]:
         path = self.path / name

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -20,11 +20,12 @@ from twofold.experiments.samples import draw_samples
 from twofold.experiments.schema import Experiment
 from twofold.files import write_json, write_text
 from twofold.models.base import Generative, Model
-from twofold.training.checkpoint import newest_checkpoint
 from twofold.training.loop import Trainer
 from twofold.training.progress import Console, Progress
 
-__all__ = ["make_trainer", "resume", "train"]
+__all__ = ["State", "make_trainer", "resume", "state_of", "train"]
+
+State = Literal["new", "interrupted", "finished"]
 
 
 def train(
@@ -193,17 +194,28 @@ def _free_folder(folder: Path) -> Path:
 
 
 def _refuse_used(folder: Path, experiment: Experiment) -> None:
+    if state_of(folder, experiment) != "new":
+        raise RunError(
+            f"{folder} already holds this run; `twofold resume {folder}` continues it, "
+            "or choose another --out"
+        )
+
+
+def state_of(folder: Path, experiment: Experiment) -> State:
+    """How far an experiment has come in a folder; without a checkpoint it starts anew.
+
+    Raises:
+        UsageError, RunError: If the folder holds anything else.
+    """
     if folder.is_file():
         raise UsageError(f"{folder} is a file; --out names a folder")
     if not folder.exists() or not any(folder.iterdir()):
-        return
+        return "new"
     if not (folder / "experiment.yaml").exists():
         raise RunError(f"{folder} is not empty and is no run; choose another --out")
-    if Run(folder).experiment != experiment:
+    run = Run(folder)
+    if run.experiment != experiment:
         raise RunError(f"{folder} holds a run of another experiment; choose another --out")
-    if newest_checkpoint(folder / "checkpoints") is None:
-        return  # stopped before its first checkpoint, for example by a full disk: start again
-    raise RunError(
-        f"{folder} already holds this run; `twofold resume {folder}` continues it, "
-        "or choose another --out"
-    )
+    if not run.has_checkpoint:
+        return "new"  # stopped before its first checkpoint, for example by a full disk
+    return "finished" if run.finished else "interrupted"

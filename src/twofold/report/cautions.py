@@ -6,7 +6,7 @@ from itertools import groupby
 from twofold.experiments.schema import VAESettings
 from twofold.report.facts import Facts
 from twofold.report.noise import same_images
-from twofold.report.seeds import recipe
+from twofold.report.seeds import group_by_recipe
 from twofold.report.settings import compact, network_kind
 from twofold.report.words import capitalised, count, listing, number
 from twofold.training.diagnosis import warnings_of
@@ -83,21 +83,20 @@ def _progress(run: Facts) -> list[str]:
 
 
 def _stale(run: Facts) -> list[str]:
-    step = run.last["step"] if run.last else None
-    if run.evaluated_step is None or step is None or step <= run.evaluated_step:
+    if not run.is_stale or run.last is None:
         return []
     return [
-        f"{run.mention} was measured at step {count(run.evaluated_step)} and has gone on to step "
-        f"{count(step)}: evaluate it again."
+        f"{run.mention} was measured at step {count(run.evaluated_step or 0)} and has gone on to "
+        f"step {count(run.last['step'])}: evaluate it again."
     ]
 
 
 def _seeds(runs: Sequence[Facts]) -> list[str]:
-    recipes = [recipe(run) for run in runs]
-    if all(recipes.count(recipe) > 1 for recipe in recipes):
+    several = [len(group.draws) > 1 for group in group_by_recipe(runs)]
+    if all(several):
         return []
     subject = "this run has" if len(runs) == 1 else "each run has"
-    if any(recipes.count(recipe) > 1 for recipe in recipes):
+    if any(several):
         subject = "some runs have"
     return [
         "A standard error here is over test images. It says nothing about the spread over training "

@@ -11,7 +11,7 @@ from twofold._version import __version__
 from twofold.errors import UsageError
 from twofold.experiments.resolve import to_yaml
 from twofold.experiments.run import Run
-from twofold.files import write_text
+from twofold.files import atomic_folder, write_text
 from twofold.report.cautions import cautions, warnings
 from twofold.report.curves import diagnosis_panels, panels
 from twofold.report.facts import Facts, gather
@@ -58,7 +58,7 @@ def compare(
 
     Raises:
         UsageError: If there are no runs, or `out` is no HTML file.
-        RunError: If a folder is no run or is damaged.
+        RunError: If a folder is no run, is damaged or was edited; nothing is written then.
     """
     out = Path(out)
     if isinstance(runs, (str, Path, Run)) or not runs:
@@ -69,10 +69,12 @@ def compare(
     facts = gather(opened)
     sheets = [draw_sheet(r, f, samples_seed) for r, f in zip(opened, facts, strict=True)]
     figures = _figures(facts)
-    folder = out.with_name(f"{out.stem}-figures")
-    for picture in [*figures["all"], *draw_sheets(sheets)]:
-        picture.save(folder)
-    write_text(out, _page(facts, sheets, figures, out, samples_seed))
+    pictures = [*figures["all"], *draw_sheets(sheets)]
+    page = _page(facts, sheets, figures, out, samples_seed)
+    with atomic_folder(out.with_name(f"{out.stem}-figures")) as folder:
+        for picture in pictures:
+            picture.save(folder)
+        write_text(out, page)
     return out
 
 

@@ -138,6 +138,13 @@ class Facts:
         return next((r for r in reversed(self.records) if r.get("kind") == "train"), None)
 
     @property
+    def is_stale(self) -> bool:
+        """Whether it was trained on after it was measured."""
+        if self.last is None or self.evaluated_step is None:
+            return False
+        return self.last["step"] > self.evaluated_step
+
+    @property
     def epochs_done(self) -> float | None:
         return self.last["epoch"] if self.last else None
 

@@ -8,12 +8,15 @@ import math
 from collections.abc import Sequence
 
 from twofold.metrics.measure import Measure
+from twofold.report.contrast import over_seeds
 from twofold.report.facts import Facts, Reading
 from twofold.report.noise import best, comparable, difference, same_images
-from twofold.report.seeds import over_seeds
+from twofold.report.seeds import group_by_recipe
 from twofold.report.words import listing, number, plus_minus, with_unit
 
 __all__ = ["active_units", "likelihood", "outcome", "readings", "speed", "too_good"]
+
+HEADLINES = ("fid/classifier", "accuracy")
 
 
 def readings(runs: Sequence[Facts]) -> list[Reading]:
@@ -24,6 +27,8 @@ def readings(runs: Sequence[Facts]) -> list[Reading]:
         if name.startswith("gan_test/"):
             found += over_seeds(runs, name) or outcome(runs, name)
             found += too_good(runs, name)
+        elif name in HEADLINES:
+            found += over_seeds(runs, name)
     return found + likelihood(runs) + active_units(runs) + speed(runs)
 
 
@@ -99,7 +104,7 @@ def speed(runs: Sequence[Facts]) -> list[Reading]:
     """Who trains faster, where that can be said."""
     timed = [run for run in runs if run.seconds_per_epoch and run.images_per_second]
     timed = [run for run in timed if run.is_vae or run.is_gan] or timed
-    if len(timed) < 2 or not same_images(timed):
+    if len(group_by_recipe(timed)) < 2 or not same_images(timed):
         return []
     names = listing([run.mention for run in timed])
     if len({run.hardware for run in timed}) > 1:

@@ -1,20 +1,22 @@
-"""Runs that differ in nothing but the training seed, and what they say together.
+"""Runs that differ in nothing but the training seed or the draw of labels, taken together.
 
 One seed is one draw. Where a recipe was trained with several, its mean and the standard deviation
-over seeds take the place of any single run.
+over them take the place of any single run.
 """
 
-import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
-from twofold.report.facts import Facts, Reading
-from twofold.report.noise import THRESHOLD, comparable
-from twofold.report.settings import compact
+from twofold.report.facts import Facts
+from twofold.report.noise import comparable
+from twofold.report.settings import UPKEEP
 from twofold.report.words import listing, number, plus_minus, with_unit
 
-__all__ = ["Group", "group_by_recipe", "over_seeds", "recipe", "repeated"]
+__all__ = ["Draw", "Group", "group_by_recipe", "recipe", "repeated"]
+
+Draw = tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -25,67 +27,71 @@ class Group:
 
     @property
     def mention(self) -> str:
-        return listing([run.mark for run in self.runs])
+        return f"{self.runs[0].model_title} ({listing([run.mark for run in self.runs])})"
 
-    def values(self, name: str) -> list[float]:
-        return [run.measures[name].value for run in self.runs if name in run.measures]
+    @cached_property
+    def draws(self) -> dict[Draw, Facts]:
+        """The run of each training seed and draw of labels; a repetition is no other draw."""
+        found: dict[Draw, Facts] = {}
+        for run in self.runs:
+            found.setdefault((run.experiment.seed, run.experiment.data.label_seed), run)
+        return found
 
-    def figure(self, name: str) -> str:
-        """`98.91 (0.12)`: mean and standard deviation; blank without two values."""
-        values = self.values(name)
+    @property
+    def noun(self) -> str:
+        """What sets its runs apart."""
+        seeds, labels = ({draw[i] for draw in self.draws} for i in (0, 1))
+        if len(labels) == 1:
+            return "seed"
+        return "label draw" if len(labels) == len(self.draws) or len(seeds) == 1 else "run"
+
+    def values(self, name: str) -> dict[Draw, float]:
+        """A measure's value by draw, of the runs that are finished and measured since.
+
+        Empty where they were not measured in the same way.
+        """
+        having = {
+            draw: run
+            for draw, run in self.draws.items()
+            if name in run.measures and run.finished and not run.is_stale
+        }
+        if not having or comparable(list(having.values()), name):
+            return {}
+        return {draw: run.measures[name].value for draw, run in having.items()}
+
+    def figure(self, name: str, unit: str = "") -> str:
+        r"""Mean ± standard deviation over draws, or the value of a single run.
+
+        Example:
+            `98.91\xa0±\xa00.12\xa0%`
+        """
+        values = list(self.values(name).values())
         if len(values) < 2:
-            return plus_minus(values[0], None) if values else ""
+            return with_unit(number(values[0]), unit) if values else ""
         mean, spread = statistics.fmean(values), statistics.stdev(values)
-        if spread == 0:
-            return f"{plus_minus(mean, None)} (0)"
-        return "{} ({})".format(*plus_minus(mean, spread).split("\u00a0±\u00a0"))
+        text = plus_minus(mean, spread) if spread else f"{number(mean)}\u00a0±\u00a00"
+        return with_unit(text, unit)
 
 
-def recipe(run: Facts) -> tuple[tuple[str, str], ...]:
-    """Everything that decides a result but the seed."""
-    words = compact(run.experiment)
-    return tuple((key, text) for key, text in words.items() if key not in ("seed", "device"))
+def recipe(run: Facts) -> str:
+    """Everything that decides a result but the training seed and the draw of labels."""
+    experiment = run.experiment
+    parts = (
+        experiment.data.model_dump(exclude={"label_seed"}),
+        experiment.model.model_dump(),
+        experiment.training.model_dump(exclude={*UPKEEP, "device"}),
+    )
+    return repr(parts)
 
 
 def group_by_recipe(runs: Sequence[Facts]) -> list[Group]:
     """The runs by recipe, in the order of their first."""
-    found: dict[tuple[tuple[str, str], ...], list[Facts]] = {}
+    found: dict[str, list[Facts]] = {}
     for run in runs:
         found.setdefault(recipe(run), []).append(run)
     return [Group(tuple(members)) for members in found.values()]
 
 
 def repeated(runs: Sequence[Facts]) -> bool:
-    """Whether any recipe was trained with several seeds."""
-    return any(len({r.experiment.seed for r in g.runs}) > 1 for g in group_by_recipe(runs))
-
-
-def over_seeds(runs: Sequence[Facts], name: str) -> list[Reading]:
-    """What the mean over seeds says of a measure."""
-    having = [run for run in runs if name in run.measures]
-    groups = [group for group in group_by_recipe(having) if len(group.values(name)) > 1]
-    if not groups or comparable(having, name):
-        return []
-    measure = having[0].measures[name]
-    parts = [
-        f"{with_unit(number(statistics.fmean(g.values(name))), measure.unit)} on average over the "
-        f"{len(g.runs)} seeds of {g.mention} (standard deviation "
-        f"{number(statistics.stdev(g.values(name)), 2)})"
-        for g in groups
-    ]
-    text = f"{listing(parts)}."
-    if len(groups) == 2 and measure.better is not None:
-        text += f" {_verdict(groups[0], groups[1], name)}"
-    return [Reading(measure.title, text)]
-
-
-def _verdict(a: Group, b: Group, name: str) -> str:
-    """Whether two means differ by more than their standard errors over seeds."""
-    gap = statistics.fmean(a.values(name)) - statistics.fmean(b.values(name))
-    noise = math.sqrt(
-        sum(statistics.variance(g.values(name)) / len(g.values(name)) for g in (a, b))
-    )
-    apart = number(abs(gap), 2)
-    if noise == 0 or abs(gap) > THRESHOLD * noise:
-        return f"The difference of {apart} is more than the spread over seeds explains."
-    return f"The difference of {apart} is within the spread over seeds."
+    """Whether any recipe was trained with several seeds or draws of labels."""
+    return any(len(group.draws) > 1 for group in group_by_recipe(runs))

@@ -13,7 +13,7 @@ from twofold.experiments.schema import DRAWSettings, Experiment
 from twofold.report.facts import Facts
 from twofold.training.settings import OptimiserSettings
 
-__all__ = ["compact", "differing", "network_kind", "train_command"]
+__all__ = ["UPKEEP", "compact", "differing", "network_kind", "train_command"]
 
 LABELS = ("name", "title", "source", "reported", "notes")
 UPKEEP = ("log_every", "validate_every", "sample_every", "checkpoint_every", "tensorboard")

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twofold.apply.sample import Samples, sample
-from twofold.errors import TwofoldError
+from twofold.errors import UsageError
 from twofold.experiments.run import Run
 from twofold.pictures import contact_sheet
 from twofold.report.facts import Facts
@@ -46,14 +46,20 @@ class Sheet:
 
 
 def draw_sheet(run: Run, facts: Facts, seed: int) -> Sheet:
-    """Ten images of every class, or a hundred of a model that is told none."""
+    """Ten images of every class, or a hundred of a model that is told none.
+
+    Raises:
+        RunError: If the checkpoint is damaged or of another experiment than the run says.
+    """
+    if not run.has_checkpoint:
+        return Sheet(facts, None, (), "No samples: there is no checkpoint yet.")
     names = [str(name) for name in facts.data.get("class_names") or []]
     told = facts.condition == "class"
     rows = names[:MAX_CLASSES] if told else []
     try:
         labels = [name for name in rows for _ in range(COLUMNS)] if told else None
         samples = sample(run, n=COLUMNS * (len(rows) if told else 10), label=labels, seed=seed)
-    except TwofoldError as error:
+    except UsageError as error:
         return Sheet(facts, None, (), f"No samples: {error}.")
     return Sheet(facts, _picture(samples), tuple(rows), _caption(facts, seed, len(names), rows))
 

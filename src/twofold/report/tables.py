@@ -5,15 +5,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from twofold.metrics.measure import Measure
+from twofold.report.contrast import contrast, interval
 from twofold.report.facts import Facts
 from twofold.report.noise import best, comparable
-from twofold.report.seeds import group_by_recipe, repeated
+from twofold.report.seeds import Group, group_by_recipe, repeated
 from twofold.report.words import count, duration, number, plural, plus_minus
 
 __all__ = [
     "Cell",
     "MeasureRow",
     "Row",
+    "SeedRow",
+    "SeedTable",
     "class_tables",
     "cost_rows",
     "measure_rows",
@@ -62,6 +65,35 @@ class Row:
     title: str
     cells: list[str]
     bars: list[float | None]
+
+
+@dataclass(frozen=True)
+class SeedRow:
+    """Mean ± standard deviation of every recipe, and how far the first is above the second."""
+
+    title: str
+    unit: str
+    cells: list[Cell]
+    difference: Cell
+
+
+@dataclass(frozen=True)
+class SeedTable:
+    """Recipes with their numbers of draws, and a row per measure.
+
+    Attributes:
+        over: What the runs of a recipe differ in: seeds, label draws.
+        heads: A mention and a number of draws for each recipe.
+        rows: One for every measure.
+    """
+
+    over: str
+    heads: list[tuple[str, str]]
+    rows: list[SeedRow]
+
+    @property
+    def has_difference(self) -> bool:
+        return len(self.heads) == 2
 
 
 def measure_rows(runs: Sequence[Facts]) -> list[MeasureRow]:
@@ -124,14 +156,26 @@ def one_machine(runs: Sequence[Facts]) -> str:
     return ", ".join(part for part in parts if part)
 
 
-def seed_table(runs: Sequence[Facts]) -> tuple[list[str], list[Row]]:
-    """Mean and standard deviation over seeds: mentions of the groups, and a row per measure."""
+def seed_table(runs: Sequence[Facts]) -> SeedTable | None:
+    """Means over seeds or label draws, where any recipe has several."""
     if not repeated(runs):
-        return [], []
+        return None
     groups = group_by_recipe(runs)
     first = {name: m for run in runs for name, m in run.measures.items()}
-    rows = [Row(m.title, [g.figure(name) for g in groups], []) for name, m in first.items()]
-    return [group.mention for group in groups], rows
+    nouns = {group.noun for group in groups if len(group.draws) > 1}
+    return SeedTable(
+        over=f"{nouns.pop()}s" if len(nouns) == 1 else "runs",
+        heads=[(group.mention, plural(len(group.draws), group.noun)) for group in groups],
+        rows=[
+            SeedRow(
+                title=measure.title,
+                unit=measure.unit,
+                cells=[_mean_cell(group, name) for group in groups],
+                difference=_difference_cell(groups, name),
+            )
+            for name, measure in first.items()
+        ],
+    )
 
 
 def version_rows(runs: Sequence[Facts]) -> list[Row]:
@@ -177,6 +221,23 @@ def _cell(run: Facts, name: str, is_best: bool, shared: Mapping[str, Any]) -> Ce
         return Cell()
     own = {key: value for key, value in measure.depends.items() if key not in shared}
     return Cell(plus_minus(measure.value, measure.error), is_best, _depends(own))
+
+
+def _mean_cell(group: Group, name: str) -> Cell:
+    values = group.values(name)
+    some = f"of {plural(len(values), group.noun)}" if 0 < len(values) < len(group.draws) else ""
+    return Cell(group.figure(name), small=some)
+
+
+def _difference_cell(groups: Sequence[Group], name: str) -> Cell:
+    """`26 (20 to 33)`, and whether that is noise."""
+    found = contrast(groups, name) if len(groups) == 2 else None
+    if found is None:
+        return Cell()
+    one = found.difference
+    verdict = "within noise" if one.within_noise else "more than noise"
+    amount, ends = interval(one)
+    return Cell(f"{amount} ({ends})", not one.within_noise, f"{verdict}: {found.how}")
 
 
 def _class_cell(measure: Measure | None, name: str) -> str:

@@ -13,6 +13,7 @@ __all__ = [
     "plus_minus",
     "shorten",
     "slug",
+    "to_precision",
     "with_unit",
 ]
 
@@ -44,9 +45,20 @@ def plus_minus(value: float, error: float | None) -> str:
     """
     if error is None or not math.isfinite(error) or error <= 0:
         return number(value)
+    return f"{FIXED}±{FIXED}".join(to_precision([value, error], error))
+
+
+def to_precision(values: Sequence[float], error: float) -> list[str]:
+    """Values cut where the second digit of an error is; without one, as they are.
+
+    Example:
+        >>> to_precision([-1.2345, 10.0], 0.27), to_precision([0.5], 0.0)
+        (['−1.23', '10.00'], ['0.5'])
+    """
+    if not math.isfinite(error) or error <= 0:
+        return [number(value) for value in values]
     decimals = max(0, 1 - math.floor(math.log10(error)))
-    figures = _grouped(value, decimals), _grouped(error, decimals)
-    return f"{FIXED}±{FIXED}".join(figures)
+    return [_grouped(value, decimals) for value in values]
 
 
 def with_unit(text: str, unit: str) -> str:
@@ -138,4 +150,5 @@ def listing(items: Sequence[str], word: str = "and") -> str:
 
 
 def _grouped(value: float, decimals: int) -> str:
-    return f"{value:,.{decimals}f}".replace(",", THIN).replace("-", "−")
+    rounded = round(value, decimals) + 0.0  # no negative zero
+    return f"{rounded:,.{decimals}f}".replace(",", THIN).replace("-", "−")

@@ -69,7 +69,7 @@ class Console:
         self._bar.update(self._task, completed=step, status=" · ".join(words))
 
     def say(self, text: str) -> None:
-        self.console.print(text, highlight=False)
+        self.console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     def stop(self) -> None:
         if self._bar is not None:

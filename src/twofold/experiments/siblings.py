@@ -1,0 +1,172 @@
+"""Training one experiment with several seeds, or several draws of labels, one after the other."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from twofold.data import ImageDataset
+from twofold.errors import UsageError
+from twofold.experiments.resolve import parse_changes, resolve
+from twofold.experiments.run import Run
+from twofold.experiments.schema import Experiment
+from twofold.experiments.train import State, resume, state_of, train
+from twofold.training.progress import Console, Progress
+
+__all__ = ["Seeds", "Sibling", "plan_seeds", "train_seeds"]
+
+Seeds = Iterable[int] | str
+
+
+@dataclass(frozen=True)
+class Sibling:
+    """One of several runs that differ in one seed.
+
+    Attributes:
+        draw: What sets it apart, `seed=1` or `label_seed=1`.
+        experiment: Resolved.
+        folder: Where it is trained.
+        state: How far it has come.
+    """
+
+    draw: str
+    experiment: Experiment
+    folder: Path
+    state: State
+
+
+def train_seeds(
+    experiment: str | Path | Experiment,
+    changes: Iterable[str] | Mapping[str, Any] = (),
+    *,
+    seeds: Seeds | None = None,
+    label_seeds: Seeds | None = None,
+    out: str | Path | None = None,
+    progress: Progress | None = None,
+    dataset: ImageDataset | None = None,
+    **fields: Any,
+) -> list[Run]:
+    """Trains an experiment once for each seed, one after the other.
+
+    What is there already is not trained again: a finished run is left, an interrupted one is
+    continued. After Ctrl-C no other run is started.
+
+    Arguments:
+        experiment: A name of the library, a YAML file, or an experiment.
+        changes: Fields to change, as `key=value` texts or a mapping.
+        seeds: Training seeds, as numbers or as text: `0,1,2` or `0..4`.
+        label_seeds: In place of seeds: draws of the labels that are kept.
+        out: Runs are trained in OUT-seed0, OUT-seed1 … or OUT-labels0 …; by default runs/NAME-….
+        progress: Who is told how it goes; the terminal or notebook by default, `Silent()` nobody.
+        dataset: Images to use in place of those that the experiment names.
+        fields: Fields to change, by their bare names.
+
+    Returns:
+        The runs in the order of their seeds; after Ctrl-C the last is unfinished.
+
+    Raises:
+        UsageError, DataError: Before anything is written, if something does not fit.
+        RunError: If a folder holds something else, a loss is not finite, or the disk is full.
+    """
+    progress = progress or Console()
+    siblings = plan_seeds(
+        experiment, changes, seeds=seeds, label_seeds=label_seeds, out=out, **fields
+    )
+    runs = []
+    for number, one in enumerate(siblings, 1):
+        progress.say(f"{number} of {len(siblings)}: {one.draw} in {one.folder}, {_news(one.state)}")
+        runs.append(_train(one, progress, dataset))
+        if not runs[-1].finished:
+            break
+    return runs
+
+
+def plan_seeds(
+    experiment: str | Path | Experiment,
+    changes: Iterable[str] | Mapping[str, Any] = (),
+    *,
+    seeds: Seeds | None = None,
+    label_seeds: Seeds | None = None,
+    out: str | Path | None = None,
+    **fields: Any,
+) -> list[Sibling]:
+    """What `train_seeds` would train, and how far each run has come.
+
+    Raises:
+        UsageError: If there are no seeds or they repeat, or the experiment fixes them otherwise.
+        RunError: If a folder holds something else.
+    """
+    key, mark, given = _which(seeds, label_seeds)
+    changes = parse_changes(changes)
+    for field in (*changes, *fields):
+        if field.rpartition(".")[2] == key:
+            raise UsageError(f"{field} and {key}s say the same thing twice; leave {field} out")
+    resolved = resolve(resolve(experiment, changes), fields)
+    if key == "label_seed" and resolved.data.labels is None:
+        raise UsageError(
+            "label_seeds has no effect: every label is kept; keep fewer, as in labels=100"
+        )
+    folder = _folder(out, resolved)
+    found = []
+    for seed in _checked(given, f"{key}s"):
+        one = resolve(resolved, {key: seed})
+        place = folder.with_name(f"{folder.name}-{mark}{seed}")
+        found.append(Sibling(f"{key}={seed}", one, place, state_of(place, one)))
+    return found
+
+
+def _which(seeds: Seeds | None, label_seeds: Seeds | None) -> tuple[str, str, Seeds]:
+    """The field that sets siblings apart, its mark in the names of folders, and its values."""
+    if seeds is not None and label_seeds is not None:
+        raise UsageError(
+            "seeds and label_seeds at once would leave open which go together; train the label "
+            "draws of one seed at a time, as in `label_seeds=0,1 seed=0 --out runs/NAME-seed0`"
+        )
+    if label_seeds is not None:
+        return "label_seed", "labels", label_seeds
+    return "seed", "seed", () if seeds is None else seeds
+
+
+def _train(sibling: Sibling, progress: Progress, dataset: ImageDataset | None) -> Run:
+    if sibling.state == "new":
+        return train(sibling.experiment, out=sibling.folder, progress=progress, dataset=dataset)
+    return resume(sibling.folder, progress=progress, dataset=dataset)
+
+
+def _news(state: State) -> str:
+    return {
+        "new": "from the start",
+        "interrupted": "continued from its checkpoint",
+        "finished": "finished before",
+    }[state]
+
+
+def _folder(out: str | Path | None, experiment: Experiment) -> Path:
+    folder = Path("runs") / experiment.name if out is None else Path(out)
+    if folder.name in ("", ".."):
+        raise UsageError(f"out={out}: give a name, from which runs/NAME-seed0 and so on are made")
+    return folder
+
+
+def _checked(seeds: Seeds, key: str) -> list[int]:
+    """The seeds as numbers, each once."""
+    found = _parsed(seeds, key) if isinstance(seeds, str) else list(seeds)
+    if not found:
+        raise UsageError(f"{key} is empty; give one or more, as in {key}=0,1,2 or {key}=0..4")
+    repeated = sorted({seed for seed in found if found.count(seed) > 1})
+    if repeated:
+        raise UsageError(f"{key} repeats {', '.join(map(str, repeated))}; each is trained once")
+    return found
+
+
+def _parsed(text: str, key: str) -> list[int]:
+    """The numbers of `0,1,2` or of the range `0..4`, which includes its end."""
+    first, dots, last = text.partition("..")
+    try:
+        if dots:
+            return list(range(int(first), int(last) + 1))
+        return [int(part) for part in text.split(",")] if text.strip() else []
+    except ValueError:
+        raise UsageError(
+            f"{key}={text} is not understood; write {key}=0,1,2 or {key}=0..4"
+        ) from None
