@@ -37,7 +37,6 @@ def quick_judges(cache):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(judges, "judge_recipe", quick)
-        patch.setattr("twofold.apply.measures.readings.judge_recipe", quick)
         yield
 
 
@@ -119,12 +118,20 @@ def test_the_label_leak_is_shown_beside_the_figure_without_it(cvae, silent, monk
     with torch.no_grad():
         leaky.encoder.after[0].weight[:, 64:] *= 20
     monkeypatch.setattr(Run, "model", lambda _run, _device="cpu": leaky)
-    evaluation = evaluate(cvae, ["latents"], device="cpu", progress=silent)
-    leaking, withheld = evaluation["latents/leaking"], evaluation["latents/withheld"]
-    assert leaking.value > 90
-    assert withheld.value < 50
-    assert "told the answer" in leaking.caution
-    assert leaking.better is None
+    evaluation = evaluate(cvae, ["latents", "latents-mlp"], device="cpu", progress=silent)
+    for reading, leaks_above, stays_below in (
+        ("", 90, 50),
+        ("/knn", 90, 50),
+        ("/linear", 90, 50),
+        ("/silhouette", 0.3, 0.05),
+    ):
+        leaking = evaluation[f"latents/leaking{reading}"]
+        withheld = evaluation[f"latents/withheld{reading}"]
+        assert leaking.value > leaks_above
+        assert withheld.value < stays_below
+        assert "told the answer" in leaking.caution
+        assert "a random class" in withheld.title
+        assert leaking.better is withheld.better is None
 
 
 def test_gan_train_sees_no_real_training_image(cvae, silent, quick_judges):

@@ -6,10 +6,11 @@ from twofold.apply.measures.classes import classes
 from twofold.apply.measures.cost import cost
 from twofold.apply.measures.coverage import bins, coverage
 from twofold.apply.measures.distance import distance
+from twofold.apply.measures.gan_train import gan_train
+from twofold.apply.measures.latents import latents, latents_mlp
 from twofold.apply.measures.likelihood import likelihood
 from twofold.apply.measures.losses import losses
 from twofold.apply.measures.memory import memory
-from twofold.apply.measures.readings import gan_train, latent_labels
 from twofold.apply.measures.recognition import classification, gan_test, reconstruction
 from twofold.apply.measures.subject import Subject, make_subject
 from twofold.metrics.measure import Measure
@@ -29,6 +30,7 @@ MEASURES: dict[str, Callable[[Subject], Iterator[Measure]]] = {
     "losses": losses,
     "cost": cost,
     "gan-train": gan_train,
-    "latents": latent_labels,
+    "latents": latents,
+    "latents-mlp": latents_mlp,
 }
 DEFAULT = ("likelihood", "gan-test", "reconstruction", "classification", "losses", "cost")

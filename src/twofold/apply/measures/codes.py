@@ -1,0 +1,160 @@
+"""The codes of images as measures read them: of the posterior, and components of the pixels."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from twofold.apply.measures.subject import Subject
+from twofold.conditions import ClassCondition
+from twofold.data.batches import Batch, Batches
+from twofold.distributions import DiagonalGaussian
+from twofold.metrics.latents import draw
+from twofold.metrics.measure import NotMeasured
+from twofold.metrics.planes import principal_axes
+from twofold.models.base import Classifies, Encodes, evaluating
+
+__all__ = ["Codes", "Posterior", "Told", "pixel_codes", "posterior_codes"]
+
+AXES_FROM = 5_000  # training images whose principal components are taken
+
+
+@dataclass(frozen=True)
+class Told:
+    """What an encoder is given beside the image.
+
+    Attributes:
+        name: `leaking` if it is the true class, else `withheld`.
+        what: In words; empty for nothing.
+        pick: From a batch to the encoder's `c`.
+        better: Which way figures of such codes are better.
+        caution: What a reader must know of them.
+    """
+
+    name: str
+    what: str
+    pick: Callable[[Batch], Tensor | None]
+    better: Literal["higher", "lower"] | None = None
+    caution: str = ""
+
+
+@dataclass(frozen=True)
+class Codes:
+    """Of labelled training images, (N, D) and labels (N,), and of test images, (M, D) and (M,)."""
+
+    codes: NDArray[Any]
+    y: NDArray[Any]
+    test_codes: NDArray[Any]
+    test_y: NDArray[Any]
+
+
+class Posterior(NamedTuple):
+    """Codes by q(z|x, c) for one kind of c: its means, and a draw for each image."""
+
+    told: Told
+    means: Codes
+    drawn: Codes
+
+
+def posterior_codes(subject: Subject) -> Iterator[Posterior]:
+    """Codes by q(z|x, c) for each c that an encoder may be given.
+
+    A model of the class gets the true one, and then what it would have without: one that infers
+    the class gets that, any other a random one, for it cannot do with none.
+
+    Raises:
+        NotMeasured: If the model has no encoder, the images have too few classes, or codes are not
+            finite.
+    """
+    model = subject.model.offers(Encodes)
+    if model is None:
+        raise NotMeasured(
+            f"a {subject.model.title} has no encoder with one q(z|x); a VAE or M2 has"
+        )
+    train = _training_images(subject)
+    with evaluating(model):
+        for told in _ways(model, subject.settings["seed"]):
+            subject.progress.say(f"codes of all images, {told.what or 'nothing'} told")
+            yield _posterior(subject, model, train, told)
+
+
+def pixel_codes(subject: Subject, dim: int) -> Codes:
+    """The first `dim` principal components of the pixels, of the same images."""
+    train = _training_images(subject)
+    some = torch.as_tensor(draw(len(train), AXES_FROM))
+    pixels = [batch.x.flatten(1).cpu() for batch in train.only(some, 500).in_order()]
+    axes = principal_axes(torch.cat(pixels).numpy(), dim)
+    mean, directions = (
+        torch.as_tensor(part, dtype=torch.float32, device=subject.model.device)
+        for part in (axes.mean, axes.directions.copy())
+    )
+    return _encoded(subject, train, lambda batch: (batch.x.flatten(1) - mean) @ directions)
+
+
+def _ways(model: Encodes, seed: int) -> list[Told]:
+    condition = model.condition
+    if not isinstance(condition, ClassCondition):
+        what = "a part of the image" if condition.dim else ""
+        return [
+            Told("withheld", what, lambda batch: condition.pick(batch.x, batch.y), better="higher")
+        ]
+    caution = "the encoder was told the answer"
+    leaking = Told("leaking", "the true class", lambda batch: batch.y, caution=caution)
+    if isinstance(model, Classifies):
+        caution = "the encoder was given the class that the model infers, right for most images"
+        inferred = Told("withheld", "the class it infers", lambda _: None, caution=caution)
+        return [leaking, inferred]
+    generator = torch.Generator().manual_seed(seed)
+
+    def random(batch: Batch) -> Tensor:
+        c = torch.randint(condition.num_classes, (len(batch),), generator=generator)
+        return c.to(batch.x.device)
+
+    caution = "the encoder was given a random class, wrong for most images, as never in training"
+    return [leaking, Told("withheld", "a random class", random, caution=caution)]
+
+
+def _posterior(subject: Subject, model: Encodes, train: Batches, told: Told) -> Posterior:
+    def q(batch: Batch) -> DiagonalGaussian:
+        return model.posterior(batch.x, told.pick(batch))
+
+    means = _encoded(subject, train, lambda batch: q(batch).mean)
+    return Posterior(told, means, _encoded(subject, train, lambda batch: q(batch).rsample()))
+
+
+def _training_images(subject: Subject) -> Batches:
+    test_y = subject.labels
+    train = subject.dataset.split("train")
+    classes = min(int((train.class_counts > 0).sum()), len(test_y.unique()))
+    if classes < 2:
+        raise NotMeasured(
+            f"codes are read by class, and the labelled training or test images have {classes} of "
+            "them; that takes two"
+        )
+    data = subject.run.experiment.data
+    return Batches(
+        train.labelled(),
+        1,
+        binarise=data.binarise,
+        binarise_seed=data.binarise_seed,
+        device=subject.model.device,
+    )
+
+
+@torch.no_grad()
+def _encoded(subject: Subject, train: Batches, encode: Callable[[Batch], Tensor]) -> Codes:
+    found = []
+    for batches in (train, subject.batches):
+        codes = torch.cat([encode(batch) for batch in batches.in_order(500)]).float()
+        broken = int((~codes.isfinite().all(dim=1)).sum())
+        if broken:
+            raise NotMeasured(
+                f"{broken} of {len(codes)} codes hold NaN or infinite numbers: training has "
+                "diverged; look at the losses, and train again with a smaller lr"
+            )
+        assert batches.labels is not None
+        found += [codes.cpu().numpy(), batches.labels.cpu().numpy()]
+    return Codes(*found)

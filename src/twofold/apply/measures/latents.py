@@ -1,0 +1,175 @@
+"""What latent codes say about classes, with the true class given to the encoder and without it.
+
+An encoder that is told the class may write it into the code, and who reads it there measures the
+leak. So every figure comes as `latents/leaking/…` and as `latents/withheld/…`, and its floor is the
+same figure of as many principal components of the pixels as the code has dimensions.
+
+Codes are posterior means, as is usual. A unit that the decoder ignores has a mean that hardly
+varies, drowned in the noise of z, and is read all the same; so the figure for drawn codes stands in
+the details.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from twofold.apply.measures.codes import Codes, Posterior, pixel_codes, posterior_codes
+from twofold.apply.measures.subject import Subject
+from twofold.metrics.accuracy import accuracy_error
+from twofold.metrics.latents import draw, knn_accuracy, linear_accuracy, mlp_accuracy, silhouette
+from twofold.metrics.measure import Measure
+from twofold.metrics.planes import principal_axes, tsne
+
+__all__ = ["latents", "latents_mlp"]
+
+SILHOUETTE_POINTS, MAP_POINTS = 5_000, 2_000
+NEIGHBOURS, STEPS = 5, 100
+HIDDEN, EPOCHS = 512, 20
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One way to score codes.
+
+    Attributes:
+        suffix: Of the measure's name.
+        title: For people.
+        score: From codes and a seed to a figure and its standard error.
+        unit: Of the figure.
+        depends: The recipe.
+    """
+
+    suffix: str
+    title: str
+    score: Callable[[Codes, int], tuple[float, float]]
+    unit: str = "%"
+    depends: Mapping[str, Any] = field(default_factory=dict)
+
+
+def latents(subject: Subject) -> Iterator[Measure]:
+    """Silhouette of the classes in latent codes, labels read from these, and maps of them."""
+    found = list(posterior_codes(subject))
+    yield from _compared(subject, found, (SILHOUETTE, KNN, LINEAR))
+    subject.progress.say("maps of the latents")
+    subject.run.keep_arrays("latents", _maps(subject, found))
+
+
+def latents_mlp(subject: Subject) -> Iterator[Measure]:
+    """Labels read from latent codes by a classifier of 512 hidden units."""
+    yield from _compared(subject, list(posterior_codes(subject)), (MLP,))
+
+
+def _compared(
+    subject: Subject, found: Sequence[Posterior], readings: Sequence[Reading]
+) -> Iterator[Measure]:
+    """Each reading of each kind of codes, and of the pixels."""
+    seed, dim = subject.settings["seed"], found[0].means.codes.shape[1]
+    pixels = pixel_codes(subject, dim)
+    for reading in readings:
+        subject.progress.say(reading.title)
+        floor, _ = reading.score(pixels, seed)
+        for told, means, drawn in found:
+            value, error = reading.score(means, seed)
+            yield Measure(
+                name=f"latents/{told.name}{reading.suffix}",
+                title=f"{reading.title}{told.what and f', {told.what} given to the encoder'}",
+                value=value,
+                unit=reading.unit,
+                better=told.better,
+                error=error,
+                floor=floor,
+                depends={
+                    **subject.depends,
+                    **reading.depends,
+                    "training_images": len(means.y),
+                    "codes": "posterior means",
+                    "told": told.what or "nothing",
+                },
+                caution="; ".join(filter(None, (told.caution, MEANS))),
+                details={
+                    "floor": f"{pixels.codes.shape[1]} principal components of the pixels",
+                    "drawn": reading.score(drawn, seed)[0],
+                },
+            )
+
+
+def _maps(subject: Subject, found: Sequence[Posterior]) -> dict[str, Any]:
+    """Test images on the plane, at most `MAP_POINTS` = M of them, drawn at random.
+
+    Returns:
+        `image`, which test images (M,); `label`, their classes (M,); `class_names` (K,); and for
+        each NAME of `leaking` and `withheld` that there is: `NAME_pca` (M, 2), coordinates along
+        the first principal components, `NAME_pca_share` (2,), the shares of these in the variance,
+        `NAME_tsne` (M, 2), and for codes of two dimensions `NAME_code` (M, 2), these themselves.
+        A code of one dimension has one principal component.
+    """
+    image = draw(len(subject.batches), MAP_POINTS)
+    arrays: dict[str, Any] = {
+        "image": image,
+        "label": found[0].means.test_y[image],
+        "class_names": np.array(subject.dataset.class_names),
+    }
+    for told, means, _ in found:
+        points = means.test_codes[image]
+        axes = principal_axes(means.test_codes, 2)
+        arrays[f"{told.name}_pca"] = axes.project(points).astype(np.float32)
+        arrays[f"{told.name}_pca_share"] = axes.shares
+        arrays[f"{told.name}_tsne"] = tsne(points)
+        if points.shape[1] == 2:
+            arrays[f"{told.name}_code"] = points
+    return arrays
+
+
+def _silhouette(codes: Codes, _seed: int) -> tuple[float, float]:
+    some = draw(len(codes.test_y), SILHOUETTE_POINTS)
+    each = silhouette(codes.test_codes[some], codes.test_y[some])
+    return float(each.mean()), float(each.std(ddof=1) / len(each) ** 0.5)
+
+
+def _neighbours(codes: Codes, _seed: int) -> tuple[float, float]:
+    share = knn_accuracy(codes.codes, codes.y, codes.test_codes, codes.test_y, NEIGHBOURS)
+    return _per_cent(share, codes)
+
+
+def _linear(codes: Codes, _seed: int) -> tuple[float, float]:
+    share = linear_accuracy(codes.codes, codes.y, codes.test_codes, codes.test_y, STEPS)
+    return _per_cent(share, codes)
+
+
+def _mlp(codes: Codes, seed: int) -> tuple[float, float]:
+    parts = (codes.codes, codes.y, codes.test_codes, codes.test_y)
+    return _per_cent(mlp_accuracy(*parts, HIDDEN, EPOCHS, seed), codes)
+
+
+def _per_cent(share: float, codes: Codes) -> tuple[float, float]:
+    return 100 * share, 100 * accuracy_error(share, len(codes.test_y))
+
+
+MEANS = "posterior means are read, without the noise of z; with it: `drawn` in the details"
+SILHOUETTE = Reading(
+    "/silhouette",
+    "silhouette of the classes in latents",
+    _silhouette,
+    unit="",
+    depends={"points": f"at most {SILHOUETTE_POINTS} test images, drawn at random"},
+)
+KNN = Reading(
+    "/knn",
+    f"labels read from latents by {NEIGHBOURS} nearest neighbours",
+    _neighbours,
+    depends={"neighbours": NEIGHBOURS},
+)
+LINEAR = Reading(
+    "/linear",
+    "labels read from latents by a linear classifier",
+    _linear,
+    depends={"classifier": f"logistic regression, at most {STEPS} steps"},
+)
+MLP = Reading(
+    "",
+    "labels read from latents by an MLP",
+    _mlp,
+    depends={"classifier": f"{HIDDEN} hidden units, {EPOCHS} epochs"},
+)
