@@ -89,7 +89,7 @@ def evaluate(
         path,
         {
             "measures": [*_still_valid(run, found), *(measure.to_dict() for measure in found)],
-            "not_measured": missing,
+            "not_measured": {**_still_missing(run, chosen), **missing},
             "settings": {**settings, "step": done, "total_steps": total},
             "versions": {key: run.environment[key] for key in ("twofold", "torch", "python")},
             "seconds": round(time.perf_counter() - started, 2),
@@ -110,7 +110,17 @@ def _chosen(measures: Sequence[str] | None) -> Sequence[str]:
 
 def _still_valid(run: Run, found: Sequence[Measure]) -> list[dict[str, Any]]:
     """What was measured before, of the same weights, and not again now."""
-    before, again = run.evaluation, {measure.name for measure in found}
-    if before is None or before.get("settings", {}).get("step") != run.progress[0]:
-        return []
-    return [measure for measure in before.get("measures", []) if measure["name"] not in again]
+    again = {measure.name for measure in found}
+    return [m for m in _of_the_same_weights(run).get("measures", []) if m["name"] not in again]
+
+
+def _still_missing(run: Run, chosen: Sequence[str]) -> dict[str, str]:
+    """What could not be measured before, of the same weights, and was not tried again."""
+    before = _of_the_same_weights(run).get("not_measured", {})
+    return {name: reason for name, reason in before.items() if name not in chosen}
+
+
+def _of_the_same_weights(run: Run) -> dict[str, Any]:
+    before = run.evaluation or {}
+    same = before.get("settings", {}).get("step") == run.progress[0]
+    return before if same else {}
