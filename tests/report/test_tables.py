@@ -9,9 +9,14 @@ from twofold.experiments.resolve import resolve
 from twofold.report.curves import panels
 from twofold.report.facts import gather, measures_of
 from twofold.report.settings import compact, differing, network_kind, train_command
-from twofold.report.tables import class_tables, cost_rows, measure_rows
+from twofold.report.measure_table import measure_groups, missing
+from twofold.report.tables import class_tables, cost_rows
 
 from .conftest import accuracy, elbo
+
+
+def measure_rows(runs):
+    return [row for group in measure_groups(runs) for row in group.rows]
 
 
 def test_a_measure_that_a_run_lacks_is_blank(facts):

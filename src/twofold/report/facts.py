@@ -27,7 +27,9 @@ from twofold.report.words import shorten
 
 __all__ = ["Facts", "Reading", "gather", "letter", "measures_of"]
 
-FROM_THE_LOG = ("seconds_per_epoch", "training_seconds", "loss/")  # cost and curves have them
+# Those that the rows of cost and the curves have
+FROM_THE_LOG = ("seconds_per_epoch", "training_seconds", "training_speed", "parameters", "loss/")
+KEPT = {"nearest": "copies", "latents": "latents/"}  # arrays, and which measures they belong to
 
 
 def _acronym(model: Any) -> str:
@@ -58,6 +60,8 @@ class Facts:
         environment: As environment.json has it.
         records: The log.
         measures: By name; empty when the run was not evaluated.
+        not_measured: What was asked for in vain, and why.
+        arrays: Those kept beside the measures, by name.
         evaluated: Whether there is an evaluation.json.
         evaluated_step: The step of the weights that were measured, where that is known.
         finished: Whether it was trained to the end.
@@ -71,6 +75,8 @@ class Facts:
     environment: Mapping[str, Any] = field(default_factory=dict)
     records: Sequence[Mapping[str, Any]] = ()
     measures: Mapping[str, Measure] = field(default_factory=dict)
+    not_measured: Mapping[str, str] = field(default_factory=dict)
+    arrays: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     evaluated: bool = False
     evaluated_step: int | None = None
     finished: bool = True
@@ -227,6 +233,7 @@ def measures_of(evaluation: Mapping[str, Any] | None) -> dict[str, Measure]:
 
 def _facts(run: Run, letter: str, name: str) -> Facts:
     evaluation = run.evaluation
+    measures = measures_of(evaluation)
     return Facts(
         letter=letter,
         name=name,
@@ -235,11 +242,23 @@ def _facts(run: Run, letter: str, name: str) -> Facts:
         experiment=run.experiment,
         environment=run.environment,
         records=run.records,
-        measures=measures_of(evaluation),
+        measures=measures,
+        not_measured=(evaluation or {}).get("not_measured") or {},
+        arrays=_arrays(run, measures),
         evaluated=evaluation is not None,
         evaluated_step=((evaluation or {}).get("settings") or {}).get("step"),
         finished=_finished(run),
     )
+
+
+def _arrays(run: Run, measures: Mapping[str, Measure]) -> dict[str, dict[str, Any]]:
+    """The arrays of measures that still hold; older weights may have left others."""
+    found = {}
+    for kept, of in KEPT.items():
+        arrays = run.arrays(kept) if any(name.startswith(of) for name in measures) else None
+        if arrays is not None:
+            found[kept] = arrays
+    return found
 
 
 def _finished(run: Run) -> bool:
