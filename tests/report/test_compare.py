@@ -162,7 +162,7 @@ def test_runs_of_one_name_are_told_apart(runs, tmp_path):
 
 def test_the_samples_follow_their_seed(runs):
     (facts,) = gather([runs["cgan"]])
-    pictures = [draw_sheet(runs["cgan"], facts, seed).picture for seed in (0, 1, 1)]
+    pictures = [draw_sheet(runs["cgan"], facts, seed).pixels.array for seed in (0, 1, 1)]
     assert (pictures[0] != pictures[1]).any()
     assert (pictures[1] == pictures[2]).all()
 
