@@ -8,6 +8,7 @@ import torch
 
 from twofold.apply.evaluate import evaluate
 from twofold.apply.judges import judge
+from twofold.apply.measures import Subject, make_subject
 from twofold.data import load_dataset
 from twofold.errors import RunError, UsageError
 from twofold.experiments.resolve import resolve
@@ -56,7 +57,7 @@ def test_a_cvae_is_measured_on_the_test_images(cvae, silent, quick_judges):
     evaluation = evaluate(cvae, samples=200, iwae_samples=20, device="cpu", progress=silent)
     names = [measure.name for measure in evaluation.measures]
     assert names == [
-        *("elbo", "recon_nll", "kl", "iwae/20"),
+        *("elbo", "recon_nll", "kl", "iwae/20", "bits_per_dim"),
         *("gan_test/classifier-cnn", "gan_test/classifier-mlp"),
         *("reconstruction/classifier-cnn", "reconstruction/classifier-mlp"),
         *("loss/train/vae", "loss/validation/vae"),
@@ -75,6 +76,128 @@ def test_a_cvae_is_measured_on_the_test_images(cvae, silent, quick_judges):
     saved = json.loads((cvae.path / "evaluation.json").read_text())
     assert [measure["name"] for measure in saved["measures"]] == names
     assert saved["settings"]["step"] == cvae.progress[0]
+
+
+def test_a_bound_says_how_it_grew_with_k(cvae, silent):
+    """The last row of the curve is the figure itself; a step up in the last tenfold is told."""
+    evaluation = evaluate(cvae, ["likelihood"], iwae_samples=30, device="cpu", progress=silent)
+    bound = evaluation["iwae/30"]
+    curve = bound.details["convergence"]
+    assert [row[0] for row in curve] == [1, 3, 10, 30]
+    assert curve[-1] == [30, bound.value, bound.error]
+    assert curve[0][1] < curve[2][1] < curve[3][1]
+    rise = curve[3][1] - curve[1][1]
+    told = f"not converged in k: from k = 3 to 30 the bound rose by {rise:.2g} nats"
+    assert (told in bound.caution) == (rise > min(0.5, bound.error))
+    assert (
+        evaluate(cvae, ["likelihood"], iwae_samples=1, device="cpu", progress=silent)[
+            "iwae/1"
+        ].details["convergence"][0][0]
+        == 1
+    )
+
+
+@pytest.mark.parametrize(
+    ("likelihood", "binarise", "added"),
+    [
+        ("gaussian", "none", 8.0),
+        ("discretised-logistic", "none", 0.0),
+        ("bernoulli", "static", None),
+    ],
+)
+def test_bits_per_dimension(likelihood, binarise, added, tmp_path, silent):
+    """Nats over 64 pixels and ln 2; a density does not resolve the 8 bits of a grey level."""
+    changes = {**TOY, "epochs": 1, "likelihood": likelihood, "binarise": binarise}
+    run = train("digits-cvae", changes, out=tmp_path / "r", progress=silent)
+    found = evaluate(run, ["likelihood"], iwae_samples=10, device="cpu", progress=silent)
+    names = [measure.name for measure in found.measures]
+    assert ("bits_per_dim" in names) == (added is not None)
+    if added is None:
+        return
+    iwae, bits = found["iwae/10"], found["bits_per_dim"]
+    assert bits.value == pytest.approx(added - iwae.value / (64 * np.log(2)), rel=1e-9)
+    assert bits.error == pytest.approx(iwae.error / (64 * np.log(2)), rel=1e-9)
+    assert bits.better == "lower"
+    assert bits.depends["samples"] == 10
+    assert ("without dequantisation" in bits.caution) == (added == 8.0)
+
+
+@pytest.fixture
+def quick_chains(monkeypatch):
+    from twofold.apply.measures import annealed
+
+    monkeypatch.setattr(annealed, "TEMPERATURES", {"decoder": 60, "generator": 60})
+    monkeypatch.setattr(annealed, "FIT", {"chains": 4, "temperatures": 20})
+
+
+def test_annealing_stands_beside_the_bound_of_the_same_images(cvae, silent, quick_chains):
+    evaluation = evaluate(cvae, ["ais"], device="cpu", progress=silent)
+    measure = evaluation["ais"]
+    details = measure.details
+    per_image = np.array(details["images"])
+    assert per_image.shape == (32, len(details["columns"]))
+    assert measure.value == pytest.approx(per_image[:, 0].mean())
+    assert measure.error == pytest.approx(per_image[:, 0].std(ddof=1) / 32**0.5)
+    assert details["chains_error"] == pytest.approx(np.sqrt((per_image[:, 1] ** 2).sum()) / 32)
+    assert measure.depends["images"] == 32
+    assert (measure.depends["chains"], measure.depends["temperatures"]) == (16, 60)
+    assert "given the class" in measure.title
+    assert "density" in measure.caution
+    k, bound, _ = details["iwae"]
+    above, error = details["above_iwae"]
+    assert k == 1000
+    assert f"the same few images, {bound:.2f} at k = 1000" in measure.caution
+    assert above == pytest.approx(measure.value - bound)
+    assert abs(above) < 5 * np.hypot(error, details["chains_error"])
+    again = evaluate(cvae, ["ais"], device="cpu", progress=silent)
+    assert again["ais"].value == measure.value
+
+
+def test_a_generator_is_given_noise_fitted_to_training_images(
+    cgan, silent, quick_chains, monkeypatch
+):
+    """Trap: σ chosen by the images that it is judged on."""
+    asked = []
+    examples = Subject.examples
+    monkeypatch.setattr(Subject, "examples", lambda s, *a: asked.append(a) or examples(s, *a))
+    evaluation = evaluate(cgan, ["ais"], device="cpu", progress=silent)
+    measure, seen = evaluation["ais"], [split for split, _ in asked]
+    assert sorted(seen) == ["test", "train"]
+    assert 0.05 < measure.depends["sigma"] < 1
+    assert f"σ = {measure.depends['sigma']:.3f}" in measure.caution
+    assert measure.depends["sigma_images"] == 32
+    assert "iwae" not in measure.details
+    assert all(parameter.grad is None for parameter in cgan.model().parameters())
+
+
+def test_examples_come_from_all_over_a_split(cvae, silent):
+    subject = make_subject(cvae, {"samples": 1, "seed": 0}, 50, torch.device("cpu"), silent)
+    x = subject.batches.images / 255
+    found = subject.examples("test", 3)
+    torch.testing.assert_close(found.x, x[[0, 24, 49]])
+    assert found.y.tolist() == subject.labels[[0, 24, 49]].tolist()
+    assert len(subject.examples("test", 99).x) == 50
+    train = cvae.dataset().split("train").images[[0, -1]] / 255
+    found = subject.examples("train", 2)
+    torch.testing.assert_close(found.x, torch.as_tensor(train).float())
+
+
+def test_a_classifier_has_no_density(tmp_path, silent, quick_chains):
+    run = train("classifier-mlp", {"data": "digits", "images": 100}, out=tmp_path, progress=silent)
+    evaluation = evaluate(run, ["ais"], device="cpu", progress=silent)
+    assert evaluation.not_measured["ais"].endswith(
+        "a VAE, M2, DRAW or GAN has, and a hybrid of these"
+    )
+
+
+def test_a_diverged_decoder_is_not_annealed(cvae, silent, quick_chains, monkeypatch):
+    broken = cvae.model()
+    with torch.no_grad():
+        for parameter in broken.parameters():
+            parameter.fill_(float("nan"))
+    monkeypatch.setattr(Run, "model", lambda _run, _device="cpu": broken)
+    evaluation = evaluate(cvae, ["ais"], device="cpu", progress=silent)
+    assert "training has diverged" in evaluation.not_measured["ais"]
 
 
 def test_the_elbo_is_of_the_test_split_and_no_other(cvae, silent):

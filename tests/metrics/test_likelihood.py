@@ -1,6 +1,8 @@
 """The measured ELBO and IWAE bound: exact where the answer is known, whatever the batches."""
 
 import math
+from collections.abc import Iterable
+from typing import Any
 
 import pytest
 import torch
@@ -10,7 +12,13 @@ from torch.distributions import Bernoulli
 from twofold.conditions import ClassCondition
 from twofold.data.batches import Batch
 from twofold.distributions import Likelihood
-from twofold.metrics.likelihood import elbo_terms, iwae_bound, streaming_log_mean_exp
+from twofold.metrics.likelihood import (
+    elbo_terms,
+    iwae_bounds,
+    running_log_mean_exp,
+    sample_counts,
+)
+from twofold.models.base import HasLikelihood
 from twofold.models.vae import VAE
 from twofold.networks import build_network
 
@@ -61,6 +69,15 @@ def in_batches(x: Tensor, size: int, y: Tensor | None = None) -> list[Batch]:
     return [Batch(x_part, y_part) for x_part, y_part in zip(x.split(size), ys, strict=False)]
 
 
+def iwae_bound(model: HasLikelihood, batches: list[Batch], k: int, **options: Any) -> Tensor:
+    return iwae_bounds(model, batches, k, **options)[k]
+
+
+def log_mean_exp_of(stretches: Iterable[Tensor]) -> Tensor:
+    *_, (_, last) = running_log_mean_exp(stretches)
+    return last
+
+
 # --- streaming ------------------------------------------------------------------------------------
 
 
@@ -69,12 +86,12 @@ def test_streaming_is_the_log_of_the_mean(sizes):
     """Unequal stretches weigh by their length."""
     values = torch.randn(6, 4, dtype=torch.float64)
     expected = values.exp().mean(dim=0).log()
-    torch.testing.assert_close(streaming_log_mean_exp(values.split(sizes)), expected)
+    torch.testing.assert_close(log_mean_exp_of(values.split(sizes)), expected)
 
 
 def test_streaming_is_double_and_does_not_overflow():
     values = torch.full((3, 2), -5000.0)
-    found = streaming_log_mean_exp([values, values + math.log(3.0)])
+    found = log_mean_exp_of([values, values + math.log(3.0)])
     assert found.dtype == torch.float64
     assert found.tolist() == pytest.approx([-5000 + math.log(2.0)] * 2, abs=1e-3)
 
@@ -82,18 +99,22 @@ def test_streaming_is_double_and_does_not_overflow():
 def test_streaming_keeps_what_single_precision_would_lose():
     """A thousand stretches of weights near 1: their log-mean to 1e-12."""
     values = (1e-3 * torch.randn(1000, 1, 3)).double()
-    found = streaming_log_mean_exp(list(values))
+    found = log_mean_exp_of(list(values))
     torch.testing.assert_close(found, values.exp().mean(dim=(0, 1)).log(), rtol=0, atol=1e-12)
 
 
 def test_streaming_takes_a_generator():
-    found = streaming_log_mean_exp(torch.full((1, 2), float(i)) for i in range(2))
+    found = log_mean_exp_of(torch.full((1, 2), float(i)) for i in range(2))
     assert found.tolist() == pytest.approx([math.log((1 + math.e) / 2)] * 2)
 
 
-def test_streaming_needs_something():
-    with pytest.raises(ValueError, match="at least one sample"):
-        streaming_log_mean_exp([])
+def test_every_stretch_is_an_answer():
+    """After each: how many values there were, and the log-mean of these alone."""
+    values = torch.randn(6, 4, dtype=torch.float64)
+    found = list(running_log_mean_exp(values.split([1, 3, 2])))
+    assert [count for count, _ in found] == [1, 4, 6]
+    for count, mean in found:
+        torch.testing.assert_close(mean, values[:count].exp().mean(dim=0).log())
 
 
 # --- the bound ------------------------------------------------------------------------------------
@@ -150,12 +171,56 @@ def test_memory_does_not_change_the_bound(rows):
     assert error < 0.1
 
 
-def test_the_last_stretch_is_as_short_as_it_must_be():
-    """k = 10 in stretches of 4, 4 and 2: not 12 draws."""
+def test_a_stretch_ends_where_a_bound_is_looked_at():
+    """k = 10 in stretches of 1 | 4, 4 and 1: not 12 draws."""
     model, decoded = lively(), []
     model.decoder.register_forward_hook(lambda _m, _i, output: decoded.append(len(output)))
     iwae_bound(model, in_batches(images(5), 5), 10, rows=20)
-    assert decoded == [20, 20, 10]
+    assert decoded == [5, 20, 20, 5]
+
+
+@pytest.mark.parametrize(
+    ("k", "counts"),
+    [
+        (1, [1]),
+        (7, [1, 7]),
+        (20, [1, 2, 10, 20]),
+        (100, [1, 10, 100]),
+        (250, [1, 10, 25, 100, 250]),
+    ],
+)
+def test_a_tenth_of_the_samples_is_looked_at(k, counts):
+    assert sample_counts(k) == counts
+
+
+def test_smaller_bounds_are_of_the_first_of_the_same_draws(monkeypatch):
+    """Against all the weights, kept."""
+    model, x, kept = lively(), images(6), []
+    draw = model.log_weights
+    monkeypatch.setattr(model, "log_weights", lambda *a: kept.append(draw(*a)) or kept[-1])
+    found = iwae_bounds(model, [Batch(x)], 250, rows=6 * 40)
+    weights = torch.cat(kept).double()
+    assert weights.shape == (250, 6)
+    assert list(found) == [1, 10, 25, 100, 250]
+    for k, bound in found.items():
+        torch.testing.assert_close(bound, weights[:k].exp().mean(dim=0).log())
+
+
+def test_no_samples_bound_nothing():
+    with pytest.raises(ValueError, match="at least one sample, got 0"):
+        iwae_bounds(lively(), in_batches(images(2), 2), 0)
+
+
+def test_the_bound_reaches_an_exact_likelihood(linear_gaussian):
+    """A posterior twice too wide costs 200 images nothing at k = 2000, and something at k = 1."""
+    model = linear_gaussian(proposal_scale=2.0)
+    x = model.draw(200)
+    found = iwae_bounds(model, [Batch(x)], 2000)
+    gap = found[2000] - model.exact(x)
+    error = gap.std().item() / math.sqrt(200)
+    assert abs(gap.mean().item()) < 3 * error
+    assert error < 0.01
+    assert (found[1] - model.exact(x)).mean() < -0.5
 
 
 def test_the_bound_lies_above_the_elbo():

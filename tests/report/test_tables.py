@@ -8,8 +8,8 @@ import pytest
 from twofold.experiments.resolve import resolve
 from twofold.report.curves import panels
 from twofold.report.facts import gather, measures_of
+from twofold.report.measure_table import measure_groups
 from twofold.report.settings import compact, differing, network_kind, train_command
-from twofold.report.measure_table import measure_groups, missing
 from twofold.report.tables import class_tables, cost_rows
 
 from .conftest import accuracy, elbo

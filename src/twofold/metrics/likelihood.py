@@ -1,4 +1,4 @@
-r"""How probable a model finds held-out images: the ELBO, its terms, and the IWAE bound.
+r"""How probable a model finds held-out images: the ELBO, its terms, and IWAE bounds.
 
 .. math:: L_k = E\left[\ln \tfrac{1}{k} \sum_{i=1}^k \frac{p(x, z_i)}{q(z_i|x)}\right],
           \quad \mathrm{ELBO} = L_1 \le L_k \le L_{k+1} \le \ln p(x)
@@ -9,7 +9,8 @@ References:
 """
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -17,7 +18,7 @@ from torch import Tensor
 from twofold.data.batches import Batch
 from twofold.models.base import HasLikelihood, evaluating
 
-__all__ = ["elbo_terms", "iwae_bound", "streaming_log_mean_exp"]
+__all__ = ["elbo_terms", "iwae_bounds", "running_log_mean_exp", "sample_counts"]
 
 ROWS = 20_000  # decoded images at a time: what bounds the memory
 
@@ -46,59 +47,82 @@ def elbo_terms(
     return torch.cat(recon), torch.cat(kl)
 
 
-def streaming_log_mean_exp(log_values: Iterable[Tensor]) -> Tensor:
-    """ln of the mean of exp over the first axis of several stretches, in float64.
+def running_log_mean_exp(log_values: Iterable[Tensor]) -> Iterator[tuple[int, Tensor]]:
+    """ln of the mean of exp over the first axis of all stretches so far, in float64.
 
     Arguments:
         log_values: Tensors of shapes (S_1, B), (S_2, B), …
 
-    Returns:
-        Shape (B,).
+    Yields:
+        After each stretch the number of values so far, and shape (B,).
 
     Example:
-        >>> streaming_log_mean_exp([torch.zeros(3, 2), torch.zeros(1, 2)]).abs() < 1e-12
-        tensor([True, True])
+        >>> stretches = [torch.zeros(3, 1), torch.full((1, 1), -1e9)]
+        >>> [(count, round(mean.item(), 4)) for count, mean in running_log_mean_exp(stretches)]
+        [(3, 0.0), (4, -0.2877)]
     """
     total, count = None, 0
     for stretch in log_values:
         part = torch.logsumexp(stretch.double(), dim=0)
         total = part if total is None else torch.logaddexp(total, part)
         count += len(stretch)
-    if total is None:
-        raise ValueError("there is nothing to average: give at least one sample")
-    return total - math.log(count)
+        yield count, total - math.log(count)
+
+
+def sample_counts(num_samples: int) -> list[int]:
+    """Where a bound of k samples is looked at on the way: 1, 10, 100, …, k // 10 and k.
+
+    Example:
+        >>> sample_counts(5000)
+        [1, 10, 100, 500, 1000, 5000]
+    """
+    powers = {10**i for i in range(len(str(num_samples)))}
+    return sorted({*powers, num_samples, num_samples // 10} - {0})
 
 
 @torch.no_grad()
-def iwae_bound(
+def iwae_bounds(
     model: HasLikelihood,
     batches: Iterable[Batch],
     num_samples: int,
     rows: int = ROWS,
     advance: Callable[[int], None] | None = None,
-) -> Tensor:
-    """The IWAE bound L_k on ln p(x|c) of every image, in bounded memory.
+) -> dict[int, Tensor]:
+    """The IWAE bounds on ln p(x|c) of every image, in bounded memory.
+
+    Each L_k is of the first k of the same draws, so their differences have less noise than they.
 
     Arguments:
         model: One that bounds ln p(x|c).
         batches: Held-out images.
-        num_samples: k.
+        num_samples: The largest k.
         rows: How many images may be decoded at once, whatever k is.
         advance: Told the number of images done.
 
     Returns:
-        L_k in nats per image, float64, shape (N,).
+        L_k in nats per image, float64, shape (N,), for each k of `sample_counts`.
+
+    Raises:
+        ValueError: If there is not at least one sample.
     """
-    bounds = []
+    if num_samples < 1:
+        raise ValueError(f"a bound needs at least one sample, got {num_samples}")
+    counts = sample_counts(num_samples)
+    bounds: dict[int, list[Tensor]] = {k: [] for k in counts}
     with evaluating(model):
         for batch in batches:
             c = model.condition.pick(batch.x, batch.y)
-            at_once = max(1, rows // len(batch))
-            stretches = (
-                model.log_weights(batch.x, c, min(at_once, num_samples - done))
-                for done in range(0, num_samples, at_once)
-            )
-            bounds.append(streaming_log_mean_exp(stretches).cpu())
+            lengths = _stretches(counts, max(1, rows // len(batch)))
+            drawn = (model.log_weights(batch.x, c, length) for length in lengths)
+            for k, bound in running_log_mean_exp(drawn):
+                if k in bounds:
+                    bounds[k].append(bound.cpu())
             if advance is not None:
                 advance(len(batch))
-    return torch.cat(bounds)
+    return {k: torch.cat(parts) for k, parts in bounds.items()}
+
+
+def _stretches(counts: list[int], longest: int) -> Iterator[int]:
+    """Lengths that add up to each of the counts in turn, none above `longest`."""
+    for start, end in pairwise([0, *counts]):
+        yield from (min(longest, end - done) for done in range(start, end, longest))

@@ -19,7 +19,6 @@ from twofold.data.batches import Batch
 from twofold.distributions import (
     Density,
     DiagonalGaussian,
-    ImageDistribution,
     Likelihood,
     log_mean_exp,
 )
@@ -29,6 +28,7 @@ __all__ = [
     "AutoEncoder",
     "Bound",
     "Classifies",
+    "Decodes",
     "Encodes",
     "Generative",
     "HasLikelihood",
@@ -299,12 +299,19 @@ class Part(Protocol):
 
 
 @runtime_checkable
-class Encodes(Part, Protocol):
+class Decodes(Part, Protocol):
+    """Has a decoder p(x|z) of codes z ~ N(0, I)."""
+
+    latent_dim: int
+
+    def decode(self, z: Tensor, c: Tensor | None = None) -> Density: ...
+
+
+@runtime_checkable
+class Encodes(Decodes, Protocol):
     """Has an encoder q(z|x) and a decoder p(x|z)."""
 
     def posterior(self, x: Tensor, c: Tensor | None = None) -> DiagonalGaussian: ...
-
-    def decode(self, z: Tensor, c: Tensor | None = None) -> ImageDistribution: ...
 
 
 @runtime_checkable
@@ -341,6 +348,7 @@ class Classifies(Protocol):
 
 
 _MISSING: dict[type, str] = {
+    Decodes: "has no decoder p(x|z); use a VAE, CVAE, M2, DRAW or a hybrid of these",
     Encodes: "has no encoder with one q(z|x); use a VAE, CVAE, M2 or a hybrid of these",
     Reconstructs: "has no encoder; use a VAE, CVAE, M2, DRAW or a hybrid",
     HasLikelihood: "has no likelihood; use a VAE, CVAE, M2 or DRAW",

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
+from twofold.apply.measures.annealed import ais
 from twofold.apply.measures.classes import classes
 from twofold.apply.measures.cost import cost
 from twofold.apply.measures.coverage import bins, coverage
@@ -32,5 +33,6 @@ MEASURES: dict[str, Callable[[Subject], Iterator[Measure]]] = {
     "gan-train": gan_train,
     "latents": latents,
     "latents-mlp": latents_mlp,
+    "ais": ais,
 }
 DEFAULT = ("likelihood", "gan-test", "reconstruction", "classification", "losses", "cost")

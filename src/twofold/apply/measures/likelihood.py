@@ -1,45 +1,101 @@
 """How probable the model finds the test images."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
-import torch
+from torch import Tensor
 
 from twofold.apply.measures.subject import Subject
 from twofold.conditions import ClassCondition
-from twofold.metrics.likelihood import elbo_terms, iwae_bound
+from twofold.distributions import bits_per_dim
+from twofold.metrics.likelihood import elbo_terms, iwae_bounds
 from twofold.metrics.measure import Measure, NotMeasured
-from twofold.models.base import HasLikelihood
+from twofold.models.base import HasLikelihood, Model
 
-__all__ = ["likelihood"]
+__all__ = ["given", "likelihood", "mean_and_error", "what_is_no_probability"]
+
+MOVED = 0.5  # nats in the last tenfold of k, above which a bound has not converged
 
 
 def likelihood(subject: Subject) -> Iterator[Measure]:
-    """ELBO, its terms and the IWAE bound on the test images."""
+    """ELBO, its terms and the IWAE bound on the test images, in bits per dimension too."""
     model = subject.model.offers(HasLikelihood)
     if model is None:
         raise NotMeasured(f"a {subject.model.title} bounds no likelihood; a VAE, M2 or DRAW does")
     subject.progress.say("ELBO and IWAE bound on the test images")
     recon, kl = elbo_terms(model, subject.batches.in_order())
-    caution = _caution(subject, model)
-    told = " given the class" if isinstance(model.condition, ClassCondition) else ""
+    told = given(subject.model)
     for name, title, values, better in (
         ("elbo", f"ELBO{told}", -(recon + kl), "higher"),
         ("recon_nll", "reconstruction, −E ln p(x|z)", recon, None),
         ("kl", "KL(q(z|x) ‖ p(z))", kl, None),
     ):
-        yield _mean(subject, model, name, title, values, better, caution)
+        yield _mean(subject, model, name, title, values, better)
+    iwae = _iwae(subject, model)
+    yield iwae
+    if not model.likelihood.needs_binary:
+        yield _bits_per_dim(subject, model, iwae)
+
+
+def given(model: Model) -> str:
+    """What a title says of a probability that is conditional on the class."""
+    return " given the class" if isinstance(model.condition, ClassCondition) else ""
+
+
+def mean_and_error(values: Tensor) -> tuple[float, float | None]:
+    """Mean over images and its standard error, None for a single image: shape (N,)."""
+    error = values.std().item() / len(values) ** 0.5 if len(values) > 1 else None
+    return values.mean().item(), error
+
+
+def what_is_no_probability(subject: Subject, model: HasLikelihood) -> str:
+    """Why exp of the figure is no probability of the images; empty where it is one."""
+    if model.likelihood.needs_binary and subject.run.experiment.data.binarise == "none":
+        return "grey pixels as Bernoulli targets: not a likelihood, compare only with the same"
+    if not model.likelihood.is_discrete:
+        return "a density on [0, 1], not a probability of 8-bit pixels"
+    return ""
+
+
+def _iwae(subject: Subject, model: HasLikelihood) -> Measure:
+    """The IWAE bound, with what fewer of the same draws would have given."""
     k = subject.settings["iwae_samples"]
-    bound = iwae_bound(model, subject.batches.in_order(), k)
-    yield _mean(
-        subject,
-        model,
-        f"iwae/{k}",
-        f"IWAE bound, k = {k}{told}",
-        bound,
-        "higher",
-        caution,
-        samples=k,
+    bounds = iwae_bounds(model, subject.batches.in_order(), k)
+    title = f"IWAE bound, k = {k}{given(subject.model)}"
+    measure = _mean(subject, model, f"iwae/{k}", title, bounds[k], "higher", samples=k)
+    return replace(
+        measure,
+        caution=_joined(measure.caution, _unconverged(bounds, k)),
+        details={"convergence": [[n, *mean_and_error(bound)] for n, bound in bounds.items()]},
+    )
+
+
+def _unconverged(bounds: dict[int, Tensor], k: int) -> str:
+    """What a reader must know of a bound that the last tenfold of k still moved."""
+    if k // 10 not in bounds:
+        return ""
+    rise = (bounds[k] - bounds[k // 10]).mean().item()
+    _, error = mean_and_error(bounds[k])
+    if rise <= min(MOVED, MOVED if error is None else error):
+        return ""
+    return f"not converged in k: from k = {k // 10} to {k} the bound rose by {rise:.2g} nats"
+
+
+def _bits_per_dim(subject: Subject, model: HasLikelihood, iwae: Measure) -> Measure:
+    """The IWAE bound in bits for each pixel and channel."""
+    shape, density = subject.model.image_shape, not model.likelihood.is_discrete
+    caution = "of grey levels without dequantisation: no bound on the bits of 8-bit pixels"
+    return replace(
+        iwae,
+        name="bits_per_dim",
+        title=f"bits per dimension{given(subject.model)}",
+        value=bits_per_dim(-iwae.value, shape, density),
+        unit="bits per dimension",
+        better="lower",
+        error=None if iwae.error is None else bits_per_dim(iwae.error, shape),
+        caution=_joined(iwae.caution, caution if density else ""),
+        details={},
     )
 
 
@@ -48,31 +104,27 @@ def _mean(
     model: HasLikelihood,
     name: str,
     title: str,
-    values: torch.Tensor,
+    values: Tensor,
     better: Any,
-    caution: str,
     **depends: Any,
 ) -> Measure:
+    value, error = mean_and_error(values)
     return Measure(
         name=name,
         title=title,
-        value=values.mean().item(),
+        value=value,
         unit="nats per image",
         better=better,
-        error=values.std().item() / len(values) ** 0.5 if len(values) > 1 else None,
+        error=error,
         depends={
             **subject.depends,
             "binarise": subject.run.experiment.data.binarise,
             "likelihood": model.likelihood.name,
             **depends,
         },
-        caution=caution,
+        caution=what_is_no_probability(subject, model),
     )
 
 
-def _caution(subject: Subject, model: HasLikelihood) -> str:
-    if model.likelihood.needs_binary and subject.run.experiment.data.binarise == "none":
-        return "grey pixels as Bernoulli targets: not a likelihood, compare only with the same"
-    if not model.likelihood.is_discrete:
-        return "a density on [0, 1], not a probability of 8-bit pixels"
-    return ""
+def _joined(*cautions: str) -> str:
+    return "; ".join(filter(None, cautions))

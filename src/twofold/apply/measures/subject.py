@@ -14,7 +14,7 @@ from twofold.apply.extractors import Extractor, classifier_extractor, random_ext
 from twofold.apply.judges import JUDGES, Judge, judge
 from twofold.conditions import ClassCondition
 from twofold.data import ImageDataset
-from twofold.data.batches import Batches
+from twofold.data.batches import Batch, Batches
 from twofold.data.preprocess import to_unit
 from twofold.errors import RunError
 from twofold.experiments.run import Run
@@ -181,6 +181,22 @@ class Subject:
             images = images[np.random.default_rng(0).permutation(len(images))[:count]]
         return to_unit(torch.as_tensor(images).to(self.model.device))
 
+    def examples(self, split: str, count: int) -> Batch:
+        """Images from all over a split, as training prepares them; of `test`, only measured ones.
+
+        Arguments:
+            split: `test`, or `train` for the images that the model has learnt from.
+            count: How many, evenly spaced; fewer where there are no more.
+        """
+        batches = self.batches
+        if split == "train":
+            train = self.dataset.split("train").without(self.run.experiment.data.without)
+            if self.model.labels == "all" and train.num_unlabelled:
+                train = train.labelled()
+            batches = _prepared(self.run, train, self.model.device)
+        index = torch.linspace(0, len(batches) - 1, min(count, len(batches))).long()
+        return next(batches.only(index, count).in_order())
+
     def judge(self, name: str) -> Judge:
         """A classifier trained on the real training images."""
         return judge(name, self.dataset, str(self.model.device), self.progress)
@@ -246,12 +262,17 @@ def make_subject(
     test = dataset.split("test")
     if images is not None:
         test = test.subset(range(min(images, len(test))))
-    experiment = run.experiment
-    batches = Batches(
-        test,
-        min(500, len(test)),
-        binarise=experiment.data.binarise,
-        device=device,
-        binarise_seed=experiment.data.binarise_seed,
-    )
+    batches = _prepared(run, test, device)
     return Subject(run, run.model(str(device)), dataset, batches, settings, progress)
+
+
+def _prepared(run: Run, images: ImageDataset, device: torch.device) -> Batches:
+    """Images as the experiment prepares them."""
+    data = run.experiment.data
+    return Batches(
+        images,
+        min(500, len(images)),
+        binarise=data.binarise,
+        device=device,
+        binarise_seed=data.binarise_seed,
+    )
