@@ -181,6 +181,14 @@ def test_data_counts_images_without_a_label_and_shows_the_others(twofold, tmp_pa
     assert set(np.unique(Image.open(tmp_path / "sheet.png"))) == {0, 100, 128}  # 128 is between
 
 
+def test_a_picture_of_a_thousand_classes_shows_the_first(twofold, tmp_path: Path):
+    code, output, _ = twofold("data", "stacked-digits", "--picture", tmp_path / "sheet.png")
+    assert code == 0
+    assert "1000 (6 to 38 images each)" in output
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        assert sheet.height == 100 * (2 * 8 + 2) + 2
+
+
 def test_a_picture_of_images_that_have_no_label(tmp_path: Path):
     dataset = ImageDataset(np.full((3, 1, 4, 4), 9, np.uint8), np.full(3, -1), ("cat", "dog"))
     path = save_preview(dataset, tmp_path / "sheet.png")

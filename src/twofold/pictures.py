@@ -8,7 +8,9 @@ from numpy.typing import NDArray
 
 from twofold.errors import UsageError
 
-__all__ = ["contact_sheet", "png_bytes", "to_uint8"]
+__all__ = ["MAX_ROWS", "contact_sheet", "png_bytes", "to_uint8"]
+
+MAX_ROWS = 100  # of a sheet with a row per class: where there are more, the first are shown
 
 
 def to_uint8(images: NDArray[np.floating]) -> NDArray[np.uint8]:

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from twofold.files import write_bytes
-from twofold.pictures import contact_sheet, png_bytes
+from twofold.pictures import MAX_ROWS, contact_sheet, png_bytes
 from twofold.report.words import number
 
 if TYPE_CHECKING:
@@ -159,7 +159,8 @@ def _by_class(dataset: "ImageDataset", columns: int) -> Any:
     """The first images of each class in turn, or simply the first where none has a label."""
     if dataset.num_unlabelled == len(dataset):
         return dataset.images[: columns * 10]
-    rows = [np.flatnonzero(dataset.labels == k)[:columns] for k in range(dataset.num_classes)]
+    classes = range(min(dataset.num_classes, MAX_ROWS))
+    rows = [np.flatnonzero(dataset.labels == k)[:columns] for k in classes]
     return dataset.images[np.concatenate([np.resize(row, columns) for row in rows if len(row)])]
 
 

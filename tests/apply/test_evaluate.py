@@ -61,7 +61,8 @@ def test_a_cvae_is_measured_on_the_test_images(cvae, silent, quick_judges):
         *("gan_test/classifier-cnn", "gan_test/classifier-mlp"),
         *("reconstruction/classifier-cnn", "reconstruction/classifier-mlp"),
         *("loss/train/vae", "loss/validation/vae"),
-        *("seconds_per_epoch", "training_seconds"),
+        *("seconds_per_epoch", "training_seconds", "training_speed", "peak_memory", "parameters"),
+        *("training_flops", "generation_flops", "generation_speed"),
     ]
     elbo, recon, kl = (evaluation[name].value for name in names[:3])
     assert elbo == pytest.approx(-(recon + kl), rel=1e-6)

@@ -244,8 +244,10 @@ def test_every_named_set_is_well_formed():
     for name, entry in catalog.CATALOG.items():
         info = entry.info
         assert info.name == name
-        assert len(entry.class_names) == info.num_classes == 10
-        assert info.embedded == (not entry.files)
+        assert len(entry.class_names) == info.num_classes == (1000 if entry.stacks else 10)
+        assert (entry.read is None) == bool(entry.stacks)
+        base = catalog.CATALOG[entry.stacks] if entry.stacks else entry
+        assert info.embedded == (not base.files)
         for file in entry.files:
             assert len(file.sha256) == 64
             assert int(file.sha256, 16)

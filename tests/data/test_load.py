@@ -46,8 +46,8 @@ def test_digits_need_nothing():
     assert dataset.name == "digits"
 
 
-def test_the_catalog_tells_the_truth_about_digits():
-    (info,) = [info for info in list_datasets() if info.embedded]
+@pytest.mark.parametrize("info", [i for i in list_datasets() if i.embedded], ids=lambda i: i.name)
+def test_the_catalog_tells_the_truth_about_digits(info):
     dataset = load_dataset(info.name)
     assert info.image_shape == dataset.image_shape
     assert info.num_classes == dataset.num_classes
@@ -56,9 +56,11 @@ def test_the_catalog_tells_the_truth_about_digits():
 
 def test_the_catalog():
     names = [info.name for info in list_datasets()]
-    assert names == ["digits", "mnist", "fashion-mnist", "kmnist", "svhn", "cifar10"]
+    photographs = ["svhn", "cifar10"]
+    stacked = ["stacked-mnist", "stacked-digits"]
+    assert names == ["digits", "mnist", "fashion-mnist", "kmnist", *photographs, *stacked]
     totals = [sum(info.counts.values()) for info in list_datasets()]
-    assert totals == [1797, 70_000, 70_000, 70_000, 73_257 + 26_032, 60_000]
+    assert totals == [1797, 70_000, 70_000, 70_000, 73_257 + 26_032, 60_000, 70_000, 17_000]
 
 
 def test_splits_are_disjoint_exhaustive_and_stratified(labelled):

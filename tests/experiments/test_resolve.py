@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from twofold.data import list_datasets
 from twofold.errors import UsageError
 from twofold.experiments.families import FAMILIES, build_model
 from twofold.experiments.resolve import (
@@ -16,7 +17,7 @@ from twofold.experiments.resolve import (
 )
 from twofold.experiments.schema import PHASES
 
-SHAPES = {"digits": (1, 8, 8), "mnist": (1, 28, 28), "svhn": (3, 32, 32)}
+SHAPES = {info.name: info.image_shape for info in list_datasets()}
 
 
 @pytest.mark.parametrize("name", experiment_names())

@@ -29,10 +29,11 @@ RIVALS = {"discriminator", "generator", "autoencoder", "encoder", "decoder"}
 
 def _data(name: str) -> list[str]:
     folder = Path(os.environ.get("TWOFOLD_DATA", "."))
-    place = folder / {"mnist": "mnist", "svhn": "house-numbers-rendered"}.get(name, "")
+    places = {"mnist": "mnist", "stacked-mnist": "mnist", "svhn": "house-numbers-rendered"}
+    place = folder / places.get(name, "")
     if not place.exists():
         pytest.skip(f"the images of {name} are not here")
-    return [] if name in ("mnist", "digits") else [f"data={place}"]
+    return [f"data={place}"] if name == "svhn" else []
 
 
 def _fifths(curve: list[float]) -> list[float]:

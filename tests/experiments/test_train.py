@@ -3,7 +3,9 @@
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from twofold.data import ImageDataset
 from twofold.errors import DataError, RunError, TwofoldError, UsageError
@@ -239,3 +241,14 @@ def test_one_labelled_and_one_unlabelled_image_are_a_batch(
     normed = parse_experiment({**experiment.model_dump(), "model": model}, "normed")
     some = {"data.labels": 10}
     assert train(normed, some, out=tmp_path / "r", dataset=toy_data, progress=silent).finished
+
+
+def test_a_run_told_one_of_a_thousand_classes_draws_the_first(
+    tmp_path: Path, toy_experiment, silent
+):
+    images = np.random.default_rng(0).integers(0, 256, (40, 1, 4, 4)).astype(np.uint8)
+    names = tuple(f"{k:03}" for k in range(1000))
+    dataset = ImageDataset(images, np.arange(40), names, "many", splits={"train": np.arange(40)})
+    run = train(toy_experiment(epochs=1), out=tmp_path / "r", dataset=dataset, progress=silent)
+    with Image.open(run.samples[-1]) as sheet:
+        assert sheet.height == 100 * (7 * 4 + 2) + 2

@@ -5,7 +5,9 @@ import shlex
 
 import pytest
 
+from twofold.apply.evaluate import evaluate
 from twofold.experiments.resolve import resolve
+from twofold.metrics.measure import Measure
 from twofold.report.curves import panels
 from twofold.report.facts import gather, measures_of
 from twofold.report.measure_table import measure_groups
@@ -61,6 +63,34 @@ def test_costs_are_blank_before_the_first_line_of_the_log(facts):
     both = [facts("A", "lam2023-cvae", records=[]), facts("B", "lam2023-cgan")]
     rows = {row.title: row for row in cost_rows(both)}
     assert rows["Time per epoch"].cells == ["", "2\u00a0s"]
+
+
+def test_memory_operations_and_speed_stand_among_the_costs(facts):
+    line = {"kind": "train", "epoch": 1, "seconds": 2.0, "images": 10, "memory": 300 * 2**20}
+    costs = {
+        "generation_flops": Measure("generation_flops", "", 1.4, "MFLOP"),
+        "generation_speed": Measure("generation_speed", "", 35_902.46, "images per s"),
+    }
+    a = facts("A", "lam2023-cvae", records=[line], costs=costs)
+    b = facts("B", "lam2023-cgan", records=[{**line, "memory": 0}])
+    rows = {row.title: row for row in cost_rows([a, b])}
+    assert rows["Peak memory in training"].cells == ["300\u00a0MiB", ""]
+    assert rows["Operations per generated image"].cells == ["1.4\u00a0MFLOP", ""]
+    assert rows["Images generated a second"].cells == ["35\u202f902", ""]
+    assert "Operations per image in training" not in rows
+
+
+def test_a_cost_stands_in_one_table_alone(runs):
+    made = evaluate(runs["vae"], ["cost"], device="cpu").measures
+    try:
+        (found,) = gather([runs["vae"]])
+    finally:
+        (runs["vae"].path / "evaluation.json").unlink()
+    assert found.costs.keys() == {measure.name for measure in made}
+    assert not found.measures
+    shown = {row.title: row.cells for row in cost_rows([found])}
+    assert shown["Operations per generated image"] == ["0.00106\u00a0MFLOP"]  # 2·(2·8 + 8·64)
+    assert shown["Peak memory in training"][0].endswith("iB")
 
 
 def test_only_settings_that_differ_are_listed(facts):

@@ -126,7 +126,7 @@ def test_the_origin_is_found_where_labels_are_missing(tmp_path, toy_data, toy_ex
     with torch.no_grad():  # finite itself, but not what comes of it
         model.decoder.after[0].weight.fill_(3e38)
     with pytest.raises(RunError, match=r"the first non-finite output is that of decoder\.after\.0"):
-        trainer._train_step(trainer.data.training_batch(0))
+        trainer.train_step(trainer.data.training_batch(0))
 
 
 def test_a_weight_gone_bad_is_named(tmp_path, toy_data, toy_experiment):

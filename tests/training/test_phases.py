@@ -75,7 +75,7 @@ def test_simultaneous_players_look_from_one_point(
     expected = by_hand(copy.deepcopy(trainer.model), batch.afresh())
     before = [p.detach().clone() for p in trainer.model.parameters() if p.requires_grad]
     torch.manual_seed(5)
-    trainer._train_step(batch)
+    trainer.train_step(batch)
     found = gradients(trainer)
     assert found.keys() == expected.keys()
     for name in found:
@@ -91,7 +91,7 @@ def test_alternating_players_do_not(tmp_path, toy_data, toy_experiment):
     batch = trainer.data.training_batch(0)
     expected = by_hand(copy.deepcopy(trainer.model), batch.afresh())
     torch.manual_seed(5)
-    trainer._train_step(batch)
+    trainer.train_step(batch)
     found = gradients(trainer)
     assert_same(found["discriminator"], expected["discriminator"])
     weights = zip(found["generator"], expected["generator"], strict=True)
@@ -110,7 +110,7 @@ def test_the_halves_of_an_autoencoder_look_from_one_point(
     trainer = make_trainer(toy_data, type(experiment).model_validate(content), tmp_path)
     model, batch = copy.deepcopy(trainer.model), trainer.data.training_batch(0)
     torch.manual_seed(5)
-    trainer._train_step(batch)
+    trainer.train_step(batch)
     torch.manual_seed(5)
     alone, fresh = model.phases, batch.afresh()
     settings = trainer.settings.optimizers["discriminator"]

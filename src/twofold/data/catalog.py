@@ -8,6 +8,7 @@ from twofold.data import cifar, digits, mat
 from twofold.data.download import RemoteFile
 from twofold.data.idx import read_idx_files
 from twofold.data.parts import Parts
+from twofold.data.stacked import STACKED_NAMES
 
 __all__ = ["CATALOG", "DatasetInfo", "Entry", "list_datasets"]
 
@@ -47,22 +48,25 @@ class Entry:
 
     Arguments:
         info: What `list_datasets` shows.
-        read: Local files, by name -> the parts.
+        read: Local files, by name -> the parts; None for a set that is made of another.
         files: What must be fetched.
         mirrors: Folders to fetch from, in order, ending in "/".
         validation: Default size of the validation split, a count or a fraction of the training
             images.
         validation_last: Take the last training images, as the field does for this set, and not a
             seeded stratified draw.
+        class_names: Names of the classes.
+        stacks: The named set whose digits are stacked, in place of `read` and `files`.
     """
 
     info: DatasetInfo
-    read: Reader
+    read: Reader | None
     files: tuple[RemoteFile, ...] = ()
     mirrors: tuple[str, ...] = ()
     validation: int | float = 0.1
     validation_last: bool = False
     class_names: tuple[str, ...] = field(default=tuple("0123456789"))
+    stacks: str = ""
 
 
 def list_datasets() -> list[DatasetInfo]:
@@ -87,6 +91,22 @@ def _idx_files(
 
 def _read_mnist_like(files: Mapping[str, Path]) -> Parts:
     return read_idx_files({name: (files[x], files[y]) for name, (x, y) in _PAIRS.items()})
+
+
+def _stacked(base: DatasetInfo, title: str, counts: Mapping[str, int], citation: str) -> Entry:
+    """Three digits of a set, one in each colour channel."""
+    info = DatasetInfo(
+        f"stacked-{base.name}",
+        title,
+        (3, *base.image_shape[1:]),
+        len(STACKED_NAMES),
+        counts,
+        base.licence,
+        citation,
+        base.homepage,
+        base.embedded,
+    )
+    return Entry(info, None, class_names=STACKED_NAMES, stacks=base.name)
 
 
 def _read_svhn(files: Mapping[str, Path]) -> Parts:
@@ -273,4 +293,21 @@ _ENTRIES = (
     ),
 )
 
-CATALOG: dict[str, Entry] = {entry.info.name: entry for entry in _ENTRIES}
+_INFO = {entry.info.name: entry.info for entry in _ENTRIES}
+_STACKED = (
+    _stacked(
+        _INFO["mnist"],
+        "three MNIST digits in the colour channels, 1000 classes, to count modes",
+        _MNIST_COUNTS,
+        "Metz, Poole, Pfau and Sohl-Dickstein, Unrolled Generative Adversarial Networks, "
+        "arXiv:1611.02163, 2016",
+    ),
+    _stacked(
+        _INFO["digits"],
+        "the same of the 8×8 digits that come with scikit-learn",
+        {"train": 8000, "validation": 1000, "test": 8000},
+        _INFO["digits"].citation,
+    ),
+)
+
+CATALOG: dict[str, Entry] = {entry.info.name: entry for entry in (*_ENTRIES, *_STACKED)}

@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from twofold.data.catalog import CATALOG
+from twofold.data.catalog import CATALOG, Entry
 from twofold.data.dataset import SPLITS, ImageDataset
 from twofold.data.download import fetch
 from twofold.data.local import read_path
 from twofold.data.parts import UNLABELLED, Parts
 from twofold.data.resize import checked_size, resize, to_grey
 from twofold.data.splits import balanced_order, drawable, hold_out, hold_out_last, resolve_count
+from twofold.data.stacked import stack
 from twofold.errors import DataError, UsageError, unknown_name
 
 __all__ = ["load_dataset"]
@@ -76,8 +77,7 @@ def load_dataset(
     entry = CATALOG.get(source) if isinstance(source, str) else None
     if entry is not None:
         name, origin = entry.info.name, entry.info.homepage
-        parts = entry.read(fetch(name, entry.files, entry.mirrors, _all_hashes()))
-        parts = Parts(parts.groups, entry.class_names, parts.notes)
+        parts = _read_named(entry)
         default, last = entry.validation, entry.validation_last
     else:
         path = _existing(source)
@@ -94,6 +94,13 @@ def load_dataset(
     if shape is not None:
         images = resize(images, shape)
     return ImageDataset(images, labels, parts.class_names, name, origin, splits, parts.notes)
+
+
+def _read_named(entry: Entry) -> Parts:
+    if entry.read is None:
+        return stack(load_dataset(entry.stacks), entry.info.counts)
+    parts = entry.read(fetch(entry.info.name, entry.files, entry.mirrors, _all_hashes()))
+    return Parts(parts.groups, entry.class_names, parts.notes)
 
 
 def _all_hashes() -> frozenset[str]:

@@ -11,6 +11,7 @@ from twofold.data.dataset import ImageDataset
 __all__ = ["Summary", "summarise"]
 
 _UNBALANCED = 10  # times the smallest class that the largest must be to be remarked on
+_MANY_CLASSES = 100  # above which the summary does not count the images of each
 _DARK = 16  # brightest pixel below which values were perhaps meant in another range
 
 
@@ -60,8 +61,7 @@ class Summary:
             f"  pixels       {low} to {high}, mean {self.pixel_mean:.2f}, std {self.pixel_std:.2f}",
         ]
         if self.class_counts:
-            counts = ", ".join(f"{k}: {n}" for k, n in self.class_counts.items())
-            lines.append(f"  classes      {len(self.class_counts)} ({counts})")
+            lines.append(f"  classes      {len(self.class_counts)} ({self._counts})")
         else:
             lines.append("  classes      no labels")
         if self.class_counts and self.num_unlabelled:
@@ -69,6 +69,14 @@ class Summary:
         lines += [f"  note         {note}" for note in self.notes]
         lines += [f"  warning      {warning}" for warning in self.warnings]
         return "\n".join(lines)
+
+    @property
+    def _counts(self) -> str:
+        """The images of each class, or the fewest and the most where there are many classes."""
+        counts = self.class_counts
+        if len(counts) > _MANY_CLASSES:
+            return f"{min(counts.values())} to {max(counts.values())} images each"
+        return ", ".join(f"{name}: {count}" for name, count in counts.items())
 
 
 def summarise(dataset: ImageDataset) -> Summary:

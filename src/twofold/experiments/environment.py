@@ -14,7 +14,7 @@ from twofold.data import ImageDataset
 from twofold.errors import UsageError
 from twofold.models.base import Model
 
-__all__ = ["describe_environment", "pick_device", "processor_name"]
+__all__ = ["describe_environment", "describe_machine", "pick_device", "processor_name"]
 
 
 def pick_device(name: str) -> torch.device:
@@ -45,11 +45,7 @@ def describe_environment(
         "python": platform.python_version(),
         "torch": str(torch.__version__),
         "numpy": numpy.__version__,
-        "platform": platform.platform(),
-        "processor": processor_name(),
-        "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "device": _device_name(device),
+        **describe_machine(device),
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "data": {
             "name": dataset.name,
@@ -64,6 +60,17 @@ def describe_environment(
             for name, child in model.named_children()
             if any(p.requires_grad for p in child.parameters())
         },
+    }
+
+
+def describe_machine(device: torch.device) -> dict[str, Any]:
+    """What decides the speed beside the model: platform, processor, cores, threads, device."""
+    return {
+        "platform": platform.platform(),
+        "processor": processor_name(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "device": _device_name(device),
     }
 
 

@@ -7,7 +7,7 @@ import torch
 from twofold.conditions import ClassCondition, ImagePart
 from twofold.files import write_bytes
 from twofold.models.base import Generative, Model
-from twofold.pictures import contact_sheet, png_bytes, to_uint8
+from twofold.pictures import MAX_ROWS, contact_sheet, png_bytes, to_uint8
 
 __all__ = ["class_rows", "draw_samples"]
 
@@ -15,10 +15,11 @@ COLUMNS = 10
 
 
 def class_rows(model: Generative, columns: int = COLUMNS) -> torch.Tensor | None:
-    """Labels for a sheet with one row per class, shape (K · columns,); None without classes."""
+    """Labels for a sheet with a row per class, shape (rows · columns,); None without classes."""
     if not isinstance(model.condition, ClassCondition):
         return None
-    labels = torch.arange(model.condition.num_classes, device=model.device)
+    rows = min(model.condition.num_classes, MAX_ROWS)
+    labels = torch.arange(rows, device=model.device)
     return labels.repeat_interleave(columns)
 
 

@@ -27,8 +27,11 @@ from twofold.report.words import shorten
 
 __all__ = ["Facts", "Reading", "gather", "letter", "measures_of"]
 
-# Those that the rows of cost and the curves have
-FROM_THE_LOG = ("seconds_per_epoch", "training_seconds", "training_speed", "parameters", "loss/")
+COSTS = (
+    *("seconds_per_epoch", "training_seconds", "training_speed", "peak_memory", "parameters"),
+    *("training_flops", "generation_flops", "generation_speed"),
+)
+ELSEWHERE = (*COSTS, "loss/")  # in the table of costs, and in the curves
 KEPT = {"nearest": "copies", "latents": "latents/"}  # arrays, and which measures they belong to
 
 
@@ -60,6 +63,7 @@ class Facts:
         environment: As environment.json has it.
         records: The log.
         measures: By name; empty when the run was not evaluated.
+        costs: The measures that stand in the table of costs, by name.
         not_measured: What was asked for in vain, and why.
         arrays: Those kept beside the measures, by name.
         evaluated: Whether there is an evaluation.json.
@@ -75,6 +79,7 @@ class Facts:
     environment: Mapping[str, Any] = field(default_factory=dict)
     records: Sequence[Mapping[str, Any]] = ()
     measures: Mapping[str, Measure] = field(default_factory=dict)
+    costs: Mapping[str, Measure] = field(default_factory=dict)
     not_measured: Mapping[str, str] = field(default_factory=dict)
     arrays: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     evaluated: bool = False
@@ -176,6 +181,11 @@ class Facts:
         return last["images"] / last["seconds"] if last and last["seconds"] > 0 else None
 
     @property
+    def peak_memory(self) -> int | None:
+        """In bytes, of training."""
+        return self.last.get("memory") if self.last else None
+
+    @property
     def diagnosis(self) -> tuple[Mapping[str, Any], float]:
         """The last diagnosis and its epoch."""
         for record in reversed(self.records):
@@ -226,8 +236,7 @@ def measures_of(evaluation: Mapping[str, Any] | None) -> dict[str, Measure]:
         value = entry.get("value")
         if isinstance(value, (int, float)) and math.isfinite(value):
             measure = Measure(**{key: entry[key] for key in entry.keys() & known})
-            if not measure.name.startswith(FROM_THE_LOG):
-                found[measure.name] = measure
+            found[measure.name] = measure
     return found
 
 
@@ -242,7 +251,8 @@ def _facts(run: Run, letter: str, name: str) -> Facts:
         experiment=run.experiment,
         environment=run.environment,
         records=run.records,
-        measures=measures,
+        measures={k: m for k, m in measures.items() if not k.startswith(ELSEWHERE)},
+        costs={k: m for k, m in measures.items() if k in COSTS},
         not_measured=(evaluation or {}).get("not_measured") or {},
         arrays=_arrays(run, measures),
         evaluated=evaluation is not None,

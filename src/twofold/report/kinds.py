@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from twofold.report.facts import Facts
 
-__all__ = ["COST", "Kind", "by_kind"]
+__all__ = ["Kind", "by_kind"]
 
 
 @dataclass(frozen=True)
@@ -24,20 +24,6 @@ class Kind:
     names: tuple[str, ...]
 
 
-COST = Kind(
-    "Cost",
-    "What a model takes to train and to use. Times are of one machine; operations are of any.",
-    (
-        "seconds_per_epoch",
-        "training_seconds",
-        "training_speed",
-        "generation_speed",
-        "parameters",
-        "training_flops",
-        "generation_flops",
-        "peak_memory",
-    ),
-)
 OTHER = Kind("Other", "", ())
 KINDS = (
     Kind(
@@ -97,7 +83,7 @@ KINDS = (
 def by_kind(runs: Sequence[Facts]) -> list[tuple[Kind, list[str]]]:
     """The names of all measures that any run has, by kind; what fits none comes last."""
     names = dict.fromkeys(name for run in runs for name in run.measures)
-    found = [(kind, _ordered(kind, names)) for kind in (*KINDS, COST)]
+    found = [(kind, _ordered(kind, names)) for kind in KINDS]
     placed = {name for _, members in found for name in members}
     rest = [name for name in names if name not in placed]
     return [(kind, members) for kind, members in [*found, (OTHER, rest)] if members]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from twofold.report.facts import Facts
-from twofold.report.kinds import COST, Kind, by_kind
+from twofold.report.kinds import Kind, by_kind
 from twofold.report.noise import best, comparable
 from twofold.report.seeds import repeated
 from twofold.report.tables import Cell
@@ -47,10 +47,6 @@ class MeasureGroup:
     depends: list[str]
     note: str
     rows: list[MeasureRow]
-
-    @property
-    def is_cost(self) -> bool:
-        return self.kind is COST
 
 
 def measure_groups(runs: Sequence[Facts]) -> list[MeasureGroup]:

@@ -8,7 +8,7 @@ from twofold.report.contrast import contrast, interval
 from twofold.report.facts import Facts
 from twofold.report.kinds import by_kind
 from twofold.report.seeds import Group, group_by_recipe, repeated
-from twofold.report.words import common_title, count, duration, number, plural
+from twofold.report.words import common_title, count, duration, memory, number, plural, with_unit
 
 __all__ = [
     "Cell",
@@ -93,12 +93,16 @@ def class_tables(runs: Sequence[Facts]) -> list[tuple[str, str, str, list[Row]]]
 
 
 def cost_rows(runs: Sequence[Facts]) -> list[Row]:
-    """What the runs cost: time, speed, parameters, machine."""
+    """What the runs cost: time, speed, memory, operations, parameters, machine."""
     rows = [
         _amounts(runs, "Time per epoch", lambda r: r.seconds_per_epoch, duration),
         _amounts(runs, "Training time in all", lambda r: r.seconds, duration),
         _amounts(runs, "Epochs done", lambda r: r.epochs_done, number, bar=False),
         _amounts(runs, "Images a second", lambda r: r.images_per_second, lambda v: number(v, 3)),
+        _measured(runs, "Images generated a second", "generation_speed"),
+        _amounts(runs, "Peak memory in training", lambda r: r.peak_memory, memory),
+        _measured(runs, "Operations per image in training", "training_flops"),
+        _measured(runs, "Operations per generated image", "generation_flops"),
         _amounts(
             runs, "Parameters in all", lambda r: sum(r.parameters.values()), lambda v: count(int(v))
         ),
@@ -205,6 +209,18 @@ def _amounts(
     most = max((v for v in values if v), default=0.0)
     bars = [v / most if v and bar and len(runs) > 1 else None for v in values]
     return Row(title, [text(v) if v else "" for v in values], bars)
+
+
+def _measured(runs: Sequence[Facts], title: str, name: str) -> Row:
+    """A cost that `evaluate` measured, with its unit where that is not in the title."""
+    units = {run.costs[name].unit for run in runs if name in run.costs}
+    unit = "".join(units - {"images per s"})
+    return _amounts(
+        runs,
+        title,
+        lambda run: run.costs[name].value if name in run.costs else None,
+        lambda value: with_unit(number(value, 3), unit),
+    )
 
 
 def _environment(runs: Sequence[Facts], title: str, key: str) -> Row:

@@ -11,6 +11,7 @@ __all__ = [
     "duration",
     "epochs",
     "listing",
+    "memory",
     "number",
     "plural",
     "plus_minus",
@@ -161,6 +162,17 @@ def epochs(value: float) -> str:
     """
     text = number(value, 3)
     return f"{text} epoch{'' if text == '1' else 's'}"
+
+
+def memory(size: float) -> str:
+    r"""An amount of memory, from bytes.
+
+    Example:
+        >>> memory(300 * 2**20), memory(5 * 2**29)
+        ('300\xa0MiB', '2.5\xa0GiB')
+    """
+    power, unit = (30, "GiB") if size >= 2**30 else (20, "MiB")
+    return f"{number(size / 2**power, 3)}{FIXED}{unit}"
 
 
 def listing(items: Sequence[str], word: str = "and") -> str:

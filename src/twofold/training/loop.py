@@ -38,6 +38,7 @@ from twofold.training.checkpoint import (
 )
 from twofold.training.diagnosis import warnings_of
 from twofold.training.guard import all_finite, explain_nonfinite, first_nonfinite
+from twofold.training.memory import forget_peak, peak_memory
 from twofold.training.optimisers import Player, make_optimiser
 from twofold.training.progress import Progress, Silent
 from twofold.training.record import Record, check_tensorboard
@@ -158,6 +159,7 @@ class Trainer:
         self.epochs = self.total_steps / data.steps_per_epoch
         self._refuse_idle_phases()
         self.clock = Clock()
+        self.memory = 0  # the peak of all sessions, in bytes
         self.sums = Sums()
         # Reading a loss costs nothing on a CPU; elsewhere it would make every step wait.
         self.watch_every_step = self.device.type == "cpu"
@@ -181,6 +183,7 @@ class Trainer:
         """
         record = Record(self.folder, self.settings.tensorboard)
         record.rewind(self.step)
+        forget_peak(self.device)
         self.progress.start(self.model.title, self.total_steps, self.step, self.epochs)
         try:
             with self._randomness(), self._interruptible():
@@ -189,7 +192,7 @@ class Trainer:
                 self.model.train()
                 self.clock.start()
                 while self.step < self.total_steps and not self._stop_asked:
-                    self._train_step(self.data.training_batch(self.step))
+                    self.train_step(self.data.training_batch(self.step))
                     self.step += 1
                     self._after_step(record)
                 self.clock.pause()
@@ -199,7 +202,8 @@ class Trainer:
             record.close()
         return Outcome(self.step, self.step >= self.total_steps, self.clock.seconds)
 
-    def _train_step(self, batch: Batch) -> None:
+    def train_step(self, batch: Batch) -> None:
+        """One step of every phase that plays at this step."""
         epoch = self.step / self.data.steps_per_epoch
         playing = [player for player in self.players if player.plays(self.step, epoch)]
         waiting: list[Player] = []
@@ -266,7 +270,8 @@ class Trainer:
         norms = {player.phase.name: player.gradient_norm().item() for player in self.players}
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
-        entry = {**self._where("train"), "terms": _rounded(means)}
+        self.memory = max(self.memory, peak_memory(self.device))
+        entry = {**self._where("train"), "terms": _rounded(means), "memory": self.memory}
         entry["grad_norm"] = {name: round(norm, 5) for name, norm in norms.items()}
         entry["lr"] = {p.phase.name: p.optimiser.param_groups[0]["lr"] for p in self.players}
         record.append(entry)
@@ -325,6 +330,7 @@ class Trainer:
         facts = {
             "total_steps": self.total_steps,
             "seconds": self.clock.seconds,
+            "memory": self.memory,
             "optimisers": numbers,
             "counts": self.sums.counts,
             "origin": self.origin,
@@ -369,6 +375,7 @@ class Trainer:
                 self.sums.totals.setdefault(phase, {})[term] = value.to(self.device)
         self.step = facts["step"]
         self.clock = Clock(facts["seconds"])
+        self.memory = facts.get("memory", 0)  # older checkpoints do not say
 
     def _replay_to_the_fault(self) -> None:
         """Goes back to the last good checkpoint and repeats the steps, looking at each.
@@ -381,7 +388,7 @@ class Trainer:
         self._set_random()
         self.watch_every_step = True
         while self.step < noticed:
-            self._train_step(self.data.training_batch(self.step))
+            self.train_step(self.data.training_batch(self.step))
             self.step += 1
         raise RunError(
             f"the loss was not finite at or before step {noticed}, but not when repeated"

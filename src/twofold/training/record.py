@@ -2,6 +2,7 @@
 
 Each line has a `kind`: `train` (means over the steps since the line before) or `validation`
 (held-out images, evaluation mode), with `step`, `epoch`, `images` seen and `seconds` of training.
+A `train` line also has the peak of `memory` so far in bytes, 0 where the platform does not tell.
 """
 
 import json

@@ -12,6 +12,7 @@ from twofold.apply.measures.latents import latents, latents_mlp
 from twofold.apply.measures.likelihood import likelihood
 from twofold.apply.measures.losses import losses
 from twofold.apply.measures.memory import memory
+from twofold.apply.measures.modes import modes
 from twofold.apply.measures.recognition import classification, gan_test, reconstruction
 from twofold.apply.measures.subject import Subject, make_subject
 from twofold.metrics.measure import Measure
@@ -28,6 +29,7 @@ MEASURES: dict[str, Callable[[Subject], Iterator[Measure]]] = {
     "bins": bins,
     "memory": memory,
     "classes": classes,
+    "modes": modes,
     "losses": losses,
     "cost": cost,
     "gan-train": gan_train,
@@ -35,4 +37,7 @@ MEASURES: dict[str, Callable[[Subject], Iterator[Measure]]] = {
     "latents-mlp": latents_mlp,
     "ais": ais,
 }
-DEFAULT = ("likelihood", "gan-test", "reconstruction", "classification", "losses", "cost")
+DEFAULT = (
+    *("likelihood", "gan-test", "reconstruction", "classification", "modes"),
+    *("losses", "cost"),
+)

@@ -1,22 +1,108 @@
-"""What training cost."""
+"""What training cost, and what an image costs."""
 
+import math
 from collections.abc import Iterator
+from typing import Any
 
 from twofold.apply.measures.subject import Subject
+from twofold.experiments.environment import describe_machine
+from twofold.experiments.resolve import resolve
+from twofold.experiments.train import make_trainer
+from twofold.metrics.cost import calls_per_second, count_flops
 from twofold.metrics.measure import Measure, NotMeasured
+from twofold.models.base import Generative
+from twofold.training.progress import Silent
 
 __all__ = ["cost"]
 
+BATCH = 1000  # images generated at a time, or as many as there are test images
+COUNTED = "matrix products and convolutions, a multiply-add as 2"
+MIB, MILLION = 2**20, 10**6
+
 
 def cost(subject: Subject) -> Iterator[Measure]:
-    """Seconds of training steps per epoch and in all, from the log."""
+    """Time, speed and memory of training by the log; parameters; operations and speed per image."""
     last = next((r for r in reversed(subject.run.records) if r["kind"] == "train"), None)
     if last is None:
         raise NotMeasured("the log has no line of training yet")
-    environment = subject.run.environment
+    yield from _of_the_log(last, subject.run.environment)
+    networks = subject.run.environment.get("parameters", {})
+    total = float(sum(networks.values()))
+    yield Measure("parameters", "trainable parameters", total, "", depends=networks)
+    yield _training_flops(subject)
+    if isinstance(subject.model, Generative):
+        yield from _generation(subject, subject.model)
+
+
+def _of_the_log(last: dict[str, Any], environment: dict[str, Any]) -> Iterator[Measure]:
     depends = {key: environment[key] for key in ("device", "processor", "threads")}
     for name, title, value in (
         ("seconds_per_epoch", "training time per epoch", last["seconds"] / last["epoch"]),
         ("training_seconds", "training time", last["seconds"]),
     ):
         yield Measure(name, title, value, "s", better="lower", depends=depends)
+    if last["seconds"] > 0:
+        speed = last["images"] / last["seconds"]
+        title = "training speed"
+        yield Measure("training_speed", title, speed, "images per s", "higher", depends=depends)
+    if last.get("memory"):
+        of = (
+            "the whole process" if environment["device"] in ("cpu", "mps") else "tensors on the GPU"
+        )
+        depends = {**depends, "memory_of": of}
+        value = last["memory"] / MIB
+        yield Measure("peak_memory", "peak memory", value, "MiB", "lower", depends=depends)
+
+
+def _training_flops(subject: Subject) -> Measure:
+    """Counted over the last steps of a fresh model: as many as it takes until all phases played."""
+    here = {"device": str(subject.model.device), "compile": False, "tensorboard": False}
+    experiment = resolve(subject.run.experiment, here)
+    trainer = make_trainer(experiment, subject.dataset, subject.run.path, Silent())
+    steps = math.lcm(*(player.settings.every for player in trainer.players))
+    steps = min(steps, trainer.total_steps)
+
+    def last_steps() -> None:
+        for step in range(trainer.total_steps - steps, trainer.total_steps):
+            trainer.step = step
+            trainer.train_step(trainer.data.training_batch(step))
+
+    images = steps * trainer.data.batch_size
+    return Measure(
+        name="training_flops",
+        title="operations of a training step per image",
+        value=count_flops(last_steps) / images / MILLION,
+        unit="MFLOP",
+        better="lower",
+        depends={"counted": f"{COUNTED}; forward and backward", "images": images},
+    )
+
+
+def _generation(subject: Subject, model: Generative) -> Iterator[Measure]:
+    batch = next(subject.batches.in_order(BATCH))
+    c = model.condition.pick(batch.x, batch.y)
+    count, seed = len(batch), subject.settings["seed"]
+
+    def generate() -> None:
+        model.sample(count, c, seed, batch_size=count)
+
+    yield Measure(
+        name="generation_flops",
+        title="operations per generated image",
+        value=count_flops(generate) / count / MILLION,
+        unit="MFLOP",
+        better="lower",
+        depends={"counted": COUNTED, "images": count},
+    )
+    machine = describe_machine(model.device)
+    yield Measure(
+        name="generation_speed",
+        title="speed of generation",
+        value=count * calls_per_second(generate, model.device),
+        unit="images per s",
+        better="higher",
+        depends={
+            **{key: machine[key] for key in ("device", "processor", "threads")},
+            "batch_size": count,
+        },
+    )

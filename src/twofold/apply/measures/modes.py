@@ -1,0 +1,121 @@
+"""How many of the thousand modes of three stacked digits a model reaches."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from twofold.apply.judges import judge
+from twofold.apply.measures.subject import Subject
+from twofold.data import ImageDataset, load_dataset
+from twofold.data.catalog import CATALOG
+from twofold.data.preprocess import to_unit
+from twofold.data.stacked import CHANNELS, STACKED_NAMES, draw_stacks
+from twofold.metrics.accuracy import accuracy
+from twofold.metrics.measure import Measure, NotMeasured
+from twofold.metrics.modes import (
+    count_modes,
+    expected_modes,
+    kl_error,
+    kl_to_uniform,
+    modes_of,
+    present_error,
+    sure_of,
+)
+from twofold.models.classifier import Classifier
+
+__all__ = ["modes"]
+
+JUDGE = "classifier-cnn"
+CONFIDENCE = 0.9
+USUAL = 26_000  # images in which VEEGAN and PacGAN count; Unrolled GAN counts in 25 600
+
+
+def modes(subject: Subject) -> Iterator[Measure]:
+    """Modes of stacked digits among generated images, and KL to equal shares (Metz et al., 2017).
+
+    A classifier of the digits that were stacked reads each colour channel. The floor is the same
+    of as many stacks of real test digits.
+    """
+    digits = _digits(subject)
+    made = subject.generated
+    reader = judge(JUDGE, digits, str(subject.model.device), subject.progress)
+    test = digits.split("test")
+    singles = reader.classifier.classify(to_unit(torch.as_tensor(test.images)))  # (N, 10)
+    fake = _read(reader.classifier, made.x)
+    real = singles[torch.as_tensor(draw_stacks(len(test), len(made), seed=0)).to(singles.device)]
+    depends = {
+        **made.depends,
+        "classifier": f"{JUDGE} {reader.digest}",
+        "classifier_accuracy": round(accuracy(singles, torch.as_tensor(test.labels)), 5),
+    }
+    caution = "; ".join(filter(None, (made.caution, _too_few(len(made)))))
+    counts, floor = count_modes(modes_of(fake)), count_modes(modes_of(real))
+    yield _present("modes", "modes reached", counts, floor, depends, caution)
+    yield _present(
+        "modes_sure",
+        f"modes reached by images whose digits are {CONFIDENCE:.0%} sure",
+        count_modes(modes_of(fake)[sure_of(fake, CONFIDENCE)]),
+        count_modes(modes_of(real)[sure_of(real, CONFIDENCE)]),
+        {**depends, "confidence": CONFIDENCE},
+        caution,
+    )
+    yield Measure(
+        name="modes_kl",
+        title="KL from the shares of the modes to equal shares",
+        value=kl_to_uniform(counts),
+        unit="nats",
+        better="lower",
+        error=kl_error(counts),
+        floor=kl_to_uniform(floor),
+        depends=depends,
+        caution=caution,
+    )
+
+
+def _digits(subject: Subject) -> ImageDataset:
+    """The digits that were stacked into the images of a run."""
+    data = subject.run.experiment.data
+    entry = CATALOG.get(data.name)
+    if entry is None or not entry.stacks:
+        stacked = " and ".join(name for name, entry in CATALOG.items() if entry.stacks)
+        raise NotMeasured(f"modes are counted on {stacked}; {subject.dataset.name} is neither")
+    if data.grey:
+        raise NotMeasured("grey=true mixes the three digits; train on the colours to count modes")
+    return load_dataset(entry.stacks, size=data.size)
+
+
+def _read(classifier: Classifier, x: Tensor) -> Tensor:
+    """Log-probabilities of the digit in each channel: (N, 3, H, W) -> (N, 3, 10)."""
+    return classifier.classify(x.flatten(0, 1).unsqueeze(1)).unflatten(0, (-1, CHANNELS))
+
+
+def _present(
+    name: str, title: str, counts: Tensor, floor: Tensor, depends: dict[str, Any], caution: str
+) -> Measure:
+    """How many modes have an image, with the images of each."""
+    num_modes, seen = len(STACKED_NAMES), int(counts.sum())
+    uniform = torch.full((num_modes,), 1 / num_modes)
+    return Measure(
+        name=name,
+        title=title,
+        value=float((counts > 0).sum()),
+        unit=f"of {num_modes}",
+        better="higher",
+        error=present_error(counts) if seen else None,
+        floor=float((floor > 0).sum()),
+        depends=depends,
+        caution=caution,
+        details={
+            "images": seen,
+            "expected_of_equal_shares": round(expected_modes(uniform, seen), 2),
+            "counts": counts.tolist(),
+        },
+    )
+
+
+def _too_few(count: int) -> str:
+    if count >= 25_600:
+        return ""
+    return f"the literature counts {USUAL} samples, more than these: --samples {USUAL}"
