@@ -203,5 +203,18 @@ def test_the_introduction_says_what_was_compared(facts):
         assert words in found
 
 
+@pytest.mark.parametrize(
+    ("epochs", "fields", "words"),
+    [
+        (1.0, {}, "trained for 1 epoch with seed"),
+        (2.5, {}, "trained for 2.5 epochs with seed"),
+        (0.5, {"finished": False, "changes": ["epochs=1"]}, "trained for 0.5 of 1 epoch with"),
+    ],
+)
+def test_one_epoch_is_no_epochs(facts, epochs, fields, words):
+    run = facts("A", "lam2023-cvae", records=[train_line(epochs)], **fields)
+    assert words in introduction([run])[1]
+
+
 def test_nothing_known_gives_no_readings(facts):
     assert readings([facts("A", "lam2023-cvae", records=[])]) == []
