@@ -94,7 +94,7 @@ def test_a_group_says_once_why_none_of_it_is_to_be_compared(facts):
     (group,) = measure_groups([a, b])
     assert "same way (classifier)" in group.note
     assert [row.note for row in group.rows] == ["", ""]
-    assert group.depends == [f"⟦{x}·⟧ classifier j {16 * x.lower()}" for x in "AB"]
+    assert group.depends == [f"⟦{x}·⟧ classifier j {6 * x.lower()}" for x in "AB"]
     (alone,) = measure_groups([a])
     assert alone.note == ""
 

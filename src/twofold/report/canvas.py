@@ -39,12 +39,8 @@ def cut(text: str, length: int = 14) -> str:
 
 
 def label_ticks(axes: "Axes", text: Callable[[float], str]) -> None:
-    """Writes the ticks of the horizontal axis in words, and few of them."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+    """Writes the ticks of the horizontal axis in words."""
+    from matplotlib.ticker import FuncFormatter, NullFormatter
 
-    is_log = axes.get_xscale() == "log"
-    axes.xaxis.set_major_locator(
-        LogLocator(subs=(1, 2, 5), numticks=7) if is_log else MaxNLocator(6)
-    )
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: text(value)))
     axes.xaxis.set_minor_formatter(NullFormatter())

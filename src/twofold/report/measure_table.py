@@ -14,6 +14,7 @@ from twofold.report.words import common_title, count, number, plus_minus
 
 __all__ = ["MeasureGroup", "MeasureRow", "measure_groups", "missing"]
 
+DIGEST = re.compile(r" ([0-9a-f]{6})[0-9a-f]{10}$")
 OBVIOUS = ("extractor", "classifier_accuracy")
 ARROWS = {"higher": "↑", "lower": "↓", None: ""}
 
@@ -139,8 +140,7 @@ def _words(depends: Mapping[str, Any], short: bool = False) -> str:
     words = []
     for key, value in depends.items():
         text = count(value) if isinstance(value, int) and not isinstance(value, bool) else value
-        if short:
-            text = re.sub(r" [0-9a-f]{16}$", "", str(text))
+        text = DIGEST.sub("" if short else r" \1", str(text))
         if short and key in OBVIOUS:
             continue
         if key == "split":

@@ -31,20 +31,19 @@ class Pictures:
     tradeoffs: list[tuple[str, Picture]]
     confusions: list[tuple[str, Facts, Picture]]
     classes: dict[str, Picture]
-    bounds: Picture | None
+    bounds: list[tuple[Facts, Picture]]
     limits: list[tuple[Facts, Picture]]
     pairs: list[tuple[Facts, list[tuple[str, Pixels]]]]
     maps: list[tuple[Facts, list[tuple[str, Picture]]]]
     cost: tuple[str, Picture] | None
 
     def __iter__(self) -> Iterator[Picture]:
-        for told in (self.curves, self.measures, self.tradeoffs, self.confusions, self.limits):
+        for told in (self.curves, self.measures, self.tradeoffs, self.confusions):
             yield from (one[-1] for one in told)
+        yield from (picture for _, picture in (*self.bounds, *self.limits))
         yield from self.classes.values()
         yield from (picture for _, maps in self.maps for _, picture in maps)
         yield from (pixels.draw() for _, strips in self.pairs for _, pixels in strips)
-        if self.bounds is not None:
-            yield self.bounds
         if self.cost is not None:
             yield self.cost[1]
 

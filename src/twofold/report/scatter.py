@@ -73,8 +73,7 @@ def _draw_cost(runs: Sequence[Facts], timed: Sequence[Facts], name: str) -> Pict
     with drawing():
         figure, axes = canvas(SIZE)
         axes.grid(True, axis="both")
-        if max(seconds) > WIDE * min(seconds):
-            axes.set_xscale("log")
+        _time(axes, seconds)
         floors = {run.measures[name].floor for run in timed} - {None}
         for floor in floors:
             axes.axhline(floor or 0.0, color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
@@ -83,13 +82,23 @@ def _draw_cost(runs: Sequence[Facts], timed: Sequence[Facts], name: str) -> Pict
             ink = colour([other.letter for other in runs].index(run.letter))
             _point(axes, time, measure.value, None, measure.error, run.letter, ink)
         axes.margins(0.14)
-        size, unit = next((one for one in UNITS if max(seconds) > 2 * one[0]), UNITS[-1])
-        label_ticks(axes, lambda time: number(time / size, 3))
-        axes.set_xlabel(f"training time, {unit}, lower is better")
         axes.set_ylabel(_axis(first))
         return render(
             figure, "quality-and-cost", f"{first.title} by training time, a point per run"
         )
+
+
+def _time(axes: "Axes", seconds: Sequence[float]) -> None:
+    """A horizontal axis of times, logarithmic where they are far apart, with a few round ticks."""
+    from matplotlib.ticker import LogLocator, MaxNLocator
+
+    size, unit = next((one for one in UNITS if max(seconds) > 2 * one[0]), UNITS[-1])
+    axes.xaxis.set_major_locator(MaxNLocator(6))
+    if max(seconds) > WIDE * min(seconds):
+        axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=7))
+    label_ticks(axes, lambda time: number(time / size, 3))
+    axes.set_xlabel(f"training time, {unit}, lower is better")
 
 
 def _point(

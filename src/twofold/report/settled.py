@@ -1,7 +1,7 @@
 """Whether a figure has settled: bounds by the number of draws, FID by the number of images."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -11,40 +11,20 @@ from twofold.report.noise import THRESHOLD
 from twofold.report.style import MUTED, Picture, drawing, render
 from twofold.report.words import count, number
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
 __all__ = ["draw_bounds", "draw_limits"]
 
 SIZE = (4.0, 2.8)
 LIMIT = "fid_infinity/classifier"
 
 
-def draw_bounds(runs: Sequence[Facts]) -> Picture | None:
-    """The IWAE bound by its k, and AIS as a dashed line.
+def draw_bounds(runs: Sequence[Facts]) -> list[tuple[Facts, Picture]]:
+    """For every run that has them: the IWAE bound by its k, and AIS as a dashed line.
 
     AIS is of few images, so its line lies as far above the end of the curve as AIS was above the
     IWAE bound of those few.
     """
-    curves = [(i, run, curve) for i, run in enumerate(runs) if len(curve := _curve(run)) > 1]
-    if not curves:
-        return None
-    with drawing():
-        figure, axes = canvas(SIZE)
-        axes.set_xscale("log")
-        for i, run, curve in curves:
-            k, value = zip(*((k, value) for k, value, *_ in curve), strict=True)
-            axes.plot(k, value, "o-", color=colour(i), linewidth=1.4, markersize=3.5)
-            _mark(axes, k[-1], value[-1], run.letter, colour(i))
-            if "ais" in run.measures and (above := run.measures["ais"].details.get("above_iwae")):
-                style = {"linewidth": 1, "linestyle": (0, (4, 3))}
-                axes.axhline(value[-1] + above[0], color=colour(i), **style)
-        axes.margins(x=0.08, y=0.12)
-        label_ticks(axes, lambda value: count(round(value)) if value >= 1 else "")
-        axes.set_xlabel("k, draws from q(z|x) for each image")
-        axes.set_ylabel("nats per image")
-        letters = ", ".join(run.letter for _, run, _ in curves)
-        return render(figure, "iwae-by-k", f"The IWAE bound by its number of draws, runs {letters}")
+    curves = [(run, colour(i), _curve(run)) for i, run in enumerate(runs)]
+    return [(run, _draw_bound(run, ink, curve)) for run, ink, curve in curves if len(curve) > 1]
 
 
 def draw_limits(runs: Sequence[Facts]) -> list[tuple[Facts, Picture]]:
@@ -62,6 +42,25 @@ def _curve(run: Facts) -> Sequence[Sequence[Any]]:
     bounds = (m for name, m in run.measures.items() if name.startswith("iwae/"))
     curves = [measure.details.get("convergence") or [] for measure in bounds]
     return max(curves, key=len, default=[])
+
+
+def _draw_bound(run: Facts, ink: str, curve: Sequence[Sequence[Any]]) -> Picture:
+    k, values, errors = ([row[i] for row in curve] for i in range(3))
+    bars = [THRESHOLD * (error or 0.0) for error in errors]
+    with drawing():
+        figure, axes = canvas(SIZE)
+        axes.set_xscale("log")
+        axes.errorbar(k, values, yerr=bars, fmt="o-", color=ink, linewidth=1.2, markersize=3.5)
+        if "ais" in run.measures and (above := run.measures["ais"].details.get("above_iwae")):
+            style = {"linewidth": 1, "linestyle": (0, (4, 3))}
+            axes.axhline(values[-1] + above[0], color=ink, **style)
+        axes.margins(x=0.06, y=0.12)
+        axes.set_xticks(k)
+        label_ticks(axes, lambda value: count(round(value)))
+        axes.set_xlabel("k, draws from q(z|x) for each image")
+        axes.set_ylabel("nats per image")
+        alt = f"The IWAE bound of {run.name} by its number of draws"
+        return render(figure, f"iwae-by-k-{run.letter}", alt)
 
 
 def _draw_limit(run: Facts, ink: str, points: Sequence[Sequence[float]]) -> Picture:
@@ -86,8 +85,3 @@ def _draw_limit(run: Facts, ink: str, points: Sequence[Sequence[float]]) -> Pict
         axes.set_ylabel("FID")
         alt = f"FID of {run.name} by 1 / N, and its limit of {number(measure.value)}"
         return render(figure, f"fid-by-n-{run.letter}", alt)
-
-
-def _mark(axes: "Axes", x: float, y: float, letter: str, ink: str) -> None:
-    style = {"va": "center", "fontweight": "bold", "annotation_clip": False}
-    axes.annotate(letter, (x, y), (7, 0), textcoords="offset points", color=ink, **style)

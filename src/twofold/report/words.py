@@ -99,11 +99,11 @@ def common_title(titles: Sequence[str]) -> str:
     """What titles of one measure begin with, for some models are told more than others.
 
     Example:
-        >>> common_title(["ELBO given the class", "ELBO"]), common_title(["KL", "FID"])
-        ('ELBO', 'KL')
+        >>> common_title(["labels read, class told", "labels read"]), common_title(["KL", "FID"])
+        ('labels read', 'KL')
     """
     places = zip(*(title.split(" ") for title in titles), strict=False)
-    alike = takewhile(lambda words: len(set(words)) == 1, places)
+    alike = takewhile(lambda words: len({word.rstrip(",:") for word in words}) == 1, places)
     return " ".join(words[0] for words in alike).rstrip(",:") or titles[0]
 
 
