@@ -1,5 +1,7 @@
 """Which codes are read, what they are held against, and the maps kept of them."""
 
+from importlib import import_module
+
 import numpy as np
 import pytest
 import torch
@@ -140,7 +142,8 @@ def test_the_floor_is_of_the_pixels_and_the_same_for_both(cvae, silent):
     assert evaluation["latents/leaking/knn"].details["floor"].startswith("2 principal components")
 
 
-def test_maps_are_kept_of_the_test_images(cvae, silent):
+def test_maps_are_kept_of_the_test_images(cvae, silent, monkeypatch):
+    monkeypatch.setattr(import_module("twofold.apply.measures.latents"), "MAP_POINTS", 60)
     evaluate(cvae.run, ["latents"], device="cpu", progress=silent)
     arrays = Run(cvae.run.path).arrays("latents")
     test = cvae.dataset.split("test")
@@ -150,13 +153,14 @@ def test_maps_are_kept_of_the_test_images(cvae, silent):
     }
     assert np.array_equal(arrays["label"], test.labels[arrays["image"]])
     assert arrays["class_names"].tolist() == list(test.class_names)
+    assert len(np.unique(arrays["image"])) == 60
     codes = means(cvae, cvae.labels)[arrays["image"]]
     assert same(arrays["leaking_code"], codes)
     assert arrays["leaking_pca_share"].sum() == pytest.approx(1), "two axes of two dimensions"
     within = np.linalg.norm(codes[1:] - codes[:-1], axis=1)
     kept = np.linalg.norm(np.diff(arrays["leaking_pca"], axis=0), axis=1)
     assert kept == pytest.approx(within, abs=1e-4), "a rotation keeps distances"
-    assert arrays["withheld_tsne"].shape == (180, 2)
+    assert arrays["withheld_tsne"].shape == (60, 2)
     assert np.isfinite(arrays["withheld_tsne"]).all()
 
 
