@@ -143,3 +143,8 @@ def test_label_draws_share_the_seed(tmp_path: Path, toy_experiment, toy_data, si
         progress=silent,
     )
     assert weights(runs[0]) != weights(runs[1])
+
+
+def test_an_error_says_which_seed_it_is_of(siblings, tmp_path: Path):
+    with pytest.raises(RunError, match=r"seed=3 in .*run-seed3: .*not finite"):
+        siblings([3], lr=1e30)

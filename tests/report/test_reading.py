@@ -216,5 +216,21 @@ def test_one_epoch_is_no_epochs(facts, epochs, fields, words):
     assert words in introduction([run])[1]
 
 
+def test_the_introduction_speaks_once_of_runs_of_one_recipe(facts):
+    def runs(*seeds, **fields):
+        return [
+            facts(x, "lam2023-cvae", changes=[seed], **fields)
+            for x, seed in zip("ABC", seeds, strict=False)
+        ]
+
+    found = " ".join(introduction(runs("seed=0", "seed=1", "seed=5")))
+    assert "⟦A·⟧, ⟦B·⟧ and ⟦C·⟧ are each a CVAE of" in found
+    assert "with seeds 0, 1 and 5 in 1\u00a0min 40\u00a0s." in found
+    labels = " ".join(introduction(runs("label_seed=0", "label_seed=1")))
+    assert "with seed 0 and label seeds 0 and 1 in" in labels
+    apart = introduction(runs("seed=0", "seed=1", finished=False))[1:]
+    assert [text.split(" of ")[0] for text in apart] == ["⟦A·⟧ is a CVAE", "⟦B·⟧ is a CVAE"]
+
+
 def test_nothing_known_gives_no_readings(facts):
     assert readings([facts("A", "lam2023-cvae", records=[])]) == []

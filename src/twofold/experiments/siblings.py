@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from twofold.data import ImageDataset
-from twofold.errors import UsageError
+from twofold.errors import RunError, UsageError
 from twofold.experiments.resolve import parse_changes, resolve
 from twofold.experiments.run import Run
 from twofold.experiments.schema import Experiment
@@ -75,7 +75,10 @@ def train_seeds(
     runs = []
     for number, one in enumerate(siblings, 1):
         progress.say(f"{number} of {len(siblings)}: {one.draw} in {one.folder}, {_news(one.state)}")
-        runs.append(_train(one, progress, dataset))
+        try:
+            runs.append(_train(one, progress, dataset))
+        except RunError as error:
+            raise RunError(f"{one.draw} in {one.folder}: {error}") from error
         if not runs[-1].finished:
             break
     return runs

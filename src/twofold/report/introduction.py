@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from twofold.report.facts import Facts
+from twofold.report.seeds import group_by_recipe
 from twofold.report.words import count, duration, epochs, listing, number, plural
 
 __all__ = ["introduction", "title"]
@@ -17,7 +18,7 @@ def title(runs: Sequence[Facts]) -> str:
 
 
 def introduction(runs: Sequence[Facts]) -> list[str]:
-    """Sentences: how many models, on what, each with its length and seed."""
+    """Sentences: how many models, on what, each recipe with its length and seeds."""
     number_word = NUMBERS[len(runs)] if len(runs) < len(NUMBERS) else count(len(runs))
     subject = f"{number_word} model{' was' if len(runs) == 1 else 's were'} trained"
     sets = list(dict.fromkeys(_data(run) for run in runs))
@@ -26,7 +27,17 @@ def introduction(runs: Sequence[Facts]) -> list[str]:
     first = f"{subject} on {listing(sets)}"
     if alike and counts[0]:
         first += f", {plural(counts[0], 'training image')}"
-    return [f"{first}.", *(_run(run, not alike, len(sets) > 1) for run in runs)]
+    told = (_told(together, not alike, len(sets) > 1) for together in _together(runs))
+    return [f"{first}.", *told]
+
+
+def _together(runs: Sequence[Facts]) -> list[tuple[Facts, ...]]:
+    """Runs of a recipe that were trained to the end share a sentence."""
+    found: list[tuple[Facts, ...]] = []
+    for group in group_by_recipe(runs):
+        whole = all(run.finished and run.epochs_done for run in group.runs)
+        found += [group.runs] if whole else [(run,) for run in group.runs]
+    return found
 
 
 def _data(run: Facts) -> str:
@@ -41,11 +52,13 @@ def _data(run: Facts) -> str:
     return run.data_name + (f" ({', '.join(parts)})" if parts else "")
 
 
-def _run(run: Facts, say_count: bool, say_data: bool) -> str:
+def _told(runs: Sequence[Facts], say_count: bool, say_data: bool) -> str:
     """`A is a CVAE of 1 438 608 parameters, trained for 50 epochs with seed 0 in 10 min.`"""
+    run = runs[0]
     size = sum(run.parameters.values())
     article = "an" if run.model_title[0] in "AEFHILMNORSX" else "a"  # an M2, an ACGAN
-    text = f"{run.mark} is {article} {run.model_title}"
+    verb = "is" if len(runs) == 1 else "are each"
+    text = f"{listing([one.mark for one in runs])} {verb} {article} {run.model_title}"
     if size:
         text += f" of {count(size)} parameters"
     if run.epochs_done is None:
@@ -58,5 +71,22 @@ def _run(run: Facts, say_count: bool, say_data: bool) -> str:
         text += f" of {plural(run.train_count, 'image')}"
     if say_data:
         text += f" of {run.data_name}"
-    took = "" if run.seconds is None else f" in {duration(run.seconds)}"
-    return f"{text} with seed {run.experiment.seed}{took}."
+    return f"{text} with {_seeds(runs)}{_took(runs)}."
+
+
+def _seeds(runs: Sequence[Facts]) -> str:
+    """`seed 0`, `seeds 0, 1 and 2`, `seed 0 and label seeds 0 and 1`."""
+    labels = _numbered("label seed", [run.experiment.data.label_seed for run in runs])
+    text = _numbered("seed", [run.experiment.seed for run in runs])
+    return f"{text} and {labels}" if labels.startswith("label seeds") else text
+
+
+def _numbered(noun: str, values: Sequence[int]) -> str:
+    once = [str(value) for value in dict.fromkeys(values)]
+    return f"{noun}{'s' if len(once) > 1 else ''} {listing(once)}"
+
+
+def _took(runs: Sequence[Facts]) -> str:
+    times = sorted(run.seconds for run in runs if run.seconds is not None)
+    texts = dict.fromkeys(duration(time) for time in (times[:1] + times[-1:]))
+    return f" in {' to '.join(texts)}" if texts else ""
