@@ -87,13 +87,13 @@ def test_seeds_are_trained_one_after_the_other(twofold, tmp_path: Path):
 
 
 def test_an_interrupted_seed_is_continued_by_the_same_command(twofold, tmp_path, monkeypatch):
-    step = Trainer._train_step
+    step = Trainer.train_step
 
     def interrupted(self, batch):
         step(self, batch)
         self._stop_asked = True
 
-    monkeypatch.setattr(Trainer, "_train_step", interrupted)
+    monkeypatch.setattr(Trainer, "train_step", interrupted)
     code, output, _ = twofold(
         "train", "lam2023-cvae", *SMALL, "seeds=0,1", "--out", tmp_path / "run", "-q"
     )

@@ -76,14 +76,14 @@ def test_after_an_interruption_nothing_else_starts_and_the_command_continues(
     (whole,), _ = siblings([1])
     expected = weights(whole)
     shutil.rmtree(whole.path)
-    step = Trainer._train_step
+    step = Trainer.train_step
 
     def interrupted(self, batch):
         step(self, batch)
         self._stop_asked = self.seed == 1 and self.step == 1
 
     with monkeypatch.context() as patch:
-        patch.setattr(Trainer, "_train_step", interrupted)
+        patch.setattr(Trainer, "train_step", interrupted)
         runs, _ = siblings([0, 1, 2])
     assert [run.finished for run in runs] == [True, False]
     assert not (tmp_path / "run-seed2").exists()

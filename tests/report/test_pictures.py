@@ -1,10 +1,12 @@
 """What is drawn of details and arrays, and that nothing is drawn where these are missing."""
 
+import io
 import re
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from twofold.metrics.measure import Measure
 from twofold.report.confusions import draw_confusions
@@ -14,6 +16,7 @@ from twofold.report.pictures import draw_pictures
 from twofold.report.pixels import grid
 from twofold.report.scatter import draw_quality_and_cost, draw_tradeoffs
 from twofold.report.settled import draw_bounds, draw_limits
+from twofold.report.style import CLASS_COLOURS
 
 from .conftest import accuracy, elbo, train_line
 
@@ -209,6 +212,10 @@ def test_every_point_of_a_map_is_drawn_in_the_colour_of_its_class(facts):
     for path, k in re.findall(r'<path d="([^"]*)"[^>]*?stroke: var\(--class-(\d)', picture.inline):
         counts[int(k)] += path.count("L")
     assert counts == {0: 30, 1: 30, 2: 30}
+    blue = np.array([int(CLASS_COLOURS[0][i : i + 2], 16) for i in (1, 3, 5)])
+    with Image.open(io.BytesIO(picture.png)) as image:
+        pixels = np.asarray(image.convert("RGB"), dtype=int)
+    assert (abs(pixels - blue).max(axis=2) < 3).sum() > 30 * 20  # and far more than its legend
     assert not re.search(r' d="[^"]*\.\d{3}', picture.inline)
 
 

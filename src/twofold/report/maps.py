@@ -17,6 +17,7 @@ __all__ = ["draw_maps"]
 
 TOLD = {"withheld": "true class withheld", "leaking": "encoder told the true class"}
 LAYERS = 8  # in which points are drawn, so that no class lies on top of all others
+HAIR = 1e-4  # the length of a dot as a share of the map
 NAMED = 20  # classes up to which the colours are explained
 TITLES = {"code": "The two latents", "pca": "Principal components", "tsne": "t-SNE"}
 
@@ -47,10 +48,11 @@ def _draw(run: Facts, arrays: Mapping[str, Any], name: str, title: str) -> Pictu
     with drawing():
         figure, axes = canvas((3.3, 3.5))
         axes.grid(False)
+        length = HAIR * float(np.ptp(points, axis=0)[0] or 1.0)
         for layer in range(LAYERS):
             here = np.arange(len(points)) % LAYERS == layer
             for k in classes:
-                _dots(axes, points[here & (labels == k)], _colour(k))
+                _dots(axes, points[here & (labels == k)], length, _colour(k))
         axes.autoscale_view()
         axes.margins(0.04)
         _axes(axes, arrays, name)
@@ -59,17 +61,20 @@ def _draw(run: Facts, arrays: Mapping[str, Any], name: str, title: str) -> Pictu
         return render(figure, f"latents-{name.replace('_', '-')}-{run.letter}", alt)
 
 
-def _dots(axes: "Axes", points: NDArray[Any], ink: str) -> None:
-    """All points as one path of lines that end where they begin, many times smaller than dots."""
+def _dots(axes: "Axes", points: NDArray[Any], length: float, ink: str) -> None:
+    """All points as one path of round lines of next to no length: a file many times smaller.
+
+    Of no length at all they would be in the SVG and not in the PNG.
+    """
     from matplotlib.patches import PathPatch
     from matplotlib.path import Path
 
     if not len(points):
         return
     codes = np.tile([Path.MOVETO, Path.LINETO], len(points))
-    path = Path(np.repeat(points, 2, axis=0), codes)
+    ends = np.stack([points, points + np.array([length, 0.0])], axis=1)
     style = {"linewidth": 2.6, "capstyle": "round", "facecolor": "none", "edgecolor": ink}
-    axes.add_patch(PathPatch(path, **style))
+    axes.add_patch(PathPatch(Path(ends.reshape(-1, 2), codes), snap=False, zorder=2, **style))
 
 
 def _axes(axes: "Axes", arrays: Mapping[str, Any], name: str) -> None:
