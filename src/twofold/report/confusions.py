@@ -62,8 +62,8 @@ def _draw(counts: NDArray[np.float64], index: int, run: Facts, name: str) -> Pic
         axes.set_ylim(num_classes - 0.5, -0.5)
         axes.set_aspect("equal")
         long = max(map(len, names)) > 2
-        axes.set_xticks(range(num_classes), [cut(n, 10) for n in names], rotation=90 if long else 0)
-        axes.set_yticks(range(num_classes), [cut(n, 10) for n in names])
+        axes.set_xticks(range(num_classes), [cut(n, 12) for n in names], rotation=90 if long else 0)
+        axes.set_yticks(range(num_classes), [cut(n, 12) for n in names])
         axes.set_xlabel("recognised as")
         axes.set_ylabel(ROWS[name])
         alt = f"{run.measures[name].title}: shares of each class taken for each, {run.name}"
