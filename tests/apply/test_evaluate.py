@@ -291,6 +291,8 @@ def test_measuring_again_keeps_what_was_measured_of_the_same_weights(cgan, silen
     before = {measure["name"] for measure in cgan.evaluation["measures"]}
     evaluate(cgan, ["likelihood"], device="cpu", progress=silent)
     assert {measure["name"] for measure in cgan.evaluation["measures"]} == before
+    evaluate(cgan, ["cost"], device="cpu", progress=silent)
+    assert "likelihood" in cgan.evaluation["not_measured"]
 
 
 def test_the_same_seed_measures_the_same(cvae, silent):

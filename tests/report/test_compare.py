@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 import yaml
 
@@ -16,7 +17,7 @@ from twofold.report.compare import compare
 from twofold.report.facts import gather
 from twofold.report.sheets import draw_sheet
 
-from .conftest import accuracy, evaluate_by_hand
+from .conftest import accuracy, elbo, evaluate_by_hand
 
 HOSTILE = "<script>alert(1)</script>&\"' $x_1$ ⟦A⟧"
 
@@ -148,6 +149,42 @@ def test_names_are_text_and_never_markup(runs, tmp_path):
     assert all(re.fullmatch(r"[\w-]+\.(png|svg)", path.name) for path in figures)
 
 
+def test_arrays_kept_with_measures_reach_the_page_and_older_ones_do_not(runs, tmp_path):
+    folder = tmp_path / "kept"
+    shutil.copytree(runs["cgan"].path, folder)
+    run = Run(folder)
+    run.keep_arrays("nearest", {"first": np.zeros((2, 3, 1, 8, 8), np.uint8)})
+    points = {"withheld_tsne": np.eye(4)[:, :2], "label": np.arange(4) % 2}
+    run.keep_arrays("latents", {**points, "class_names": np.array([HOSTILE, "b"])})
+    copies = accuracy(0.0, name="copies", title="copies")
+    evaluate_by_hand(run, copies, accuracy(9.0, name="latents/withheld/knn", title="labels"))
+    content = compare([folder, runs["cvae"]], tmp_path / "o.html").read_text()
+    assert "Nearest training images" in content
+    assert "Maps of the latents" in content
+    assert "<script" not in content
+    assert {"nearest-first-A.png", "latents-withheld-tsne-A.svg"} <= {
+        path.name for path in (tmp_path / "o-figures").iterdir()
+    }
+    evaluate_by_hand(run, elbo(-9.0))
+    content = compare([folder], tmp_path / "o.html").read_text()
+    assert "Nearest training images" not in content
+    assert "Maps of the latents" not in content
+
+
+def test_what_was_not_measured_is_on_the_page(runs, tmp_path):
+    folder = tmp_path / "cgan"
+    shutil.copytree(runs["cgan"].path, folder)
+    path = folder / "evaluation.json"
+    content = {**json.loads(path.read_text()), "not_measured": {"likelihood": "no <bound>"}}
+    path.write_text(json.dumps(content))
+    text = Page(compare([folder], tmp_path / "o.html").read_text()).text
+    assert "What was not measured, and why" in text
+    assert "no <bound>" in text
+    assert "not measured, and why" not in Page(
+        compare([runs["cvae"]], tmp_path / "p.html").read_text()
+    ).text  # fmt: skip
+
+
 def test_runs_of_one_name_are_told_apart(runs, tmp_path):
     for parent in ("first", "second"):
         shutil.copytree(runs["cgan"].path, tmp_path / parent / "cgan")
@@ -162,7 +199,7 @@ def test_runs_of_one_name_are_told_apart(runs, tmp_path):
 
 def test_the_samples_follow_their_seed(runs):
     (facts,) = gather([runs["cgan"]])
-    pictures = [draw_sheet(runs["cgan"], facts, seed).picture for seed in (0, 1, 1)]
+    pictures = [draw_sheet(runs["cgan"], facts, seed).pixels.array for seed in (0, 1, 1)]
     assert (pictures[0] != pictures[1]).any()
     assert (pictures[1] == pictures[2]).all()
 

@@ -123,15 +123,19 @@ def test_a_hybrid_has_the_likelihood_of_its_autoencoder(facts):
 
 
 def test_latent_dimensions_that_carry_something(facts):
-    def diagnosed(active):
+    def diagnosed(active, name="lam2023-cvae"):
         line = {"kind": "validation", "epoch": 3.0, "terms": {}}
-        line["diagnosis"] = {"active_units": active, "kl_per_dim": [1.0, 0.0]}
-        return facts("A", "lam2023-cvae", records=[line])
+        line["diagnosis"] = {"active_units": active}
+        return facts("A", name, records=[line], changes=["latent_dim=2"])
 
     assert "uses 1 of its 2" in text_of(active_units([diagnosed(1)]))
     assert "uses none of its 2" in text_of(active_units([diagnosed(0)]))
     assert "uses all of its 2" in text_of(active_units([diagnosed(2)]))
     assert active_units([facts("A", "lam2023-cvae")]) == []
+    steps = facts("A", "chen-fang-ju2016-draw").image_model.num_steps
+    assert f"uses 3 of its {2 * steps}" in text_of(
+        active_units([diagnosed(3, "chen-fang-ju2016-draw")])
+    )
 
 
 def test_speed_is_compared_on_one_machine_only(facts):
@@ -197,6 +201,19 @@ def test_the_introduction_says_what_was_compared(facts):
     assert title(runs) == "CVAE and CGAN on MNIST"
     for words in ("Two models", "60 000 training images", "28 × 28 grey", "seed 3", "1 min 40 s"):
         assert words in found
+
+
+@pytest.mark.parametrize(
+    ("epochs", "fields", "words"),
+    [
+        (1.0, {}, "trained for 1 epoch with seed"),
+        (2.5, {}, "trained for 2.5 epochs with seed"),
+        (0.5, {"finished": False, "changes": ["epochs=1"]}, "trained for 0.5 of 1 epoch with"),
+    ],
+)
+def test_one_epoch_is_no_epochs(facts, epochs, fields, words):
+    run = facts("A", "lam2023-cvae", records=[train_line(epochs)], **fields)
+    assert words in introduction([run])[1]
 
 
 def test_the_introduction_speaks_once_of_runs_of_one_recipe(facts):

@@ -211,7 +211,7 @@ def test_headline_measures_speak_of_seeds_in_short(family, name):
 
     runs = [*family("AB", CVAE, (5, 6), of=headline), *family("CD", CGAN, (7, 8), of=headline)]
     assert [r.topic for r in readings(runs) if "over 2 seeds" in r.text] == ["A headline"]
-    assert [r for r in readings(runs[::2]) if r.topic == "A headline"] == []
+    assert not any("over" in r.text for r in readings(runs[::2]) if r.topic == "A headline")
 
 
 def test_an_evaluation_of_the_last_step_is_not_stale(facts):

@@ -10,10 +10,15 @@ from twofold.experiments.resolve import resolve
 from twofold.metrics.measure import Measure
 from twofold.report.curves import panels
 from twofold.report.facts import gather, measures_of
+from twofold.report.measure_table import measure_groups, missing
 from twofold.report.settings import compact, differing, network_kind, train_command
-from twofold.report.tables import class_tables, cost_rows, measure_rows
+from twofold.report.tables import class_tables, cost_rows
 
 from .conftest import accuracy, elbo
+
+
+def measure_rows(runs):
+    return [row for group in measure_groups(runs) for row in group.rows]
 
 
 def test_a_measure_that_a_run_lacks_is_blank(facts):
@@ -43,6 +48,75 @@ def test_what_figures_depend_on_alike_is_said_once(facts):
     row = measure_rows([facts("A", "lam2023-cgan", a), facts("B", "lam2023-cvae", told)])[0]
     assert "10\u202f000 samples" in row.depends
     assert [cell.small for cell in row.cells] == ["", "pixels means"]
+
+
+def test_measures_stand_by_kind_in_an_order_of_their_own(facts):
+    def one(name):
+        return accuracy(9.0, name=name, title=name)
+
+    names = ("latents/withheld", "fid/random", "new", "kid/classifier", "fid/classifier", "copies")
+    groups = measure_groups([facts("A", "lam2023-cvae", *map(one, names), elbo(-9.0))])
+    assert {group.kind.title: [row.name for row in group.rows] for group in groups} == {
+        "Likelihood": ["elbo"],
+        "Distance": ["fid/classifier", "kid/classifier", "fid/random"],
+        "Memory": ["copies"],
+        "Latent space": ["latents/withheld"],
+        "Other": ["new"],
+    }
+    assert [group.kind.title for group in groups][::4] == ["Likelihood", "Other"]
+    assert all(group.kind.text for group in groups[:-1])
+
+
+def test_a_group_says_once_what_its_figures_depend_on_and_what_those_of_a_run_do(facts):
+    def measures(**depends):
+        both = {"samples": 3000, "seed": 0, **depends}
+        return [
+            accuracy(9.0, name=f"{kind}/classifier", depends={**both, "classifier": f"a {16 * d}"})
+            for kind, d in (("fid", "1"), ("kid", "2"))
+        ]
+
+    runs = [
+        facts("A", "lam2023-cvae", *measures(pixels="means")),
+        facts("B", "lam2023-cgan", *measures()),
+    ]
+    (group,) = measure_groups(runs)
+    assert group.depends == ["All: 3\u202f000 samples, seed 0", "⟦A·⟧ pixels means"]
+    assert [row.depends for row in group.rows] == ["classifier a", "classifier a"]
+    assert {cell.small for row in group.rows for cell in row.cells} == {""}
+
+
+def test_a_group_says_once_why_none_of_it_is_to_be_compared(facts):
+    def measures(judge):
+        names = ("fid/classifier", "kid/classifier")
+        return [accuracy(9.0, name=name, depends={"classifier": judge}) for name in names]
+
+    a, b = (facts(x, "lam2023-cvae", *measures(f"j {16 * x.lower()}")) for x in "AB")
+    (group,) = measure_groups([a, b])
+    assert "same way (classifier)" in group.note
+    assert [row.note for row in group.rows] == ["", ""]
+    assert group.depends == [f"⟦{x}·⟧ classifier j {6 * x.lower()}" for x in "AB"]
+    (alone,) = measure_groups([a])
+    assert alone.note == ""
+
+
+def test_titles_that_differ_by_what_a_model_is_told_are_cut_to_what_they_share(facts):
+    told = accuracy(9.0, name="elbo", title="ELBO given the class")
+    rows = measure_rows([facts("A", "lam2023-cvae", told), facts("B", "lam2023-cvae", elbo(-9.0))])
+    assert [row.title for row in rows] == ["ELBO"]
+
+
+def test_what_was_not_measured_stands_with_its_reason_and_runs(facts):
+    reason = {"likelihood": "a CGAN bounds none"}
+    runs = [facts(x, "lam2023-cgan", not_measured=reason) for x in "AB"]
+    assert missing(runs) == ["likelihood ⟦A·⟧ ⟦B·⟧: a CGAN bounds none."]
+    assert missing([facts("A", "lam2023-cvae")]) == []
+
+
+def test_only_a_few_measures_have_a_table_by_class(facts):
+    classes = {"0": 1.0}
+    names = ("precision/classifier", "fid/classifier")
+    run = facts("A", "lam2023-cvae", *(accuracy(1.0, name=n, per_class=classes) for n in names))
+    assert [name for name, *_ in class_tables([run])] == ["fid/classifier"]
 
 
 def test_a_figure_that_is_no_number_is_left_out():

@@ -160,9 +160,8 @@ def _told(runs: Sequence[Facts]) -> list[str]:
     found: dict[str, dict[str, None]] = {}
     for run in runs:
         for measure in run.measures.values():
-            if measure.caution:
-                topic = f"{capitalised(measure.caution).rstrip('.')}"
-                found.setdefault(topic, {})[run.mark] = None
+            for caution in filter(None, measure.caution.split("; ")):
+                found.setdefault(capitalised(caution).rstrip("."), {})[run.mark] = None
     if len(runs) == 1:
         return [f"{text}." for text in found]
     return [f"{text} ({listing(list(marks))})." for text, marks in found.items()]

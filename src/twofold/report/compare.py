@@ -1,11 +1,11 @@
 """The front door of the report: runs in, one HTML file that needs no network out."""
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from twofold._version import __version__
 from twofold.errors import UsageError
@@ -13,19 +13,18 @@ from twofold.experiments.resolve import to_yaml
 from twofold.experiments.run import Run
 from twofold.files import atomic_folder, write_text
 from twofold.report.cautions import cautions, warnings
-from twofold.report.curves import diagnosis_panels, panels
 from twofold.report.facts import Facts, gather
-from twofold.report.figures import draw_measure, draw_panel, draw_per_class
 from twofold.report.introduction import introduction, title
+from twofold.report.measure_table import measure_groups, missing
 from twofold.report.noise import THRESHOLD
+from twofold.report.pictures import Pictures, draw_pictures
 from twofold.report.reading import readings
 from twofold.report.settings import differing, train_command
-from twofold.report.sheets import COLUMNS, Sheet, draw_sheet, draw_sheets, png_uri
-from twofold.report.style import DARK, LIGHT, RUN_COLOURS, Picture
+from twofold.report.sheets import Sheet, draw_sheet
+from twofold.report.style import DARK, LIGHT, RUN_COLOURS
 from twofold.report.tables import (
     class_tables,
     cost_rows,
-    measure_rows,
     one_machine,
     seed_table,
     version_rows,
@@ -68,8 +67,8 @@ def compare(
     opened = [run if isinstance(run, Run) else Run(run) for run in runs]
     facts = gather(opened)
     sheets = [draw_sheet(r, f, samples_seed) for r, f in zip(opened, facts, strict=True)]
-    figures = _figures(facts)
-    pictures = [*figures["all"], *draw_sheets(sheets)]
+    figures = draw_pictures(facts)
+    pictures = [*figures, *(sheet.pixels.draw() for sheet in sheets if sheet.pixels)]
     page = _page(facts, sheets, figures, out, samples_seed)
     with atomic_folder(out.with_name(f"{out.stem}-figures")) as folder:
         for picture in pictures:
@@ -78,22 +77,10 @@ def compare(
     return out
 
 
-def _figures(facts: Sequence[Facts]) -> dict[str, Any]:
-    curves = [(p, draw_panel(p, facts)) for p in [*panels(facts), *diagnosis_panels(facts)]]
-    measures = [
-        (row.title, draw_measure(row.name, facts))
-        for row in measure_rows(facts)
-        if sum(bool(cell.text) for cell in row.cells) > 1
-    ]
-    classes = {name: draw_per_class(name, facts) for name, *_ in class_tables(facts)}
-    every: list[Picture] = [p for _, p in [*curves, *measures]] + list(classes.values())
-    return {"curves": curves, "measures": measures, "classes": classes, "all": every}
-
-
 def _page(
     facts: Sequence[Facts],
     sheets: Sequence[Sheet],
-    figures: Mapping[str, Any],
+    figures: Pictures,
     out: Path,
     seed: int,
 ) -> str:
@@ -108,11 +95,11 @@ def _page(
         warnings=warnings(facts),
         cautions=cautions(facts),
         threshold=THRESHOLD,
-        sheets=[(s, png_uri(s.picture) if s.picture is not None else "") for s in sheets],
-        columns=COLUMNS,
+        sheets=sheets,
         seed=seed,
         figures=figures,
-        measures=measure_rows(facts),
+        measures=measure_groups(facts),
+        missing=missing(facts),
         class_tables=class_tables(facts),
         seed_table=seed_table(facts),
         costs=cost_rows(facts),

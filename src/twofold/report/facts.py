@@ -32,6 +32,7 @@ COSTS = (
     *("training_flops", "generation_flops", "generation_speed"),
 )
 ELSEWHERE = (*COSTS, "loss/")  # in the table of costs, and in the curves
+KEPT = {"nearest": "copies", "latents": "latents/"}  # arrays, and which measures they belong to
 
 
 def _acronym(model: Any) -> str:
@@ -63,6 +64,8 @@ class Facts:
         records: The log.
         measures: By name; empty when the run was not evaluated.
         costs: The measures that stand in the table of costs, by name.
+        not_measured: What was asked for in vain, and why.
+        arrays: Those kept beside the measures, by name.
         evaluated: Whether there is an evaluation.json.
         evaluated_step: The step of the weights that were measured, where that is known.
         finished: Whether it was trained to the end.
@@ -77,6 +80,8 @@ class Facts:
     records: Sequence[Mapping[str, Any]] = ()
     measures: Mapping[str, Measure] = field(default_factory=dict)
     costs: Mapping[str, Measure] = field(default_factory=dict)
+    not_measured: Mapping[str, str] = field(default_factory=dict)
+    arrays: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     evaluated: bool = False
     evaluated_step: int | None = None
     finished: bool = True
@@ -248,10 +253,22 @@ def _facts(run: Run, letter: str, name: str) -> Facts:
         records=run.records,
         measures={k: m for k, m in measures.items() if not k.startswith(ELSEWHERE)},
         costs={k: m for k, m in measures.items() if k in COSTS},
+        not_measured=(evaluation or {}).get("not_measured") or {},
+        arrays=_arrays(run, measures),
         evaluated=evaluation is not None,
         evaluated_step=((evaluation or {}).get("settings") or {}).get("step"),
         finished=_finished(run),
     )
+
+
+def _arrays(run: Run, measures: Mapping[str, Measure]) -> dict[str, dict[str, Any]]:
+    """The arrays of measures that still hold; older weights may have left others."""
+    found = {}
+    for kept, of in KEPT.items():
+        arrays = run.arrays(kept) if any(name.startswith(of) for name in measures) else None
+        if arrays is not None:
+            found[kept] = arrays
+    return found
 
 
 def _finished(run: Run) -> bool:

@@ -1,19 +1,20 @@
 """Small figures: curves of training, and measures with their noise."""
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from twofold.report.canvas import badge, canvas, colour, cut
 from twofold.report.curves import Curve, Panel
 from twofold.report.facts import Facts
 from twofold.report.noise import THRESHOLD
-from twofold.report.style import INK, MUTED, PAPER, RULE, RUN_COLOURS, Picture, drawing, render
+from twofold.report.style import INK, MUTED, PAPER, RULE, Picture, drawing, render
 from twofold.report.words import slug
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 __all__ = ["draw_measure", "draw_panel", "draw_per_class"]
 
@@ -21,15 +22,10 @@ SIZE = (4.0, 2.55)
 POINTS = 90  # of a curve, each the mean of a stretch
 
 
-def colour(index: int) -> str:
-    """The colour of a run."""
-    return RUN_COLOURS[index % len(RUN_COLOURS)]
-
-
 def draw_panel(panel: Panel, runs: Sequence[Facts]) -> Picture:
     """Curves over epochs; a line is a mean over a stretch, its band the range within."""
     with drawing():
-        figure, axes = _figure(SIZE)
+        figure, axes = canvas(SIZE)
         shown, ends = [], {}
         for curve in panel.curves:
             x, mean = _draw_curve(axes, curve)
@@ -51,7 +47,7 @@ def draw_measure(name: str, runs: Sequence[Facts]) -> Picture:
     having = [(i, run) for i, run in enumerate(runs) if name in run.measures]
     first = having[0][1].measures[name]
     with drawing():
-        figure, axes = _figure((4.0, 0.75 + 0.3 * len(having)))
+        figure, axes = canvas((4.0, 0.75 + 0.3 * len(having)))
         axes.grid(True, axis="x")
         axes.grid(False, axis="y")
         for row, (i, run) in enumerate(having):
@@ -76,7 +72,7 @@ def draw_per_class(name: str, runs: Sequence[Facts]) -> Picture:
     having = [(i, run) for i, run in enumerate(runs) if name in run.measures]
     classes = list(dict.fromkeys(k for _, run in having for k in run.measures[name].per_class))
     with drawing():
-        figure, axes = _figure((4.0, 0.75 + 0.22 * len(classes)))
+        figure, axes = canvas((4.0, 0.75 + 0.22 * len(classes)))
         axes.grid(True, axis="both")
         values = np.full((len(classes), len(having)), np.nan)
         for column, (_, run) in enumerate(having):
@@ -88,30 +84,15 @@ def draw_per_class(name: str, runs: Sequence[Facts]) -> Picture:
             if len(known) > 1:
                 axes.plot([known.min(), known.max()], [row, row], color=RULE, linewidth=3)
         for column, (i, _) in enumerate(having):
-            _badges(axes, values[:, column], runs[i].letter, colour(i))
-        axes.set_yticks(range(len(classes)), [_cut(of) for of in classes], color=INK)
+            for row, value in enumerate(values[:, column].tolist()):
+                if math.isfinite(value):
+                    badge(axes, value, row, runs[i].letter, colour(i))
+        axes.set_yticks(range(len(classes)), [cut(of) for of in classes], color=INK)
         axes.set_ylim(len(classes) - 0.4, -0.6)
         axes.margins(x=0.08)
         measure = having[0][1].measures[name]
         axes.set_xlabel(measure.unit)
         return render(figure, f"by-class-{slug(name)}", f"{measure.title} by class")
-
-
-def _badges(axes: "Axes", values: np.ndarray, letter: str, ink: str) -> None:
-    """A dot with a run's letter in each row."""
-    axes.plot(values, range(len(values)), "o", color=ink, markersize=8.5)
-    for row, value in enumerate(values):
-        if np.isfinite(value):
-            style = {"ha": "center", "va": "center_baseline", "fontsize": 6.5}
-            axes.text(value, row, letter, color=PAPER, fontweight="bold", **style)
-
-
-def _figure(size: tuple[float, float]) -> tuple["Figure", "Axes"]:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=size, layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.06, h_pad=0.06)  # type: ignore[union-attr]
-    return figure, figure.add_subplot()
 
 
 def _stretches(curve: Curve) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -194,7 +175,3 @@ def _few_ticks(axes: "Axes") -> None:
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=7))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.yaxis.set_minor_formatter(NullFormatter())
-
-
-def _cut(text: str, length: int = 14) -> str:
-    return text if len(text) <= length else text[: length - 1] + "…"

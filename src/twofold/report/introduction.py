@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from twofold.report.facts import Facts
 from twofold.report.seeds import group_by_recipe
-from twofold.report.words import count, duration, listing, number, plural
+from twofold.report.words import count, duration, epochs, listing, number, plural
 
 __all__ = ["introduction", "title"]
 
@@ -63,10 +63,10 @@ def _told(runs: Sequence[Facts], say_count: bool, say_data: bool) -> str:
         text += f" of {count(size)} parameters"
     if run.epochs_done is None:
         return f"{text} that has not been trained yet (seed {run.experiment.seed})."
-    text += f", trained for {number(run.epochs_done, 3)}"
-    if not run.finished and run.epochs_planned:
-        text += f" of {number(run.epochs_planned)}"
-    text += " epochs"
+    if run.finished or not run.epochs_planned:
+        text += f", trained for {epochs(run.epochs_done)}"
+    else:
+        text += f", trained for {number(run.epochs_done, 3)} of {epochs(run.epochs_planned)}"
     if say_count and run.train_count:
         text += f" of {plural(run.train_count, 'image')}"
     if say_data:

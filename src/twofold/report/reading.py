@@ -12,11 +12,11 @@ from twofold.report.contrast import over_seeds
 from twofold.report.facts import Facts, Reading
 from twofold.report.noise import best, comparable, difference, same_images
 from twofold.report.seeds import group_by_recipe
-from twofold.report.words import listing, number, plus_minus, with_unit
+from twofold.report.verdicts import beside_the_floor, misses, repeats
+from twofold.report.words import common_title, listing, number, plus_minus, with_unit
 
 __all__ = ["active_units", "likelihood", "outcome", "readings", "speed", "too_good"]
-
-HEADLINES = ("fid/classifier", "accuracy")
+DISTANCE = "fid/classifier"
 
 
 def readings(runs: Sequence[Facts]) -> list[Reading]:
@@ -27,8 +27,12 @@ def readings(runs: Sequence[Facts]) -> list[Reading]:
         if name.startswith("gan_test/"):
             found += over_seeds(runs, name) or outcome(runs, name)
             found += too_good(runs, name)
-        elif name in HEADLINES:
+        elif name == "accuracy":
             found += over_seeds(runs, name)
+        elif name == DISTANCE:
+            found += over_seeds(runs, name) or outcome(runs, name)
+            found += beside_the_floor(runs, name)
+    found += misses(runs) + repeats(runs)
     return found + likelihood(runs) + active_units(runs) + speed(runs)
 
 
@@ -45,7 +49,7 @@ def outcome(runs: Sequence[Facts], name: str) -> list[Reading]:
         text = f"{figures}. These are not to be compared: {why}."
     else:
         text = _race(having, name)
-    return [Reading(measure.title, text)]
+    return [Reading(common_title([run.measures[name].title for run in having]), text)]
 
 
 def too_good(runs: Sequence[Facts], name: str) -> list[Reading]:
@@ -83,15 +87,14 @@ def active_units(runs: Sequence[Facts]) -> list[Reading]:
     """How many latent dimensions carry information."""
     found = []
     for run in runs:
-        diagnosis, _ = run.diagnosis
-        active, kls = diagnosis.get("active_units"), diagnosis.get("kl_per_dim")
-        if active is None or not kls:
+        active, total = run.diagnosis[0].get("active_units"), run.latent_dim
+        if active is None or not total:
             continue
         if active == 0:
-            text = f"{run.mention} uses none of its {len(kls)}."
-        elif active < len(kls):
+            text = f"{run.mention} uses none of its {total}."
+        elif active < total:
             text = (
-                f"{run.mention} uses {active} of its {len(kls)}; the others follow the prior and "
+                f"{run.mention} uses {active} of its {total}; the others follow the prior and "
                 "carry next to nothing."
             )
         else:

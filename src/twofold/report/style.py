@@ -6,7 +6,7 @@ with that colour as its default, so that one drawing serves both schemes.
 
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = [
+    "CLASS_COLOURS",
     "DARK",
     "INK",
     "LIGHT",
@@ -39,15 +40,37 @@ RUN_COLOURS = (
 DARK_RUN_COLOURS = (
     "#6cb2ee", "#f59457", "#4fc7a4", "#c592dd", "#d9b042", "#f087ae", "#a3afbe", "#c79c79",
 )  # fmt: skip
-LIGHT = {"fig-ink": INK, "fig-muted": MUTED, "fig-rule": RULE, "fig-paper": PAPER} | {
-    f"run-{i}": colour for i, colour in enumerate(RUN_COLOURS)
+# Of the classes on a map, and of nothing else
+CLASS_COLOURS = (
+    "#4269d0", "#b67d00", "#d8403a", "#1f9585", "#47852f",
+    "#cc5fa5", "#7d55cf", "#3f9ad6", "#86623f", "#717985",
+)  # fmt: skip
+DARK_CLASS_COLOURS = (
+    "#7f9cf5", "#f0b942", "#ff7f73", "#4fd0bd", "#86cf6a",
+    "#f2a1d3", "#b797f5", "#8fd0fb", "#cfa97f", "#b3bac5",
+)  # fmt: skip
+
+
+def _numbered(name: str, colours: Sequence[str]) -> dict[str, str]:
+    return {f"{name}-{i}": colour for i, colour in enumerate(colours)}
+
+
+LIGHT = {
+    "fig-ink": INK,
+    "fig-muted": MUTED,
+    "fig-rule": RULE,
+    "fig-paper": PAPER,
+    **_numbered("run", RUN_COLOURS),
+    **_numbered("class", CLASS_COLOURS),
 }
 DARK = {
     "fig-ink": "#e6e9ee",
     "fig-muted": "#97a1b0",
     "fig-rule": "#323843",
     "fig-paper": "#14171c",
-} | {f"run-{i}": colour for i, colour in enumerate(DARK_RUN_COLOURS)}
+    **_numbered("run", DARK_RUN_COLOURS),
+    **_numbered("class", DARK_CLASS_COLOURS),
+}
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 RC: dict[Any, Any] = {
     "font.family": "sans-serif",
@@ -138,15 +161,21 @@ def _saved(figure: "Figure", kind: str, **options: object) -> bytes:
 
 
 def _follow_the_page(svg: str, name: str) -> str:
-    """Colours become variables, fonts the page's, and names unique on the page."""
+    """Colours become variables, fonts the page's, names unique on the page, and points short."""
     svg = re.sub(r"\s*<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     svg = re.sub(r'<g id="[\w.]+">', "<g>", svg)
     svg = re.sub(r'(id="|url\(#|href="#)', rf"\g<1>{name}-", svg)
     svg = re.sub(r'(<svg [^>]*?)width="[\d.]+pt" height="[\d.]+pt"|(<svg )', _no_size, svg, count=1)
     svg = re.sub(r"'DejaVu Sans'(?:, sans-serif)?|font-family: sans-serif", "sans-serif", svg)
+    svg = re.sub(r' (?:d|x|y)="[^"]*"', _to_hundredths, svg)
     for variable, colour in LIGHT.items():
         svg = svg.replace(colour, f"var(--{variable}, {colour})")
     return svg.strip()
+
+
+def _to_hundredths(match: re.Match[str]) -> str:
+    """A path without the digits that no screen shows."""
+    return re.sub(r"(\.\d\d)\d+", r"\1", match[0]).replace(" \n", "\n")
 
 
 def _no_size(match: re.Match[str]) -> str:

@@ -1,32 +1,29 @@
 """The tables of the report as plain rows of text; the template only lays them out."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from twofold.metrics.measure import Measure
 from twofold.report.contrast import contrast, interval
 from twofold.report.facts import Facts
-from twofold.report.noise import best, comparable
+from twofold.report.kinds import by_kind
 from twofold.report.seeds import Group, group_by_recipe, repeated
-from twofold.report.words import count, duration, memory, number, plural, plus_minus, with_unit
+from twofold.report.words import common_title, count, duration, memory, number, plural, with_unit
 
 __all__ = [
     "Cell",
-    "MeasureRow",
     "Row",
     "SeedRow",
     "SeedTable",
     "class_tables",
     "cost_rows",
-    "measure_rows",
     "one_machine",
     "seed_table",
     "version_rows",
 ]
 
 MACHINE = ("device", "processor", "cores", "threads")
-ARROWS = {"higher": "↑", "lower": "↓", None: ""}
+BY_CLASS = ("gan_test/classifier-cnn", "fid/classifier", "coverage/classifier", "accuracy")
 
 
 @dataclass(frozen=True)
@@ -42,20 +39,6 @@ class Cell:
     text: str = ""
     best: bool = False
     small: str = ""
-
-
-@dataclass(frozen=True)
-class MeasureRow:
-    """A measure over all runs."""
-
-    name: str
-    title: str
-    unit: str
-    arrow: str
-    depends: str
-    floor: str
-    cells: list[Cell]
-    note: str
 
 
 @dataclass(frozen=True)
@@ -96,21 +79,15 @@ class SeedTable:
         return len(self.heads) == 2
 
 
-def measure_rows(runs: Sequence[Facts]) -> list[MeasureRow]:
-    """A row for every measure that any run has."""
-    names = dict.fromkeys(name for run in runs for name in run.measures)
-    return [_measure_row(runs, name) for name in names]
-
-
 def class_tables(runs: Sequence[Facts]) -> list[tuple[str, str, str, list[Row]]]:
-    """For every measure by class: name, title, unit and a row per class."""
+    """For each of a few measures by class: name, title, unit and a row per class."""
     found = []
-    for name in dict.fromkeys(name for run in runs for name in run.measures):
+    for name in BY_CLASS:
         having = {run.letter: run.measures[name] for run in runs if name in run.measures}
-        first = next(iter(having.values()))
         classes = dict.fromkeys(c for measure in having.values() for c in measure.per_class)
+        first = next(iter(having.values()), None)
         rows = [Row(c, [_class_cell(having.get(r.letter), c) for r in runs], []) for c in classes]
-        if rows:
+        if first is not None and rows:
             found.append((name, first.title, first.unit, rows))
     return found
 
@@ -165,19 +142,23 @@ def seed_table(runs: Sequence[Facts]) -> SeedTable | None:
     if not repeated(runs):
         return None
     groups = group_by_recipe(runs)
-    first = {name: m for run in runs for name, m in run.measures.items()}
+    known = {name: [] for run in runs for name in run.measures}
+    for run in runs:
+        for name, measure in run.measures.items():
+            known[name].append(measure)
     nouns = {group.noun for group in groups if len(group.draws) > 1}
     return SeedTable(
         over=f"{nouns.pop()}s" if len(nouns) == 1 else "runs",
         heads=[(group.mention, plural(len(group.draws), group.noun)) for group in groups],
         rows=[
             SeedRow(
-                title=measure.title,
-                unit=measure.unit,
+                title=common_title([measure.title for measure in known[name]]),
+                unit=known[name][0].unit,
                 cells=[_mean_cell(group, name) for group in groups],
                 difference=_difference_cell(groups, name),
             )
-            for name, measure in first.items()
+            for _, names in by_kind(runs)
+            for name in names
         ],
     )
 
@@ -193,38 +174,6 @@ def version_rows(runs: Sequence[Facts]) -> list[Row]:
         "Started": "started",
     }
     return [_environment(runs, title, key) for title, key in keys.items()]
-
-
-def _measure_row(runs: Sequence[Facts], name: str) -> MeasureRow:
-    having = [run for run in runs if name in run.measures]
-    first = having[0].measures[name]
-    top = None if repeated(runs) else best(runs, name)
-    shared = _shared([run.measures[name].depends for run in having])
-    floors = dict.fromkeys(m.floor for run in having for m in [run.measures[name]])
-    return MeasureRow(
-        name=name,
-        title=first.title,
-        unit=first.unit,
-        arrow=ARROWS.get(first.better, ""),
-        depends=_depends(shared),
-        floor=" / ".join(number(f) for f in floors if f is not None),
-        cells=[_cell(run, name, run is top, shared) for run in runs],
-        note=f"Not to be compared: {why}." if (why := comparable(having, name)) else "",
-    )
-
-
-def _shared(depends: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """What all figures of a measure depend on alike."""
-    first, *others = depends
-    return {k: v for k, v in first.items() if all(k in one and one[k] == v for one in others)}
-
-
-def _cell(run: Facts, name: str, is_best: bool, shared: Mapping[str, Any]) -> Cell:
-    measure = run.measures.get(name)
-    if measure is None:
-        return Cell()
-    own = {key: value for key, value in measure.depends.items() if key not in shared}
-    return Cell(plus_minus(measure.value, measure.error), is_best, _depends(own))
 
 
 def _mean_cell(group: Group, name: str) -> Cell:
@@ -247,20 +196,6 @@ def _difference_cell(groups: Sequence[Group], name: str) -> Cell:
 def _class_cell(measure: Measure | None, name: str) -> str:
     value = None if measure is None else measure.per_class.get(name)
     return "" if value is None else number(value)
-
-
-def _depends(depends: Mapping[str, Any]) -> str:
-    """`test split, 10 000 images, classifier classifier-cnn, …`."""
-    words = []
-    for key, value in depends.items():
-        text = count(value) if isinstance(value, int) and not isinstance(value, bool) else value
-        if key == "split":
-            words.append(f"{value} split")
-        elif key in ("images", "samples"):
-            words.append(f"{text} {key}")
-        else:
-            words.append(f"{key.replace('_', ' ')} {text}")
-    return ", ".join(words)
 
 
 def _amounts(

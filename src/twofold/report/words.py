@@ -2,11 +2,14 @@
 
 import math
 from collections.abc import Sequence
+from itertools import takewhile
 
 __all__ = [
     "capitalised",
+    "common_title",
     "count",
     "duration",
+    "epochs",
     "listing",
     "memory",
     "number",
@@ -92,6 +95,18 @@ def capitalised(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
+def common_title(titles: Sequence[str]) -> str:
+    """What titles of one measure begin with, for some models are told more than others.
+
+    Example:
+        >>> common_title(["labels read, class told", "labels read"]), common_title(["KL", "FID"])
+        ('labels read', 'KL')
+    """
+    places = zip(*(title.split(" ") for title in titles), strict=False)
+    alike = takewhile(lambda words: len({word.rstrip(",:") for word in words}) == 1, places)
+    return " ".join(words[0] for words in alike).rstrip(",:") or titles[0]
+
+
 def plural(value: int, noun: str) -> str:
     r"""A count and its noun.
 
@@ -136,6 +151,17 @@ def duration(seconds: float) -> str:
     if total < 3600:
         return f"{total // 60}{FIXED}min {total % 60}{FIXED}s"
     return f"{total // 3600}{FIXED}h {total % 3600 // 60}{FIXED}min"
+
+
+def epochs(value: float) -> str:
+    """A stretch of training.
+
+    Example:
+        >>> epochs(50.0), epochs(1.0), epochs(0.5)
+        ('50 epochs', '1 epoch', '0.5 epochs')
+    """
+    text = number(value, 3)
+    return f"{text} epoch{'' if text == '1' else 's'}"
 
 
 def memory(size: float) -> str:

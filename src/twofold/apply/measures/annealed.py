@@ -49,7 +49,7 @@ def ais(subject: Subject) -> Iterator[Measure]:
     value, error = mean_and_error(estimate)
     yield Measure(
         "ais",
-        f"ln p(x){given(subject.model)} by AIS, {CHAINS} chains, {temperatures} temperatures",
+        f"ln p(x) by AIS{given(subject.model)}, {CHAINS} chains, {temperatures} temperatures",
         value,
         "nats per image",
         better="higher",

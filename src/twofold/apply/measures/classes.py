@@ -51,6 +51,6 @@ def classes(subject: Subject) -> Iterator[Measure]:
         floor=inception_score(real),
         depends=depends,
         caution="; ".join(
-            filter(None, [made.caution, "blind to the real images; a check of sanity only"])
+            filter(None, [made.caution, "blind to the real images, so a check of sanity only"])
         ),
     )

@@ -64,7 +64,7 @@ def _bias(features: Features, bias: float) -> str:
         return ""
     return (
         f"{least} images for {num_features} features: even perfect images would have an FID of "
-        f"about {bias:.2g}; compare it only between equal numbers of images"
+        f"about {bias:.2g}, so compare it only between equal numbers of images"
     )
 
 

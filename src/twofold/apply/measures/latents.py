@@ -158,7 +158,7 @@ def _per_cent(share: float, codes: Codes) -> tuple[float, float]:
     return 100 * share, 100 * accuracy_error(share, len(codes.test_y))
 
 
-MEANS = "posterior means are read, without the noise of z; with it: `drawn` in the details"
+MEANS = "posterior means are read, without the noise of z that drawn codes have"
 SILHOUETTE = Reading(
     "/silhouette",
     "silhouette of the classes in latents",
