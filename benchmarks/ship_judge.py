@@ -21,6 +21,8 @@ from twofold.training.checkpoint import module_tensors, save_checkpoint
 
 def ship(run: Run) -> Path:
     """Writes the shipped pair of a finished run of a classifier."""
+    if not run.finished or "validation" in run.dataset().splits:
+        raise SystemExit(f"{run.path} is not finished, or has not seen all training images")
     dataset, model = run.dataset(), run.model()
     test = dataset.split("test")
     log_probs = model.classify(to_unit(torch.as_tensor(test.images)))

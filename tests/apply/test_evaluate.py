@@ -5,7 +5,9 @@ import json
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
+from twofold.apply import judges
 from twofold.apply.evaluate import evaluate
 from twofold.apply.judges import judge
 from twofold.apply.measures import DEFAULT, Subject, make_subject
@@ -15,6 +17,7 @@ from twofold.experiments.resolve import resolve
 from twofold.experiments.run import Run
 from twofold.experiments.train import train
 from twofold.metrics.likelihood import elbo_terms
+from twofold.pictures import to_uint8
 from twofold.training.progress import Silent
 
 TOY = {"epochs": 2, "layers": "fc-16", "latent_dim": 4, "limit": 200, "log_every": 5}
@@ -65,7 +68,7 @@ def test_a_cvae_is_measured_on_the_test_images(cvae, silent, quick_judges):
             for figure in ("precision", "density", "recall", "coverage")
         ),
         *("copies", "nearest", "copying", "duplicates"),
-        *("gan_test/classifier-cnn", "class_kl", "inception_score"),
+        *("gan_test/classifier-cnn", "inception_score", "class_kl"),
         "reconstruction/classifier-cnn",
         *("loss/train/vae", "loss/validation/vae"),
         *("seconds_per_epoch", "training_seconds", "training_speed", "peak_memory", "parameters"),
@@ -278,12 +281,62 @@ def test_the_label_leak_is_shown_beside_the_figure_without_it(cvae, silent, monk
         assert leaking.better is withheld.better is None
 
 
-def test_gan_train_sees_no_real_training_image(cvae, silent, quick_judges):
-    evaluation = evaluate(cvae, ["gan-train"], device="cpu", progress=silent)
-    measure = evaluation["gan_train/classifier-cnn"]
-    assert measure.depends["samples"] == 200
-    judged = Run(next((cvae.path / "judges").glob("gan-train-classifier-cnn-*")))
-    assert judged.environment["data"]["name"] == "generated"
+def test_gan_train_sees_the_generated_images_and_no_others(cvae, silent, quick_judges, monkeypatch):
+    seen = []
+    train_judge = judges.train_judge
+    monkeypatch.setattr(
+        judges, "train_judge", lambda *a, **k: (seen.append(a[1]), train_judge(*a, **k))[1]
+    )
+    first = evaluate(cvae, ["gan-train"], device="cpu", progress=silent)["gan_train/classifier-cnn"]
+    assert first.depends["samples"] == 200
+    assert first.depends["floor"] == "200 training images of digits"
+    made = make_subject(cvae, {"samples": 200, "seed": 0}, None, torch.device("cpu"), silent)
+    assert np.array_equal(seen[0].images, to_uint8(made.generated.x.numpy()))
+    other = evaluate(cvae, ["gan-train"], seed=1, device="cpu", progress=silent)
+    generated = [images for images in seen if images.name == "generated"]
+    assert len(generated) == 2, "another seed generates other images, and none is served again"
+    assert generated[0].fingerprint != generated[1].fingerprint
+    assert other["gan_train/classifier-cnn"].floor == first.floor
+
+
+def test_gan_train_asks_for_the_classes_the_model_has_seen(tmp_path, silent, quick_judges):
+    changes = {**TOY, "epochs": 1, "without": ["9", "4"], "labels": 80}
+    run = train("digits-cvae", changes, out=tmp_path / "run", progress=silent)
+    subject = make_subject(run, {"samples": 50, "seed": 0}, None, torch.device("cpu"), silent)
+    assert len(subject.train) == 80
+    assert set(subject.generated.y.tolist()) == set(range(10)) - {4, 9}
+    measure = evaluate(run, ["gan-train"], device="cpu", progress=silent).measures[0]
+    assert measure.depends["samples"] == 80
+    assert measure.per_class["9"] == 0.0
+
+
+def test_some_test_images_are_drawn_from_all_of_them(tmp_path, silent):
+    """A folder is read in the order of its classes; its first images are of one."""
+    rng = np.random.default_rng(0)
+    for split, count in (("train", 20), ("test", 60)):
+        for k in range(3):
+            (tmp_path / "data" / split / f"c{k}").mkdir(parents=True)
+            for i in range(count):
+                image = rng.integers(0, 255, (8, 8), np.uint8)
+                Image.fromarray(image).save(tmp_path / "data" / split / f"c{k}" / f"{i}.png")
+    changes = {"data": str(tmp_path / "data"), "epochs": 1, "layers": "fc-8", "batch_size": 10}
+    run = train("vae", changes, out=tmp_path / "run", progress=silent)
+    subject = make_subject(run, {"samples": 9, "seed": 0}, 90, torch.device("cpu"), silent)
+    counts = torch.bincount(subject.labels)
+    assert counts.sum() == 90
+    assert counts.min() > 20
+    whole = torch.as_tensor(subject.dataset.split("test").images[subject.test_index]) / 255
+    assert torch.allclose(subject.real("test"), whole)
+    assert torch.allclose(torch.cat([batch.x for batch in subject.batches.in_order()]), whole)
+
+
+def test_figures_of_a_measure_that_is_taken_again_do_not_outlive_it(cvae, silent, quick_judges):
+    evaluate(cvae, ["distance"], samples=200, device="cpu", progress=silent)
+    assert "fid/classifier" in {m["name"] for m in cvae.evaluation["measures"]}
+    evaluate(cvae, ["distance"], samples=50, device="cpu", progress=silent)
+    names = {m["name"] for m in cvae.evaluation["measures"]}
+    assert "kid/classifier" in names
+    assert "fid/classifier" not in names
 
 
 def test_measuring_again_keeps_what_was_measured_of_the_same_weights(cgan, silent):

@@ -35,7 +35,12 @@ def test_accuracies_of_classes_average_to_the_whole():
 
 
 def test_accuracy_error_is_binomial():
-    """Against the spread of 4000 accuracies of 50 images each; it is known to 1/sqrt(8000)."""
-    hits = torch.bernoulli(torch.full((4000, 50), 0.9)).mean(dim=1)
-    assert accuracy_error(0.9, 50) == pytest.approx(hits.std().item(), rel=5 / math.sqrt(8000))
-    assert accuracy_error(0.5, 100) == pytest.approx(0.05)
+    """Against the spread of 4000 accuracies of 500 images each; it is known to 1/sqrt(8000)."""
+    hits = torch.bernoulli(torch.full((4000, 500), 0.9)).mean(dim=1)
+    assert accuracy_error(0.9, 500) == pytest.approx(hits.std().item(), rel=5 / math.sqrt(8000))
+    assert accuracy_error(0.5, 10_000) == pytest.approx(0.005, rel=1e-3)
+
+
+def test_all_of_a_few_images_right_is_not_certain():
+    assert 0.15 < accuracy_error(1.0, 3) < 0.3
+    assert accuracy_error(0.0, 3) == pytest.approx(accuracy_error(1.0, 3))

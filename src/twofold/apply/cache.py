@@ -1,18 +1,21 @@
 """What was computed once of real images and is wanted again: judges, features, floors."""
 
 import hashlib
-import inspect
 import os
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy
+import torch
 from torch import Tensor
 
+import twofold
 from twofold.errors import RunError
 from twofold.files import read_arrays, write_arrays
 
-__all__ = ["cache_folder", "digest_of", "remembered", "source_of"]
+__all__ = ["cache_folder", "digest_of", "remembered"]
 
 
 def cache_folder() -> Path:
@@ -31,10 +34,11 @@ def remembered(
 
     Arguments:
         kind: The sub-folder.
-        parts: All that the arrays depend on; their texts are hashed into the name.
+        parts: All that the arrays depend on beside the code of this package and the versions of
+            torch and NumPy; their texts are hashed into the name.
         make: Computes them.
     """
-    key = hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()[:24]
+    key = _digest("\n".join(map(str, [_code(), *parts])).encode())
     path = cache_folder() / kind / f"{key}.npz"
     if path.exists():
         try:
@@ -47,9 +51,16 @@ def remembered(
 
 def digest_of(x: Tensor) -> str:
     """Twenty-four hex digits of the SHA-256 of a tensor's values."""
-    return hashlib.sha256(x.cpu().numpy().tobytes()).hexdigest()[:24]
+    return _digest(x.cpu().numpy().tobytes())
 
 
-def source_of(function: Callable[..., Any]) -> str:
-    """The same of the file that a function stands in, so that mended code makes figures anew."""
-    return hashlib.sha256(Path(inspect.getfile(function)).read_bytes()).hexdigest()[:24]
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:24]
+
+
+@cache
+def _code() -> str:
+    """Of all code that a figure may come from: mended mathematics makes its figures anew."""
+    package = Path(twofold.__file__).parent
+    sources = b"".join(path.read_bytes() for path in sorted(package.rglob("*.py")))
+    return f"{_digest(sources)} torch {torch.__version__} numpy {numpy.__version__}"

@@ -74,6 +74,7 @@ def evaluate(
     settings = {"samples": samples, "iwae_samples": iwae_samples, "seed": seed}
     subject = make_subject(run, settings, images, where, progress or Console())
     found: list[Measure] = []
+    kinds: dict[str, str] = {}
     missing: dict[str, str] = {}
     seconds: dict[str, float] = {}
     for name in chosen:
@@ -82,20 +83,27 @@ def evaluate(
             torch.manual_seed(seed)
             try:
                 for measure in MEASURES[name](subject):
-                    _check_finite(measure)
-                    found.append(measure)
+                    if wrong := _not_finite(measure):
+                        missing[name] = wrong
+                    else:
+                        found.append(measure)
+                        kinds[measure.name] = name
             except NotMeasured as reason:
                 missing[name] = str(reason)
         seconds[name] = round(time.perf_counter() - started, 2)
     done, total = run.progress
     before = _still_valid(run)
-    again = {measure.name for measure in found}
-    kept = [entry for entry in before.get("measures", []) if entry["name"] not in again]
+    again = {*kinds, *chosen}
+    kept = [
+        entry
+        for entry in before.get("measures", [])
+        if entry["name"] not in again and entry.get("kind") not in again
+    ]
     path = run.path / "evaluation.json"
     write_json(
         path,
         {
-            "measures": [*kept, *(measure.to_dict() for measure in found)],
+            "measures": [*kept, *({**m.to_dict(), "kind": kinds[m.name]} for m in found)],
             "not_measured": _without(before.get("not_measured", {}), chosen) | missing,
             "settings": {**settings, "step": done, "total_steps": total},
             "versions": describe_versions(),
@@ -115,13 +123,13 @@ def _chosen(measures: Sequence[str] | None) -> Sequence[str]:
     return [name for name in MEASURES if name in measures or "all" in measures]
 
 
-def _check_finite(measure: Measure) -> None:
+def _not_finite(measure: Measure) -> str:
+    """Which number of a measure is none, if any."""
     numbers = {"": measure.value, "'s standard error": measure.error, "'s floor": measure.floor}
     for what, number in numbers.items():
         if number is not None and not math.isfinite(number):
-            raise NotMeasured(
-                f"{measure.title}{what} is {number}; look at the run's losses and samples"
-            )
+            return f"{measure.title}{what} is {number}; look at the run's losses and samples"
+    return ""
 
 
 def _still_valid(run: Run) -> dict[str, Any]:

@@ -23,7 +23,16 @@ from twofold.models.classifier import Classifier
 from twofold.training.checkpoint import load_checkpoint, load_module, newest_checkpoint, read_facts
 from twofold.training.progress import Console, Progress
 
-__all__ = ["JUDGE", "MLP_JUDGE", "SHIPPED", "Judge", "judge", "judge_recipe", "train_judge"]
+__all__ = [
+    "JUDGE",
+    "MLP_JUDGE",
+    "SHIPPED",
+    "Judge",
+    "judge",
+    "judge_key",
+    "judge_recipe",
+    "train_judge",
+]
 
 JUDGE = "classifier-cnn"
 MLP_JUDGE = "classifier-mlp"  # the kind of Lam (2023)
@@ -61,29 +70,39 @@ def judge_recipe(name: str, dataset: ImageDataset) -> Experiment:
     return resolve(recipe, {"epochs": epochs, "batch_size": batch_size})
 
 
+def judge_key(recipe: Experiment, images: ImageDataset) -> str:
+    """Twelve hex digits of all that decides a judge: its recipe and what it is trained on."""
+    return hashlib.sha256((to_yaml(recipe) + images.fingerprint).encode()).hexdigest()[:12]
+
+
 def judge(
-    name: str, dataset: ImageDataset, device: str = "cpu", progress: Progress | None = None
+    name: str,
+    dataset: ImageDataset,
+    device: str = "cpu",
+    progress: Progress | None = None,
+    exactly: bool = False,
 ) -> Judge:
     """A classifier trained on real training images: shipped, from the cache, or trained now.
 
-    A shipped one has seen the whole training set, and judges runs that were given a part of it too.
+    A shipped one has seen the whole training set, and judges runs that were given a part of it too,
+    unless one of `exactly` these training images is wanted.
 
     Arguments:
         name: A recipe, `JUDGE` or another.
         dataset: Labelled images with a train split.
         device: Where to put it.
         progress: Who is told while it trains.
+        exactly: Whether it must have seen the training images of `dataset` and no others.
 
     Raises:
         DataError: If the training images have no labels.
     """
-    path = _shipped_for(name, dataset)
+    path = _shipped_for(name, dataset, exactly)
     if path is not None:
         return _load_shipped(name, path, dataset, device)
     labelled = dataset.split("train").labelled()
     recipe = judge_recipe(name, dataset)
-    key = hashlib.sha256((to_yaml(recipe) + labelled.fingerprint).encode()).hexdigest()[:12]
-    folder = cache_folder() / "judges" / f"{name}-{dataset.name}-{key}"
+    folder = cache_folder() / "judges" / f"{name}-{dataset.name}-{judge_key(recipe, labelled)}"
     return train_judge(recipe, dataset, folder, device, progress)
 
 
@@ -114,13 +133,14 @@ def train_judge(
     return Judge(recipe.name, run.model(device), digest, trained_on)
 
 
-def _shipped_for(name: str, dataset: ImageDataset) -> Path | None:
-    """The facts of the shipped judge whose test images are those of the data set."""
-    if "test" not in dataset.splits:
+def _shipped_for(name: str, dataset: ImageDataset, exactly: bool) -> Path | None:
+    """The facts of the shipped judge whose test or `exactly` training images are the data set's."""
+    split = "train" if exactly else "test"
+    if split not in dataset.splits:
         return None
-    fingerprint = dataset.split("test").fingerprint
+    fingerprint = dataset.split(split).fingerprint
     for path in sorted(SHIPPED.glob(f"{name}-*.json")):
-        if _facts(path)["test_fingerprint"] == fingerprint:
+        if _facts(path)[f"{split}_fingerprint"] == fingerprint:
             return path
     return None
 

@@ -23,7 +23,7 @@ from twofold.models.base import Generative, Model
 from twofold.training.loop import Trainer
 from twofold.training.progress import Console, Progress
 
-__all__ = ["State", "make_trainer", "resume", "state_of", "train"]
+__all__ = ["State", "make_trainer", "resume", "state_of", "train", "training_images"]
 
 State = Literal["new", "interrupted", "finished"]
 
@@ -95,10 +95,8 @@ def make_trainer(
     """
     settings = experiment.training
     device = pick_device(settings.device)
-    train_split = dataset.split("train") if dataset.splits else dataset
     model = build_model(experiment, dataset.image_shape, dataset.num_classes, device)
-
-    train_split = _with_labels(train_split, experiment, model)
+    train_split = training_images(dataset, experiment, model)
 
     def batches(part: ImageDataset, batch_size: int) -> Batches:
         return Batches(
@@ -147,11 +145,12 @@ def _painter(
     return partial(draw_samples, examples=examples)
 
 
-def _with_labels(dataset: ImageDataset, experiment: Experiment, model: Model) -> ImageDataset:
+def training_images(dataset: ImageDataset, experiment: Experiment, model: Model) -> ImageDataset:
     """The training images of the classes and with the labels that the experiment keeps.
 
     A model that needs every label learns from the labelled images alone.
     """
+    dataset = dataset.split("train") if dataset.splits else dataset
     dataset = dataset.without(experiment.data.without)
     if experiment.data.labels is not None:
         dataset = dataset.keep_labels(experiment.data.labels, experiment.data.label_seed)

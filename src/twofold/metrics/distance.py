@@ -150,8 +150,9 @@ def kernel_distance(x: Tensor, y: Tensor, subsets: int = SUBSETS) -> tuple[float
         subsets: How many.
 
     Returns:
-        The distance and its standard error over images: the spread over subsets, scaled by the
-        square root of the share of the images that a subset holds.
+        The distance and its standard error over images, from the spread s over subsets of m: these
+        are drawn from the same N images without replacement, so that s² = c (1/m - 1/N), and
+        c / N is wanted.
 
     Raises:
         NotMeasured: If there are fewer than 10 images in either.
@@ -170,4 +171,5 @@ def kernel_distance(x: Tensor, y: Tensor, subsets: int = SUBSETS) -> tuple[float
     with torch.random.fork_rng([]):
         torch.manual_seed(0)
         mean, spread = metric.compute()
-    return float(mean), float(spread) * (size / most) ** 0.5
+    share = size / most
+    return float(mean), float(spread) * (share / (1 - share) + 1 / subsets) ** 0.5

@@ -35,8 +35,9 @@ def copied(distances: Tensor) -> Tensor:
 def copying_score(generated: Tensor, held_out: Tensor) -> float:
     """How much nearer to the training images generated images lie than held-out ones do.
 
-    The Mann-Whitney statistic in standard deviations, as C_T of Meehan et al.: near 0 where both
-    lie equally near, below -3 for copying, above 3 for underfitting.
+    The Mann-Whitney statistic in standard deviations, Z_U of Meehan et al., taken over the whole
+    space and not cell by cell as their C_T: near 0 where both lie equally near, below -3 for
+    copying, above 3 for underfitting. It grows with the square root of the number of images.
 
     Arguments:
         generated: Distance of each generated image to its nearest training image, shape (N,).

@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 
 import torch
+from torch import Tensor
 
 from twofold.apply.judges import JUDGE
 from twofold.apply.measures.subject import Subject
 from twofold.metrics.classes import class_shares, inception_score, kl_of_shares
-from twofold.metrics.measure import Measure
+from twofold.metrics.measure import Measure, NotMeasured
 
 __all__ = ["classes"]
 
@@ -17,32 +18,13 @@ def classes(subject: Subject) -> Iterator[Measure]:
     labels, made = subject.labels, subject.generated
     judge = subject.judge(JUDGE)
     seen = judge.classifier.classify(made.x)
-    real = judge.classifier.classify(subject.real("test"))
-    num_classes = subject.dataset.num_classes
-    data = torch.bincount(labels, minlength=num_classes).double() / len(labels)
-    shares = class_shares(seen)
+    real = judge.classifier.classify(subject.real("train", len(made)))
     depends = {
         **made.depends,
         "split": "test",
         "images": len(labels),
         "classifier": f"{judge.name} {judge.digest}",
     }
-    told = "" if made.y is None else "the model was asked for the classes in these proportions"
-    names = subject.dataset.class_names
-    yield Measure(
-        "class_kl",
-        "KL of generated classes from the data's",
-        kl_of_shares(shares, data),
-        "nats",
-        better="lower",
-        floor=kl_of_shares(class_shares(real), data),
-        depends=depends,
-        caution="; ".join(filter(None, [made.caution, told])),
-        details={
-            "generated": dict(zip(names, shares.tolist(), strict=True)),
-            "data": dict(zip(names, data.tolist(), strict=True)),
-        },
-    )
     yield Measure(
         "inception_score",
         "Inception Score by classifier",
@@ -54,3 +36,29 @@ def classes(subject: Subject) -> Iterator[Measure]:
             filter(None, [made.caution, "blind to the real images, so a check of sanity only"])
         ),
     )
+    num_classes = subject.dataset.num_classes
+    data = torch.bincount(labels, minlength=num_classes).double() / len(labels)
+    shares, names = class_shares(seen), subject.dataset.class_names
+    told = "" if made.y is None else "the model was asked for the classes in these proportions"
+    yield Measure(
+        "class_kl",
+        "KL of generated classes from the data's",
+        kl_of_shares(shares, data),
+        "nats",
+        better="lower",
+        floor=_floor(class_shares(real), data),
+        depends=depends,
+        caution="; ".join(filter(None, [made.caution, told])),
+        details={
+            "generated": dict(zip(names, shares.tolist(), strict=True)),
+            "data": dict(zip(names, data.tolist(), strict=True)),
+        },
+    )
+
+
+def _floor(shares: Tensor, data: Tensor) -> float | None:
+    """That of as many training images, where the test images have all of their classes."""
+    try:
+        return kl_of_shares(shares, data)
+    except NotMeasured:
+        return None

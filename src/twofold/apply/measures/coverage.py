@@ -6,17 +6,19 @@ Precision and density fall when images are wrong, recall and coverage when some 
 from collections.abc import Iterator
 
 import numpy as np
+import torch
 from torch import Tensor
 
-from twofold.apply.cache import digest_of, remembered, source_of
-from twofold.apply.measures.subject import Features, Subject
+from twofold.apply.cache import digest_of, remembered
+from twofold.apply.measures.subject import Features, Subject, drawn
 from twofold.metrics.bins import assign_bins, different_bins, jensen_shannon, make_bins
 from twofold.metrics.measure import Measure
-from twofold.metrics.neighbours import Neighbourhood, neighbourhood
+from twofold.metrics.neighbours import neighbourhood
 
 __all__ = ["bins", "coverage"]
 
 K = 5  # at which two samples of one distribution have a coverage of 97 %
+BOTH_SETS = 2**0.5  # the balls of the other set are as random as the images of this one
 FIGURES = ("precision", "density", "recall", "coverage")
 
 
@@ -28,12 +30,14 @@ def coverage(subject: Subject) -> Iterator[Measure]:
 
 def _coverage(features: Features, class_names: tuple[str, ...]) -> Iterator[Measure]:
     count = min(len(features.generated), len(features.test))
-    found = neighbourhood(features.test[:count], features.generated[:count], K)
+    some = torch.as_tensor(drawn(len(features.test), count))
+    found = neighbourhood(features.test[some], features.generated[:count], K)
+    y_test = None if features.y_test is None else features.y_test[some]
     classes = {
         "precision": features.y_generated,
         "density": features.y_generated,
-        "recall": features.y_test,
-        "coverage": features.y_test,
+        "recall": y_test,
+        "coverage": y_test,
     }
     floors = features.floor(_coverage_floor)
     least = min(len(features.train), count)
@@ -49,7 +53,7 @@ def _coverage(features: Features, class_names: tuple[str, ...]) -> Iterator[Meas
             scale * values.mean().item(),
             unit,
             better="higher",
-            error=scale * values.std().item() / count**0.5,
+            error=scale * BOTH_SETS * values.std().item() / count**0.5,
             floor=scale * floors[name] if name in floors else None,
             depends={**features.depends, "k": K, "of_each": count},
             per_class=_per_class(scale * values, classes[name], class_names),
@@ -66,19 +70,19 @@ def _per_class(values: Tensor, y: Tensor | None, class_names: tuple[str, ...]) -
 
 def _coverage_floor(test: Tensor, train: Tensor) -> dict[str, float]:
     count = min(len(test), len(train))
-    found: Neighbourhood = neighbourhood(test[:count], train[:count], K)
+    found = neighbourhood(test[torch.as_tensor(drawn(len(test), count))], train[:count], K)
     return {name: getattr(found, name).mean().item() for name in FIGURES}
 
 
 def bins(subject: Subject) -> Iterator[Measure]:
     """NDB / K and the Jensen-Shannon divergence over bins of similar training images."""
-    made, test = subject.generated, _flat(subject.real("test"))
-    train = subject.real("train")
-    centres = remembered(
-        "bins", [digest_of(train), source_of(make_bins)], lambda: _make_bins(_flat(train))
-    )
-    count = min(len(made), len(test))  # the fewer images, the fewer bins differ
-    counts = [assign_bins(images[:count], centres["centres"]) for images in (_flat(made.x), test)]
+    made, train = subject.generated, subject.real("train")
+    centres = remembered("bins", [digest_of(train)], lambda: _make_bins(_flat(train)))
+    count = min(len(made), len(subject.batches))  # the fewer images, the fewer bins differ
+    counts = [
+        assign_bins(_flat(images), centres["centres"])
+        for images in (made.x[:count], subject.real("test", count))
+    ]
     for name, title, figure, unit in (
         ("ndb", "bins over- or underfull, NDB / K", lambda *c: 100 * different_bins(*c), "%"),
         ("js", "Jensen-Shannon divergence over bins", jensen_shannon, "nats"),

@@ -52,7 +52,9 @@ def _frechet(features: Features, class_names: tuple[str, ...]) -> Measure:
         floor=features.floor(_frechet_floor).get("fid"),
         depends=features.depends,
         per_class=per_class,
-        caution="; ".join(filter(None, [features.caution, _bias(features, bias)])),
+        caution="; ".join(
+            filter(None, [features.caution, _bias(features, bias), _floor(features)])
+        ),
         details={"expected_bias": bias},
     )
 
@@ -68,6 +70,12 @@ def _bias(features: Features, bias: float) -> str:
     )
 
 
+def _floor(features: Features) -> str:
+    """A warning where the floor is of fewer images, and so higher, than the figure beside it."""
+    fewer, many = len(features.train), len(features.generated)
+    return f"the floor is of {fewer} training images, not {many}" if fewer < many else ""
+
+
 def _limit(features: Features, class_names: tuple[str, ...]) -> Measure:  # noqa: ARG001
     value, error, points = frechet_limit(features.test, features.generated)
     return Measure(
@@ -79,7 +87,7 @@ def _limit(features: Features, class_names: tuple[str, ...]) -> Measure:  # noqa
         error=error,
         floor=features.floor(_limit_floor).get("fid_infinity"),
         depends=features.depends,
-        caution=features.caution,
+        caution="; ".join(filter(None, [features.caution, _floor(features)])),
         details={"points": points},
     )
 

@@ -1,9 +1,9 @@
 """Whether generated images can stand in for real ones as training images."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from twofold.apply import judges
@@ -21,27 +21,45 @@ def gan_train(subject: Subject) -> Iterator[Measure]:
     """Accuracy on real test images of a classifier trained on generated ones.
 
     Shmelkov et al. (2018), section 3; the classification accuracy score of Ravuri and Vinyals
-    (2019). The recipe is that of the judge, whose own accuracy is the floor, and as many images are
-    generated as the model was trained on, classes in balance.
+    (2019). One recipe, that of the judge, and one training of it. As many images are generated as
+    the model has learnt from, in the same proportions of the classes; the floor is the same of
+    those real images, with all of their labels.
     """
-    model, dataset = subject.model, subject.dataset
+    model = subject.model
     if not isinstance(model.condition, ClassCondition):
         raise NotMeasured(f"a {model.title} is told no class: its images have no labels")
-    count = len(dataset.split("train"))
-    y = torch.arange(count, device=model.device) % dataset.num_classes
-    generated = _as_dataset(subject.sample(count, y), y, dataset)
+    count = len(subject.train)
+    y = subject.classes(count)
+    generated = _as_dataset(subject.sample(count, y), y, subject.dataset)
     recipe = judges.judge_recipe(judges.JUDGE, generated)
-    folder = subject.run.path / "judges" / f"gan-train-{recipe.name}-{subject.run.progress[0]}"
-    made = judges.train_judge(recipe, generated, folder, str(model.device), subject.progress)
+    key = judges.judge_key(recipe, generated)
+    folder = subject.run.path / "judges" / f"gan-train-{recipe.name}-{key}"
+    device = str(model.device)
+    made = judges.train_judge(recipe, generated, folder, device, subject.progress)
+    real = _learnt_from(subject)
+    floor = judges.judge(judges.JUDGE, real, device, subject.progress, exactly=True)
     yield recognition(
         subject,
         f"gan_train/{recipe.name}",
         f"GAN-train by {recipe.name}: real test images recognised",
         made.classifier.classify(subject.real("test")),
         subject.labels,
-        {**subject.depends, "classifier": recipe.name, "samples": count},
-        real_accuracy(subject, subject.judge(judges.JUDGE)),
+        {
+            **subject.depends,
+            "classifier": recipe.name,
+            "samples": count,
+            "classes": "as in training",
+            "floor": floor.trained_on,
+        },
+        real_accuracy(subject, floor),
+        "one training of the classifier, whose own spread over seeds is not in the error",
     )
+
+
+def _learnt_from(subject: Subject) -> ImageDataset:
+    """The training images of the model's classes, with all labels that the data has."""
+    train = subject.dataset.split("train").without(subject.run.experiment.data.without).labelled()
+    return replace(train, splits={"train": np.arange(len(train))})
 
 
 def _as_dataset(x: Tensor, y: Tensor, like: ImageDataset) -> ImageDataset:

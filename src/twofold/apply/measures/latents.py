@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from twofold.apply.cache import digest_of, remembered, source_of
+from twofold.apply.cache import digest_of, remembered
 from twofold.apply.measures.codes import Codes, Posterior, pixel_codes, posterior_codes
 from twofold.apply.measures.subject import Subject
 from twofold.metrics.accuracy import accuracy_error
@@ -100,7 +100,7 @@ def _compared(
 def _floor(reading: Reading, pixels: Codes, seed: int) -> float:
     """The figure of the pixels, from the cache."""
     arrays = (pixels.codes, pixels.y, pixels.test_codes, pixels.test_y)
-    parts = [reading.suffix, dict(reading.depends), seed, source_of(mlp_accuracy)]
+    parts = [reading.suffix, dict(reading.depends), seed]
     parts += [digest_of(torch.as_tensor(array)) for array in arrays]
     found = remembered("floors", parts, lambda: {"value": reading.score(pixels, seed)[0]})
     return float(found["value"])
@@ -118,7 +118,7 @@ def _maps(subject: Subject, found: Sequence[Posterior]) -> dict[str, Any]:
     """
     image = draw(len(subject.batches), MAP_POINTS)
     arrays: dict[str, Any] = {
-        "image": image,
+        "image": subject.test_index[image],
         "label": found[0].means.test_y[image],
         "class_names": np.array(subject.dataset.class_names),
     }

@@ -5,16 +5,19 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from twofold.apply.cache import digest_of, remembered, source_of
+from twofold.apply.cache import digest_of, remembered
+from twofold.apply.measures.likelihood import mean_and_error
 from twofold.apply.measures.subject import Generated, Subject
 from twofold.metrics.accuracy import accuracy_error
-from twofold.metrics.measure import Measure
+from twofold.metrics.measure import Measure, NotMeasured
 from twofold.metrics.memory import copied, copying_score, threshold_of_duplicates
 from twofold.metrics.neighbours import nearest
 from twofold.pictures import to_uint8
 
 __all__ = ["memory"]
 
+ENOUGH = 100  # images, below which one twin would be more than a per cent of them
+TWINS = 2.0  # twins come in pairs, and the threshold is as uncertain again
 SHOWN = 12  # pairs kept for a picture, of each of two kinds
 SMOOTH = "smooth images, such as a decoder's means, lie nearer to any image than real ones do"
 
@@ -46,27 +49,33 @@ def memory(subject: Subject) -> Iterator[Measure]:
         "distance to the nearest training image",
         distances[:, 0].mean().item(),
         "",
-        error=distances[:, 0].std().item() / len(made) ** 0.5,
+        error=mean_and_error(distances[:, 0])[1],
         floor=real[:, 0].mean().item(),
         depends=depends,
         caution="; ".join(filter(None, [made.caution, smooth])),
     )
+    least = min(len(made), len(test), len(train))
+    if least < ENOUGH:
+        raise NotMeasured(
+            f"the copying score and duplicates need {ENOUGH} images of each kind, and there are "
+            f"{least}"
+        )
     yield Measure(
         "copying",
-        "copying score C_T, below −3 suspicious",
+        "copying score Z_U, below −3 suspicious",
         copying_score(distances[:, 0], real[:, 0]),
         "σ",
         floor=0.0,
         depends={**depends, "images": len(test)},
         caution="; ".join(filter(None, [made.caution, smooth])),
     )
-    yield _duplicates(made, test, subject.real("train", len(made)), smooth)
+    yield _duplicates(subject, made, least, smooth)
 
 
-def _duplicates(made: Generated, test: Tensor, train: Tensor, smooth: str) -> Measure:
+def _duplicates(subject: Subject, made: Generated, count: int, smooth: str) -> Measure:
     """Among equally many images of each kind, for the more there are the nearer they lie."""
-    count = min(len(made), len(test), len(train))
-    apart = [nearest(x[:count], x[:count], itself=True)[0] for x in (train, made.x, test)]
+    sets = (subject.real("train", count), made.x[:count], subject.real("test", count))
+    apart = [nearest(x, x, itself=True)[0] for x in sets]
     threshold = threshold_of_duplicates(apart[0])
     shares = [(one <= threshold).double().mean().item() for one in apart[1:]]
     return Measure(
@@ -75,7 +84,7 @@ def _duplicates(made: Generated, test: Tensor, train: Tensor, smooth: str) -> Me
         100 * shares[0],
         "%",
         better="lower",
-        error=100 * accuracy_error(shares[0], count),
+        error=100 * TWINS * accuracy_error(shares[0], count),
         floor=100 * shares[1],
         depends={**made.depends, "of_each": count, "threshold": round(threshold, 4)},
         caution="; ".join(filter(None, [made.caution, smooth])),
@@ -83,7 +92,7 @@ def _duplicates(made: Generated, test: Tensor, train: Tensor, smooth: str) -> Me
 
 
 def _nearest_of_test(test: Tensor, train: Tensor) -> Tensor:
-    parts = [digest_of(test), digest_of(train), source_of(nearest)]
+    parts = [digest_of(test), digest_of(train)]
     found = remembered(
         "nearest", parts, lambda: {"distances": nearest(test, train, k=2)[0].cpu().numpy()}
     )

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from twofold.apply.judges import judge
+from twofold.apply.judges import JUDGE, judge
 from twofold.apply.measures.subject import Subject
 from twofold.data import ImageDataset, load_dataset
 from twofold.data.catalog import CATALOG
@@ -27,7 +27,6 @@ from twofold.models.classifier import Classifier
 
 __all__ = ["modes"]
 
-JUDGE = "classifier-cnn"
 CONFIDENCE = 0.9
 USUAL = 26_000  # images in which VEEGAN and PacGAN count; Unrolled GAN counts in 25 600
 

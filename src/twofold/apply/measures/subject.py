@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from twofold.apply.cache import digest_of, remembered, source_of
+from twofold.apply.cache import digest_of, remembered
 from twofold.apply.extractors import Extractor, classifier_extractor, random_extractor
 from twofold.apply.judges import JUDGE, Judge, judge
 from twofold.conditions import ClassCondition
@@ -18,11 +19,12 @@ from twofold.data.batches import Batch, Batches
 from twofold.data.preprocess import to_unit
 from twofold.errors import RunError
 from twofold.experiments.run import Run
+from twofold.experiments.train import training_images
 from twofold.metrics.measure import NotMeasured
 from twofold.models.base import Generative, Model, Reconstructs
 from twofold.training.progress import Progress
 
-__all__ = ["Features", "Generated", "Subject", "make_subject"]
+__all__ = ["Features", "Generated", "Subject", "drawn", "make_subject"]
 
 
 @dataclass(frozen=True)
@@ -54,8 +56,8 @@ class Features:
         extractor: Who.
         generated: Of the generated images.
         test: Of the real test images.
-        train: Of as many real training images as were generated, or all there are: in the place
-            of the generated ones they give the floor.
+        train: Of as many of the model's training images as were generated, or all there are: in the
+            place of the generated ones they give the floor.
         y_generated: The class each generated image was asked to be, or None.
         y_test: The classes of the test images, or None.
         depends: What any figure of them depends on.
@@ -81,10 +83,9 @@ class Features:
         Where these are too few there is nothing: a model may have learnt from a handful.
 
         Arguments:
-            figure: Of features of test images and of others, a function of a module: its source
-                is part of the key.
+            figure: Of features of test images and of others; its name is part of the key.
         """
-        parts = [figure.__name__, source_of(figure), digest_of(self.test), digest_of(self.train)]
+        parts = [figure.__module__, figure.__name__, digest_of(self.test), digest_of(self.train)]
         try:
             found = remembered("floors", parts, lambda: figure(self.test, self.train))
         except NotMeasured:
@@ -106,8 +107,10 @@ class Subject:
     Attributes:
         run: The run.
         model: Its model, in evaluation mode on its device.
-        dataset: All splits, as the run was trained on.
-        batches: The test images, prepared as the experiment prepares images.
+        dataset: All splits of the data set.
+        train: The images that the model has learnt from, with the labels it was given.
+        test_index: Which test images are measured.
+        batches: These, prepared as the experiment prepares images.
         settings: `samples`, `iwae_samples`, `seed`.
         progress: Who is told.
     """
@@ -115,6 +118,8 @@ class Subject:
     run: Run
     model: Model
     dataset: ImageDataset
+    train: ImageDataset
+    test_index: NDArray[np.int64]
     batches: Batches
     settings: dict[str, Any]
     progress: Progress
@@ -144,20 +149,24 @@ class Subject:
             NotMeasured: If it makes none, or some are not finite.
         """
         model, count = self.model, self.settings["samples"]
-        y = self._classes(count) if isinstance(model.condition, ClassCondition) else None
-        c, caution = y, ""
+        y = self.classes(count) if isinstance(model.condition, ClassCondition) else None
+        c, caution = y, []
         if model.condition.about == "image":
             parts = [model.condition.pick(batch.x, batch.y) for batch in self.batches.in_order()]
             c = torch.cat([part for part in parts if part is not None])
             c = c[torch.arange(count, device=c.device) % len(c)]
-            caution = "the model completes test images, a part of which it is told"
+            caution.append("the model completes test images, a part of which it is told")
         x = self.sample(count, c)
+        binarise = self.run.experiment.data.binarise
         depends: dict[str, Any] = {"samples": count, "seed": self.settings["seed"]}
+        if binarise != "none":
+            depends["trained_on"] = f"pixels binarised ({binarise})"
+            caution.append("the model learnt binarised pixels and is compared with grey ones")
         if y is not None:
             depends["classes"] = "as in training"
         if model.offers(Reconstructs):
             depends["pixels"] = "means"
-        return Generated(x, y, depends, caution)
+        return Generated(x, y, depends, "; ".join(caution))
 
     def sample(self, count: int, c: Tensor | None) -> Tensor:
         """Images from the prior, given a condition each, shape (count, C, H, W).
@@ -178,20 +187,21 @@ class Subject:
         return x
 
     def real(self, split: str, count: int | None = None) -> Tensor:
-        """Images of a split as they are in the data, without any binarisation, on the device.
+        """Images as they are in the data, without any binarisation, on the device.
 
         Arguments:
-            split: Of the data set. Of `test`, only the images that are measured.
+            split: `test`, or `train` for the images that the model has learnt from.
             count: Draw so many at random, the same for every run; all by default.
 
         Returns:
             Shape (N, C, H, W), in [0, 1].
         """
-        images = self.dataset.split(split).images
         if split == "test":
-            images = images[: len(self.batches)]
+            images = self.dataset.split("test").images[self.test_index]
+        else:
+            images = self.train.images
         if count is not None and count < len(images):
-            images = images[np.random.default_rng(0).permutation(len(images))[:count]]
+            images = images[drawn(len(images), count)]
         return to_unit(torch.as_tensor(images).to(self.model.device))
 
     def examples(self, split: str, count: int) -> Batch:
@@ -203,10 +213,7 @@ class Subject:
         """
         batches = self.batches
         if split == "train":
-            train = self.dataset.split("train").without(self.run.experiment.data.without)
-            if self.model.labels == "all" and train.num_unlabelled:
-                train = train.labelled()
-            batches = _prepared(self.run, train, self.model.device)
+            batches = _prepared(self.run, self.train, self.model.device)
         index = torch.linspace(0, len(batches) - 1, min(count, len(batches))).long()
         return next(batches.only(index, count).in_order())
 
@@ -255,9 +262,9 @@ class Subject:
             for extractor in extractors
         )
 
-    def _classes(self, count: int) -> Tensor:
+    def classes(self, count: int) -> Tensor:
         """Labels for so many images, each class with its share of the training images."""
-        seen = self.dataset.split("train").without(self.run.experiment.data.without).class_counts
+        seen = self.train.class_counts
         ends = np.rint(np.cumsum(seen) / seen.sum() * count).astype(np.int64)
         labels = np.repeat(np.arange(len(seen)), np.diff(ends, prepend=0))
         labels = np.random.default_rng(0).permutation(labels)
@@ -281,11 +288,18 @@ def make_subject(
     dataset = run.dataset()
     if "test" not in dataset.splits:
         raise RunError(f"{dataset.name} has no test images; train with test=0.1 to hold some out")
-    test = dataset.split("test")
-    if images is not None:
-        test = test.subset(range(min(images, len(test))))
-    batches = _prepared(run, test, device)
-    return Subject(run, run.model(str(device)), dataset, batches, settings, progress)
+    model, test = run.model(str(device)), dataset.split("test")
+    train = training_images(dataset, run.experiment, model)
+    batches, index = _prepared(run, test, device), np.arange(len(test))
+    if images is not None and images < len(test):
+        index = np.sort(drawn(len(test), images))
+        batches = batches.only(torch.as_tensor(index), batches.batch_size)
+    return Subject(run, model, dataset, train, index, batches, settings, progress)
+
+
+def drawn(total: int, count: int) -> NDArray[np.int64]:
+    """Which `count` of `total` images are taken, at random but the same for every run."""
+    return np.random.default_rng(0).permutation(total)[:count]
 
 
 def _prepared(run: Run, images: ImageDataset, device: torch.device) -> Batches:
