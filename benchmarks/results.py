@@ -44,6 +44,7 @@ def collect(runs: Iterable[Run]) -> dict[str, Any]:
         entry["runs"].append(
             {
                 "seed": run.experiment.seed,
+                "label_seed": run.experiment.data.label_seed,
                 "command": command_of(run.experiment),
                 "environment": {key: run.environment[key] for key in ENVIRONMENT},
                 "data": run.environment["data"]["fingerprint"],
@@ -88,7 +89,7 @@ def table(results: dict[str, Any]) -> str:
     lines = [
         "| measure | unit | " + " | ".join(experiments) + " | real data |",
         "|---|---|" + "---:|" * (len(experiments) + 1),
-        "| training seeds | | "
+        "| seeds | | "
         + " | ".join(_seeds(entry["runs"]) for entry in experiments.values())
         + " | |",
     ]
@@ -103,6 +104,10 @@ def table(results: dict[str, Any]) -> str:
 
 
 def _seeds(runs: list[dict[str, Any]]) -> str:
+    """`0, 1, 2`, or `labels 0, 1, 2` where runs differ in the draw of labels alone."""
+    labels = [str(run.get("label_seed", 0)) for run in runs]
+    if len({run["seed"] for run in runs}) < len(runs):
+        return f"labels {', '.join(labels)}"
     return ", ".join(str(run["seed"]) for run in runs)
 
 
@@ -159,13 +164,14 @@ def main() -> None:
     collecting = commands.add_parser("collect")
     collecting.add_argument("runs", nargs="+", type=Path)
     collecting.add_argument("--name", required=True)
+    collecting.add_argument("--no-sheets", action="store_true", help="leave the samples out")
     commands.add_parser("write")
     arguments = parser.parse_args()
     if arguments.command == "collect":
         runs = [Run(path) for path in arguments.runs]
         text = json.dumps(collect(runs), indent=1, ensure_ascii=False) + "\n"
         (FOLDER / f"{arguments.name}.json").write_text(text)
-        for run in runs:
+        for run in [] if arguments.no_sheets else runs:
             sheet = FOLDER / f"{run.experiment.name}-seed{run.experiment.seed}.png"
             for last in run.samples[-1:]:  # a classifier draws none
                 shutil.copyfile(last, sheet)

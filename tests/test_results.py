@@ -31,7 +31,7 @@ def test_the_table_is_that_of_the_json(path: Path, results):
     assert path.with_suffix(".md").read_text().endswith(results.table(content))
     for name, entry in content["experiments"].items():
         assert name in experiment_names()
-        seeds = [run["seed"] for run in entry["runs"]]
+        seeds = [(run["seed"], run.get("label_seed", 0)) for run in entry["runs"]]
         assert len(set(seeds)) == len(seeds)
 
 
