@@ -25,7 +25,6 @@ References:
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -35,14 +34,12 @@ from torch import Tensor
 from twofold.distributions import log_mean_exp, standard_normal_log_prob
 from twofold.models.base import Decodes, evaluating
 
-__all__ = ["Annealed", "annealed_likelihood", "sigmoid_schedule", "uniform_code"]
+__all__ = ["Annealed", "annealed_likelihood", "sigmoid_schedule"]
 
 ROWS = 2_000  # decoded images at a time, with what their gradient needs: what bounds the memory
 STEEPNESS = 4.0  # of the schedule, as in Grosse et al.
 ACCEPTANCE = 0.8  # what step sizes aim at
 FIRST_STEP, LONGEST_STEP, RATE = 0.5, 1.0, 0.2  # of step sizes, and how fast the pilot moves them
-
-Code = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -96,11 +93,6 @@ def sigmoid_schedule(temperatures: int) -> list[float]:
     return ((t - t[0]) / (t[-1] - t[0])).tolist()
 
 
-def uniform_code(z: Tensor) -> Tensor:
-    """A uniform code on [-1, 1] from a normal one, 2 Φ(z) - 1: the same shape."""
-    return torch.erf(z / math.sqrt(2))
-
-
 def annealed_likelihood(
     model: Decodes,
     x: Tensor,
@@ -108,7 +100,6 @@ def annealed_likelihood(
     chains: int = 16,
     temperatures: int = 300,
     leapfrogs: int = 3,
-    code: Code | None = None,
     rows: int = ROWS,
 ) -> Annealed:
     """Estimates ln p(x|c) of every image, in bounded memory.
@@ -122,8 +113,6 @@ def annealed_likelihood(
         chains: S, for each image.
         temperatures: T.
         leapfrogs: Steps of each transition, a gradient each.
-        code: What becomes of z before it is decoded: `uniform_code` for a model whose prior is
-            uniform on [-1, 1].
         rows: How many images may be decoded at once, or as many as there are chains.
 
     Returns:
@@ -139,7 +128,7 @@ def annealed_likelihood(
     parts = []
     with evaluating(model):
         for x_part, c_part in zip(x.split(at_once), cs, strict=False):
-            target = _Target(model, x_part, c_part, code)
+            target = _Target(model, x_part, c_part)
             steps = torch.full((temperatures, len(x_part)), FIRST_STEP, device=x.device)
             _anneal(target, max(2, chains // 4), betas, steps, leapfrogs, adapt=True)
             parts.append(_anneal(target, chains, betas, steps, leapfrogs))
@@ -157,15 +146,13 @@ class _Target:
     model: Decodes
     x: Tensor
     c: Tensor | None
-    code: Code | None
 
     def at(self, z: Tensor) -> "_State":
         """The state at codes (S, B, D)."""
         chains, flat = len(z), z.detach().flatten(0, 1).requires_grad_()  # (S B, D)
         c = None if self.c is None else torch.cat([self.c] * chains)
         with torch.enable_grad():
-            p = self.model.decode(flat if self.code is None else self.code(flat), c)
-            log_prob = p.log_prob(torch.cat([self.x] * chains))  # (S B,)
+            log_prob = self.model.decode(flat, c).log_prob(torch.cat([self.x] * chains))  # (S B,)
             (slope,) = torch.autograd.grad(log_prob.sum(), flat, materialize_grads=True)
         return _State(z, log_prob.detach().double().view(z.shape[:2]), slope.view(z.shape))
 
