@@ -35,7 +35,7 @@ def cost(subject: Subject) -> Iterator[Measure]:
 
 
 def _of_the_log(last: dict[str, Any], environment: dict[str, Any]) -> Iterator[Measure]:
-    depends = {key: environment[key] for key in ("device", "processor", "threads")}
+    depends = {key: environment.get(key, "") for key in ("device", "processor", "threads")}
     for name, title, value in (
         ("seconds_per_epoch", "training time per epoch", last["seconds"] / last["epoch"]),
         ("training_seconds", "training time", last["seconds"]),
@@ -46,9 +46,7 @@ def _of_the_log(last: dict[str, Any], environment: dict[str, Any]) -> Iterator[M
         title = "training speed"
         yield Measure("training_speed", title, speed, "images per s", "higher", depends=depends)
     if last.get("memory"):
-        of = (
-            "the whole process" if environment["device"] in ("cpu", "mps") else "tensors on the GPU"
-        )
+        of = "the whole process" if depends["device"] in ("cpu", "mps") else "tensors on the GPU"
         depends = {**depends, "memory_of": of}
         value = last["memory"] / MIB
         yield Measure("peak_memory", "peak memory", value, "MiB", "lower", depends=depends)

@@ -74,7 +74,7 @@ def _iwae(subject: Subject, model: HasLikelihood) -> Measure:
 def _unconverged(bounds: dict[int, Tensor], k: int) -> str:
     """What a reader must know of a bound that the last tenfold of k still moved."""
     if k // 10 not in bounds:
-        return ""
+        return f"k = {k} is too few to see whether the bound has converged"
     rise = (bounds[k] - bounds[k // 10]).mean().item()
     _, error = mean_and_error(bounds[k])
     if rise <= min(MOVED, MOVED if error is None else error):
