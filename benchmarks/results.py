@@ -49,6 +49,7 @@ def collect(runs: Iterable[Run]) -> dict[str, Any]:
                 "environment": {key: run.environment[key] for key in ENVIRONMENT},
                 "data": run.environment["data"]["fingerprint"],
                 "evaluation_settings": evaluation["settings"],
+                "evaluation_seconds": evaluation.get("seconds"),
                 "measures": {
                     measure["name"]: {
                         key: measure[key]
