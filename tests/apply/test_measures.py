@@ -141,7 +141,7 @@ def test_a_small_number_of_images_is_refused_or_warned_of(subject):
     reasons = figures(showing(subject, real_images("validation")[0][:12]), "distance")
     assert "fid/classifier" not in reasons
     assert "kid/classifier" in reasons
-    with pytest.raises(NotMeasured, match="frechet on classifier features: the covariance of 16"):
+    with pytest.raises(NotMeasured, match="on classifier features, the covariance of 16"):
         list(MEASURES["distance"](subject))
     few = figures(showing(subject, real_images("validation")[0][:100]), "distance")
     assert "an FID of about" in few["fid/classifier"].caution

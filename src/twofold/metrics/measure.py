@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from torch import Tensor
+
 from twofold.errors import UsageError
 
-__all__ = ["Measure", "NotMeasured"]
+__all__ = ["Measure", "NotMeasured", "joined", "mean_and_error"]
 
 
 class NotMeasured(UsageError):  # noqa: N818
@@ -46,3 +48,19 @@ class Measure:
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
         return asdict(self)
+
+
+def joined(*cautions: str) -> str:
+    """Cautions as one text; empty ones are left out.
+
+    Example:
+        >>> joined("few images", "", "smooth images")
+        'few images; smooth images'
+    """
+    return "; ".join(filter(None, cautions))
+
+
+def mean_and_error(values: Tensor) -> tuple[float, float | None]:
+    """Mean over images and its standard error, None for a single image: shape (N,)."""
+    error = values.std().item() / len(values) ** 0.5 if len(values) > 1 else None
+    return values.mean().item(), error

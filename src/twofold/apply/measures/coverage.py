@@ -12,7 +12,7 @@ from torch import Tensor
 from twofold.apply.cache import digest_of, remembered
 from twofold.apply.measures.subject import Features, Subject, drawn
 from twofold.metrics.bins import assign_bins, different_bins, jensen_shannon, make_bins
-from twofold.metrics.measure import Measure
+from twofold.metrics.measure import Measure, joined
 from twofold.metrics.neighbours import neighbourhood
 
 __all__ = ["bins", "coverage"]
@@ -41,9 +41,7 @@ def _coverage(features: Features, class_names: tuple[str, ...]) -> Iterator[Meas
     }
     floors = features.floor(_coverage_floor)
     least = min(len(features.train), count)
-    caution = [features.caution] if features.caution else []
-    if least < count:
-        caution.append(f"the floor is of {least} images each")
+    fewer = f"the floor is of {least} images each" if least < count else ""
     for name in FIGURES:
         values, unit = getattr(found, name), "" if name == "density" else "%"
         scale = 100.0 if unit else 1.0
@@ -57,7 +55,7 @@ def _coverage(features: Features, class_names: tuple[str, ...]) -> Iterator[Meas
             floor=scale * floors[name] if name in floors else None,
             depends={**features.depends, "k": K, "of_each": count},
             per_class=_per_class(scale * values, classes[name], class_names),
-            caution="; ".join(caution),
+            caution=joined(features.caution, fewer),
         )
 
 

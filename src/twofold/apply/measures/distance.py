@@ -1,5 +1,6 @@
 """How far generated images are from real ones, by features: the Fréchet and kernel distances."""
 
+import math
 from collections.abc import Iterator
 
 from torch import Tensor
@@ -12,7 +13,7 @@ from twofold.metrics.distance import (
     frechet_limit,
     kernel_distance,
 )
-from twofold.metrics.measure import Measure, NotMeasured
+from twofold.metrics.measure import Measure, NotMeasured, joined
 
 __all__ = ["distance"]
 
@@ -25,37 +26,49 @@ def distance(subject: Subject) -> Iterator[Measure]:
     """FID, its limit for infinitely many images, and KID, against test images."""
     missing = []
     for features in subject.features:
-        for figure in (_frechet, _limit, _kernel):
+        for figures in (_frechet, _kernel):
             try:
-                yield figure(features, subject.dataset.class_names)
+                yield from figures(features, subject.dataset.class_names)
             except NotMeasured as reason:
-                missing.append(f"{figure.__name__[1:]} on {features.name} features: {reason}")
+                missing.append(f"on {features.name} features, {reason}")
     if missing:
         raise NotMeasured("; ".join(missing))
 
 
-def _frechet(features: Features, class_names: tuple[str, ...]) -> Measure:
+def _frechet(features: Features, class_names: tuple[str, ...]) -> Iterator[Measure]:
     test, generated = features.test, features.generated
-    bias = frechet_bias(test, len(generated))
-    per_class = {
-        class_names[k]: frechet_distance(real, fake)
-        for k, real, fake in features.by_class()
-        if min(len(real), len(fake)) > test.shape[1]
-    }
-    return Measure(
+    value, bias = frechet_distance(test, generated), frechet_bias(test, len(generated))
+    error = frechet_error(test, generated)
+    caution = joined(features.caution, _floor(features))
+    yield Measure(
         f"fid/{features.name}",
         f"FID, {features.name} features",
-        frechet_distance(test, generated),
+        value,
         "",
         better="lower",
-        error=frechet_error(test, generated),
+        error=error,
         floor=features.floor(_frechet_floor).get("fid"),
         depends=features.depends,
-        per_class=per_class,
-        caution="; ".join(
-            filter(None, [features.caution, _bias(features, bias), _floor(features)])
-        ),
+        per_class={
+            class_names[k]: frechet_distance(real, fake)
+            for k, real, fake in features.by_class()
+            if min(len(real), len(fake)) > test.shape[1]
+        },
+        caution=joined(caution, _bias(features, bias)),
         details={"expected_bias": bias},
+    )
+    limit, of_the_fit, points = frechet_limit(test, generated)
+    yield Measure(
+        f"fid_infinity/{features.name}",
+        f"FID for N → ∞, {features.name} features",
+        limit,
+        "",
+        better="lower",
+        error=math.hypot(error, of_the_fit),
+        floor=features.floor(_limit_floor).get("fid_infinity"),
+        depends=features.depends,
+        caution=caution,
+        details={"points": points},
     )
 
 
@@ -76,30 +89,14 @@ def _floor(features: Features) -> str:
     return f"the floor is of {fewer} training images, not {many}" if fewer < many else ""
 
 
-def _limit(features: Features, class_names: tuple[str, ...]) -> Measure:  # noqa: ARG001
-    value, error, points = frechet_limit(features.test, features.generated)
-    return Measure(
-        f"fid_infinity/{features.name}",
-        f"FID for N → ∞, {features.name} features",
-        value,
-        "",
-        better="lower",
-        error=error,
-        floor=features.floor(_limit_floor).get("fid_infinity"),
-        depends=features.depends,
-        caution="; ".join(filter(None, [features.caution, _floor(features)])),
-        details={"points": points},
-    )
-
-
-def _kernel(features: Features, class_names: tuple[str, ...]) -> Measure:
+def _kernel(features: Features, class_names: tuple[str, ...]) -> Iterator[Measure]:
     value, error = kernel_distance(features.test, features.generated)
     per_class = {
         class_names[k]: KERNEL_UNIT * kernel_distance(real, fake, subsets=10)[0]
         for k, real, fake in features.by_class()
         if min(len(real), len(fake)) >= 20
     }
-    return Measure(
+    yield Measure(
         f"kid/{features.name}",
         f"KID, {features.name} features",
         KERNEL_UNIT * value,

@@ -10,10 +10,10 @@ from twofold.apply.measures.subject import Subject
 from twofold.conditions import ClassCondition
 from twofold.distributions import bits_per_dim
 from twofold.metrics.likelihood import elbo_terms, iwae_bounds
-from twofold.metrics.measure import Measure, NotMeasured
+from twofold.metrics.measure import Measure, NotMeasured, joined, mean_and_error
 from twofold.models.base import HasLikelihood, Model
 
-__all__ = ["given", "likelihood", "mean_and_error", "what_is_no_probability"]
+__all__ = ["given", "likelihood", "what_is_no_probability"]
 
 MOVED = 0.5  # nats in the last tenfold of k, above which a bound has not converged
 
@@ -43,12 +43,6 @@ def given(model: Model) -> str:
     return " given the class" if isinstance(model.condition, ClassCondition) else ""
 
 
-def mean_and_error(values: Tensor) -> tuple[float, float | None]:
-    """Mean over images and its standard error, None for a single image: shape (N,)."""
-    error = values.std().item() / len(values) ** 0.5 if len(values) > 1 else None
-    return values.mean().item(), error
-
-
 def what_is_no_probability(subject: Subject, model: HasLikelihood) -> str:
     """Why exp of the figure is no probability of the images; empty where it is one."""
     if model.likelihood.needs_binary and subject.run.experiment.data.binarise == "none":
@@ -66,7 +60,7 @@ def _iwae(subject: Subject, model: HasLikelihood) -> Measure:
     measure = _mean(subject, model, f"iwae/{k}", title, bounds[k], "higher", samples=k)
     return replace(
         measure,
-        caution=_joined(measure.caution, _unconverged(bounds, k)),
+        caution=joined(measure.caution, _unconverged(bounds, k)),
         details={"convergence": [[n, *mean_and_error(bound)] for n, bound in bounds.items()]},
     )
 
@@ -94,7 +88,7 @@ def _bits_per_dim(subject: Subject, model: HasLikelihood, iwae: Measure) -> Meas
         unit="bits per dimension",
         better="lower",
         error=None if iwae.error is None else bits_per_dim(iwae.error, shape),
-        caution=_joined(iwae.caution, caution if density else ""),
+        caution=joined(iwae.caution, caution if density else ""),
         details={},
     )
 
@@ -124,7 +118,3 @@ def _mean(
         },
         caution=what_is_no_probability(subject, model),
     )
-
-
-def _joined(*cautions: str) -> str:
-    return "; ".join(filter(None, cautions))

@@ -6,10 +6,9 @@ import torch
 from torch import Tensor
 
 from twofold.apply.cache import digest_of, remembered
-from twofold.apply.measures.likelihood import mean_and_error
 from twofold.apply.measures.subject import Generated, Subject
 from twofold.metrics.accuracy import accuracy_error
-from twofold.metrics.measure import Measure, NotMeasured
+from twofold.metrics.measure import Measure, NotMeasured, joined, mean_and_error
 from twofold.metrics.memory import copied, copying_score, threshold_of_duplicates
 from twofold.metrics.neighbours import nearest
 from twofold.pictures import to_uint8
@@ -52,7 +51,7 @@ def memory(subject: Subject) -> Iterator[Measure]:
         error=mean_and_error(distances[:, 0])[1],
         floor=real[:, 0].mean().item(),
         depends=depends,
-        caution="; ".join(filter(None, [made.caution, smooth])),
+        caution=joined(made.caution, smooth),
     )
     least = min(len(made), len(test), len(train))
     if least < ENOUGH:
@@ -67,7 +66,7 @@ def memory(subject: Subject) -> Iterator[Measure]:
         "σ",
         floor=0.0,
         depends={**depends, "images": len(test)},
-        caution="; ".join(filter(None, [made.caution, smooth])),
+        caution=joined(made.caution, smooth),
     )
     yield _duplicates(subject, made, least, smooth)
 
@@ -87,7 +86,7 @@ def _duplicates(subject: Subject, made: Generated, count: int, smooth: str) -> M
         error=100 * TWINS * accuracy_error(shares[0], count),
         floor=100 * shares[1],
         depends={**made.depends, "of_each": count, "threshold": round(threshold, 4)},
-        caution="; ".join(filter(None, [made.caution, smooth])),
+        caution=joined(made.caution, smooth),
     )
 
 

@@ -20,7 +20,7 @@ from twofold.data.preprocess import to_unit
 from twofold.errors import RunError
 from twofold.experiments.run import Run
 from twofold.experiments.train import training_images
-from twofold.metrics.measure import NotMeasured
+from twofold.metrics.measure import NotMeasured, joined
 from twofold.models.base import Generative, Model, Reconstructs
 from twofold.training.progress import Progress
 
@@ -166,7 +166,7 @@ class Subject:
             depends["classes"] = "as in training"
         if model.offers(Reconstructs):
             depends["pixels"] = "means"
-        return Generated(x, y, depends, "; ".join(caution))
+        return Generated(x, y, depends, joined(*caution))
 
     def sample(self, count: int, c: Tensor | None) -> Tensor:
         """Images from the prior, given a condition each, shape (count, C, H, W).
