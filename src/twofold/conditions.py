@@ -16,7 +16,15 @@ from twofold.errors import DataError, UsageError, unknown_name
 
 __all__ = ["PARTS", "ClassCondition", "Condition", "ImagePart", "NoCondition", "part_mask"]
 
-PARTS = ("left-half", "right-half", "top-half", "bottom-half", "middle-column")
+PARTS = (
+    "left-half",
+    "right-half",
+    "top-half",
+    "bottom-half",
+    "middle-column",
+    "bottom-left",
+    "not-bottom-right",
+)
 
 
 class Condition(nn.Module, ABC):
@@ -150,6 +158,10 @@ class ImagePart(Condition):
             )
         return c.flatten(2)[:, :, self._where].flatten(1)
 
+    def paste(self, x: Tensor, c: Tensor) -> Tensor:
+        """Images x (B, C, H, W) with the visible pixels of c in their place."""
+        return torch.where(self.visible, c.to(x.dtype), x)
+
 
 def part_mask(part: str, height: int, width: int) -> Tensor:
     """The visible pixels of a named part, boolean, shape (H, W).
@@ -164,12 +176,14 @@ def part_mask(part: str, height: int, width: int) -> Tensor:
         "top-half": (slice(0, height // 2), slice(None)),
         "bottom-half": (slice(height // 2, None), slice(None)),
         "middle-column": (slice(None), slice(width // 2, width // 2 + 1)),
+        "bottom-left": (slice(height // 2, None), slice(0, width // 2)),
+        "not-bottom-right": (slice(height // 2, None), slice(width // 2, None)),
     }
     if part not in slices:
         raise unknown_name("part of the image", part, PARTS)
     mask = torch.zeros(height, width, dtype=torch.bool)
     mask[slices[part]] = True
-    return mask
+    return ~mask if part.startswith("not-") else mask
 
 
 def make_condition(

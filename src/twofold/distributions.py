@@ -25,6 +25,7 @@ __all__ = [
     "Gaussian",
     "ImageDistribution",
     "Likelihood",
+    "Masked",
     "bits_per_dim",
     "gaussian_kl",
     "gaussian_kl_per_dim",
@@ -290,6 +291,30 @@ class DiscretisedLogistic(ImageDistribution):
         ).clamp(1e-6, 1 - 1e-6)
         x = self.mu + self.log_scale.exp() * torch.logit(uniform)
         return torch.round(x.clamp(0, 1) * 255) / 255
+
+
+class Masked(ImageDistribution):
+    """The marginal of some of an image's pixels: the others cost nothing.
+
+    Arguments:
+        p: Of the whole image.
+        mask: Which pixels, boolean, shape (H, W).
+    """
+
+    def __init__(self, p: ImageDistribution, mask: Tensor) -> None:
+        self.p = p
+        self.mask = mask
+
+    @property
+    def mean(self) -> Tensor:
+        return self.p.mean
+
+    def pixel_log_prob(self, x: Tensor) -> Tensor:
+        """ln p of every pixel of the mask and 0 elsewhere, shape (..., C, H, W)."""
+        return self.p.pixel_log_prob(x) * self.mask
+
+    def sample(self, generator: torch.Generator | None = None) -> Tensor:
+        return self.p.sample(generator)
 
 
 class Likelihood(nn.Module):

@@ -284,23 +284,51 @@ def test_conditions_change_encoder_and_decoder():
     assert not torch.allclose(model.generate(z, first), model.generate(z, second))
 
 
-def test_an_image_part_is_all_that_the_decoder_knows():
-    """Completing an image: what is hidden reaches the decoder through z alone."""
+def make_completion(**settings) -> VAE:
+    """Told the left half of an image."""
     condition = make_condition("left-half", SHAPE, 0)
-    model = VAE(
+    return VAE(
         build_network("fc-12", SHAPE, (2 * D,), condition.dim),
         build_network("fc-12", (D,), SHAPE, condition.dim),
         Likelihood("bernoulli", 1),
         SHAPE,
         D,
         condition,
+        **settings,
     )
+
+
+def test_an_image_part_is_all_that_the_decoder_knows():
+    """Completing an image: what is hidden reaches the decoder through z alone."""
+    model = make_completion()
     z, x = torch.randn(4, D), binary(4)
     hidden, shown = x.clone(), x.clone()
     hidden[..., 2:] = 1 - hidden[..., 2:]
     shown[..., :2] = 1 - shown[..., :2]
     torch.testing.assert_close(model.generate(z, hidden), model.generate(z, x), rtol=0, atol=0)
     assert not torch.allclose(model.generate(z, shown), model.generate(z, x))
+
+
+def test_predicting_the_hidden_pixels_costs_nothing_for_the_visible_ones():
+    """Sohn et al. (2015): the bound is on ln p(hidden | visible), and the whole one is larger."""
+    whole, hidden, x = make_completion(), make_completion(predicts="hidden"), binary(6)
+    hidden.load_state_dict(whole.state_dict())
+    z = torch.randn(6, D)
+    by_pixel = whole.decode(z, x).pixel_log_prob(x)
+    torch.testing.assert_close(hidden.decode(z, x).log_prob(x), by_pixel[..., 2:].sum((1, 2, 3)))
+    torch.testing.assert_close(hidden.generate(z, x)[..., :2], x[..., :2], rtol=0, atol=0)
+    torch.testing.assert_close(hidden.generate(z, x)[..., 2:], whole.generate(z, x)[..., 2:])
+    many = hidden.decode(z.expand(5, 6, D), x)
+    assert many.log_prob(x).shape == (5, 6)
+    terms = hidden.loss(Batch(x)).terms
+    assert terms["recon_nll"] < whole.loss(Batch(x)).terms["recon_nll"]
+
+
+def test_nothing_is_hidden_where_nothing_is_shown():
+    with pytest.raises(UsageError, match="nothing is hidden; use condition=left-half"):
+        make_vae(predicts="hidden")
+    with pytest.raises(UsageError, match="unknown predicted part 'half'"):
+        make_vae(predicts="half")
 
 
 def test_no_condition_where_none_is_taken():

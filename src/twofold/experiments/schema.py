@@ -104,6 +104,9 @@ class VAESettings(_Generative):
     num_samples: int = Field(1, ge=1, description="draws of z per image")
     kl_warmup: float = Field(0.0, ge=0, description="epochs over which beta rises from 0")
     free_bits: float = Field(0.0, ge=0, description="nats per latent left in peace")
+    predicts: Literal["image", "hidden"] = Field(
+        "image", description="p(x|z) of all pixels, or of those that the condition hides"
+    )
 
 
 class _GANSettings(_Generative):

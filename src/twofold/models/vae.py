@@ -23,12 +23,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from twofold.conditions import Condition, NoCondition
+from twofold.conditions import Condition, ImagePart, NoCondition
 from twofold.data.batches import Batch
 from twofold.distributions import (
     DiagonalGaussian,
     ImageDistribution,
     Likelihood,
+    Masked,
     gaussian_kl_per_dim,
     log_mean_exp,
     standard_normal_log_prob,
@@ -36,10 +37,11 @@ from twofold.distributions import (
 from twofold.errors import UsageError, unknown_name
 from twofold.models.base import AutoEncoder, Bound, Phase, Terms, evaluating
 
-__all__ = ["KLS", "OBJECTIVES", "VAE"]
+__all__ = ["KLS", "OBJECTIVES", "PREDICTED", "VAE"]
 
 OBJECTIVES = ("elbo", "iwae", "dreg")
 KLS = ("closed", "sampled")
+PREDICTED = ("image", "hidden")
 ACTIVE_VARIANCE = 0.01  # Burda et al. (2016), section 5.2: a unit is active if Var_x(mu) > 0.01
 
 
@@ -62,6 +64,8 @@ class VAE(AutoEncoder):
         kl_warmup: Epochs over which beta rises linearly from 0.
         free_bits: Nats per latent dimension, averaged over the batch, below which the KL is not
             pushed (Kingma et al., 2016, appendix C.8).
+        predicts: What p(x|z, c) is of where the condition is a part of the image: the whole `image`
+            or, as Sohn et al. have it, its `hidden` pixels alone.
     """
 
     def __init__(
@@ -78,6 +82,7 @@ class VAE(AutoEncoder):
         num_samples: int = 1,
         kl_warmup: float = 0.0,
         free_bits: float = 0.0,
+        predicts: str = "image",
     ) -> None:
         super().__init__()
         if objective not in OBJECTIVES:
@@ -91,6 +96,13 @@ class VAE(AutoEncoder):
             )
         if free_bits and kl == "sampled":
             raise UsageError("free_bits needs the KL of each dimension: use kl=closed")
+        if predicts not in PREDICTED:
+            raise unknown_name("predicted part", predicts, PREDICTED)
+        if predicts == "hidden" and not isinstance(condition, ImagePart):
+            raise UsageError(
+                "predicts=hidden: nothing of the image is shown, so nothing is hidden; use "
+                "condition=left-half or another part, or leave predicts out"
+            )
         self.encoder = encoder
         self.decoder = decoder
         self.likelihood = likelihood
@@ -103,6 +115,7 @@ class VAE(AutoEncoder):
         self.num_samples = num_samples
         self.kl_warmup = kl_warmup
         self.free_bits = free_bits
+        self.predicts = predicts
 
     @property
     def phases(self) -> list[Phase]:
@@ -124,16 +137,29 @@ class VAE(AutoEncoder):
         """p(x|z, c) for z (B, D) or (S, B, D); c has the B rows of the images."""
         c = self.condition(c)
         if z.dim() == 2:
-            return self.likelihood(self.decoder(z, c))
+            return self._of_pixels(self.decoder(z, c))
         S, B, _ = z.shape
         if c is not None:
             c = c.repeat(S, 1)  # (S B, dim)
         output = self.decoder(z.flatten(0, 1), c)
-        return self.likelihood(output.unflatten(0, (S, B)))
+        return self._of_pixels(output.unflatten(0, (S, B)))
+
+    def _of_pixels(self, output: Tensor) -> ImageDistribution:
+        p = self.likelihood(output)
+        if self.predicts == "hidden" and isinstance(self.condition, ImagePart):
+            return Masked(p, ~self.condition.visible)
+        return p
 
     def generate(self, z: Tensor, c: Tensor | None = None) -> Tensor:
-        """The mean of p(x|z, c), shape (B, C, H, W)."""
-        return self.decode(z, c).mean.clamp(0, 1)
+        """The mean of p(x|z, c), with what was shown where only the rest is predicted.
+
+        Returns:
+            Shape (B, C, H, W).
+        """
+        x = self.decode(z, c).mean.clamp(0, 1)
+        if self.predicts == "hidden" and isinstance(self.condition, ImagePart) and c is not None:
+            return self.condition.paste(x, c)
+        return x
 
     @torch.no_grad()
     def reconstruct(self, x: Tensor, c: Tensor | None = None) -> Tensor:

@@ -7,7 +7,6 @@ from typing import Any
 from torch import Tensor
 
 from twofold.apply.measures.subject import Subject
-from twofold.conditions import ClassCondition
 from twofold.distributions import bits_per_dim
 from twofold.metrics.likelihood import elbo_terms, iwae_bounds
 from twofold.metrics.measure import Measure, NotMeasured, joined, mean_and_error
@@ -34,13 +33,16 @@ def likelihood(subject: Subject) -> Iterator[Measure]:
         yield _mean(subject, model, name, title, values, better)
     iwae = _iwae(subject, model)
     yield iwae
-    if not model.likelihood.needs_binary:
+    shown = model.condition.about == "image"  # and what is shown has no bits
+    if not model.likelihood.needs_binary and not shown:
         yield _bits_per_dim(subject, model, iwae)
 
 
 def given(model: Model) -> str:
-    """What a title says of a probability that is conditional on the class."""
-    return " given the class" if isinstance(model.condition, ClassCondition) else ""
+    """What a title says of a conditional probability."""
+    return {"class": " given the class", "image": " given what is shown"}.get(
+        model.condition.about, ""
+    )
 
 
 def what_is_no_probability(subject: Subject, model: HasLikelihood) -> str:
