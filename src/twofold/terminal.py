@@ -10,7 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from twofold.files import write_bytes
-from twofold.pictures import MAX_ROWS, contact_sheet, png_bytes
+from twofold.pictures.formats import png_bytes
+from twofold.pictures.sheets import MAX_ROWS, contact_sheet
 from twofold.report.words import number
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from twofold.experiments.resolve import resolve
 from twofold.experiments.run import Run
 from twofold.experiments.train import train
 from twofold.metrics.likelihood import elbo_terms
-from twofold.pictures import to_uint8
+from twofold.pictures.sheets import to_uint8
 from twofold.training.progress import Silent
 
 TOY = {"epochs": 2, "layers": "fc-16", "latent_dim": 4, "limit": 200, "log_every": 5}

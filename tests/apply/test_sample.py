@@ -7,7 +7,8 @@ import pytest
 import torch
 from PIL import Image
 
-from twofold.apply.sample import class_index, sample
+from twofold.apply.sample import sample
+from twofold.apply.trained import class_index
 from twofold.errors import TwofoldError, UsageError
 from twofold.experiments.train import train
 

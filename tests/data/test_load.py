@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from twofold.data import list_datasets, load_dataset
+from twofold.data import list_datasets, load_dataset, load_images
 from twofold.errors import DataError, UsageError
 
 
@@ -202,8 +202,22 @@ def test_a_name_wins_over_a_file_and_a_path_is_a_path(tmp_path, monkeypatch, wri
 
 def test_an_image_alone_is_no_set(tmp_path, write_images):
     write_images(tmp_path, "1.png")
-    with pytest.raises(DataError, match="expected a folder of images"):
+    with pytest.raises(UsageError, match="leaves none to train on"):
         load_dataset(tmp_path / "1.png")
+    alone = load_images(tmp_path / "1.png")
+    assert len(alone) == 1
+    assert not alone.splits
+
+
+def test_images_of_a_source_are_not_divided(tmp_path, write_images):
+    write_images(tmp_path, "a/1.png", "b/1.png", "b/2.png")
+    images = load_images(tmp_path)
+    assert images.labels is not None
+    assert images.labels.tolist() == [0, 1, 1]
+    assert not images.splits
+    named = load_images("digits", size=16)
+    assert len(named) == 180
+    assert named.image_shape == (1, 16, 16)
 
 
 def test_importing_is_light():

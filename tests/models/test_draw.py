@@ -330,3 +330,13 @@ def test_measures_are_per_image():
     assert recon.shape == kl.shape == model.elbo(x).shape == (4,)
     assert model.log_weights(x, num_samples=3).shape == (3, 4)
     assert model.log_likelihood(x, num_samples=3).dtype == torch.float64
+
+
+def test_codes_at_the_means_are_the_same_every_time_and_paint_the_image():
+    model, x = make_draw(), images(3)
+    first, again = model.codes(x), model.codes(x)
+    assert first.shape == (3, model.latent_dim)
+    torch.testing.assert_close(first, again, rtol=0, atol=0)
+    canvas, posteriors, _ = model._encode(x, None, at_means=True)
+    torch.testing.assert_close(torch.cat([q.mu for q in posteriors], dim=1), first)
+    torch.testing.assert_close(model.generate(first), model.likelihood(canvas).mean.clamp(0, 1))

@@ -349,6 +349,11 @@ def test_reconstructions_are_the_decoder_at_the_mean():
     assert model.training
 
 
+def test_codes_are_the_means_of_the_posterior():
+    model, x = make_vae(), binary(5)
+    torch.testing.assert_close(model.codes(x), model.posterior(x).mu)
+
+
 @pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian-map", "discretised-logistic"])
 def test_generated_images_are_in_range(likelihood):
     images = make_vae(likelihood=likelihood).generate(20 * torch.randn(50, D))

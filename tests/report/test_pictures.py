@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from twofold.metrics.measure import Measure
+from twofold.pictures.style import CLASS_COLOURS
 from twofold.report.confusions import draw_confusions
 from twofold.report.maps import draw_maps
 from twofold.report.memory import draw_pairs
@@ -16,7 +17,6 @@ from twofold.report.pictures import draw_pictures
 from twofold.report.pixels import grid
 from twofold.report.scatter import draw_quality_and_cost, draw_tradeoffs
 from twofold.report.settled import draw_bounds, draw_limits
-from twofold.report.style import CLASS_COLOURS
 
 from .conftest import accuracy, elbo, train_line
 

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from twofold.apply.measures import DEFAULT, MEASURES, make_subject
+from twofold.apply.trained import seeded
 from twofold.errors import unknown_name
 from twofold.experiments.environment import describe_versions, pick_device
 from twofold.experiments.run import Run
@@ -79,8 +78,7 @@ def evaluate(
     seconds: dict[str, float] = {}
     for name in chosen:
         started = time.perf_counter()
-        with torch.random.fork_rng([where] if where.type == "cuda" else []):
-            torch.manual_seed(seed)
+        with seeded(seed, where):
             try:
                 for measure in MEASURES[name](subject):
                     if wrong := _not_finite(measure):

@@ -8,15 +8,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from twofold.apply.trained import class_index
 from twofold.conditions import ClassCondition
-from twofold.errors import UsageError, unknown_name
+from twofold.errors import UsageError
 from twofold.experiments.environment import pick_device
 from twofold.experiments.run import Run
 from twofold.files import write_arrays, write_bytes
 from twofold.models.base import Generative, require
-from twofold.pictures import contact_sheet, png_bytes, to_uint8
+from twofold.pictures.formats import png_bytes
+from twofold.pictures.sheets import contact_sheet, to_uint8
 
-__all__ = ["Samples", "class_index", "sample"]
+__all__ = ["Samples", "sample"]
 
 
 @dataclass(frozen=True)
@@ -112,25 +114,6 @@ def sample(
     images = to_uint8(model.sample(n, c, seed).cpu().numpy())
     caption = f"{model.title} of {run.name}, seed {seed}"
     return Samples(images, labels, names if labels is not None else (), caption)
-
-
-def class_index(label: int | str, names: Sequence[str]) -> int:
-    """The number of a class given by number or name.
-
-    Raises:
-        UsageError: If there is none, naming those there are.
-    """
-    text = str(label)
-    if text in names:
-        return list(names).index(text)
-    if text.isdecimal() and int(text) < len(names):
-        return int(text)
-    if text.lstrip("-").isdecimal():
-        raise UsageError(
-            f"there is no class {text}: this model knows {len(names)} classes, "
-            f"0 to {len(names) - 1} ({', '.join(names)})"
-        )
-    raise unknown_name("class", text, names)
 
 
 def _labels(

@@ -9,7 +9,7 @@ Nothing here imports torch; pillow, scipy, scikit-learn and pooch are imported w
 
 from twofold.data.catalog import DatasetInfo, list_datasets
 from twofold.data.dataset import ImageDataset
-from twofold.data.load import load_dataset
+from twofold.data.load import load_dataset, load_images
 from twofold.data.summary import Summary, summarise
 
 __all__ = [
@@ -18,5 +18,6 @@ __all__ = [
     "Summary",
     "list_datasets",
     "load_dataset",
+    "load_images",
     "summarise",
 ]

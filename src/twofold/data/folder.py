@@ -8,7 +8,7 @@ from typing import NoReturn
 from twofold.data.parts import Parts
 from twofold.data.tree import ImageFile, is_hidden, is_image, read_tree
 
-__all__ = ["read_image_folder"]
+__all__ = ["read_image_file", "read_image_folder"]
 
 
 def read_image_folder(root: Path, size: tuple[int, int] | None, grey: bool) -> Parts:
@@ -21,6 +21,12 @@ def read_image_folder(root: Path, size: tuple[int, int] | None, grey: bool) -> P
             relative = PurePosixPath(path.relative_to(root).as_posix())
             files.append(ImageFile(relative, path.read_bytes))
     return read_tree(files, ignored, str(root), size, grey)
+
+
+def read_image_file(path: Path, size: tuple[int, int] | None, grey: bool) -> Parts:
+    """Reads a single image."""
+    file = ImageFile(PurePosixPath(path.name), path.read_bytes)
+    return read_tree([file], [], str(path.parent), size, grey)
 
 
 def _files(root: Path) -> Iterator[Path]:

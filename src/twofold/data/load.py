@@ -17,7 +17,7 @@ from twofold.data.splits import balanced_order, drawable, hold_out, hold_out_las
 from twofold.data.stacked import stack
 from twofold.errors import DataError, UsageError, unknown_name
 
-__all__ = ["load_dataset"]
+__all__ = ["load_dataset", "load_images"]
 
 Indices = NDArray[np.int64]
 
@@ -94,6 +94,27 @@ def load_dataset(
     if shape is not None:
         images = resize(images, shape)
     return ImageDataset(images, labels, parts.class_names, name, origin, splits, parts.notes)
+
+
+def load_images(
+    source: str | Path, *, size: int | tuple[int, int] | None = None, grey: bool = False
+) -> ImageDataset:
+    """The images of a source without any split: of a named set those of its test split.
+
+    Arguments:
+        source: A name of `list_datasets()`, or a path, which may be that of a single image.
+        size: Side, or (height, width), to bring every image to.
+        grey: Convert to one channel.
+    """
+    if isinstance(source, str) and source in CATALOG:
+        return load_dataset(source, size=size, grey=grey).split("test")
+    path, shape = _existing(source), checked_size(size)
+    parts = read_path(path, shape, grey)
+    name = path.resolve().name
+    images, labels = _joined(parts, name)
+    images = to_grey(images) if grey else images
+    images = images if shape is None else resize(images, shape)
+    return ImageDataset(images, labels, parts.class_names, name, str(path), notes=parts.notes)
 
 
 def _read_named(entry: Entry) -> Parts:

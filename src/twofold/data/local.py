@@ -5,7 +5,7 @@ from pathlib import Path
 from twofold.data.archive import read_image_zip
 from twofold.data.arrays import read_npy, read_npz
 from twofold.data.cifar import read_cifar10
-from twofold.data.folder import read_image_folder
+from twofold.data.folder import read_image_file, read_image_folder
 from twofold.data.idx import has_idx_header, is_idx_name, read_idx_folder
 from twofold.data.mat import read_mat_files
 from twofold.data.parts import Parts
@@ -56,11 +56,13 @@ def _read_file(path: Path, size: tuple[int, int] | None, grey: bool) -> Parts:
         return read_npz(path)
     if name.endswith(".zip"):
         return read_image_zip(path, size, grey)
+    if is_image(name):
+        return read_image_file(path, size, grey)
     if is_idx_name(name) or (not is_image(name) and has_idx_header(path)):
         return read_idx_folder([path], str(path))
     raise DataError(
-        f"{path} is no kind of file that is read; expected a folder of images, .zip, .npy, .npz, "
-        ".mat (SVHN), IDX (MNIST) or cifar-10-binary.tar.gz"
+        f"{path} is no kind of file that is read; expected a folder of images, an image, "
+        ".zip, .npy, .npz, .mat (SVHN), IDX (MNIST) or cifar-10-binary.tar.gz"
     )
 
 

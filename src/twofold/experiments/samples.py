@@ -7,7 +7,8 @@ import torch
 from twofold.conditions import ClassCondition, ImagePart
 from twofold.files import write_bytes
 from twofold.models.base import Generative, Model
-from twofold.pictures import MAX_ROWS, contact_sheet, png_bytes, to_uint8
+from twofold.pictures.formats import png_bytes
+from twofold.pictures.sheets import MAX_ROWS, contact_sheet, to_uint8
 
 __all__ = ["class_rows", "draw_samples"]
 

@@ -31,6 +31,7 @@ __all__ = [
     "Decodes",
     "Encodes",
     "Generative",
+    "HasCodes",
     "HasLikelihood",
     "Model",
     "Phase",
@@ -315,6 +316,13 @@ class Encodes(Decodes, Protocol):
 
 
 @runtime_checkable
+class HasCodes(Part, Protocol):
+    """Finds one code for an image, the mean of its posterior, which `generate` takes back."""
+
+    def codes(self, x: Tensor, c: Tensor | None = None) -> Tensor: ...
+
+
+@runtime_checkable
 class Reconstructs(Part, Protocol):
     """Makes an image again."""
 
@@ -350,7 +358,8 @@ class Classifies(Protocol):
 _MISSING: dict[type, str] = {
     Decodes: "has no decoder p(x|z); use a VAE, CVAE, M2, DRAW or a hybrid of these",
     Encodes: "has no encoder with one q(z|x); use a VAE, CVAE, M2 or a hybrid of these",
-    Reconstructs: "has no encoder; use a VAE, CVAE, M2, DRAW or a hybrid",
+    HasCodes: "has no encoder; use a VAE, CVAE, M2, DRAW or a hybrid, or search with `invert`",
+    Reconstructs: "has no encoder; use a VAE, CVAE, M2, DRAW or a hybrid, or search with `invert`",
     HasLikelihood: "has no likelihood; use a VAE, CVAE, M2 or DRAW",
     Classifies: "gives no labels; use a classifier, M2 or ACGAN",
     Generative: "makes no images; use a VAE, GAN, M2, DRAW or a hybrid",

@@ -178,8 +178,10 @@ class DRAW(AutoEncoder):
     def _beside(h: Tensor, c: Tensor | None) -> Tensor:
         return h if c is None else torch.cat([h, c.to(h.dtype)], dim=1)
 
-    def _encode(self, x: Tensor, c: Tensor | None) -> tuple[Tensor, list[DiagonalGaussian], Tensor]:
-        """One pass over the T steps with freshly drawn codes.
+    def _encode(
+        self, x: Tensor, c: Tensor | None, at_means: bool = False
+    ) -> tuple[Tensor, list[DiagonalGaussian], Tensor]:
+        """One pass over the T steps with freshly drawn codes, or with the means of every step.
 
         Returns:
             The last canvas (B, C', H, W), the T posteriors q(z_t|...), and the codes (T, B, D).
@@ -193,7 +195,7 @@ class DRAW(AutoEncoder):
             r = self.read(x, error, dec[0])
             enc = self.encoder(self._beside(torch.cat([r, dec[0]], dim=1), told), enc)
             q = DiagonalGaussian(*self.posterior_head(enc[0]).chunk(2, dim=1))
-            z = q.rsample()
+            z = q.mean if at_means else q.rsample()
             dec = self.decoder(self._beside(z, told), dec)
             canvas = canvas + self.write(dec[0])
             posteriors.append(q)
@@ -208,6 +210,11 @@ class DRAW(AutoEncoder):
             dec = self.decoder(self._beside(z_t, told), dec)
             canvas = canvas + self.write(dec[0])
             yield canvas
+
+    def codes(self, x: Tensor, c: Tensor | None = None) -> Tensor:
+        """The means of q(z_t|...) along the path that they themselves make, shape (B, T D)."""
+        _, _, codes = self._encode(x, c, at_means=True)
+        return codes.transpose(0, 1).flatten(1)
 
     def canvases(self, z: Tensor, c: Tensor | None = None) -> Tensor:
         """The image as it stands after each step, (T, B, C, H, W), for codes (B, T D)."""

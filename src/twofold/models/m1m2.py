@@ -91,13 +91,17 @@ class M1M2(Generative):
         """The image at the mean of p(z1|y, z2), shape (B, C, H, W)."""
         return self.m1.generate(self.m2.decode(z, c).mean)
 
+    def codes(self, x: Tensor, c: Tensor | None = None) -> Tensor:
+        """The mean of q(z2|z1, y) at the mean of q(z1|x), shape (B, D)."""
+        return self.m2.codes(self.m1.codes(x), c)
+
     @torch.no_grad()
     def reconstruct(self, x: Tensor, c: Tensor | None = None) -> Tensor:
         """Through both codes' means, by default of the likeliest class."""
         with evaluating(self):
-            z1 = self.m1.posterior(x).mean
+            z1 = self.m1.codes(x)
             y = self.m2.classify(z1).argmax(dim=1) if c is None else c
-            return self.generate(self.m2.posterior(z1, y).mean, y)
+            return self.generate(self.m2.codes(z1, y), y)
 
     @torch.no_grad()
     def classify(self, x: Tensor, batch_size: int = 1000) -> Tensor:

@@ -139,6 +139,10 @@ class M2(AutoEncoder):
         y = self._log_q(h).argmax(dim=1) if c is None else c
         return self._posterior(h, self.condition(y))
 
+    def codes(self, x: Tensor, c: Tensor | None = None) -> Tensor:
+        """The mean of q(z|x, y), shape (B, D), for the class c (B,), or for the likeliest."""
+        return self.posterior(x, c).mean
+
     def decode(self, z: Tensor, c: Tensor | None = None) -> Density:
         """p(x|y, z) for codes (R, D) and classes (R,)."""
         return self.likelihood(self.decoder(z, self.condition(c)))
@@ -152,7 +156,7 @@ class M2(AutoEncoder):
         """The decoder's mean at the posterior's mean, by default of the likeliest class."""
         with evaluating(self):
             y = self.classify(x).argmax(dim=1) if c is None else c
-            return self.generate(self.posterior(x, y).mean, y)
+            return self.generate(self.codes(x, y), y)
 
     @torch.no_grad()
     def classify(self, x: Tensor, batch_size: int = 1000) -> Tensor:

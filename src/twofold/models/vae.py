@@ -133,6 +133,10 @@ class VAE(AutoEncoder):
         mu, logvar = self.encoder(x, self.condition(c)).chunk(2, dim=-1)
         return DiagonalGaussian(mu, logvar)
 
+    def codes(self, x: Tensor, c: Tensor | None = None) -> Tensor:
+        """The mean of q(z|x, c), shape (B, D)."""
+        return self.posterior(x, c).mean
+
     def decode(self, z: Tensor, c: Tensor | None = None) -> ImageDistribution:
         """p(x|z, c) for z (B, D) or (S, B, D); c has the B rows of the images."""
         c = self.condition(c)
@@ -165,7 +169,7 @@ class VAE(AutoEncoder):
     def reconstruct(self, x: Tensor, c: Tensor | None = None) -> Tensor:
         """The decoder's mean at the posterior's mean: (B, C, H, W) in and out."""
         with evaluating(self):
-            return self.generate(self.posterior(x, c).mean, c)
+            return self.generate(self.codes(x, c), c)
 
     # --- objectives -------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ from twofold.errors import UsageError
 from twofold.experiments.resolve import to_yaml
 from twofold.experiments.run import Run
 from twofold.files import atomic_folder, write_text
+from twofold.pictures.style import DARK, LIGHT, RUN_COLOURS
 from twofold.report.cautions import cautions, warnings
 from twofold.report.facts import Facts, gather
 from twofold.report.introduction import introduction, title
@@ -21,7 +22,6 @@ from twofold.report.pictures import Pictures, draw_pictures
 from twofold.report.reading import readings
 from twofold.report.settings import differing, train_command
 from twofold.report.sheets import Sheet, draw_sheet
-from twofold.report.style import DARK, LIGHT, RUN_COLOURS
 from twofold.report.tables import (
     class_tables,
     cost_rows,

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from twofold.report.canvas import canvas, colour, cut
+from twofold.pictures.canvas import canvas, colour, cut
+from twofold.pictures.style import INK, PAPER, Picture, drawing, render
 from twofold.report.facts import Facts
-from twofold.report.style import INK, PAPER, Picture, drawing, render
 from twofold.report.words import slug
 
 if TYPE_CHECKING:

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from twofold.report.canvas import badge, canvas, colour, cut
+from twofold.pictures.canvas import badge, canvas, colour, cut
+from twofold.pictures.style import INK, MUTED, PAPER, RULE, Picture, drawing, render
 from twofold.report.curves import Curve, Panel
 from twofold.report.facts import Facts
 from twofold.report.noise import THRESHOLD
-from twofold.report.style import INK, MUTED, PAPER, RULE, Picture, drawing, render
 from twofold.report.words import slug
 
 if TYPE_CHECKING:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from twofold.pictures.style import Picture
 from twofold.report.confusions import draw_confusions
 from twofold.report.curves import Panel, diagnosis_panels, panels
 from twofold.report.facts import Facts
@@ -12,7 +13,6 @@ from twofold.report.memory import draw_pairs
 from twofold.report.pixels import Pixels
 from twofold.report.scatter import draw_quality_and_cost, draw_tradeoffs
 from twofold.report.settled import draw_bounds, draw_limits
-from twofold.report.style import Picture
 from twofold.report.tables import class_tables
 from twofold.report.words import common_title
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from twofold.pictures import contact_sheet
-from twofold.report.style import Picture, drawing, render
+from twofold.pictures.sheets import contact_sheet
+from twofold.pictures.style import Picture, drawing, render
 
 __all__ = ["Pixels", "grid"]
 

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from twofold.metrics.measure import Measure
-from twofold.report.canvas import badge, canvas, colour, label_ticks
+from twofold.pictures.canvas import badge, canvas, colour, label_ticks
+from twofold.pictures.style import MUTED, Picture, drawing, render
 from twofold.report.facts import Facts
 from twofold.report.noise import THRESHOLD, comparable
-from twofold.report.style import MUTED, Picture, drawing, render
 from twofold.report.words import capitalised, number, slug
 
 if TYPE_CHECKING:

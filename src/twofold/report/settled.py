@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from twofold.report.canvas import canvas, colour, label_ticks
+from twofold.pictures.canvas import canvas, colour, label_ticks
+from twofold.pictures.style import MUTED, Picture, drawing, render
 from twofold.report.facts import Facts
 from twofold.report.noise import THRESHOLD
-from twofold.report.style import MUTED, Picture, drawing, render
 from twofold.report.words import count, number
 
 __all__ = ["draw_bounds", "draw_limits"]

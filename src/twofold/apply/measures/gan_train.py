@@ -12,7 +12,7 @@ from twofold.apply.measures.subject import Subject
 from twofold.conditions import ClassCondition
 from twofold.data import ImageDataset
 from twofold.metrics.measure import Measure, NotMeasured
-from twofold.pictures import to_uint8
+from twofold.pictures.sheets import to_uint8
 
 __all__ = ["gan_train"]
 

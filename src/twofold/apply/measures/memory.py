@@ -11,7 +11,7 @@ from twofold.metrics.accuracy import accuracy_error
 from twofold.metrics.measure import Measure, NotMeasured, joined, mean_and_error
 from twofold.metrics.memory import copied, copying_score, threshold_of_duplicates
 from twofold.metrics.neighbours import nearest
-from twofold.pictures import to_uint8
+from twofold.pictures.sheets import to_uint8
 
 __all__ = ["memory"]
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from twofold.report.style import PAPER, RUN_COLOURS
+from twofold.pictures.style import PAPER, RUN_COLOURS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -1,0 +1,171 @@
+"""The images that a verb is given: test images of the run, a path, a named set, or an array."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from twofold.apply.trained import Trained, class_index
+from twofold.data import ImageDataset, load_images
+from twofold.data.batches import Batch, Batches
+from twofold.data.dataset import UNLABELLED
+from twofold.data.resize import resize as resized
+from twofold.data.resize import to_grey
+from twofold.data.splits import balanced_order
+from twofold.errors import RunError, UsageError
+from twofold.pictures.sheets import to_uint8
+
+__all__ = ["BATCH", "Images", "Inputs", "load_inputs"]
+
+BATCH = 500  # images at a time on the device
+
+Images = str | Path | ImageDataset | NDArray[Any] | torch.Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Inputs:
+    """Images of the model's size, with their classes where they are known.
+
+    Attributes:
+        dataset: uint8 (N, C, H, W), labels by the model's own classes.
+        trained: For whom they are.
+        source: In words: `test images of mnist`.
+    """
+
+    dataset: ImageDataset
+    trained: Trained
+    source: str
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    @property
+    def labels(self) -> NDArray[np.int64] | None:
+        """Shape (N,), -1 where not known; None where none is."""
+        return self.dataset.labels
+
+    def batches(self, size: int = BATCH) -> Iterator[Batch]:
+        """The images on the device, prepared as in training: floats, binarised where that was so.
+
+        A dynamic binarisation draws, so go through them within `seeded`.
+        """
+        data = self.trained.run.experiment.data
+        return Batches(
+            self.dataset,
+            min(size, len(self)),
+            binarise=data.binarise,
+            device=self.trained.device,
+            binarise_seed=data.binarise_seed,
+        ).in_order()
+
+
+def load_inputs(
+    trained: Trained,
+    images: Images | None = None,
+    *,
+    n: int | None = None,
+    label: int | str | None = None,
+    resize: bool = False,
+    seed: int = 0,
+) -> Inputs:
+    """Images for a model.
+
+    Arguments:
+        trained: The model.
+        images: A path (a folder, an archive, a single image), a data set's name (its test images),
+            or arrays (N, C, H, W), uint8 or floats in [0, 1]; by default the test images of the
+            run.
+        n: Draw so many, the classes in balance and in order; all by default.
+        label: The class of all images, by number or name, where they have no labels.
+        resize: Bring images of another size or number of channels to the model's.
+        seed: Of the draw.
+
+    Raises:
+        UsageError: If the images do not fit the model, or there is no such class.
+        RunError: If the run has no test images, or they are gone.
+    """
+    dataset, source = _read(trained, images, resize)
+    dataset = _labelled(_fitted(dataset, trained, resize), trained, label)
+    if n is not None:
+        if n < 1:
+            raise UsageError(f"n={n}: ask for at least one image")
+        dataset = dataset.subset(_draw(dataset, n, seed))
+    return Inputs(dataset, trained, source)
+
+
+def _read(trained: Trained, images: Images | None, resize: bool) -> tuple[ImageDataset, str]:
+    if images is None:
+        whole = trained.run.dataset()
+        if "test" not in whole.splits:
+            raise RunError(
+                f"{whole.name} has no test images to show; give some, or train with test=0.1"
+            )
+        return whole.split("test"), f"test images of {whole.name}"
+    if isinstance(images, str | Path):
+        C, H, W = trained.model.image_shape
+        fit: dict[str, Any] = {"size": (H, W), "grey": C == 1} if resize else {}
+        return load_images(images, **fit), str(images)
+    if isinstance(images, ImageDataset):
+        return images, images.name
+    return ImageDataset(_pixels(images), None), "images"
+
+
+def _pixels(images: NDArray[Any] | torch.Tensor) -> NDArray[np.uint8]:
+    """Arrays or tensors as uint8; floats are taken to be in [0, 1]."""
+    array = images.detach().cpu().numpy() if isinstance(images, torch.Tensor) else images
+    if array.dtype.kind != "f":
+        return array  # anything but uint8 is refused by the data set
+    if not np.isfinite(array).all() or array.min() < 0 or array.max() > 1:
+        raise UsageError(
+            f"images of floats run from {array.min():.3g} to {array.max():.3g}, expected [0, 1]"
+        )
+    return to_uint8(array)
+
+
+def _fitted(dataset: ImageDataset, trained: Trained, resize: bool) -> ImageDataset:
+    C, H, W = trained.model.image_shape
+    if dataset.image_shape == (C, H, W):
+        return dataset
+    if not resize:
+        c, h, w = dataset.image_shape
+        raise UsageError(
+            f"{dataset.name} has images of {_words(c, h, w)} and {trained.run.name} was trained on "
+            f"{_words(C, H, W)}; resize them with --resize (in Python: resize=True)"
+        )
+    images = to_grey(dataset.images) if C == 1 else dataset.images
+    images = resized(images, (H, W))
+    if images.shape[1] < C:
+        images = images.repeat(C, axis=1)
+    return ImageDataset(images, dataset.labels, dataset.class_names, dataset.name, dataset.source)
+
+
+def _words(channels: int, height: int, width: int) -> str:
+    return f"{height}×{width} pixels in {'grey' if channels == 1 else 'colour'}"
+
+
+def _labelled(dataset: ImageDataset, trained: Trained, label: int | str | None) -> ImageDataset:
+    """Labels by the model's classes: those given for all, else those of the same name."""
+    names = trained.class_names
+    labels = None
+    if label is not None:
+        labels = np.full(len(dataset), class_index(label, names))
+    elif dataset.labels is not None and set(dataset.class_names) <= set(names):
+        numbers = np.array([names.index(name) for name in dataset.class_names])
+        labels = np.where(dataset.labels == UNLABELLED, UNLABELLED, numbers[dataset.labels])
+    kept = names if labels is not None else ()
+    return ImageDataset(dataset.images, labels, kept, dataset.name, dataset.source)
+
+
+def _draw(dataset: ImageDataset, n: int, seed: int) -> NDArray[np.int64]:
+    """Which `n` images, the classes in balance and in order."""
+    everything = np.arange(len(dataset))
+    if n >= len(dataset):
+        return everything
+    if dataset.labels is None:
+        return np.sort(np.random.default_rng(seed).permutation(everything)[:n])
+    drawn = balanced_order(everything, dataset.labels, seed)[:n]
+    return drawn[np.argsort(dataset.labels[drawn], kind="stable")]

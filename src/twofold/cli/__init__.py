@@ -1,0 +1,10 @@
+"""The command line: turns text into keyword arguments, and errors into messages and exit codes.
+
+Exit codes: 0 done, 1 a run failed, 2 something given does not fit, 130 interrupted (resumable).
+Everything heavy is imported inside the command that needs it, so that `--help` is quick.
+"""
+
+from twofold.cli import training, measuring, listing, looking  # noqa: F401, I001 (as help shows)
+from twofold.cli.app import app, main
+
+__all__ = ["app", "main"]

@@ -1,0 +1,113 @@
+"""Images laid out on a sheet, with words beside them where they help."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twofold.errors import UsageError
+
+__all__ = ["MAX_ROWS", "contact_sheet", "grid", "to_uint8"]
+
+INK, PAPER = 32, 255  # grey levels of words and of what is behind them
+WORDS = 13  # pixels: the size of a heading
+MAX_ROWS = 100  # of a sheet with a row per class: where there are more, the first are shown
+
+
+def to_uint8(images: NDArray[np.floating]) -> NDArray[np.uint8]:
+    """Floats in [0, 1] to 0..255, rounded."""
+    return np.rint(np.clip(images, 0.0, 1.0) * 255).astype(np.uint8)
+
+
+def contact_sheet(
+    images: NDArray[np.uint8], columns: int, gap: int = 2, scale: int = 1, background: int = 128
+) -> NDArray[np.uint8]:
+    """One picture of many: rows of `columns` images with a gap between them.
+
+    Arguments:
+        images: Shape (N, C, H, W), C = 1 or 3.
+        columns: Images in a row.
+        gap: Pixels between images and around them.
+        scale: By how much each pixel is enlarged.
+        background: Grey level of the gaps.
+
+    Returns:
+        Shape (height, width) for grey images, (height, width, 3) for colour.
+    """
+    if columns < 1 or len(images) == 0:
+        raise UsageError(f"a sheet needs images and columns, got {len(images)} and {columns}")
+    images = images.repeat(scale, axis=2).repeat(scale, axis=3)
+    count, channels, height, width = images.shape
+    rows = -(-count // columns)
+    sheet = np.full(
+        (rows * (height + gap) + gap, columns * (width + gap) + gap, channels), background, np.uint8
+    )
+    for i, image in enumerate(images):
+        top = gap + (i // columns) * (height + gap)
+        left = gap + (i % columns) * (width + gap)
+        sheet[top : top + height, left : left + width] = image.transpose(1, 2, 0)
+    return sheet[:, :, 0] if channels == 1 else sheet
+
+
+def grid(
+    images: NDArray[np.uint8],
+    row_heads: Sequence[str] = (),
+    column_heads: Sequence[str] = (),
+    scale: int | None = None,
+) -> NDArray[np.uint8]:
+    """Images in rows and columns, with a heading for each where there are headings.
+
+    Arguments:
+        images: Shape (rows, columns, C, H, W).
+        row_heads: Words to the left of the rows.
+        column_heads: Words above the columns; one that is wider than its column is cut.
+        scale: By how much each pixel is enlarged; by default to 56 pixels or so.
+
+    Returns:
+        Shape (height, width), or (height, width, 3) for colour.
+
+    Raises:
+        UsageError: If the headings are not as many as the rows or columns.
+    """
+    rows, columns, *shape = images.shape
+    for heads, count, what in ((row_heads, rows, "rows"), (column_heads, columns, "columns")):
+        if heads and len(heads) != count:
+            raise UsageError(f"{len(heads)} headings for {count} {what}")
+    scale = scale or max(1, 56 // shape[1])
+    sheet = contact_sheet(images.reshape(-1, *shape), columns, scale=scale)
+    if not row_heads and not column_heads:
+        return sheet
+    return _with_heads(sheet, row_heads, column_heads)
+
+
+def _with_heads(
+    sheet: NDArray[np.uint8], row_heads: Sequence[str], column_heads: Sequence[str]
+) -> NDArray[np.uint8]:
+    from PIL import Image, ImageDraw, ImageFont
+
+    font = ImageFont.load_default(WORDS)
+    left = int(max((font.getlength(head) for head in row_heads), default=-WORDS)) + WORDS
+    top = 2 * WORDS if column_heads else 0
+    height, width = sheet.shape[:2]
+    page = np.full((top + height, left + width, *sheet.shape[2:]), PAPER, np.uint8)
+    page[top:, left:] = sheet
+    picture = Image.fromarray(page)
+    pen = ImageDraw.Draw(picture)
+    ink = INK if sheet.ndim == 2 else (INK, INK, INK)
+    for i, head in enumerate(row_heads):
+        middle = top + (i + 0.5) * height / len(row_heads)
+        pen.text((left - WORDS // 2, middle), head, ink, font, anchor="rm")
+    for i, head in enumerate(column_heads):
+        middle = left + (i + 0.5) * width / len(column_heads)
+        fitting = _cut(head, width / len(column_heads) - 6, font)
+        pen.text((middle, top / 2), fitting, ink, font, anchor="mm")
+    return np.asarray(picture)
+
+
+def _cut(text: str, width: float, font: Any) -> str:
+    """As much of a heading as fits into so many pixels."""
+    whole = text
+    while text and font.getlength(text if text == whole else text + "…") > width:
+        text = text[:-1]
+    return text if text == whole else text + "…"

@@ -1,0 +1,132 @@
+"""The images that verbs are given: where they come from, and what they must be."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from twofold.apply.inputs import load_inputs
+from twofold.apply.result import Result
+from twofold.apply.trained import Trained, open_run, seeded
+from twofold.data import ImageDataset
+from twofold.data.batches import Batch
+from twofold.errors import RunError, UsageError
+from twofold.experiments.train import train
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, toy_data, toy_experiment, silent) -> Trained:
+    out = tmp_path_factory.mktemp("runs") / "cvae"
+    run = train(toy_experiment(), out=out, dataset=toy_data, progress=silent)
+    run.dataset = lambda: toy_data
+    return open_run(run, "cpu")
+
+
+def test_by_default_the_test_images_as_they_are(trained, toy_data):
+    inputs = load_inputs(trained)
+    assert np.array_equal(inputs.dataset.images, toy_data.split("test").images)
+    assert np.array_equal(inputs.labels, toy_data.split("test").labels)
+    assert inputs.source == "test images of toy"
+    batches = list(inputs.batches(size=4))
+    assert [len(batch) for batch in batches] == [4, 4, 4, 3]
+    x = torch.cat([batch.x for batch in batches])
+    assert torch.equal((x * 255).round().to(torch.uint8), torch.as_tensor(inputs.dataset.images))
+
+
+def test_a_few_of_every_class_in_order(trained):
+    inputs = load_inputs(trained, n=6, seed=1)
+    assert inputs.labels.tolist() == [0, 0, 1, 1, 2, 2]
+    assert not np.array_equal(inputs.dataset.images, load_inputs(trained, n=6).dataset.images)
+    with pytest.raises(UsageError, match="n=0: ask for at least one image"):
+        load_inputs(trained, n=0)
+
+
+def test_arrays_and_tensors_of_either_kind(trained, toy_data):
+    images = toy_data.images[:5]
+    floats = torch.as_tensor(images) / 255
+    for given in (images, floats, floats.numpy()):
+        assert np.array_equal(load_inputs(trained, given).dataset.images, images)
+    with pytest.raises(UsageError, match=r"run from 0 to \d+, expected \[0, 1\]"):
+        load_inputs(trained, images.astype(np.float32))
+
+
+def test_a_file_and_a_folder_of_classes(trained, toy_data, tmp_path):
+    for i, name in ((0, "a"), (1, "b")):
+        (tmp_path / name).mkdir()
+        Image.fromarray(toy_data.images[i, 0]).save(tmp_path / name / "one.png")
+    inputs = load_inputs(trained, tmp_path)
+    assert inputs.labels.tolist() == [0, 1]
+    alone = load_inputs(trained, tmp_path / "b" / "one.png")
+    assert np.array_equal(alone.dataset.images, toy_data.images[1:2])
+    assert alone.labels is None
+    assert load_inputs(trained, tmp_path / "b" / "one.png", label="c").labels.tolist() == [2]
+
+
+def test_labels_go_by_the_name_of_the_class(trained, toy_data):
+    other = ImageDataset(toy_data.images[:3], np.array([0, 1, -1]), ("c", "a"))
+    assert load_inputs(trained, other).labels.tolist() == [2, 0, -1]
+    strange = ImageDataset(toy_data.images[:2], np.array([0, 1]), ("c", "x"))
+    assert load_inputs(trained, strange).labels is None
+
+
+def test_other_sizes_only_if_told(trained):
+    colour = np.random.default_rng(0).integers(0, 256, (4, 3, 12, 10), dtype=np.uint8)
+    with pytest.raises(
+        UsageError, match=r"12×10 pixels in colour .* 8×8 pixels in grey; .*--resize"
+    ):
+        load_inputs(trained, colour)
+    assert load_inputs(trained, colour, resize=True).dataset.image_shape == (1, 8, 8)
+
+
+def test_the_class_is_told_where_it_is_known_and_asked_for_where_not(trained, toy_data):
+    x = torch.as_tensor(toy_data.images[:3]) / 255
+    assert trained.told(Batch(x, torch.tensor([2, 0, 1]))).tolist() == [2, 0, 1]
+    for y in (None, torch.tensor([0, -1, 1])):
+        with pytest.raises(UsageError, match="these have no labels; put each class into a folder"):
+            trained.told(Batch(x, y))
+
+
+def test_a_run_without_test_images(trained, toy_data):
+    bare = ImageDataset(toy_data.images, toy_data.labels, name="bare")
+    trained.run.dataset = lambda: bare
+    try:
+        with pytest.raises(RunError, match="bare has no test images to show"):
+            load_inputs(trained)
+    finally:
+        trained.run.dataset = lambda: toy_data
+
+
+def test_seeded_draws_disturb_nobody():
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    with seeded(1, torch.device("cpu")):
+        first = torch.rand(2)
+    assert torch.equal(torch.rand(3), expected)
+    with seeded(1, torch.device("cpu")):
+        assert torch.equal(torch.rand(2), first)
+
+
+class Row(Result):
+    caption = "a row"
+
+    def picture(self):
+        return np.zeros((2, 3), np.uint8)
+
+    def arrays(self):
+        return {"x": torch.arange(3)}
+
+    def table(self):
+        return ("a", "b"), [(1, "x"), (2, "y, z")]
+
+
+def test_a_result_saves_itself_as_the_ending_says(tmp_path):
+    row = Row()
+    with Image.open(row.save(tmp_path / "row.png")) as opened:
+        assert opened.info["Description"] == "a row"
+    assert np.load(row.save(tmp_path / "row.npz"))["x"].tolist() == [0, 1, 2]
+    assert row.save(tmp_path / "row.csv").read_text() == 'a,b\n1,x\n2,"y, z"\n'
+    assert row._repr_png_() == (tmp_path / "row.png").read_bytes()
+    for name, form in (("row.webp", r"\.webp"), ("row", "a folder")):
+        with pytest.raises(UsageError, match=f"as {form}; this can be written as .png, .npz, .csv"):
+            row.save(tmp_path / name)
