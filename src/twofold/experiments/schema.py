@@ -256,11 +256,15 @@ def _phases(model: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 class Reported(Strict):
-    """A figure that the source printed."""
+    """A figure that the source printed, and which measure of ours says the same."""
 
     measure: str
     value: float | str
     place: str = Field(description="where in the source")
+    ours: str | None = Field(None, description="name of our measure of the same quantity")
+    inverted: bool = Field(False, description="the source gives 100 % minus our measure")
+    tolerance: float = Field(0.0, ge=0, description="a difference that does not count, in its unit")
+    incomparable: str = Field("", description="why ours, though named alike, is another quantity")
 
 
 class Experiment(Strict):

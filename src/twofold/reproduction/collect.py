@@ -1,0 +1,112 @@
+"""The figures of finished runs as plain data, by experiment, as they lie in docs/results."""
+
+import hashlib
+import json
+import shlex
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from twofold.errors import RunError
+from twofold.experiments.resolve import load_experiment, resolve
+from twofold.experiments.run import Run
+from twofold.experiments.schema import Experiment
+
+__all__ = ["collect", "command_of", "recipe_digest", "settings_of"]
+
+ENVIRONMENT = ("twofold", "python", "torch", "processor", "cores", "threads", "device")
+KEPT = ("title", "value", "error", "unit", "better", "floor", "depends")
+WORDS = frozenset({"name", "title", "source", "reported", "notes"})
+MACHINE = frozenset(
+    f"training.{field}" for field in ("device", "checkpoint_every", "tensorboard", "compile")
+)
+SEEDS = frozenset({"seed", "data.label_seed"})
+
+
+def collect(runs: Iterable[Run]) -> dict[str, Any]:
+    """The measures of every run, by experiment and seed.
+
+    Raises:
+        RunError: If a run is not finished or not evaluated.
+    """
+    experiments: dict[str, Any] = {}
+    for run in runs:
+        evaluation = run.evaluation
+        if evaluation is None or not run.finished:
+            raise RunError(f"{run.path} is not finished or not evaluated")
+        name = run.experiment.name
+        entry = experiments.setdefault(name, _heading(name, run))
+        entry["runs"].append(_figures(run, evaluation))
+    return {"experiments": experiments}
+
+
+def _heading(name: str, run: Run) -> dict[str, Any]:
+    return {
+        "title": run.experiment.title,
+        "reported": [
+            {key: getattr(figure, key) for key in ("measure", "value", "place")}
+            for figure in load_experiment(name).reported
+        ],
+        "parameters": run.environment["parameters"],
+        "runs": [],
+    }
+
+
+def _figures(run: Run, evaluation: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "seed": run.experiment.seed,
+        "label_seed": run.experiment.data.label_seed,
+        "command": command_of(run.experiment),
+        "recipe": recipe_digest(run.experiment),
+        "environment": {key: run.environment[key] for key in ENVIRONMENT},
+        "data": run.environment["data"]["fingerprint"],
+        "evaluation_settings": evaluation["settings"],
+        "evaluation_seconds": evaluation.get("seconds"),
+        "training_seconds": next(
+            (r["seconds"] for r in reversed(run.records) if r["kind"] == "train"), None
+        ),
+        "measures": {
+            measure["name"]: {key: measure[key] for key in KEPT}
+            for measure in evaluation["measures"]
+        },
+    }
+
+
+def recipe_digest(experiment: Experiment) -> str:
+    """Twelve hex digits of all that decides the weights but the seeds: one recipe, one digest.
+
+    A field at its default is not part of it, so that a new field leaves old digests as they are.
+    """
+    content = experiment.model_dump(mode="json", exclude_defaults=True)
+    settings = {key: value for key, value in _leaves(content) if key not in WORDS | MACHINE | SEEDS}
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def command_of(experiment: Experiment) -> str:
+    """What to type for this run: the experiment's name, and what differs from its file."""
+    mine = dict(_leaves(experiment.model_dump(mode="json")))
+    file = dict(_leaves(load_experiment(experiment.name).model_dump(mode="json")))
+    changed = {
+        key: value
+        for key, value in mine.items()
+        if key not in WORDS and value != file.get(key, value)
+    }
+    changes = [f"{key}={json.dumps(value)}" for key, value in changed.items() if key != "seed"]
+    return " ".join(["twofold train", experiment.name, f"seed={experiment.seed}", *changes])
+
+
+def settings_of(command: str) -> Experiment:
+    """The experiment that a committed command names, by the files as they are now.
+
+    Raises:
+        UsageError: If they have none of that name, or lack a field.
+    """
+    _, _, name, *changes = shlex.split(command)
+    return resolve(name, changes)
+
+
+def _leaves(section: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in section.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key, value

@@ -1,0 +1,98 @@
+"""The page: every printed figure beside ours, with a verdict, the hardware and the command."""
+
+from collections.abc import Iterator, Sequence
+
+from twofold.experiments.resolve import load_experiment
+from twofold.experiments.schema import Reported
+from twofold.report.words import number, plus_minus, with_unit
+from twofold.reproduction.book import Book, Chapter
+from twofold.reproduction.results import Draws, Results
+from twofold.reproduction.verdict import Figure, judge_figure
+
+__all__ = ["page"]
+
+HEAD = """# The reproduction book
+
+Every figure that the five reports print, beside ours. This page is made by `twofold reproduce` from
+the figures of finished runs and is not edited by hand. Ours is the mean ± standard deviation over
+training seeds. A figure is *reproduced* where it lies within two of these standard deviations, or
+within a tolerance that its experiment file states; *better* where ours lies beyond on the good
+side; *not comparable* where the report measured something else, which the notes explain; *to look
+at* where the report has a picture and words. What was not run is blank.
+"""
+COLUMNS = ("figure", "place", "reported", "ours", "n", "verdict", "minutes a run")
+
+
+def page(books: Sequence[Book], results: Results) -> str:
+    """The whole page as Markdown."""
+    return "\n".join([HEAD, *(_report(book, results) for book in books)])
+
+
+def _report(book: Book, results: Results) -> str:
+    lines = [f"## {book.title}", "", book.source, ""]
+    lines += [_row(COLUMNS), "|---|---|---:|---:|---:|---|---:|"]
+    notes: list[str] = []
+    hardware: set[str] = set()
+    for chapter in book.chapters:
+        draws = results.of(chapter)
+        if draws is not None:
+            hardware |= {_hardware(run) for run in draws.runs}
+        for reported in load_experiment(chapter.experiment).reported:
+            figure = _figure(reported, draws)
+            lines.append(_row(_cells(chapter, figure, draws)))
+            notes += _notes(chapter, figure)
+    lines += ["", *(f"- {note}" for note in dict.fromkeys(notes))]
+    lines += [f"- {remark}" for remark in book.remarks]
+    lines += [f"- {command}" for command in _commands(book, results)]
+    lines += [f"- Hardware: {kind}." for kind in sorted(hardware)]
+    return "\n".join(lines) + "\n"
+
+
+def _figure(reported: Reported, draws: Draws | None) -> Figure:
+    measured = draws.measured(reported.ours) if draws and reported.ours else []
+    return judge_figure(reported, measured)
+
+
+def _cells(chapter: Chapter, figure: Figure, draws: Draws | None) -> Iterator[str]:
+    reported = figure.reported
+    yield f"`{chapter.experiment}`: {reported.measure}"
+    yield reported.place
+    yield reported.value if isinstance(reported.value, str) else f"{reported.value:g}"
+    if not figure.values:
+        yield from ("", "", figure.verdict if figure.reason else "", "")
+        return
+    yield with_unit(plus_minus(figure.mean, figure.spread), figure.unit)
+    yield str(len(figure.values))
+    assert draws is not None, "there are values"
+    yield figure.verdict if draws.is_full else f"{figure.verdict}, laptop budget"
+    seconds = [run.get("training_seconds") for run in draws.runs]
+    known = [value for value in seconds if value]
+    yield number(sum(known) / len(known) / 60, 2) if known else ""
+
+
+def _notes(chapter: Chapter, figure: Figure) -> Iterator[str]:
+    name = f"`{chapter.experiment}`, {figure.reported.measure}"
+    if figure.reason:
+        yield f"{name}: not comparable, {figure.reason}"
+    if figure.verdict in ("not reproduced", "better"):
+        why = chapter.verdicts.get(figure.reported.measure)
+        if why:
+            yield f"{name}: {why}"
+
+
+def _commands(book: Book, results: Results) -> Iterator[str]:
+    for chapter in book.chapters:
+        draws = results.of(chapter)
+        if draws is not None:
+            budget = "as reported" if draws.is_full else "laptop budget"
+            yield f"`{draws.command}` and so on ({budget})"
+
+
+def _hardware(run: dict) -> str:
+    return "{processor}, {device}, {threads} thread(s) of {cores} cores, torch {torch}".format(
+        **run["environment"]
+    )
+
+
+def _row(cells: Sequence[str] | Iterator[str]) -> str:
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"

@@ -1,0 +1,94 @@
+"""What a reproduction still has to do, and how long that takes on this machine."""
+
+import math
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from twofold.data import ImageDataset
+from twofold.experiments.data import load_data
+from twofold.experiments.schema import Experiment
+from twofold.experiments.siblings import Seeds, Sibling, plan_seeds
+from twofold.experiments.train import make_trainer
+from twofold.reproduction.book import Book, Budget, Chapter
+from twofold.training.progress import Silent
+
+__all__ = ["Step", "plan", "seconds_left"]
+
+WARM, TIMED = 2, 4  # rounds of all phases: the first steps allocate, the next are timed
+
+
+@dataclass(frozen=True)
+class Step:
+    """A chapter with its runs.
+
+    Attributes:
+        chapter: Whose.
+        experiment: At the budget.
+        folder: From which the folders of its runs are named.
+        siblings: A run for each draw, and how far it has come.
+    """
+
+    chapter: Chapter
+    experiment: Experiment
+    folder: Path
+    siblings: tuple[Sibling, ...]
+
+    @property
+    def unfinished(self) -> int:
+        return sum(one.state != "finished" for one in self.siblings)
+
+
+def plan(book: Book, budget: Budget, seeds: Seeds, out: Path) -> list[Step]:
+    """The steps of a report, in the order of its book.
+
+    Arguments:
+        book: The report.
+        budget: `laptop` or `full`.
+        seeds: Draws of each experiment.
+        out: Where the runs lie; those of a reduced budget in folders of their own.
+
+    Raises:
+        UsageError: If the seeds do not fit.
+        RunError: If a folder holds something else.
+    """
+    return [_step(chapter, budget, seeds, out) for chapter in book.chapters]
+
+
+def _step(chapter: Chapter, budget: Budget, seeds: Seeds, out: Path) -> Step:
+    reduced = budget == "laptop" and bool(chapter.laptop)
+    folder = out / (f"{chapter.experiment}-laptop" if reduced else chapter.experiment)
+    experiment = chapter.settings(budget)
+    siblings = plan_seeds(experiment, out=folder, **chapter.draws(seeds))
+    return Step(chapter, experiment, folder, tuple(siblings))
+
+
+def seconds_left(steps: Sequence[Step]) -> float:
+    """Of training, by timing a few steps of each experiment that is not finished.
+
+    An interrupted run counts whole. Evaluation comes on top.
+    """
+    loaded: dict[str, ImageDataset] = {}
+    total = 0.0
+    for step in steps:
+        if step.unfinished:
+            key = step.experiment.data.model_dump_json()
+            dataset = loaded.setdefault(key, load_data(step.experiment.data))
+            total += step.unfinished * _seconds(step.experiment, dataset)
+    return total
+
+
+def _seconds(experiment: Experiment, dataset: ImageDataset) -> float:
+    """One run's time by a few of its steps; nothing is written."""
+    with tempfile.TemporaryDirectory() as folder:
+        trainer = make_trainer(experiment, dataset, Path(folder) / "timed", Silent())
+        steps = math.lcm(*(player.settings.every for player in trainer.players))
+        started = 0.0
+        for step in range((WARM + TIMED) * steps):
+            if step == WARM * steps:
+                started = time.perf_counter()
+            trainer.train_step(trainer.data.training_batch(step))
+        spent = time.perf_counter() - started
+    return spent / (TIMED * steps) * trainer.total_steps

@@ -1,0 +1,77 @@
+"""The committed figures of runs, read back."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from twofold.errors import RunError
+from twofold.metrics.measure import Measure
+from twofold.reproduction.book import BUDGETS, Chapter
+from twofold.reproduction.collect import recipe_digest
+
+__all__ = ["Results", "load_results"]
+
+
+@dataclass(frozen=True)
+class Draws:
+    """The runs of one recipe."""
+
+    command: str
+    runs: tuple[dict[str, Any], ...]
+    is_full: bool
+
+    def measured(self, name: str) -> list[Measure]:
+        """A measure of every run; empty unless all have it."""
+        found = [run["measures"].get(name) for run in self.runs]
+        if not found or any(entry is None for entry in found):
+            return []
+        return [Measure(name=name, **entry) for entry in found if entry is not None]
+
+
+class Results:
+    """All figures of a folder, by experiment and recipe.
+
+    Arguments:
+        contents: What the files hold.
+    """
+
+    def __init__(self, contents: Sequence[dict[str, Any]]) -> None:
+        self._runs: dict[str, list[dict[str, Any]]] = {}
+        for content in contents:
+            for name, entry in content.get("experiments", {}).items():
+                self._runs.setdefault(name, []).extend(entry["runs"])
+
+    def of(self, chapter: Chapter) -> Draws | None:
+        """The draws of a chapter: as reported where there are any, else at the laptop budget."""
+        having = self._runs.get(chapter.experiment, ())
+        for budget in BUDGETS:
+            digest = recipe_digest(chapter.settings(budget))
+            runs = [run for run in having if run.get("recipe") == digest]
+            if runs:
+                return Draws(runs[0]["command"], tuple(_distinct(runs)), budget == "full")
+        return None
+
+
+def _distinct(runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """One run for each draw."""
+    found: dict[tuple[int, int], dict[str, Any]] = {}
+    for run in runs:
+        found.setdefault((run["seed"], run.get("label_seed", 0)), run)
+    return [found[draw] for draw in sorted(found)]
+
+
+def load_results(folder: Path) -> Results:
+    """The figures of every JSON in a folder.
+
+    Raises:
+        RunError: If a file is damaged.
+    """
+    contents = []
+    for path in sorted(folder.glob("*.json")):
+        try:
+            contents.append(json.loads(path.read_text(encoding="utf-8")))
+        except ValueError as error:
+            raise RunError(f"{path} is damaged: {error}") from error
+    return Results(contents)
