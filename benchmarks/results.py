@@ -1,82 +1,28 @@
 """Collects finished runs into docs/results: the figures as JSON, the table as Markdown, the sheets.
 
     python benchmarks/results.py collect runs/lam2023-cvae-0 runs/lam2023-cvae-1 … --name lam2023
-    python benchmarks/results.py write            # the tables again, from the committed JSON
+    python benchmarks/results.py write            # tables and page again, from the committed JSON
 
-The Markdown is never edited by hand; a test fails when it differs from its JSON.
+The Markdown, docs/reproduction.md included, is never edited by hand; a test fails when it differs
+from its JSON.
 """
 
 import argparse
 import json
 import shutil
 import statistics
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from twofold.experiments.resolve import load_experiment
 from twofold.experiments.run import Run
-from twofold.experiments.schema import Experiment
 from twofold.report.words import number, plus_minus
+from twofold.reproduction.book import book_names, load_book
+from twofold.reproduction.collect import collect
+from twofold.reproduction.page import page
+from twofold.reproduction.results import load_results
 
-FOLDER = Path(__file__).parents[1] / "docs" / "results"
-ENVIRONMENT = ("twofold", "python", "torch", "processor", "cores", "threads", "device")
-
-
-def collect(runs: Iterable[Run]) -> dict[str, Any]:
-    """The measures of every run, by experiment and seed."""
-    experiments: dict[str, Any] = {}
-    for run in runs:
-        evaluation = run.evaluation
-        if evaluation is None or not run.finished:
-            raise SystemExit(f"{run.path} is not finished or not evaluated")
-        entry = experiments.setdefault(
-            run.experiment.name,
-            {
-                "title": run.experiment.title,
-                "reported": [
-                    figure.model_dump() for figure in load_experiment(run.experiment.name).reported
-                ],
-                "parameters": run.environment["parameters"],
-                "runs": [],
-            },
-        )
-        entry["runs"].append(
-            {
-                "seed": run.experiment.seed,
-                "label_seed": run.experiment.data.label_seed,
-                "command": command_of(run.experiment),
-                "environment": {key: run.environment[key] for key in ENVIRONMENT},
-                "data": run.environment["data"]["fingerprint"],
-                "evaluation_settings": evaluation["settings"],
-                "evaluation_seconds": evaluation.get("seconds"),
-                "measures": {
-                    measure["name"]: {
-                        key: measure[key]
-                        for key in ("title", "value", "error", "unit", "better", "floor", "depends")
-                    }
-                    for measure in evaluation["measures"]
-                },
-            }
-        )
-    return {"experiments": experiments}
-
-
-def command_of(experiment: Experiment) -> str:
-    """What to type for this run: the experiment's name, and what differs from its file."""
-    mine = dict(_leaves(experiment.model_dump(mode="json")))
-    file = dict(_leaves(load_experiment(experiment.name).model_dump(mode="json")))
-    changed = {key: value for key, value in mine.items() if value != file.get(key, value)}
-    changes = [f"{key}={json.dumps(value)}" for key, value in changed.items() if key != "seed"]
-    return " ".join(["twofold train", experiment.name, f"seed={experiment.seed}", *changes])
-
-
-def _leaves(section: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in section.items():
-        if isinstance(value, dict):
-            yield from _leaves(value, f"{prefix}{key}.")
-        elif key not in ("title", "source", "reported", "notes"):
-            yield prefix + key, value
+DOCS = Path(__file__).parents[1] / "docs"
+FOLDER = DOCS / "results"
 
 
 def table(results: dict[str, Any]) -> str:
@@ -180,6 +126,8 @@ def main() -> None:
         results = json.loads(path.read_text())
         if "experiments" in results:
             write(path.stem, results)
+    books = [load_book(name) for name in book_names()]
+    (DOCS / "reproduction.md").write_text(page(books, load_results(FOLDER)))
 
 
 if __name__ == "__main__":

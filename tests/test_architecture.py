@@ -20,6 +20,7 @@ FLOORS = [
     {"experiments"},
     {"apply"},
     {"report"},
+    {"reproduction"},
     {"terminal"},
     {"cli"},
 ]

@@ -47,12 +47,22 @@ class Chapter(Strict):
 
 
 class Book(Strict):
-    """A report and its experiments."""
+    """A report and its experiments.
+
+    Attributes:
+        name: As on the command line, and how the names of its experiments start.
+        title: For people.
+        source: The reference.
+        chapters: In the order in which they are run.
+        omitted: Experiments with a printed figure that are not run, and why.
+        remarks: What a reader of the figures must know.
+    """
 
     name: str
     title: str
     source: str
     chapters: tuple[Chapter, ...]
+    omitted: dict[str, str] = Field(default_factory=dict)
     remarks: tuple[str, ...] = ()
 
 

@@ -43,6 +43,7 @@ def _report(book: Book, results: Results) -> str:
             notes += _notes(chapter, figure)
     lines += ["", *(f"- {note}" for note in dict.fromkeys(notes))]
     lines += [f"- {remark}" for remark in book.remarks]
+    lines += [f"- `{name}` is left out: {why}" for name, why in book.omitted.items()]
     lines += [f"- {command}" for command in _commands(book, results)]
     lines += [f"- Hardware: {kind}." for kind in sorted(hardware)]
     return "\n".join(lines) + "\n"

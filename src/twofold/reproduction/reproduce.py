@@ -9,14 +9,14 @@ from twofold.experiments.run import Run
 from twofold.experiments.siblings import Seeds, train_seeds
 from twofold.files import write_json, write_text
 from twofold.report.words import duration
-from twofold.reproduction.book import BUDGETS, Budget, book_names, load_book
+from twofold.reproduction.book import BUDGETS, Book, Budget, book_names, load_book
 from twofold.reproduction.collect import collect
 from twofold.reproduction.page import page
 from twofold.reproduction.plan import Step, plan, seconds_left
 from twofold.reproduction.results import load_results
 from twofold.training.progress import Console, Progress
 
-__all__ = ["Reproduction", "reproduce"]
+__all__ = ["Reproduction", "plan_reproduction", "reproduce"]
 
 FOLDER = Path("runs/reproduce")
 
@@ -37,7 +37,7 @@ class Reproduction:
 def reproduce(
     report: str,
     *,
-    budget: Budget = "laptop",
+    budget: str = "laptop",
     seeds: Seeds = (0, 1, 2),
     out: str | Path = FOLDER,
     progress: Progress | None = None,
@@ -58,12 +58,9 @@ def reproduce(
         UsageError: If there is no such report or budget, before anything is run.
         RunError: If a run fails or a folder holds something else.
     """
-    if budget not in BUDGETS:
-        raise unknown_name("budget", budget, BUDGETS)
-    names = book_names() if report == "all" else [report]
-    books = [load_book(name) for name in names]
     progress, out = progress or Console(), Path(out)
-    plans = [plan(book, budget, seeds, out) for book in books]
+    books = _books(report)
+    plans = [plan(book, _checked(budget), seeds, out) for book in books]
     progress.say("timing a few steps of each experiment")
     left = seconds_left([step for steps in plans for step in steps])
     progress.say(f"about {duration(left)} of training to do, and evaluation on top")
@@ -77,6 +74,37 @@ def reproduce(
             write_text(path, page(books, load_results(out / "results")))
         done += of_book
     return Reproduction(path, tuple(done))
+
+
+def plan_reproduction(
+    report: str,
+    *,
+    budget: str = "laptop",
+    seeds: Seeds = (0, 1, 2),
+    out: str | Path = FOLDER,
+) -> list[str]:
+    """What `reproduce` would do, in lines: runs to train, those that are there, and the time."""
+    lines, total = [], 0.0
+    for book in _books(report):
+        lines.append(book.title)
+        for step in plan(book, _checked(budget), seeds, Path(out)):
+            left = seconds_left([step])
+            total += left
+            there = len(step.siblings) - step.unfinished
+            news = f"about {duration(left)}" if step.unfinished else "done"
+            lines.append(f"  {step.folder.name}: {there} of {len(step.siblings)} there, {news}")
+    return [*lines, f"about {duration(total)} of training, and evaluation on top"]
+
+
+def _books(report: str) -> list[Book]:
+    return [load_book(name) for name in (book_names() if report == "all" else [report])]
+
+
+def _checked(budget: str) -> Budget:
+    for known in BUDGETS:
+        if budget == known:
+            return known
+    raise unknown_name("budget", budget, BUDGETS)
 
 
 def _run(step: Step, seeds: Seeds, progress: Progress) -> list[Run]:

@@ -1,0 +1,175 @@
+"""The reproduction book: verdicts, what is left to do, and a page that says what was run."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from twofold.errors import UsageError
+from twofold.experiments.resolve import experiment_names, load_experiment
+from twofold.experiments.schema import Reported
+from twofold.metrics.measure import Measure
+from twofold.reproduction import book as books
+from twofold.reproduction.book import book_names, load_book
+from twofold.reproduction.collect import recipe_digest, settings_of
+from twofold.reproduction.page import page
+from twofold.reproduction.reproduce import plan_reproduction, reproduce
+from twofold.reproduction.results import load_results
+from twofold.reproduction.verdict import judge_figure
+
+ROOT = Path(__file__).parents[2]
+RESULTS = ROOT / "docs" / "results"
+
+
+def reported(value: float | str = 5.0, **fields: object) -> Reported:
+    return Reported.model_validate({"measure": "x", "value": value, "place": "here", **fields})
+
+
+def measured(*values: float, better: str | None = "lower") -> list[Measure]:
+    return [Measure("x", "x", value, "%", better=better) for value in values]
+
+
+@pytest.mark.parametrize(
+    ("values", "better", "verdict"),
+    [
+        ((5.3, 4.9, 5.1), "lower", "reproduced"),  # 5 lies within two standard deviations
+        ((3.0, 3.1, 3.2), "lower", "better"),
+        ((3.0, 3.1, 3.2), "higher", "not reproduced"),
+        ((7.0, 7.1, 7.2), "lower", "not reproduced"),
+        ((7.0, 7.1, 7.2), "higher", "better"),
+        ((7.0, 7.1, 7.2), None, "not reproduced"),
+        ((5.0,), "lower", "reproduced"),
+        ((5.1,), "lower", "not reproduced"),
+        ((), "lower", ""),
+    ],
+)
+def test_verdicts(values, better, verdict):
+    assert judge_figure(reported(), measured(*values, better=better)).verdict == verdict
+
+
+def test_a_tolerance_that_the_file_states():
+    assert judge_figure(reported(tolerance=0.2), measured(5.1)).verdict == "reproduced"
+    assert judge_figure(reported(tolerance=0.2), measured(5.3)).verdict == "not reproduced"
+
+
+def test_an_error_beside_an_accuracy():
+    """5 % error is 95 % accuracy, and less of it is better."""
+    figure = judge_figure(reported(inverted=True), measured(97.0, 97.2, better="higher"))
+    assert figure.mean == pytest.approx(2.9)
+    assert figure.verdict == "better"
+    worse = judge_figure(reported(inverted=True), measured(90.0, 90.2, better="higher"))
+    assert worse.verdict == "not reproduced"
+
+
+def test_what_is_not_comparable_is_shown_and_not_judged():
+    figure = judge_figure(reported(incomparable="of another thing"), measured(5.0))
+    assert (figure.verdict, figure.reason) == ("not comparable", "of another thing")
+    assert figure.values == (5.0,)
+    assert judge_figure(reported("clean digits"), measured(1.0)).verdict == "to look at"
+
+
+@pytest.mark.parametrize("name", book_names())
+def test_books_name_what_there_is(name):
+    from twofold.apply.measures import MEASURES
+
+    book = load_book(name)
+    assert book.name == name
+    seen = [chapter.experiment for chapter in book.chapters]
+    assert len(set(seen)) == len(seen)
+    for chapter in book.chapters:
+        assert set(chapter.measures) <= MEASURES.keys()
+        full, laptop = chapter.settings("full"), chapter.settings("laptop")
+        assert (recipe_digest(full) == recipe_digest(laptop)) == (not chapter.laptop)
+        assert chapter.experiment.startswith(name)
+        figures = {one.measure for one in load_experiment(chapter.experiment).reported}
+        assert chapter.verdicts.keys() <= figures
+
+
+def test_every_printed_figure_is_in_a_book_or_left_out_for_a_reason():
+    for name in book_names():
+        book = load_book(name)
+        printed = {
+            one
+            for one in experiment_names()
+            if one.startswith(name) and load_experiment(one).reported
+        }
+        shown = {chapter.experiment for chapter in book.chapters}
+        assert printed <= shown | book.omitted.keys()
+        assert not shown & book.omitted.keys()
+
+
+def test_a_recipe_is_all_but_words_seeds_and_the_machine():
+    one = load_experiment("lam2023-cvae")
+    digest = recipe_digest(one)
+    assert recipe_digest(one.model_copy(update={"seed": 7, "title": "x"})) == digest
+    assert recipe_digest(settings_of("twofold train lam2023-cvae seed=3 device=cuda")) == digest
+    assert recipe_digest(settings_of("twofold train lam2023-cvae epochs=49")) != digest
+
+
+@pytest.mark.parametrize("path", sorted(RESULTS.glob("*.json")), ids=lambda path: path.stem)
+def test_committed_results_are_of_the_experiments_as_they_are(path):
+    """A result whose experiment file has changed since is no result of it."""
+    for name, entry in json.loads(path.read_text()).get("experiments", {}).items():
+        for run in entry["runs"]:
+            assert recipe_digest(settings_of(run["command"])) == run["recipe"], (
+                f"{name} has changed since {run['command']!r} was run"
+            )
+
+
+def test_the_page_is_that_of_the_committed_results():
+    """Made by `python benchmarks/results.py write`, never edited."""
+    expected = page([load_book(name) for name in book_names()], load_results(RESULTS))
+    assert (ROOT / "docs" / "reproduction.md").read_text() == expected
+
+
+TOY = {
+    "name": "digits",
+    "title": "A toy",
+    "source": "none",
+    "chapters": [
+        {
+            "experiment": "digits-cvae",
+            "measures": ["losses"],
+            "laptop": {"epochs": 1, "data.limit": 200, "training.batch_size": 50},
+        }
+    ],
+}
+
+
+@pytest.fixture
+def toy_book(tmp_path, monkeypatch):
+    """A report of one small experiment."""
+    folder = tmp_path / "books"
+    folder.mkdir()
+    (folder / "digits.yaml").write_text(yaml.safe_dump(TOY))
+    monkeypatch.setattr(books, "FOLDER", folder)
+    books.load_book.cache_clear()
+    yield
+    books.load_book.cache_clear()
+
+
+@pytest.mark.usefixtures("toy_book")
+def test_a_report_is_run_once_and_then_only_read(tmp_path, silent):
+    out = tmp_path / "out"
+    lines = plan_reproduction("digits", seeds="0,1", out=out)
+    assert "digits-cvae-laptop: 0 of 2 there, about" in lines[1]
+    done = reproduce("digits", seeds="0,1", out=out, progress=silent)
+    assert [run.path.name for run in done.runs] == [
+        "digits-cvae-laptop-seed0",
+        "digits-cvae-laptop-seed1",
+    ]
+    assert "A toy" in done.page.read_text()
+    committed = json.loads((out / "results" / "digits.json").read_text())
+    assert len(committed["experiments"]["digits-cvae"]["runs"]) == 2
+    before = [(run.path / "evaluation.json").stat().st_mtime_ns for run in done.runs]
+    again = reproduce("digits", seeds="0,1", out=out, progress=silent)
+    assert [(run.path / "evaluation.json").stat().st_mtime_ns for run in again.runs] == before
+    assert "done" in plan_reproduction("digits", seeds="0,1", out=out)[1]
+
+
+def test_unknown_reports_and_budgets(tmp_path):
+    with pytest.raises(UsageError, match="unknown report 'lam2024'; did you mean 'lam2023'"):
+        reproduce("lam2024", out=tmp_path)
+    with pytest.raises(UsageError, match="unknown budget 'desktop'"):
+        reproduce("lam2023", budget="desktop", out=tmp_path)
