@@ -85,7 +85,7 @@ def test_files(run, tmp_path: Path):
     assert files[0] == "a/00.png"
     with Image.open(folder / "b/01.png") as one:
         assert np.array_equal(np.asarray(one), images.images[1, 0])
-    with pytest.raises(UsageError, match="is not empty"):
+    with pytest.raises(UsageError, match="is not an empty folder"):
         images.save(folder)
     with pytest.raises(UsageError, match=r"cannot write samples as \.gif; use \.png"):
         images.save(tmp_path / "s.gif")

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from twofold.apply.folder import write_image_folder
 from twofold.apply.trained import class_index
 from twofold.conditions import ClassCondition
 from twofold.errors import UsageError
@@ -59,25 +60,12 @@ class Samples:
                 arrays |= {"labels": self.labels, "class_names": np.array(self.class_names)}
             write_arrays(path, arrays)
         elif path.suffix == "":
-            self._save_folder(path)
+            write_image_folder(path, self.images, self.labels, self.class_names)
         else:
             raise UsageError(
                 f"cannot write samples as {path.suffix}; use .png, .npz, or a folder's name"
             )
         return path
-
-    def _save_folder(self, folder: Path) -> None:
-        """One PNG each, in a sub-folder per class where there are classes."""
-        if folder.exists() and any(folder.iterdir()):
-            raise UsageError(f"{folder} is not empty; choose another folder")
-        for name in self.class_names:
-            if name in ("", ".", "..") or set(name) & set("/\\\0"):
-                raise UsageError(f"the class name {name!r} cannot be a folder; write an .npz")
-        digits = len(str(len(self.images)))
-        for i, image in enumerate(self.images):
-            picture = image[0] if len(image) == 1 else image.transpose(1, 2, 0)
-            sub = "" if self.labels is None else self.class_names[self.labels[i]]
-            write_bytes(folder / sub / f"{i:0{digits}d}.png", png_bytes(picture))
 
     def _repr_png_(self) -> bytes:
         return self.sheet()
