@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from twofold.apply.paths import arc, between, line
+from twofold.apply.paths import arc, line, path_between
 from twofold.errors import UsageError
 
 A, B = torch.randn(2, 5, 20, generator=torch.Generator().manual_seed(0))
@@ -13,16 +13,16 @@ A, B = torch.randn(2, 5, 20, generator=torch.Generator().manual_seed(0))
 
 @pytest.mark.parametrize("path", ["linear", "spherical"])
 def test_both_ends_are_included_to_the_bit(path):
-    way = between(A, B, 7, path)
+    way = path_between(A, B, 7, path)
     assert way.shape == (5, 7, 20)
     assert way.dtype == A.dtype
     assert torch.equal(way[:, 0], A)
     assert torch.equal(way[:, -1], B)
-    assert torch.allclose(between(B, A, 7, path).flip(1), way, atol=1e-6)
+    assert torch.allclose(path_between(B, A, 7, path).flip(1), way, atol=1e-6)
 
 
 def test_a_line_is_even():
-    way = between(A, B, 6, "linear")
+    way = path_between(A, B, 6, "linear")
     assert torch.allclose(way[:, 2], 0.6 * A + 0.4 * B, atol=1e-6)
 
 
@@ -34,7 +34,7 @@ def test_a_line_goes_through_any_shape():
 
 
 def test_an_arc_turns_evenly_and_its_length_goes_from_one_to_the_other():
-    way = between(A, B, 9, "spherical").double()
+    way = path_between(A, B, 9, "spherical").double()
     lengths = way.norm(dim=2)
     t = torch.linspace(0, 1, 9, dtype=torch.float64)
     expected = (1 - t) * A.norm(dim=1)[:, None] + t * B.norm(dim=1)[:, None]
@@ -45,7 +45,7 @@ def test_an_arc_turns_evenly_and_its_length_goes_from_one_to_the_other():
 
 
 def test_a_quarter_turn_on_a_circle():
-    way = between(torch.tensor([[2.0, 0.0]]), torch.tensor([[0.0, 2.0]]), 3, "spherical")
+    way = path_between(torch.tensor([[2.0, 0.0]]), torch.tensor([[0.0, 2.0]]), 3, "spherical")
     half = math.sqrt(2)
     assert torch.allclose(way[0], torch.tensor([[2.0, 0.0], [half, half], [0.0, 2.0]]), atol=1e-6)
 
@@ -60,4 +60,4 @@ def test_without_a_direction_to_turn_in_the_way_is_straight(end):
 
 def test_an_unknown_path_names_those_there_are():
     with pytest.raises(UsageError, match=r"unknown path 'sphere'.*spherical"):
-        between(A, B, 3, "sphere")
+        path_between(A, B, 3, "sphere")

@@ -13,13 +13,13 @@ from torch import Tensor
 
 from twofold.errors import unknown_name
 
-__all__ = ["PATHS", "arc", "between", "line"]
+__all__ = ["PATHS", "arc", "line", "path_between"]
 
 PATHS = ("linear", "spherical")
 STRAIGHT = 1e-6  # the sine of an angle below which an arc has no direction of its own
 
 
-def between(a: Tensor, b: Tensor, steps: int, path: str) -> Tensor:
+def path_between(a: Tensor, b: Tensor, steps: int, path: str) -> Tensor:
     """Points at even distances from a to b, both included.
 
     Arguments:
