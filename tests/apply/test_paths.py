@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from twofold.apply.paths import arc, line, path_between
+from twofold.apply.paths import arc, line, path_between, to_and_fro
 from twofold.errors import UsageError
 
 A, B = torch.randn(2, 5, 20, generator=torch.Generator().manual_seed(0))
@@ -56,6 +56,14 @@ def test_without_a_direction_to_turn_in_the_way_is_straight(end):
     t = torch.linspace(0, 1, 5, dtype=torch.float64)
     assert torch.allclose(arc(a, b, t), line(a, b, t))
     assert arc(b, a, t).isfinite().all()
+
+
+@pytest.mark.parametrize("steps", [2, 10, 11])
+def test_to_and_fro_is_even_and_mirrors_itself(steps):
+    values = to_and_fro(3.0, steps)
+    assert (values[0], values[-1], len(values)) == (-3, 3, steps)
+    assert torch.equal(values.flip(0), -values)
+    assert torch.allclose(values.diff(), torch.tensor(6 / (steps - 1)))
 
 
 def test_an_unknown_path_names_those_there_are():

@@ -53,7 +53,7 @@ class Canvases(Result):
 
     def frames(self) -> list[NDArray[np.uint8]]:
         """A step at a time: images, their reconstructions and samples, a row of each."""
-        steps, scale = self.samples.shape[1], max(1, 84 // self.x.shape[-2])
+        steps, scale = self.samples.shape[1], max(1, round(84 / self.x.shape[-2]))
         rows = [
             torch.cat([self.x, self.reconstructions[:, t], self.samples[:, t]])
             for t in range(steps)

@@ -156,8 +156,8 @@ def _of_images(asked: _Asked) -> tuple[Codes, Codes]:
     )
     half = len(codes) // 2
     if half < (2 if asked.square else 1):
-        least = "a square four" if asked.square else "a strip two"
-        raise UsageError(f"there is only {len(codes)} of the images that are needed: {least}")
+        needs = "a square needs four" if asked.square else "a strip needs two"
+        raise UsageError(f"{needs} images, and {len(codes)} is too few; give more")
     return codes.part(0, half), codes.part(half, 2 * half)
 
 

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from twofold.apply.codes import codes_of_images, drawn_codes
 from twofold.apply.inputs import Images
+from twofold.apply.paths import to_and_fro
 from twofold.apply.sheet import Sheet
 from twofold.apply.trained import Trained, open_run
 from twofold.errors import UsageError
@@ -96,7 +97,7 @@ def manifold(
     model = trained.able(Generative, "show the manifold")
     told = drawn_codes(trained, 1, label, images, resize, seed)
     plane = _plane(trained, model, images, label, resize, seed)
-    u = _quantiles(steps) if quantiles else torch.linspace(-span, span, steps)
+    u = _quantiles(steps) if quantiles else to_and_fro(span, steps)
     v = u.flip(0)
     points = torch.stack(torch.meshgrid(v, u, indexing="ij"), dim=-1).to(plane.centre)  # (v, u, 2)
     z = plane.centre + points.flip(-1) @ plane.along  # (S, S, D)

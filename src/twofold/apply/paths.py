@@ -13,7 +13,7 @@ from torch import Tensor
 
 from twofold.errors import unknown_name
 
-__all__ = ["PATHS", "arc", "line", "path_between"]
+__all__ = ["PATHS", "arc", "line", "path_between", "to_and_fro"]
 
 PATHS = ("linear", "spherical")
 STRAIGHT = 1e-6  # the sine of an angle below which an arc has no direction of its own
@@ -38,6 +38,11 @@ def path_between(a: Tensor, b: Tensor, steps: int, path: str) -> Tensor:
         raise unknown_name("path", path, PATHS)
     t = torch.linspace(0, 1, steps, device=a.device, dtype=torch.float64)
     return (line if path == "linear" else arc)(a, b, t)
+
+
+def to_and_fro(span: float, steps: int) -> Tensor:
+    """Even steps from -span to span, with exactly 0 in the middle of an odd number: (steps,)."""
+    return torch.arange(1 - steps, steps, 2) * (span / (steps - 1))
 
 
 def line(a: Tensor, b: Tensor, t: Tensor) -> Tensor:

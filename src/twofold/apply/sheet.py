@@ -43,6 +43,6 @@ class Strips(Sheet):
     def frames(self) -> list[NDArray[np.uint8]]:
         """All rows at once, as close to a square as they go, there and back again."""
         columns = pixels(self.images.transpose(0, 1))
-        wide, scale = side_of(len(self.images)), max(1, 112 // self.images.shape[-2])
+        wide, scale = side_of(len(self.images)), max(1, round(84 / self.images.shape[-2]))
         there = [contact_sheet(column, wide, scale=scale) for column in columns]
         return there + there[-2:0:-1]

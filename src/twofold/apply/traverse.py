@@ -10,6 +10,7 @@ from torch import Tensor
 
 from twofold.apply.codes import Codes, codes_of_images, drawn_codes
 from twofold.apply.inputs import Images
+from twofold.apply.paths import to_and_fro
 from twofold.apply.sheet import Strips
 from twofold.apply.trained import Trained, open_run
 from twofold.errors import UsageError
@@ -23,7 +24,7 @@ IMAGES = 1000  # whose codes say which latents carry something
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Traversal(Strips):
-    """A row for each latent.
+    """A row for each latent, with its variance in brackets where there is one.
 
     Attributes:
         latents: Which, shape (rows,).
@@ -84,20 +85,24 @@ def traverse(
     model = trained.able(Generative, "traverse")
     wanted = None if latents is None else _checked(latents, model.latent_dim)
     start, variances = _start(trained, model, images, label, resize, seed)
-    values = torch.linspace(-span, span, steps, device=model.device)
+    values = to_and_fro(span, steps)
     if wanted is None:
         wanted = _most_active(model, start, variances, values)[:n]
     shown = "".join(f", {name}" for name in start.names)
     return Traversal(
         images=_moved(model, start, wanted, values),
-        row_heads=[f"z{d}" for d in wanted.tolist()],
+        row_heads=[_head(d, variances) for d in wanted.tolist()],
         column_heads=[f"{value:.2g}" for value in values.tolist()],
         caption=f"{trained.title}, one latent at a time{shown}, seed {seed}",
         latents=wanted,
-        values=values.cpu(),
+        values=values,
         z=start.z[0].cpu(),
         variances=variances,
     )
+
+
+def _head(d: int, variances: Tensor | None) -> str:
+    return f"z{d}" if variances is None else f"z{d} ({variances[d]:.2f})"
 
 
 def _checked(latents: Sequence[int], dim: int) -> Tensor:
@@ -143,6 +148,6 @@ def _moved(model: Generative, start: Codes, latents: Tensor, values: Tensor) -> 
     """Images (rows, columns, C, H, W) of the code with one latent set to each value."""
     rows, columns = len(latents), len(values)
     z = start.z.repeat(rows, columns, 1)  # (rows, columns, D)
-    z[torch.arange(rows), :, latents] = values
+    z[torch.arange(rows), :, latents] = values.to(z)
     c = None if start.c is None else start.c.expand(rows * columns, *start.c.shape[1:])
     return model.images_of(z.flatten(0, 1), c).cpu().unflatten(0, (rows, columns))

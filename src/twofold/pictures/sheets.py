@@ -80,7 +80,7 @@ def grid(
     for heads, count, what in ((row_heads, rows, "rows"), (column_heads, columns, "columns")):
         if heads and len(heads) != count:
             raise UsageError(f"{len(heads)} headings for {count} {what}")
-    scale = scale or max(1, 56 // shape[1])
+    scale = scale or max(1, round(56 / shape[1]))
     sheet = contact_sheet(images.reshape(-1, *shape), columns, scale=scale)
     if not row_heads and not column_heads:
         return sheet
