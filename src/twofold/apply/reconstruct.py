@@ -21,6 +21,7 @@ from twofold.pictures.sheets import grid
 __all__ = ["Reconstructions", "reconstruct"]
 
 COLUMNS = 10
+SHOWN = "the model was shown a part of each image, which counts as well"
 ROWS = ("input", "reconstruction", "sample")
 
 
@@ -94,11 +95,13 @@ def reconstruct(
             drawn.append(maker.images_of(z[start : start + len(batch)], c).cpu())
     images_in, images_out = torch.cat(x), torch.cat(again)
     caption = f"{trained.title}, {inputs.source}, seed {seed}"
-    error = _error(images_in, images_out, inputs.source, seed)
+    caution = SHOWN if maker.condition.about == "image" else ""
+    depends = {"images": len(inputs), "source": inputs.source, "seed": seed}
+    error = _error(images_in, images_out, depends, caution)
     return Reconstructions(images_in, images_out, torch.cat(drawn), caption, [error])
 
 
-def _error(x: Tensor, reconstructions: Tensor, source: str, seed: int) -> Measure:
+def _error(x: Tensor, reconstructions: Tensor, depends: Mapping[str, Any], caution: str) -> Measure:
     """The squared difference, over pixels and images."""
     value, error = mean_and_error((x - reconstructions).double().square().flatten(1).mean(dim=1))
     return Measure(
@@ -108,5 +111,6 @@ def _error(x: Tensor, reconstructions: Tensor, source: str, seed: int) -> Measur
         unit="per pixel in [0, 1]",
         better="lower",
         error=error,
-        depends={"images": len(x), "source": source, "seed": seed},
+        depends=depends,
+        caution=caution,
     )
