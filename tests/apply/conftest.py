@@ -5,6 +5,7 @@ import pytest
 from twofold.experiments.run import Run
 from twofold.experiments.train import train
 
+DRAW_GAN = {"autoencoder": {"family": "draw", "latent_dim": 2, "num_steps": 3, "hidden_dim": 12}}
 RUNS = {
     "cvae": ("cvae", {}),
     "vae": ("cvae", {"family": "vae", "condition": "none"}),
@@ -12,6 +13,8 @@ RUNS = {
     "completion": ("cvae", {"condition": "left-half"}),
     "cgan": ("cgan", {}),
     "draw": ("draw", {}),
+    "draw-gan": ("hybrid", DRAW_GAN),
+    "m1m2": ("m1m2", {}),
     "classifier": ("classifier", {}),
 }
 

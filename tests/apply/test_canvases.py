@@ -33,6 +33,12 @@ def test_the_picture_shows_even_steps_and_the_film_all(toy_run, tmp_path):
         assert film.n_frames >= 3
 
 
+def test_the_draw_of_a_hybrid_draws(toy_run):
+    found = canvases(toy_run("draw-gan"), n=2, device="cpu")
+    expected = open_run(toy_run("draw-gan"), "cpu").model.sample(2)
+    assert torch.allclose(found.samples[:, -1], expected, atol=1e-6)
+
+
 def test_a_model_that_draws_at_one_go_is_refused(toy_run):
     with pytest.raises(UsageError, match="VAE makes its images at one go; use DRAW or a DRAW-GAN"):
         canvases(toy_run("vae"), device="cpu")

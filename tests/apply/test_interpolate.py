@@ -23,6 +23,14 @@ def test_between_images_the_ends_are_their_reconstructions(toy_run):
     assert found.row_heads == ["a to b", "a to c", "b to c"]
 
 
+@pytest.mark.parametrize("name", ["vae", "draw", "draw-gan", "m1m2"])
+def test_every_model_with_an_encoder_goes_between_images(toy_run, name):
+    found = interpolate(toy_run(name), n=2, steps=3, device="cpu")
+    assert found.images.shape == (2, 3, 1, 8, 8)
+    assert torch.allclose(found.z[:, 1], (found.z[:, 0] + found.z[:, 2]) / 2, atol=1e-6)
+    assert found.ends is not None
+
+
 def test_between_images_code_and_class_change_together(toy_run):
     run = toy_run("cvae")
     found = interpolate(run, n=3, steps=5, device="cpu")

@@ -68,6 +68,6 @@ def test_what_has_no_plane(toy_run):
         manifold(toy_run("vae"), label="b", device="cpu")
     with pytest.raises(UsageError, match="cannot show the manifold: Classifier makes no images"):
         manifold(toy_run("classifier"), device="cpu")
-    for wrong in ({"steps": 1}, {"span": 0.0}):
+    for wrong in ({"steps": 1}, {"span": 0.0}, {"span": float("inf")}):
         with pytest.raises(UsageError, match="2 steps or more and a span above 0"):
             manifold(toy_run("plane"), **wrong, device="cpu")

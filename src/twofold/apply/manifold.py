@@ -91,7 +91,7 @@ def manifold(
     Raises:
         UsageError: If the model makes no images, or a setting or the images do not fit.
     """
-    if steps < 2 or not span > 0:
+    if steps < 2 or not 0 < span < float("inf"):
         raise UsageError(f"steps={steps}, span={span}: ask for 2 steps or more and a span above 0")
     trained = open_run(run, device)
     model = trained.able(Generative, "show the manifold")

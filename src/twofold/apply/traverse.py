@@ -77,7 +77,7 @@ def traverse(
     Raises:
         UsageError: If the model makes no images, or a setting or the images do not fit.
     """
-    if n < 1 or steps < 2 or not span > 0:
+    if n < 1 or steps < 2 or not 0 < span < float("inf"):
         raise UsageError(
             f"n={n}, steps={steps}, span={span}: ask for a latent, 2 steps and a span above 0"
         )
