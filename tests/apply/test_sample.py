@@ -53,6 +53,17 @@ def test_a_label_out_of_range_from_python(run):
         model.sample(2, torch.tensor([0, 3]))
 
 
+def test_images_of_codes_do_not_depend_on_the_batch(run):
+    model, y = run.model(), torch.tensor([0, 2, 1, 1, 0])
+    z = model.sample_latent(5, 3)
+    whole = model.images_of(z, y)
+    assert torch.allclose(model.images_of(z, y, batch_size=2), whole, atol=1e-6)
+    assert torch.allclose(model.sample(5, y, seed=3), whole, atol=1e-6)
+    assert torch.allclose(model.images_of(z, torch.eye(3)[y]), whole, atol=1e-6)
+    with pytest.raises(UsageError, match=r"weights of classes have shape \(B, 3\)"):
+        model.images_of(z, torch.ones(5, 2))
+
+
 def test_a_misspelt_class_lists_the_nearest():
     with pytest.raises(UsageError, match="unknown class 'cta'; did you mean 'cat'"):
         class_index("cta", ["cat", "dog"])
