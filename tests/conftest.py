@@ -1,5 +1,6 @@
 """What several rooms' tests share."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -85,6 +86,23 @@ def toy_experiment() -> Callable[..., Experiment]:
 @pytest.fixture(scope="session")
 def silent() -> Silent:
     return Silent()
+
+
+@pytest.fixture
+def twofold(capsys, monkeypatch):
+    """Runs the command line; returns exit code, output, errors."""
+
+    from twofold.cli import main
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["twofold", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            main()
+        captured = capsys.readouterr()
+        code = stop.value.code
+        return (0 if code is None else int(code)), captured.out, captured.err
+
+    return run
 
 
 @pytest.fixture

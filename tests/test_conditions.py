@@ -37,6 +37,15 @@ def test_class_is_one_hot():
     assert condition.dim == 3
 
 
+def test_weights_of_classes_stand_for_themselves():
+    condition = ClassCondition(3)
+    weights = torch.tensor([[0.25, 0.0, 0.75]])
+    condition.check(weights)
+    assert torch.equal(condition(weights), weights)
+    with pytest.raises(UsageError, match=r"have shape \(B, 3\), got \(1, 2\)"):
+        condition.check(weights[:, :2])
+
+
 def test_class_needs_labels():
     with pytest.raises(DataError, match="no labels"):
         ClassCondition(3).pick(X, None)

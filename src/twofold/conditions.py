@@ -67,6 +67,9 @@ class NoCondition(Condition):
 class ClassCondition(Condition):
     """The model is told the class, as a one-hot vector.
 
+    In place of labels (B,) it takes weights (B, K) too, which stand for what lies between classes:
+    the networks read them as they are, though they may have been trained on one-hot vectors alone.
+
     Arguments:
         num_classes: K.
     """
@@ -95,8 +98,14 @@ class ClassCondition(Condition):
         """Refuses labels that are not there. It waits for the device, so training does not call it.
 
         Raises:
-            UsageError: Naming a label out of range.
+            UsageError: Naming a label out of range, or the shape of weights that is wrong.
         """
+        if c.is_floating_point():
+            if c.shape[1:] != (self.num_classes,):
+                raise UsageError(
+                    f"weights of classes have shape (B, {self.num_classes}), got {tuple(c.shape)}"
+                )
+            return
         wrong = c[(c < 0) | (c >= self.num_classes)]
         if len(wrong):
             raise UsageError(
@@ -109,7 +118,9 @@ class ClassCondition(Condition):
                 "this model is conditioned on the class: give c, labels in "
                 f"0..{self.num_classes - 1}"
             )
-        return F.one_hot(c, self.num_classes).to(torch.get_default_dtype())
+        if not c.is_floating_point():
+            c = F.one_hot(c, self.num_classes)
+        return c.to(torch.get_default_dtype())
 
 
 class ImagePart(Condition):

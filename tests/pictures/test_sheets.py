@@ -8,7 +8,7 @@ from PIL import Image
 
 from twofold.errors import UsageError
 from twofold.pictures.formats import png_bytes, webp_bytes
-from twofold.pictures.sheets import contact_sheet, grid
+from twofold.pictures.sheets import beside, contact_sheet, grid, side_of
 
 IMAGES = np.arange(6 * 3 * 4, dtype=np.uint8).reshape(2, 3, 1, 3, 4)
 
@@ -58,3 +58,20 @@ def test_a_png_says_where_it_came_from():
     with Image.open(io.BytesIO(png_bytes(IMAGES[0, 0, 0], [("Description", "here")]))) as opened:
         assert opened.info["Description"] == "here"
         assert np.array_equal(np.asarray(opened), IMAGES[0, 0, 0])
+
+
+def test_pictures_stand_beside_each_other_below_their_titles():
+    rng = np.random.default_rng(0)
+    for shape in ((40, 60), (40, 60, 3)):
+        left, right = rng.integers(0, 256, (2, *shape), dtype=np.uint8)
+        page = beside([left, right], ["one", "two"], gap=10)
+        assert page.shape == (26 + 40, 130, *shape[2:])
+        assert np.array_equal(page[26:, :60], left)
+        assert np.array_equal(page[26:, 70:], right)
+        assert (page[26:, 60:70] == 255).all()
+        assert (page[:26, :60] < 255).any()
+        assert (page[:26, 70:] < 255).any()
+
+
+def test_a_square_of_columns():
+    assert [side_of(count) for count in (1, 2, 4, 5, 9, 10)] == [1, 2, 2, 3, 3, 4]

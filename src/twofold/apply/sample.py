@@ -1,134 +1,159 @@
-"""Images from a trained model: as tensors, a sheet, a folder of PNGs, or an .npz."""
+"""Images from a trained model, drawn from the prior."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-from twofold.apply.trained import class_index
-from twofold.conditions import ClassCondition
+from twofold.apply.classes import Classes, asked_classes
+from twofold.apply.folder import write_image_folder
+from twofold.apply.result import Result, Save, pixels
+from twofold.apply.trained import Trained, open_run
 from twofold.errors import UsageError
-from twofold.experiments.environment import pick_device
 from twofold.experiments.run import Run
-from twofold.files import write_arrays, write_bytes
-from twofold.models.base import Generative, require
-from twofold.pictures.formats import png_bytes
-from twofold.pictures.sheets import contact_sheet, to_uint8
+from twofold.models.base import Generative
+from twofold.pictures.sheets import BACKGROUND, grid
 
 __all__ = ["Samples", "sample"]
 
+COLUMNS = 10
 
-@dataclass(frozen=True)
-class Samples:
+
+@dataclass(frozen=True, eq=False)
+class Samples(Result):
     """Images with what they were asked to be.
 
     Attributes:
-        images: uint8, shape (n, C, H, W).
+        images: Floats in [0, 1], shape (n, C, H, W).
         labels: The class each was asked to be, shape (n,), or None.
+        seeds: Of the latent code of each, shape (n,).
         class_names: Of the labels.
-        caption: Model, seed and run, for the files.
     """
 
-    images: NDArray[np.uint8]
-    labels: NDArray[np.int64] | None
+    images: Tensor
+    labels: Tensor | None
+    seeds: Tensor
     class_names: tuple[str, ...]
     caption: str
 
-    def sheet(self, columns: int | None = None, scale: int | None = None) -> bytes:
-        """All images on one PNG."""
-        columns = columns or min(len(self.images), 10)
-        scale = scale or max(1, 56 // self.images.shape[2])
-        picture = contact_sheet(self.images, columns, scale=scale)
-        return png_bytes(picture, [("Description", self.caption)])
+    def picture(self) -> NDArray[np.uint8]:
+        """A row per seed where there are several, else per class, else as they come."""
+        several = len(self.seeds.unique()) > 1
+        groups = self.seeds if several else self.labels
+        if groups is None:
+            return _sheet(pixels(self.images), [np.arange(len(self.images))])
+        keys = list(dict.fromkeys(groups.tolist()))
+        rows = [np.flatnonzero(groups.numpy() == key) for key in keys]
+        heads = [f"seed {key}" if several else self.class_names[key] for key in keys]
+        across = self.labels[rows[0]].tolist() if several and self.labels is not None else []
+        column_heads = [self.class_names[k] for k in across]
+        return _sheet(pixels(self.images), rows, heads, column_heads)
 
-    def save(self, path: str | Path) -> Path:
-        """Writes `.png` (a sheet), `.npz` (images and labels), or a folder of PNGs.
+    def arrays(self) -> Mapping[str, Any]:
+        """`images` uint8 (n, C, H, W), as a data set has them, `seeds`, and classes if any."""
+        named = {"images": pixels(self.images), "seeds": self.seeds}
+        if self.labels is not None:
+            named |= {"labels": self.labels, "class_names": np.array(self.class_names)}
+        return named
 
-        Raises:
-            UsageError: If the ending is none of these.
-        """
-        path = Path(path)
-        if path.suffix == ".png":
-            write_bytes(path, self.sheet())
-        elif path.suffix == ".npz":
-            arrays = {"images": self.images}
-            if self.labels is not None:
-                arrays |= {"labels": self.labels, "class_names": np.array(self.class_names)}
-            write_arrays(path, arrays)
-        elif path.suffix == "":
-            self._save_folder(path)
-        else:
-            raise UsageError(
-                f"cannot write samples as {path.suffix}; use .png, .npz, or a folder's name"
-            )
-        return path
+    def writers(self) -> dict[str, Save]:
+        """Also a folder of PNGs, in a sub-folder per class where there are classes."""
+        return {**super().writers(), "": self._write_folder}
 
-    def _save_folder(self, folder: Path) -> None:
-        """One PNG each, in a sub-folder per class where there are classes."""
-        if folder.exists() and any(folder.iterdir()):
-            raise UsageError(f"{folder} is not empty; choose another folder")
-        for name in self.class_names:
-            if name in ("", ".", "..") or set(name) & set("/\\\0"):
-                raise UsageError(f"the class name {name!r} cannot be a folder; write an .npz")
-        digits = len(str(len(self.images)))
-        for i, image in enumerate(self.images):
-            picture = image[0] if len(image) == 1 else image.transpose(1, 2, 0)
-            sub = "" if self.labels is None else self.class_names[self.labels[i]]
-            write_bytes(folder / sub / f"{i:0{digits}d}.png", png_bytes(picture))
-
-    def _repr_png_(self) -> bytes:
-        return self.sheet()
+    def _write_folder(self, folder: Path) -> None:
+        labels = None if self.labels is None else self.labels.numpy()
+        write_image_folder(folder, pixels(self.images), labels, self.class_names)
 
 
 def sample(
     run: str | Path | Run,
-    n: int = 100,
-    label: int | str | Sequence[int | str] | None = None,
+    n: int | None = None,
+    label: Classes | None = None,
     seed: int = 0,
     device: str = "auto",
+    *,
+    seeds: Sequence[int] | None = None,
 ) -> Samples:
     """Draws images from a run's model.
 
     Arguments:
         run: A run or its folder.
-        n: How many; of each class in turn where the model is told a class and `label` is None.
+        n: How many, 100 by default; of each class in turn where the model is told a class and
+            `label` is None.
         label: A class by number or name, or several, for a class-conditional model.
         seed: Of the latent codes.
         device: Where to compute.
+        seeds: Several seeds in place of `n` and `seed`, a row for each: every class with one and
+            the same code, or ten images of a model that is told no class.
 
     Raises:
         UsageError: If the model makes no images, or has no such class.
     """
-    run = run if isinstance(run, Run) else Run(run)
-    if n < 1:
+    if n is not None and n < 1:
         raise UsageError(f"n={n}: ask for at least one image")
-    model = require(run.model(str(pick_device(device))), Generative, "sample")
-    names = tuple(run.environment["data"]["class_names"])
-    labels = _labels(model, n, label, names)
+    if seeds is not None and (n is not None or not seeds):
+        raise UsageError("seeds draws a row for each seed: name at least one, and leave n out")
+    trained = open_run(run, device)
+    model = trained.able(Generative, "sample")
+    asked = asked_classes(trained, label)
     if model.condition.about == "image":
-        raise UsageError(f"{model.title} completes images: give it the visible part")
-    c = None if labels is None else torch.as_tensor(labels, device=model.device)
-    images = to_uint8(model.sample(n, c, seed).cpu().numpy())
-    caption = f"{model.title} of {run.name}, seed {seed}"
-    return Samples(images, labels, names if labels is not None else (), caption)
-
-
-def _labels(
-    model: Generative, n: int, label: int | str | Sequence[int | str] | None, names: Sequence[str]
-) -> NDArray[np.int64] | None:
-    if not isinstance(model.condition, ClassCondition):
-        if label is not None:
-            raise UsageError(
-                f"{model.title} is not told a class, so none can be asked for; use a CVAE or CGAN"
-            )
-        return None
-    if label is None:
-        wanted = list(range(len(names)))
-    elif isinstance(label, (int, str)):
-        wanted = [class_index(label, names)]
+        raise UsageError(f"{model.title} completes images: give it some with `complete`")
+    if seeds is None:
+        z, labels = _codes(model, n or 100, asked, seed)
+        drawn = torch.full((len(z),), seed)
     else:
-        wanted = [class_index(one, names) for one in label]
-    return np.resize(np.asarray(wanted, dtype=np.int64), n)
+        z, labels, drawn = _rows(model, asked, seeds)
+    c = None if labels is None else labels.to(model.device)
+    images = model.images_of(z, c).cpu()
+    names = trained.class_names if labels is not None else ()
+    return Samples(images, labels, drawn, names, _caption(trained, seeds or [seed]))
+
+
+def _codes(
+    model: Generative, n: int, asked: Sequence[int], seed: int
+) -> tuple[Tensor, Tensor | None]:
+    """n codes (n, D), and the classes in turn (n,)."""
+    labels = torch.as_tensor(np.resize(asked, n)) if asked else None
+    return model.sample_latent(n, seed), labels
+
+
+def _rows(
+    model: Generative, asked: Sequence[int], seeds: Sequence[int]
+) -> tuple[Tensor, Tensor | None, Tensor]:
+    """Codes, classes and seeds: of each seed its first code for every class, or its first ten."""
+    if not asked:
+        z = torch.cat([model.sample_latent(COLUMNS, seed) for seed in seeds])
+        return z, None, torch.as_tensor(seeds).repeat_interleave(COLUMNS)
+    z = torch.cat([model.sample_latent(1, seed) for seed in seeds])
+    labels = torch.as_tensor(asked).repeat(len(seeds))
+    drawn = torch.as_tensor(seeds).repeat_interleave(len(asked))
+    return z.repeat_interleave(len(asked), dim=0), labels, drawn
+
+
+def _sheet(
+    images: NDArray[np.uint8],
+    groups: Sequence[NDArray[np.int64]],
+    heads: Sequence[str] = (),
+    column_heads: Sequence[str] = (),
+) -> NDArray[np.uint8]:
+    """Groups of images below each other, each in as many rows as it needs."""
+    columns = len(column_heads) or min(COLUMNS, max(map(len, groups)))
+    rows, row_heads = [], []
+    for i, group in enumerate(groups):
+        for start in range(0, len(group), columns):
+            rows.append(group[start : start + columns])
+            row_heads.append(heads[i] if heads and start == 0 else "")
+    cells = np.full((len(rows), columns, *images.shape[1:]), BACKGROUND, np.uint8)
+    for cell, row in zip(cells, rows, strict=True):
+        cell[: len(row)] = images[row]
+    return grid(cells, row_heads if heads else (), column_heads)
+
+
+def _caption(trained: Trained, seeds: Sequence[int]) -> str:
+    several = "seeds" if len(seeds) > 1 else "seed"
+    return f"{trained.title}, {several} {', '.join(map(str, seeds))}"

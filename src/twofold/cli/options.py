@@ -20,6 +20,7 @@ __all__ = [
     "RunPath",
     "Seed",
     "hand_over",
+    "numbers",
     "progress",
 ]
 
@@ -49,6 +50,22 @@ def progress(quiet: bool) -> "Progress":
     from twofold.training.progress import Console, Silent
 
     return Silent() if quiet else Console()
+
+
+def numbers(text: str | None, option: str) -> list[int] | None:
+    """Whole numbers with commas between them; None for no text.
+
+    Raises:
+        UsageError: If it is anything else.
+    """
+    from twofold.errors import UsageError
+
+    if text is None:
+        return None
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() for part in parts):
+        raise UsageError(f"{option} {text}: write whole numbers with commas, as in 0,1,2")
+    return [int(part) for part in parts]
 
 
 def hand_over(result: "Result", out: Path) -> None:

@@ -34,6 +34,7 @@ __all__ = [
     "HasCodes",
     "HasLikelihood",
     "Model",
+    "Paints",
     "Phase",
     "Reconstructs",
     "Terms",
@@ -215,9 +216,25 @@ class Generative(Model):
         """
         if c is not None and len(c) != n:
             raise UsageError(f"c has {len(c)} rows but n={n} images are asked for")
+        return self.images_of(self.sample_latent(n, seed), c, batch_size)
+
+    @torch.no_grad()
+    def images_of(self, z: Tensor, c: Tensor | None = None, batch_size: int = 1000) -> Tensor:
+        """Images of many codes, made so many at a time in evaluation mode.
+
+        Arguments:
+            z: Codes, shape (n, D).
+            c: The condition of each, first axis n; labels (n,) or weights (n, K) for a class.
+            batch_size: How many at a time.
+
+        Returns:
+            Images in [0, 1], shape (n, C, H, W).
+
+        Raises:
+            UsageError: If there is no such class.
+        """
         if c is not None and isinstance(self.condition, ClassCondition):
             self.condition.check(c)
-        z = self.sample_latent(n, seed)
         cs = [None] * len(z) if c is None else c.to(z.device).split(batch_size)
         with evaluating(self):
             images = [
@@ -323,6 +340,13 @@ class HasCodes(Part, Protocol):
 
 
 @runtime_checkable
+class Paints(HasCodes, Protocol):
+    """Makes an image in several steps."""
+
+    def canvases(self, z: Tensor, c: Tensor | None = None) -> Tensor: ...
+
+
+@runtime_checkable
 class Reconstructs(Part, Protocol):
     """Makes an image again."""
 
@@ -359,6 +383,7 @@ _MISSING: dict[type, str] = {
     Decodes: "has no decoder p(x|z); use a VAE, CVAE, M2, DRAW or a hybrid of these",
     Encodes: "has no encoder with one q(z|x); use a VAE, CVAE, M2 or a hybrid of these",
     HasCodes: "has no encoder; use a VAE, CVAE, M2, DRAW or a hybrid, or search with `invert`",
+    Paints: "makes its images at one go; use DRAW or a DRAW-GAN",
     Reconstructs: "has no encoder; use a VAE, CVAE, M2, DRAW or a hybrid, or search with `invert`",
     HasLikelihood: "has no likelihood; use a VAE, CVAE, M2 or DRAW",
     Classifies: "gives no labels; use a classifier, M2 or ACGAN",

@@ -1,5 +1,6 @@
 """Images laid out on a sheet, with words beside them where they help."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,9 +9,10 @@ from numpy.typing import NDArray
 
 from twofold.errors import UsageError
 
-__all__ = ["MAX_ROWS", "contact_sheet", "grid", "to_uint8"]
+__all__ = ["BACKGROUND", "MAX_ROWS", "beside", "contact_sheet", "grid", "side_of", "to_uint8"]
 
 INK, PAPER = 32, 255  # grey levels of words and of what is behind them
+BACKGROUND = 128  # grey level of what is between images
 WORDS = 13  # pixels: the size of a heading
 MAX_ROWS = 100  # of a sheet with a row per class: where there are more, the first are shown
 
@@ -21,7 +23,11 @@ def to_uint8(images: NDArray[np.floating]) -> NDArray[np.uint8]:
 
 
 def contact_sheet(
-    images: NDArray[np.uint8], columns: int, gap: int = 2, scale: int = 1, background: int = 128
+    images: NDArray[np.uint8],
+    columns: int,
+    gap: int = 2,
+    scale: int = 1,
+    background: int = BACKGROUND,
 ) -> NDArray[np.uint8]:
     """One picture of many: rows of `columns` images with a gap between them.
 
@@ -74,11 +80,45 @@ def grid(
     for heads, count, what in ((row_heads, rows, "rows"), (column_heads, columns, "columns")):
         if heads and len(heads) != count:
             raise UsageError(f"{len(heads)} headings for {count} {what}")
-    scale = scale or max(1, 56 // shape[1])
+    scale = scale or max(1, round(56 / shape[1]))
     sheet = contact_sheet(images.reshape(-1, *shape), columns, scale=scale)
     if not row_heads and not column_heads:
         return sheet
     return _with_heads(sheet, row_heads, column_heads)
+
+
+def side_of(count: int) -> int:
+    """How many columns bring so many images closest to a square."""
+    return math.ceil(count**0.5)
+
+
+def beside(
+    pictures: Sequence[NDArray[np.uint8]], titles: Sequence[str], gap: int = 2 * WORDS
+) -> NDArray[np.uint8]:
+    """Pictures of one height next to each other, each below its title.
+
+    Arguments:
+        pictures: Shapes (H, W) or (H, W, 3), all of one kind.
+        titles: Of each.
+        gap: Pixels of paper between them.
+    """
+    from PIL import Image, ImageDraw, ImageFont
+
+    first, *others = pictures
+    space = np.full((len(first), gap, *first.shape[2:]), PAPER, np.uint8)
+    row = np.concatenate([first, *(part for other in others for part in (space, other))], axis=1)
+    head = np.full((2 * WORDS, *row.shape[1:]), PAPER, np.uint8)
+    page = Image.fromarray(np.concatenate([head, row]))
+    pen, left = ImageDraw.Draw(page), 0
+    for picture, title in zip(pictures, titles, strict=True):
+        middle = left + picture.shape[1] / 2
+        pen.text((middle, WORDS), title, _ink(row), ImageFont.load_default(WORDS), anchor="mm")
+        left += picture.shape[1] + gap
+    return np.asarray(page)
+
+
+def _ink(page: NDArray[np.uint8]) -> Any:
+    return INK if page.ndim == 2 else (INK, INK, INK)
 
 
 def _with_heads(
@@ -94,7 +134,7 @@ def _with_heads(
     page[top:, left:] = sheet
     picture = Image.fromarray(page)
     pen = ImageDraw.Draw(picture)
-    ink = INK if sheet.ndim == 2 else (INK, INK, INK)
+    ink = _ink(sheet)
     for i, head in enumerate(row_heads):
         middle = top + (i + 0.5) * height / len(row_heads)
         pen.text((left - WORDS // 2, middle), head, ink, font, anchor="rm")

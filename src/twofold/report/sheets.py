@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from twofold.apply.result import pixels as shown
 from twofold.apply.sample import sample
 from twofold.errors import UsageError
 from twofold.experiments.run import Run
@@ -48,7 +49,7 @@ def draw_sheet(run: Run, facts: Facts, seed: int) -> Sheet:
         samples = sample(run, n=COLUMNS * (len(rows) if told else 10), label=labels, seed=seed)
     except UsageError as error:
         return Sheet(facts, None, f"No samples: {error}.")
-    picture, alt = grid(samples.images, COLUMNS), f"Samples of {facts.name}"
+    picture, alt = grid(shown(samples.images), COLUMNS), f"Samples of {facts.name}"
     pixels = Pixels(f"samples-{facts.letter}", alt, picture, tuple(rows))
     return Sheet(facts, pixels, _caption(facts, seed, len(names), rows))
 

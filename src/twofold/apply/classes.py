@@ -1,0 +1,29 @@
+"""Which classes a user asks a model for."""
+
+from collections.abc import Sequence
+
+from twofold.apply.trained import Trained, class_index
+from twofold.errors import UsageError
+
+__all__ = ["Classes", "asked_classes"]
+
+Classes = int | str | Sequence[int | str]  # one by number or name, or several
+
+
+def asked_classes(trained: Trained, label: Classes | None) -> list[int]:
+    """The classes asked for, all if none is named; empty for a model that is told none.
+
+    Raises:
+        UsageError: If there is no such class, or the model cannot be asked for one.
+    """
+    if trained.model.condition.about != "class":
+        if label is not None:
+            raise UsageError(
+                f"{trained.model.title} is not told a class, so none can be asked for; "
+                "use a CVAE or CGAN"
+            )
+        return []
+    if label is None:
+        return list(range(len(trained.class_names)))
+    wanted = [label] if isinstance(label, (int, str)) else label
+    return [class_index(one, trained.class_names) for one in wanted]

@@ -1,0 +1,136 @@
+"""Latent codes to look at: of images, or drawn, with what the model is told beside each."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from twofold.apply.classes import Classes, asked_classes
+from twofold.apply.inputs import Images, Inputs, load_inputs
+from twofold.apply.trained import Trained, seeded
+from twofold.data.dataset import UNLABELLED
+from twofold.errors import UsageError
+from twofold.models.base import Generative, HasCodes, evaluating
+
+__all__ = ["Codes", "as_weights", "codes_of_images", "drawn_codes"]
+
+
+@dataclass(frozen=True, eq=False)
+class Codes:
+    """Codes and what goes with each, on the model's device.
+
+    Attributes:
+        z: Shape (N, D).
+        c: What the model is told: weights of classes (N, K), images (N, C, H, W), or None.
+        x: The images they are of, shape (N, C, H, W), on the CPU; None for drawn codes.
+        names: The class of each, where it is known; else empty.
+    """
+
+    z: Tensor
+    c: Tensor | None
+    x: Tensor | None
+    names: Sequence[str]
+
+    def part(self, start: int, stop: int) -> "Codes":
+        """Those from one number to before another."""
+        rows = slice(start, stop)
+        c, x = (None if values is None else values[rows] for values in (self.c, self.x))
+        return Codes(self.z[rows], c, x, self.names[rows])
+
+    def __len__(self) -> int:
+        return len(self.z)
+
+
+def codes_of_images(
+    trained: Trained,
+    verb: str,
+    images: Images | None,
+    n: int | None,
+    label: int | str | None = None,
+    resize: bool = False,
+    seed: int = 0,
+) -> Codes:
+    """The posterior means of images.
+
+    Arguments:
+        trained: The model.
+        verb: What the codes are for.
+        images: As of `load_inputs`, and so are the others.
+        n: How many.
+        label: Of all images, where they have no labels.
+        resize: Whether images may be resized.
+        seed: Of what is drawn.
+
+    Raises:
+        UsageError: If the model finds no codes, or the images do not fit it.
+    """
+    model = trained.able(HasCodes, verb)
+    inputs = load_inputs(trained, images, n=n, resize=resize, seed=seed)
+    if inputs.labels is None and label is not None:
+        inputs = load_inputs(trained, images, n=n, label=label, resize=resize, seed=seed)
+    return _encoded(trained, model, inputs, seed)
+
+
+@torch.no_grad()
+def _encoded(trained: Trained, model: HasCodes, inputs: Inputs, seed: int) -> Codes:
+    z, c, x = [], [], []
+    with seeded(seed, trained.device), evaluating(model):
+        for batch in inputs.batches():
+            told = trained.told(batch)
+            z.append(model.codes(batch.x, told))
+            c.append(told)
+            x.append(batch.x.cpu())
+    told = None if c[0] is None else torch.cat(c)
+    y = told if trained.model.condition.about == "class" else inputs.labels
+    names = [] if y is None else [_name(trained, k) for k in y.tolist()]
+    return Codes(torch.cat(z), as_weights(trained, told), torch.cat(x), names)
+
+
+def drawn_codes(
+    trained: Trained,
+    n: int,
+    label: Classes | None = None,
+    images: Images | None = None,
+    resize: bool = False,
+    seed: int = 0,
+) -> Codes:
+    """Draws of z ~ N(0, I), each with a class in turn, or an image whose part is shown.
+
+    Arguments:
+        trained: The model, which makes images.
+        n: How many.
+        label: The classes, for a model that is told one; by default all.
+        images: As of `load_inputs`, for a model that is told a part of an image.
+        resize: Whether these may be resized.
+        seed: Of the codes.
+
+    Raises:
+        UsageError: If `n` is less than 1, there is no such class, or the images do not fit.
+    """
+    if n < 1:
+        raise UsageError(f"n={n}: ask for at least one")
+    model = trained.model
+    assert isinstance(model, Generative)
+    asked = asked_classes(trained, label)
+    z = model.sample_latent(n, seed)
+    if model.condition.about == "image":
+        inputs = load_inputs(trained, images, n=n, resize=resize, seed=seed)
+        with seeded(seed, trained.device):
+            c = torch.cat([part for b in inputs.batches() if (part := trained.told(b)) is not None])
+        return Codes(z[: len(c)], c, None, [])
+    if not asked:
+        return Codes(z, None, None, [])
+    y = torch.as_tensor(asked, device=z.device)[torch.arange(n) % len(asked)]
+    return Codes(z, as_weights(trained, y), None, [trained.class_names[k] for k in y.tolist()])
+
+
+def as_weights(trained: Trained, c: Tensor | None) -> Tensor | None:
+    """Labels (N,) as weights of classes (N, K), which can be mixed; anything else as it is."""
+    return (
+        c if c is None or trained.model.condition.about != "class" else trained.model.condition(c)
+    )
+
+
+def _name(trained: Trained, k: int) -> str:
+    return trained.class_names[k] if k != UNLABELLED else "?"

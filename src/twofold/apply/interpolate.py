@@ -1,0 +1,208 @@
+"""What a model makes of what lies between two codes."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from twofold.apply.classes import Classes, asked_classes
+from twofold.apply.codes import Codes, codes_of_images, drawn_codes
+from twofold.apply.inputs import Images
+from twofold.apply.paths import line, path_between
+from twofold.apply.result import pixels
+from twofold.apply.sheet import Strips
+from twofold.apply.trained import Trained, open_run
+from twofold.errors import UsageError, unknown_name
+from twofold.experiments.run import Run
+from twofold.models.base import Generative, HasCodes
+from twofold.pictures.sheets import grid
+
+__all__ = ["BETWEEN", "Interpolation", "interpolate"]
+
+BETWEEN = ("images", "seeds", "classes")
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Interpolation(Strips):
+    """A row for each pair, from the one to the other.
+
+    Attributes:
+        z: The codes, shape (rows, columns, D).
+        ends: The images that the first and last codes are of, shape (rows, 2, C, H, W); None where
+            these are of no image.
+    """
+
+    z: Tensor
+    ends: Tensor | None = None
+
+    def picture(self) -> NDArray[np.uint8]:
+        """The strips, between the images themselves where there are any."""
+        if self.ends is None:
+            return super().picture()
+        cells = torch.cat([self.ends[:, :1], self.images, self.ends[:, 1:]], dim=1)
+        heads = ["image", *self.column_heads, "image"]
+        return grid(pixels(cells), self.row_heads, heads)
+
+    def arrays(self) -> Mapping[str, Any]:
+        found = {**super().arrays(), "z": self.z}
+        return found if self.ends is None else {**found, "ends": self.ends}
+
+
+def interpolate(
+    run: str | Path | Run,
+    images: Images | None = None,
+    *,
+    between: str | None = None,
+    n: int = 5,
+    steps: int = 10,
+    path: str | None = None,
+    square: bool = False,
+    label: Classes | None = None,
+    resize: bool = False,
+    seed: int = 0,
+    device: str = "auto",
+) -> Interpolation:
+    """Goes from one code to another in even steps, and decodes each.
+
+    Between images, a pair is one of the first half and one of the second half of the images, and a
+    model that is told the class is told weights of both classes, which change with the code: at
+    both ends these are the reconstructions, and where the classes are one they change nothing.
+    Between seeds, pairs are draws of the prior, told one class or shown a part of one image.
+    Between classes, the code stays and only the weights change, from each class to the next. What
+    lies between two classes is nothing that a model was trained on, except M2 by Gumbel-softmax.
+
+    Arguments:
+        run: A run or its folder.
+        images: A path, a data set's name or arrays; by default the run's test images.
+        between: `images`, `seeds` or `classes`; by default images where the model finds codes of
+            images, else seeds.
+        n: How many pairs.
+        steps: Images from one end to the other, both included.
+        path: `linear`, or `spherical`, which is the default between seeds: draws of many dimensions
+            are all of about one length, and what lies straight between two is shorter.
+        square: A square in place of strips, between four corners: the pairs are its upper and its
+            lower edge.
+        label: Between seeds the classes, one for each row in turn; between classes those to go
+            through; between images the class of all, where they have no labels.
+        resize: Bring images of another size to the model's.
+        seed: Of the choice of images, and of the codes.
+        device: Where to compute.
+
+    Raises:
+        UsageError: If the model has no such codes or classes, or the images do not fit it.
+    """
+    if steps < 2:
+        raise UsageError(f"steps={steps}: two ends are needed, so ask for at least 2")
+    trained = open_run(run, device)
+    model = trained.able(Generative, "interpolate")
+    kind = between or _default(trained)
+    if kind not in BETWEEN:
+        raise unknown_name("kind of ends", kind, BETWEEN)
+    asked = _Asked(trained, images, 2 if square else n, square, label, resize, seed)
+    start, end = _ENDS[kind](asked)
+    way = path or ("spherical" if kind == "seeds" else "linear")
+    z = path_between(start.z, end.z, steps, way)
+    c = None if start.c is None or end.c is None else _mixed(start.c, end.c, steps)
+    if square:
+        z = path_between(z[0], z[1], steps, way).transpose(0, 1)
+        c = None if c is None else _mixed(c[0], c[1], steps).transpose(0, 1)
+    flat = None if c is None else c.flatten(0, 1)
+    made = model.images_of(z.flatten(0, 1), flat).cpu().unflatten(0, z.shape[:2])
+    caption = f"{trained.title}, {way} between {kind}, seed {seed}"
+    if square:
+        return Interpolation(images=made, caption=caption, z=z.cpu())
+    ends = None if start.x is None or end.x is None else torch.stack([start.x, end.x], dim=1)
+    return Interpolation(
+        images=made,
+        row_heads=_row_heads(start, end),
+        column_heads=[f"{t:.2g}" for t in np.linspace(0, 1, steps)],
+        caption=caption,
+        z=z.cpu(),
+        ends=ends,
+    )
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What `interpolate` was asked for; `pairs` are the edges of a square."""
+
+    trained: Trained
+    images: Images | None
+    pairs: int
+    square: bool
+    label: Classes | None
+    resize: bool
+    seed: int
+
+
+def _of_images(asked: _Asked) -> tuple[Codes, Codes]:
+    """The first half of the images, and the second."""
+    trained, label = asked.trained, asked.label
+    if trained.model.condition.about == "image":
+        raise UsageError(
+            f"{trained.model.title} is told a part of an image, and between two images there is "
+            "none; go between seeds, which completes one image in different ways"
+        )
+    if not (label is None or isinstance(label, (int, str))):
+        raise UsageError("between images, one class is given for all of them; name one only")
+    codes = codes_of_images(
+        trained, "interpolate", asked.images, 2 * asked.pairs, label, asked.resize, asked.seed
+    )
+    half = len(codes) // 2
+    if half < (2 if asked.square else 1):
+        needs = "a square needs four" if asked.square else "a strip needs two"
+        raise UsageError(f"{needs} images, and {len(codes)} is too few; give more")
+    return codes.part(0, half), codes.part(half, 2 * half)
+
+
+def _of_seeds(asked: _Asked) -> tuple[Codes, Codes]:
+    """Two draws for each row, both told the same; for a square, all four."""
+    trained = asked.trained
+    told = 1 if asked.square else asked.pairs
+    start = drawn_codes(trained, told, asked.label, asked.images, asked.resize, asked.seed)
+    rows = asked.pairs if asked.square else len(start)
+    if asked.square and start.c is not None:
+        start = replace(start, c=start.c.repeat(rows, *[1] * (start.c.dim() - 1)))
+    assert isinstance(trained.model, Generative)
+    z = trained.model.sample_latent(2 * rows, asked.seed)
+    return replace(start, z=z[:rows]), replace(start, z=z[rows:])
+
+
+def _of_classes(asked: _Asked) -> tuple[Codes, Codes]:
+    """One draw for each row, told one class and the next."""
+    trained = asked.trained
+    classes = asked_classes(trained, asked.label)
+    if len(classes) < 2:
+        raise UsageError(
+            f"{trained.model.title} goes between classes where it is told one and two or more are "
+            "asked for; use a CVAE or CGAN, or go between images or seeds"
+        )
+    steps = list(pairwise(classes)) + ([(classes[-1], classes[0])] if len(classes) > 2 else [])
+    first, second = zip(*steps, strict=True)
+    rows = asked.pairs
+    start, end = (drawn_codes(trained, rows, ends, seed=asked.seed) for ends in (first, second))
+    return start, end
+
+
+_ENDS = {"images": _of_images, "seeds": _of_seeds, "classes": _of_classes}
+
+
+def _mixed(a: Tensor, b: Tensor, steps: int) -> Tensor:
+    """What the model is told on the way from a to b: (N, ...) and (N, ...) to (N, steps, ...)."""
+    return line(a, b, torch.linspace(0, 1, steps, dtype=torch.float64, device=a.device))
+
+
+def _row_heads(start: Codes, end: Codes) -> Sequence[str]:
+    pairs = zip(start.names, end.names, strict=True)
+    return [a if a == b else f"{a} to {b}" for a, b in pairs]
+
+
+def _default(trained: Trained) -> str:
+    told_part = trained.model.condition.about == "image"
+    return "seeds" if told_part or trained.model.offers(HasCodes) is None else "images"

@@ -1,0 +1,151 @@
+"""What a model makes of a plane through its latent space.
+
+References:
+    Auto-Encoding Variational Bayes (Kingma and Welling, 2014), appendix A, for the plane of two
+    latents by the quantiles of the prior, https://arxiv.org/abs/1312.6114
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import NormalDist
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from twofold.apply.codes import codes_of_images, drawn_codes
+from twofold.apply.inputs import Images
+from twofold.apply.paths import to_and_fro
+from twofold.apply.sheet import Sheet
+from twofold.apply.trained import Trained, open_run
+from twofold.errors import UsageError
+from twofold.experiments.run import Run
+from twofold.metrics.planes import principal_axes
+from twofold.models.base import Generative, HasCodes
+
+__all__ = ["Manifold", "manifold"]
+
+IMAGES = 1000  # whose codes say along which directions a latent space is used
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Manifold(Sheet):
+    """Images of a plane of codes; the first coordinate grows to the right, the second upwards.
+
+    Attributes:
+        z: The codes, shape (rows, columns, D).
+        coordinates: Along either direction, shape (columns,).
+        directions: `latents`, `principal` or `random`: which plane it is.
+    """
+
+    z: Tensor
+    coordinates: Tensor
+    directions: str
+
+    def arrays(self) -> Mapping[str, Any]:
+        return {**super().arrays(), "z": self.z, "coordinates": self.coordinates}
+
+
+@dataclass(frozen=True)
+class _Plane:
+    """The codes centre + u·along[0] + v·along[1]: shapes (D,) and (2, D)."""
+
+    directions: str
+    centre: Tensor
+    along: Tensor
+
+
+def manifold(
+    run: str | Path | Run,
+    images: Images | None = None,
+    *,
+    steps: int = 10,
+    span: float = 2.0,
+    quantiles: bool = False,
+    label: int | str | None = None,
+    resize: bool = False,
+    seed: int = 0,
+    device: str = "auto",
+) -> Manifold:
+    """Decodes a square grid of codes.
+
+    A latent space of two dimensions is its own plane. In a larger one the plane goes through the
+    mean of the codes of a thousand images along their first two principal components, a unit being
+    their standard deviation along each. A model that finds no codes is shown on the plane of two
+    orthogonal draws; a unit is √(D/2), so that with u² + v² = 2 a point is as far from the middle
+    as a draw of the prior.
+
+    Arguments:
+        run: A run or its folder.
+        images: Whose codes, or whose shown part; by default the run's test images.
+        steps: Images along each side.
+        span: The grid goes from -span to span.
+        quantiles: Take as coordinates the quantiles of N(0, 1) at the middles of `steps` equal
+            shares instead, so that each image stands for as much of the prior.
+        label: Of a model that is told a class; by default the first.
+        resize: Bring images of another size to the model's.
+        seed: Of the choice of images, and of drawn directions.
+        device: Where to compute.
+
+    Raises:
+        UsageError: If the model makes no images, or a setting or the images do not fit.
+    """
+    if steps < 2 or not 0 < span < float("inf"):
+        raise UsageError(f"steps={steps}, span={span}: ask for 2 steps or more and a span above 0")
+    trained = open_run(run, device)
+    model = trained.able(Generative, "show the manifold")
+    told = drawn_codes(trained, 1, label, images, resize, seed)
+    plane = _plane(trained, model, images, label, resize, seed)
+    u = _quantiles(steps) if quantiles else to_and_fro(span, steps)
+    v = u.flip(0)
+    points = torch.stack(torch.meshgrid(v, u, indexing="ij"), dim=-1).to(plane.centre)  # (v, u, 2)
+    z = plane.centre + points.flip(-1) @ plane.along  # (S, S, D)
+    c = None if told.c is None else told.c.expand(steps**2, *told.c.shape[1:])
+    made = model.images_of(z.flatten(0, 1), c).cpu()
+    shown = "".join(f", {name}" for name in told.names)
+    return Manifold(
+        images=made.unflatten(0, (steps, steps)),
+        row_heads=[f"{value:.2g}" for value in v],
+        column_heads=[f"{value:.2g}" for value in u],
+        caption=f"{trained.title}, {_WORDS[plane.directions]}{shown}, seed {seed}",
+        z=z.cpu(),
+        coordinates=u,
+        directions=plane.directions,
+    )
+
+
+_WORDS = {
+    "latents": "the plane of both latents",
+    "principal": "the first two principal components of codes",
+    "random": "a plane of two draws",
+}
+
+
+def _plane(
+    trained: Trained,
+    model: Generative,
+    images: Images | None,
+    label: int | str | None,
+    resize: bool,
+    seed: int,
+) -> _Plane:
+    D, device = model.latent_dim, model.device
+    if D == 1:
+        raise UsageError(f"{trained.title} has one latent, which makes no plane; use `traverse`")
+    if D == 2:
+        return _Plane("latents", torch.zeros(2, device=device), torch.eye(2, device=device))
+    if model.offers(HasCodes) is None:
+        orthonormal, _ = torch.linalg.qr(model.sample_latent(2, seed).T)  # (D, 2)
+        return _Plane("random", torch.zeros(D, device=device), orthonormal.T * (D / 2) ** 0.5)
+    codes = codes_of_images(trained, "show the manifold", images, IMAGES, label, resize, seed)
+    points = codes.z.double().cpu().numpy()
+    axes = principal_axes(points, 2)
+    along = axes.directions * axes.project(points).std(axis=0)  # (D, 2)
+    centre, along = torch.as_tensor(axes.mean), torch.as_tensor(along).T
+    return _Plane("principal", centre.to(codes.z), along.to(codes.z))
+
+
+def _quantiles(steps: int) -> Tensor:
+    normal = NormalDist()
+    return torch.tensor([normal.inv_cdf((i + 0.5) / steps) for i in range(steps)])

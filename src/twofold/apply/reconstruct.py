@@ -1,0 +1,116 @@
+"""Images beside what a model makes of them, and what it makes of nothing."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from twofold.apply.inputs import Images, load_inputs
+from twofold.apply.result import Result, pixels
+from twofold.apply.trained import open_run, seeded
+from twofold.experiments.run import Run
+from twofold.metrics.measure import Measure, mean_and_error
+from twofold.models.base import Generative, Reconstructs
+from twofold.pictures.sheets import grid
+
+__all__ = ["Reconstructions", "reconstruct"]
+
+COLUMNS = 10
+SHOWN = "the model was shown a part of each image, which counts as well"
+ROWS = ("input", "reconstruction", "sample")
+
+
+@dataclass(frozen=True, eq=False)
+class Reconstructions(Result):
+    """Images, reconstructions of them, and as many samples of the prior.
+
+    Attributes:
+        x: Images as the model gets them, floats in [0, 1], shape (N, C, H, W).
+        reconstructions: Shape (N, C, H, W).
+        samples: Told what the images' reconstructions were told, shape (N, C, H, W).
+    """
+
+    x: Tensor
+    reconstructions: Tensor
+    samples: Tensor
+    caption: str
+    measures: Sequence[Measure]
+
+    def picture(self) -> NDArray[np.uint8]:
+        """Rows of inputs, reconstructions and samples, ten columns at a time."""
+        three = torch.stack([self.x, self.reconstructions, self.samples])
+        columns = min(COLUMNS, len(self.x))
+        blocks = -(-len(self.x) // columns)
+        blank = three.new_full((3, blocks * columns - len(self.x), *self.x.shape[1:]), 0.5)
+        cells = torch.cat([three, blank], dim=1).unflatten(1, (blocks, columns)).transpose(0, 1)
+        return grid(pixels(cells.flatten(0, 1)), ROWS * blocks)
+
+    def arrays(self) -> Mapping[str, Any]:
+        return {"x": self.x, "reconstructions": self.reconstructions, "samples": self.samples}
+
+
+@torch.no_grad()
+def reconstruct(
+    run: str | Path | Run,
+    images: Images | None = None,
+    *,
+    n: int | None = 10,
+    label: int | str | None = None,
+    resize: bool = False,
+    seed: int = 0,
+    device: str = "auto",
+) -> Reconstructions:
+    """Sends images through the code and back, and draws as many from the prior.
+
+    A model that is told the class or a part of the image is told the same for both.
+
+    Arguments:
+        run: A run or its folder.
+        images: A path, a data set's name or arrays; by default the run's test images.
+        n: How many, the classes in balance; None for all.
+        label: The class of all images, where they have no labels.
+        resize: Bring images of another size to the model's.
+        seed: Of the choice of images, of what the model draws, and of the samples.
+        device: Where to compute.
+
+    Raises:
+        UsageError: If the model cannot reconstruct, or the images do not fit it.
+    """
+    trained = open_run(run, device)
+    model, maker = trained.able(Reconstructs, "reconstruct"), trained.able(Generative, "sample")
+    inputs = load_inputs(trained, images, n=n, label=label, resize=resize, seed=seed)
+    z = maker.sample_latent(len(inputs), seed)
+    x, again, drawn = [], [], []
+    with seeded(seed, trained.device):
+        for batch in inputs.batches():
+            c = trained.told(batch)
+            start = sum(map(len, x))
+            x.append(batch.x.cpu())
+            again.append(model.reconstruct(batch.x, c).float().cpu())
+            drawn.append(maker.images_of(z[start : start + len(batch)], c).cpu())
+    images_in, images_out = torch.cat(x), torch.cat(again)
+    caption = f"{trained.title}, {inputs.source}, seed {seed}"
+    caution = SHOWN if maker.condition.about == "image" else ""
+    depends = {"images": len(inputs), "source": inputs.source, "seed": seed}
+    error = _error(images_in, images_out, depends, caution)
+    return Reconstructions(images_in, images_out, torch.cat(drawn), caption, [error])
+
+
+def _error(x: Tensor, reconstructions: Tensor, depends: Mapping[str, Any], caution: str) -> Measure:
+    """The squared difference, over pixels and images."""
+    value, error = mean_and_error((x - reconstructions).double().square().flatten(1).mean(dim=1))
+    return Measure(
+        name="reconstruction_mse",
+        title="squared error of reconstructions",
+        value=value,
+        unit="per pixel in [0, 1]",
+        better="lower",
+        error=error,
+        depends=depends,
+        caution=caution,
+    )

@@ -1,0 +1,153 @@
+"""What each latent does: one moves, the others stay."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from twofold.apply.codes import Codes, codes_of_images, drawn_codes
+from twofold.apply.inputs import Images
+from twofold.apply.paths import to_and_fro
+from twofold.apply.sheet import Strips
+from twofold.apply.trained import Trained, open_run
+from twofold.errors import UsageError
+from twofold.experiments.run import Run
+from twofold.models.base import Generative, HasCodes
+
+__all__ = ["Traversal", "traverse"]
+
+IMAGES = 1000  # whose codes say which latents carry something
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Traversal(Strips):
+    """A row for each latent, with its variance in brackets where there is one.
+
+    Attributes:
+        latents: Which, shape (rows,).
+        values: Of the latent that moves, shape (columns,).
+        z: The code they start from, shape (D,).
+        variances: Of all latents over the codes of images, shape (D,); None without an encoder.
+    """
+
+    latents: Tensor
+    values: Tensor
+    z: Tensor
+    variances: Tensor | None
+
+    def arrays(self) -> Mapping[str, Any]:
+        found = {**super().arrays(), "latents": self.latents, "values": self.values, "z": self.z}
+        return found if self.variances is None else {**found, "variances": self.variances}
+
+
+def traverse(
+    run: str | Path | Run,
+    images: Images | None = None,
+    *,
+    n: int = 10,
+    latents: Sequence[int] | None = None,
+    steps: int = 11,
+    span: float = 3.0,
+    label: int | str | None = None,
+    resize: bool = False,
+    seed: int = 0,
+    device: str = "auto",
+) -> Traversal:
+    """Moves one latent at a time from -span to span, away from the code of one image.
+
+    The latents come in the order of the variance of their posterior means over images, which is
+    close to 0 where the encoder ignores one. A model that finds no codes starts from a draw, and
+    its latents come in the order of how much each changes the image.
+
+    Arguments:
+        run: A run or its folder.
+        images: The first of which is where to start; by default the run's test images.
+        n: How many latents.
+        latents: Which, by number, in place of the `n` most active ones.
+        steps: Images in a row.
+        span: How far to go, in standard deviations of the prior.
+        label: Of a model that is told a class: start from an image of this one if there is any.
+        resize: Bring images of another size to the model's.
+        seed: Of the choice of images, or of the draw.
+        device: Where to compute.
+
+    Raises:
+        UsageError: If the model makes no images, or a setting or the images do not fit.
+    """
+    if n < 1 or steps < 2 or not 0 < span < float("inf"):
+        raise UsageError(
+            f"n={n}, steps={steps}, span={span}: ask for a latent, 2 steps and a span above 0"
+        )
+    trained = open_run(run, device)
+    model = trained.able(Generative, "traverse")
+    wanted = None if latents is None else _checked(latents, model.latent_dim)
+    start, variances = _start(trained, model, images, label, resize, seed)
+    values = to_and_fro(span, steps)
+    if wanted is None:
+        wanted = _most_active(model, start, variances, values)[:n]
+    shown = "".join(f", {name}" for name in start.names)
+    return Traversal(
+        images=_moved(model, start, wanted, values),
+        row_heads=[_head(d, variances) for d in wanted.tolist()],
+        column_heads=[f"{value:.2g}" for value in values.tolist()],
+        caption=f"{trained.title}, one latent at a time{shown}, seed {seed}",
+        latents=wanted,
+        values=values,
+        z=start.z[0].cpu(),
+        variances=variances,
+    )
+
+
+def _head(d: int, variances: Tensor | None) -> str:
+    return f"z{d}" if variances is None else f"z{d} ({variances[d]:.2f})"
+
+
+def _checked(latents: Sequence[int], dim: int) -> Tensor:
+    wrong = [d for d in latents if not 0 <= d < dim]
+    if wrong or not latents:
+        got = wrong[0] if wrong else "none"
+        raise UsageError(f"latents={got}: the latents of this model are numbered 0 to {dim - 1}")
+    return torch.as_tensor(latents)
+
+
+def _start(
+    trained: Trained,
+    model: Generative,
+    images: Images | None,
+    label: int | str | None,
+    resize: bool,
+    seed: int,
+) -> tuple[Codes, Tensor | None]:
+    """One code, and the variances (D,) of those of images."""
+    drawn = drawn_codes(trained, 1, label, images, resize, seed)
+    if model.offers(HasCodes) is None:
+        return drawn, None
+    codes = codes_of_images(trained, "traverse", images, IMAGES, label, resize, seed)
+    variances = codes.z.var(dim=0, correction=0).cpu()
+    if label is None:
+        return codes.part(0, 1), variances
+    name = drawn.names[0]
+    first = codes.names.index(name) if name in codes.names else 0
+    return replace(codes.part(first, first + 1), c=drawn.c, names=drawn.names), variances
+
+
+def _most_active(
+    model: Generative, start: Codes, variances: Tensor | None, values: Tensor
+) -> Tensor:
+    """All latents, the most active first, shape (D,)."""
+    if variances is None:
+        moved = _moved(model, start, torch.arange(model.latent_dim), values)
+        variances = moved.var(dim=1).flatten(1).mean(dim=1)
+    return variances.argsort(descending=True)
+
+
+def _moved(model: Generative, start: Codes, latents: Tensor, values: Tensor) -> Tensor:
+    """Images (rows, columns, C, H, W) of the code with one latent set to each value."""
+    rows, columns = len(latents), len(values)
+    z = start.z.repeat(rows, columns, 1)  # (rows, columns, D)
+    z[torch.arange(rows), :, latents] = values.to(z)
+    c = None if start.c is None else start.c.expand(rows * columns, *start.c.shape[1:])
+    return model.images_of(z.flatten(0, 1), c).cpu().unflatten(0, (rows, columns))
