@@ -1,0 +1,66 @@
+"""Using a model that knows classes: their labels, their images, and images of one in another."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from twofold.cli.app import app
+from twofold.cli.options import (
+    USE,
+    Device,
+    Images,
+    Label,
+    Quiet,
+    Resize,
+    RunPath,
+    Seed,
+    hand_over,
+    progress,
+)
+
+__all__ = ["restyle"]
+
+
+@app.command(rich_help_panel=USE)
+def restyle(
+    run: RunPath,
+    images: Images = None,
+    n: Annotated[int, typer.Option("--n", "-n", help="How many images are shown.", min=1)] = 10,
+    label: Label = None,
+    resize: Resize = False,
+    fresh_noise: Annotated[
+        bool,
+        typer.Option("--fresh-noise", help="Draw another code for each class of a row."),
+    ] = False,
+    measure: Annotated[
+        int | None,
+        typer.Option(
+            help="Test images on which recognition is measured, 0 for none; by default 1000, or "
+            "none with --images.",
+            min=0,
+        ),
+    ] = None,
+    seed: Seed = 0,
+    out: Annotated[
+        Path | None, typer.Option(help="A .png or .npz; by default RUN/restyle.png.")
+    ] = None,
+    device: Device = "auto",
+    quiet: Quiet = False,
+) -> None:
+    """Draw every class in the style of each image."""
+    from twofold.apply.restyle import restyle as restyle_
+
+    result = restyle_(
+        run,
+        images,
+        n=n,
+        label=label,
+        resize=resize,
+        fresh_noise=fresh_noise,
+        measure=measure,
+        seed=seed,
+        device=device,
+        progress=progress(quiet),
+    )
+    hand_over(result, out or run / "restyle.png")
