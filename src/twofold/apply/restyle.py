@@ -133,8 +133,8 @@ class _Artist:
 
     @classmethod
     def of(cls, trained: Trained, fresh_noise: bool) -> "_Artist":
-        encoder = trained.able(HasCodes, "restyle")
         trained.told_class("restyle", "CVAE, CDRAW, M2 or a hybrid of these")
+        encoder = trained.able(HasCodes, "restyle")
         drawer = trained.able(Encodes, "restyle with fresh noise") if fresh_noise else None
         return cls(trained, encoder, trained.able(Generative, "restyle"), drawer)
 
@@ -184,15 +184,14 @@ def _measured(
         "code": "drawn for each class" if artist.drawer else "posterior mean",
     }
     found = [_recognised(log_probs, y, critic, dataset, depends)]
-    what = {"ink": "mean brightness", "slant": "slant"}
-    for i, name in enumerate(what):
+    for i, name in enumerate(("ink", "slant")):
         if name == "slant" and dataset.image_shape[0] != 1:
             continue  # it is that of light on black
         value = kept_within_class(styles[:, i], restyled[:, :, i], y)
         found.append(
             Measure(
                 f"style/{name}",
-                f"{what[name]} kept: correlation of input and restyled",
+                f"{name} of the input kept (correlation)",
                 value,
                 "",
                 better="higher",
@@ -219,7 +218,7 @@ def _recognised(
     floor = accuracy(critic.classifier.classify(x), torch.as_tensor(real.labels))
     measure = recognition(
         f"restyled/{critic.name}",
-        "restyled images recognised as the class asked for",
+        "restyled images recognised",
         log_probs.flatten(0, 1),
         asked.flatten(),
         dataset.class_names,

@@ -19,7 +19,7 @@ from twofold.cli.options import (
     progress,
 )
 
-__all__ = ["restyle"]
+__all__ = ["classify", "restyle"]
 
 
 @app.command(rich_help_panel=USE)
@@ -64,3 +64,31 @@ def restyle(
         progress=progress(quiet),
     )
     hand_over(result, out or run / "restyle.png")
+
+
+@app.command(rich_help_panel=USE)
+def classify(
+    run: RunPath,
+    images: Images = None,
+    n: Annotated[
+        int, typer.Option("--n", "-n", help="How many of the least certain are shown.", min=1)
+    ] = 30,
+    label: Label = None,
+    resize: Resize = False,
+    seed: Seed = 0,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="A .png of the least certain images, a .csv or .npz of all; by default "
+            "RUN/classify.csv and .png."
+        ),
+    ] = None,
+    device: Device = "auto",
+) -> None:
+    """Label images, with probabilities."""
+    from twofold.apply.classify import classify as classify_
+
+    result = classify_(run, images, n=n, label=label, resize=resize, seed=seed, device=device)
+    if out is None:
+        typer.echo(result.save(run / "classify.csv"))
+    hand_over(result, out or run / "classify.png")
