@@ -19,7 +19,7 @@ from twofold.cli.options import (
     progress,
 )
 
-__all__ = ["classify", "restyle"]
+__all__ = ["augment", "classify", "restyle"]
 
 
 @app.command(rich_help_panel=USE)
@@ -92,3 +92,39 @@ def classify(
     if out is None:
         typer.echo(result.save(run / "classify.csv"))
     hand_over(result, out or run / "classify.png")
+
+
+@app.command(rich_help_panel=USE)
+def augment(
+    run: RunPath,
+    per_class: Annotated[int, typer.Option(help="Images of each class.", min=1)] = 100,
+    min_confidence: Annotated[
+        float | None,
+        typer.Option(
+            help="Keep only images that a classifier of real ones takes for the class with this "
+            "probability or more, such as 0.9."
+        ),
+    ] = None,
+    seed: Seed = 0,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="A new folder, .npz, or .png of a few; by default RUN/augment."),
+    ] = None,
+    device: Device = "auto",
+    quiet: Quiet = False,
+) -> None:
+    """Write a training set of generated images, as many of each class."""
+    from twofold.apply.augment import augment as augment_
+
+    result = augment_(
+        run,
+        per_class=per_class,
+        min_confidence=min_confidence,
+        seed=seed,
+        device=device,
+        progress=progress(quiet),
+    )
+    left_out = result.provenance.get("filter", {}).get("left_out")
+    if left_out is not None:
+        typer.echo(f"{left_out} images left out that were not recognised", err=True)
+    hand_over(result, out or run / "augment")
