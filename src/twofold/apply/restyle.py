@@ -26,7 +26,7 @@ from twofold.experiments.run import Run
 from twofold.metrics.accuracy import accuracy
 from twofold.metrics.measure import Measure, mean_and_error
 from twofold.metrics.recognition import recognition
-from twofold.metrics.style import ink, kept_within_class, slant
+from twofold.metrics.style import brightness, kept_within_class, slant
 from twofold.models.base import Encodes, Generative, HasCodes
 from twofold.pictures.sheets import MAX_ROWS, grid
 from twofold.training.progress import Console, Progress
@@ -34,6 +34,7 @@ from twofold.training.progress import Console, Progress
 __all__ = ["Restyled", "restyle"]
 
 MEASURED = 1000  # test images
+WIDTH = 64  # pixels of an image and the name of its class
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +60,8 @@ class Restyled(Result):
     def picture(self) -> NDArray[np.uint8]:
         """A row for each image: itself, then every class in its style."""
         rows = torch.cat([self.inputs[:, None], self.images[:, :MAX_ROWS]], dim=1)
-        return grid(pixels(rows), column_heads=["input", *self.class_names[:MAX_ROWS]])
+        heads = ["input", *self.class_names[:MAX_ROWS]]
+        return grid(pixels(rows), column_heads=heads, scale=max(1, WIDTH // rows.shape[-1]))
 
     def arrays(self) -> Mapping[str, Any]:
         return {
@@ -164,9 +166,9 @@ class _Artist:
 def _measured(
     artist: _Artist, inputs: Inputs, critic: Judge, dataset: ImageDataset, seed: int
 ) -> list[Measure]:
-    """Whether the class is recognised, and whether ink and slant are those of the input."""
+    """Whether the class is recognised, and whether brightness and slant are those of the input."""
     seen, labels = [], []
-    before: list[Tensor] = []  # (B, 2) each: ink and slant
+    before: list[Tensor] = []  # (B, 2) each: brightness and slant
     after: list[Tensor] = []  # (B, K, 2)
     for x, made, y in artist.restyled(inputs):
         B, K = made.shape[:2]
@@ -184,14 +186,14 @@ def _measured(
         "code": "drawn for each class" if artist.drawer else "posterior mean",
     }
     found = [_recognised(log_probs, y, critic, dataset, depends)]
-    for i, name in enumerate(("ink", "slant")):
+    for i, name in enumerate(("brightness", "slant")):
         if name == "slant" and dataset.image_shape[0] != 1:
             continue  # it is that of light on black
         value = kept_within_class(styles[:, i], restyled[:, :, i], y)
         found.append(
             Measure(
                 f"style/{name}",
-                f"{name} of the input kept (correlation)",
+                f"{name} of the input kept, correlation",
                 value,
                 "",
                 better="higher",
@@ -204,7 +206,7 @@ def _measured(
 
 
 def _features(x: Tensor) -> Tensor:
-    return torch.stack([ink(x), slant(x)], dim=1)
+    return torch.stack([brightness(x), slant(x)], dim=1)
 
 
 def _recognised(

@@ -1,15 +1,15 @@
-"""How an image is drawn, apart from what it shows: how much ink there is, and how it leans."""
+"""How an image is drawn, apart from what it shows: how bright it is, and how it leans."""
 
 import torch
 from torch import Tensor
 
 from twofold.metrics.measure import NotMeasured
 
-__all__ = ["ink", "kept_within_class", "slant"]
+__all__ = ["brightness", "kept_within_class", "slant"]
 
 
-def ink(x: Tensor) -> Tensor:
-    """Mean brightness, which for light strokes on black is how thick they are.
+def brightness(x: Tensor) -> Tensor:
+    """Mean of all pixels, which for light strokes on black is how thick they are.
 
     Arguments:
         x: Images in [0, 1], shape (N, C, H, W).
