@@ -39,5 +39,5 @@ def write_image_folder(
     digits = len(str(len(images)))
     for i, image in enumerate(images):
         picture = image[0] if len(image) == 1 else image.transpose(1, 2, 0)
-        sub = "" if labels is None else class_names[labels[i]]
-        write_bytes(folder / sub / f"{i:0{digits}d}.png", png_bytes(picture))
+        home = folder if labels is None else folder / class_names[int(labels[i])]
+        write_bytes(home / f"{i:0{digits}d}.png", png_bytes(picture))
