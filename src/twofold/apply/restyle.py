@@ -173,8 +173,8 @@ def _measured(
     for x, made, y in artist.restyled(inputs):
         B, K = made.shape[:2]
         flat = made.flatten(0, 1)
-        seen.append(critic.classifier.classify(flat).unflatten(0, (B, K)))
-        labels.append(y)
+        seen.append(critic.classifier.classify(flat).cpu().unflatten(0, (B, K)))
+        labels.append(y.cpu())
         before.append(_features(x))
         after.append(_features(flat).unflatten(0, (B, K)))
     log_probs, y = torch.cat(seen), torch.cat(labels)  # (N, K, K), (N,)
@@ -206,6 +206,7 @@ def _measured(
 
 
 def _features(x: Tensor) -> Tensor:
+    x = x.cpu()  # not every device has doubles
     return torch.stack([brightness(x), slant(x)], dim=1)
 
 

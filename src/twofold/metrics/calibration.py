@@ -52,7 +52,7 @@ def calibration(
         >>> round(calibration(log_probs, torch.tensor([0, 0, 0, 1])).error, 6)
         0.05
     """
-    log_probs = log_probs.double().cpu()
+    log_probs = log_probs.cpu().double()
     top, predicted = log_probs.exp().max(dim=1)
     hits = (predicted == y.cpu()).double()
     which = (top * bins).ceil().long().clamp(1, bins) - 1  # (0, 1/bins] is the first
