@@ -1,4 +1,6 @@
-"""Toy runs that several verbs are tried on."""
+"""Toy runs that the verbs are tried on."""
+
+from collections.abc import Callable
 
 import pytest
 
@@ -20,17 +22,28 @@ RUNS = {
 
 
 @pytest.fixture(scope="session")
-def toy_run(tmp_path_factory, toy_data, toy_experiment, silent):
-    """A trained run by name, on the toy data."""
-    made: dict[str, Run] = {}
+def run_of(tmp_path_factory, toy_data, toy_experiment, silent) -> Callable[..., Run]:
+    """A trained run on the toy data, each once: a family, epochs, fields of the model."""
+    made: dict[tuple, Run] = {}
+
+    def make(family: str, /, epochs: int = 4, **model) -> Run:
+        key = (family, epochs, str(model))
+        if key not in made:
+            out = tmp_path_factory.mktemp("runs") / family
+            experiment = toy_experiment(family, model or None, epochs=epochs)
+            made[key] = train(experiment, out=out, dataset=toy_data, progress=silent)
+            made[key].dataset = lambda: toy_data
+        return made[key]
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def toy_run(run_of) -> Callable[[str], Run]:
+    """A trained run by the name of its kind."""
 
     def find(name: str) -> Run:
-        if name not in made:
-            family, changes = RUNS[name]
-            out = tmp_path_factory.mktemp("toys") / name
-            experiment = toy_experiment(family, changes, epochs=20)
-            made[name] = train(experiment, out=out, dataset=toy_data, progress=silent)
-            made[name].dataset = lambda: toy_data
-        return made[name]
+        family, changes = RUNS[name]
+        return run_of(family, epochs=20, **changes)
 
     return find

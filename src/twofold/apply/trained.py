@@ -52,6 +52,17 @@ class Trained:
         """
         return require(self.model, capability, verb)
 
+    def told_class(self, verb: str, others: str) -> None:
+        """Refuses a model that is not told the class, naming others that are.
+
+        Raises:
+            UsageError: If it is told nothing, or a part of the image.
+        """
+        about = self.model.condition.about
+        if about != "class":
+            told = "a part of the image and no class" if about == "image" else "no class"
+            raise UsageError(f"cannot {verb}: {self.model.title} is told {told}; use a {others}")
+
     def told(self, batch: Batch) -> Tensor | None:
         """What the model is told beside each image: nothing, its class, or the image itself.
 

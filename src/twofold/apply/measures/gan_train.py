@@ -7,11 +7,12 @@ import numpy as np
 from torch import Tensor
 
 from twofold.apply import judges
-from twofold.apply.measures.recognition import real_accuracy, recognition
+from twofold.apply.measures.recognition import real_accuracy
 from twofold.apply.measures.subject import Subject
 from twofold.conditions import ClassCondition
 from twofold.data import ImageDataset
 from twofold.metrics.measure import Measure, NotMeasured
+from twofold.metrics.recognition import recognition
 from twofold.pictures.sheets import to_uint8
 
 __all__ = ["gan_train"]
@@ -39,11 +40,11 @@ def gan_train(subject: Subject) -> Iterator[Measure]:
     real = _learnt_from(subject)
     floor = judges.judge(judges.JUDGE, real, device, subject.progress, exactly=True)
     yield recognition(
-        subject,
         f"gan_train/{recipe.name}",
         f"GAN-train by {recipe.name}: real test images recognised",
         made.classifier.classify(subject.real("test")),
         subject.labels,
+        subject.dataset.class_names,
         {
             **subject.depends,
             "classifier": recipe.name,

@@ -7,12 +7,12 @@ import torch
 
 from twofold.apply.judges import JUDGE, MLP_JUDGE, Judge
 from twofold.apply.measures.subject import Subject
-from twofold.metrics.accuracy import accuracy, accuracy_error, accuracy_per_class
-from twofold.metrics.classes import confusion
+from twofold.metrics.accuracy import accuracy
 from twofold.metrics.measure import Measure, NotMeasured
+from twofold.metrics.recognition import recognition
 from twofold.models.base import Classifies, Reconstructs
 
-__all__ = ["by_mlp", "classification", "gan_test", "real_accuracy", "recognition", "reconstruction"]
+__all__ = ["by_mlp", "classification", "gan_test", "real_accuracy", "reconstruction"]
 
 TOLD = {
     "class": "the model is told the true class of the image",
@@ -86,11 +86,11 @@ def _judged(
     """How often a judge sees y in the images x, beside the same judge on real test images."""
     floor = real_accuracy(subject, judge)
     return recognition(
-        subject,
         f"{name}/{judge.name}",
         title,
         judge.classifier.classify(x),
         y,
+        subject.dataset.class_names,
         {
             **depends,
             "classifier": f"{judge.name} {judge.digest}",
@@ -109,50 +109,15 @@ def classification(subject: Subject) -> Iterator[Measure]:
     labels = subject.labels
     x = torch.cat([batch.x for batch in subject.batches.in_order()])
     yield recognition(
-        subject,
         "accuracy",
         "test images recognised",
         model.classify(x),
         labels,
+        subject.dataset.class_names,
         subject.depends,
-        None,
     )
 
 
 def real_accuracy(subject: Subject, judge: Judge) -> float:
     """A judge on the real test images, undisturbed by any binarisation."""
     return accuracy(judge.classifier.classify(subject.real("test")), subject.labels)
-
-
-def recognition(
-    subject: Subject,
-    name: str,
-    title: str,
-    log_probs: torch.Tensor,
-    y: torch.Tensor,
-    depends: dict[str, Any],
-    floor: float | None,
-    caution: str = "",
-) -> Measure:
-    value = accuracy(log_probs, y)
-    present = torch.bincount(y, minlength=subject.dataset.num_classes) > 0
-    per_class = dict(
-        zip(subject.dataset.class_names, accuracy_per_class(log_probs, y), strict=True)
-    )
-    return Measure(
-        name=name,
-        title=title,
-        value=100 * value,
-        unit="%",
-        better="higher",
-        error=100 * accuracy_error(value, len(y)),
-        floor=None if floor is None else 100 * floor,
-        depends=depends,
-        per_class={
-            label: 100 * share
-            for (label, share), there in zip(per_class.items(), present.tolist(), strict=True)
-            if there
-        },
-        caution=caution,
-        details={"confusion": confusion(log_probs, y).tolist()},
-    )

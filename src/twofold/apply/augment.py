@@ -1,0 +1,207 @@
+"""A training set that a model makes: as many images of each class, and where they come from."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from twofold.apply.folder import write_image_folder
+from twofold.apply.judges import JUDGE, Judge, judge
+from twofold.apply.result import Result, Save, pixels
+from twofold.apply.trained import Trained, open_run
+from twofold.errors import RunError, UsageError
+from twofold.experiments.environment import describe_versions
+from twofold.experiments.run import Run
+from twofold.files import atomic_folder, write_json
+from twofold.metrics.measure import Measure
+from twofold.models.base import Generative
+from twofold.pictures.sheets import MAX_ROWS, grid
+from twofold.training.checkpoint import read_facts
+from twofold.training.progress import Console, Progress
+
+__all__ = ["PROVENANCE", "Augmented", "augment"]
+
+PROVENANCE = "provenance.json"
+AT_ONCE = 1000  # images drawn at a time
+TRIES = 50  # images drawn for each that is wanted, before a filter is given up
+COLUMNS = 10  # of the picture
+
+
+@dataclass(frozen=True, eq=False)
+class Augmented(Result):
+    """Generated images, as many of each class.
+
+    Attributes:
+        images: uint8 (they may be many), shape (N, C, H, W), class by class.
+        labels: What they were asked to be, shape (N,).
+        class_names: K names.
+        provenance: Run, checkpoint, model, seed, counts, filter, versions and date: plain data.
+        caption: Model and run in words.
+        measures: None.
+    """
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+    class_names: tuple[str, ...]
+    provenance: Mapping[str, Any]
+    caption: str
+    measures: Sequence[Measure] = ()
+
+    def picture(self) -> NDArray[np.uint8]:
+        """The first images of each class in a row."""
+        K = len(self.class_names)
+        by_class = self.images.reshape(K, -1, *self.images.shape[1:])
+        return grid(by_class[:MAX_ROWS, :COLUMNS], row_heads=self.class_names[:MAX_ROWS])
+
+    def arrays(self) -> Mapping[str, Any]:
+        return {
+            "images": self.images,
+            "labels": self.labels,
+            "class_names": np.array(self.class_names),
+        }
+
+    def writers(self) -> dict[str, Save]:
+        return {"": self._save_folder, **super().writers()}
+
+    def _save_folder(self, folder: Path) -> None:
+        """A PNG each in a folder per class, which is a data set, and the provenance beside them."""
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise UsageError(f"{folder} is not an empty folder; choose another name")
+        with atomic_folder(folder) as temporary:
+            write_image_folder(temporary, self.images, self.labels, self.class_names)
+            write_json(temporary / PROVENANCE, self.provenance)
+
+
+def augment(
+    run: str | Path | Run,
+    *,
+    per_class: int = 100,
+    min_confidence: float | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    progress: Progress | None = None,
+) -> Augmented:
+    """Makes a training set with as many images of each class.
+
+    Arguments:
+        run: A run, or its folder, of a model that is told the class.
+        per_class: Images of each class.
+        min_confidence: Keep only images that a classifier of real ones takes for the class asked
+            for with this probability or more, and draw others for the rest. What it does not
+            recognise is then missing, odd styles first.
+        seed: Of the latent codes.
+        device: Where to compute.
+        progress: Who is told if a classifier must be trained.
+
+    Raises:
+        UsageError: If the model makes no images or is not told the class, or a number cannot be
+            what was given.
+        RunError: If the run is damaged, or next to none of its images are recognised.
+    """
+    if per_class < 1:
+        raise UsageError(f"per_class={per_class}: ask for at least one image of each class")
+    if min_confidence is not None and not 0 < min_confidence <= 1:
+        raise UsageError(f"min_confidence={min_confidence}; expected more than 0 and at most 1")
+    trained = open_run(run, device)
+    model = trained.able(Generative, "augment")
+    trained.told_class("augment", "CVAE, CGAN, ACGAN, M2 or a hybrid of these")
+    critic = None
+    if min_confidence is not None:
+        where = str(trained.device)
+        critic = judge(JUDGE, trained.run.dataset(), where, progress or Console())
+    draw = _Draw(trained, model, critic, min_confidence or 0.0, seed)
+    found = [draw.of_class(k, per_class) for k in range(len(trained.class_names))]
+    drawn = dict(zip(trained.class_names, (count for _, count in found), strict=True))
+    return Augmented(
+        np.concatenate([pixels(images) for images, _ in found]),
+        np.repeat(np.arange(len(found)), per_class),
+        trained.class_names,
+        _provenance(trained, per_class, seed, drawn, critic, min_confidence),
+        f"{trained.title}: {per_class} images of each class, seed {seed}",
+    )
+
+
+@dataclass(frozen=True)
+class _Draw:
+    """Images of one class, those left out that a classifier does not recognise."""
+
+    trained: Trained
+    model: Generative
+    critic: Judge | None
+    min_confidence: float
+    seed: int
+
+    def of_class(self, k: int, count: int) -> tuple[Tensor, int]:
+        """So many images of class k, and how many were drawn for them."""
+        kept: list[Tensor] = []
+        have = drawn = rounds = 0
+        while have < count:
+            if drawn >= TRIES * count and drawn >= TRIES * AT_ONCE:
+                raise RunError(
+                    f"of {drawn} images of class {self.trained.class_names[k]!r} the classifier "
+                    f"recognises {have} with probability {self.min_confidence:g} or more, and "
+                    f"{count} are wanted; lower min_confidence, or train the model longer"
+                )
+            size = AT_ONCE if self.critic else min(AT_ONCE, count - have)
+            x = self._some(k, size, rounds)
+            rounds += 1
+            good = self._recognised(x, k).nonzero().squeeze(1)[: count - have]
+            kept.append(x[good].cpu())
+            have += len(good)
+            drawn += int(good[-1]) + 1 if have == count else size
+        return torch.cat(kept), drawn
+
+    def _some(self, k: int, count: int, rounds: int) -> Tensor:
+        """Images whose codes no other class, round or seed has."""
+        (state,) = np.random.SeedSequence((self.seed, k, rounds)).generate_state(1, np.uint64)
+        c = torch.full((count,), k, device=self.trained.device)
+        return self.model.sample(count, c, int(state >> np.uint64(1)))
+
+    def _recognised(self, x: Tensor, k: int) -> Tensor:
+        if self.critic is None:
+            return torch.ones(len(x), dtype=torch.bool)
+        return self.critic.classifier.classify(x)[:, k].exp() >= self.min_confidence
+
+
+def _provenance(
+    trained: Trained,
+    per_class: int,
+    seed: int,
+    drawn: Mapping[str, int],
+    critic: Judge | None,
+    min_confidence: float | None,
+) -> dict[str, Any]:
+    """Where the images come from, as plain data."""
+    run = trained.run
+    total = per_class * len(drawn)
+    found: dict[str, Any] = {
+        "what": "images that a model generated; none is real",
+        "run": run.name,
+        "experiment": run.experiment.name,
+        "model": trained.model.title,
+        "checkpoint_sha256": read_facts(run.checkpoint)["sha256"],
+        "step": run.progress[0],
+        "learnt_from": run.environment["data"],
+        "seed": seed,
+        "images": total,
+        "per_class": per_class,
+        "versions": describe_versions(),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    if critic is not None:
+        count = sum(drawn.values())
+        found["filter"] = {
+            "min_confidence": min_confidence,
+            "classifier": f"{critic.name} {critic.digest}",
+            "classifier_trained_on": critic.trained_on,
+            "drawn": dict(drawn),
+            "left_out": count - total,
+            "share_kept": total / count,
+        }
+    return found

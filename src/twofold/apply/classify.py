@@ -1,0 +1,175 @@
+"""Labels for images, with probabilities: by M2, an ACGAN, a hybrid of M2, or a classifier."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from twofold.apply.inputs import Images, Inputs, load_inputs
+from twofold.apply.result import Result, pixels
+from twofold.apply.trained import open_run, seeded
+from twofold.data.dataset import UNLABELLED
+from twofold.data.preprocess import to_unit
+from twofold.experiments.run import Run
+from twofold.metrics.calibration import calibration
+from twofold.metrics.measure import Measure
+from twofold.metrics.recognition import recognition
+from twofold.models.base import Classifies
+from twofold.pictures.captions import captioned
+
+__all__ = ["Classified", "classify"]
+
+
+@dataclass(frozen=True, eq=False)
+class Classified(Result):
+    """What a model takes images for.
+
+    Attributes:
+        probabilities: p(y|x) of all images, shape (N, K), float64.
+        labels: Their true classes, shape (N,), -1 where not known.
+        class_names: K names.
+        shown: Which images the picture shows, the least certain first, shape (n,).
+        images: These, shape (n, C, H, W).
+        caption: Model, run and images in words.
+        measures: Accuracy and calibration, where true classes are known.
+    """
+
+    probabilities: Tensor
+    labels: Tensor
+    class_names: tuple[str, ...]
+    shown: Tensor
+    images: Tensor
+    caption: str
+    measures: Sequence[Measure] = ()
+
+    @property
+    def predicted(self) -> Tensor:
+        """The likeliest class of each image, shape (N,)."""
+        return self.probabilities.argmax(dim=1)
+
+    @property
+    def names(self) -> list[str]:
+        """The name of the likeliest class of each image, N of them."""
+        return [self.class_names[k] for k in self.predicted.tolist()]
+
+    def picture(self) -> NDArray[np.uint8]:
+        """The least certain images, each below its class and, in per cent, how sure that is.
+
+        A class that is known to be another one stands in brackets.
+        """
+        sure = (100 * self.probabilities.amax(dim=1)).round().long().tolist()
+        predicted, names = self.predicted.tolist(), self.names
+        words = []
+        for i in self.shown.tolist():
+            true = int(self.labels[i])
+            missed = (
+                f" ({self.class_names[true]})" if true not in (UNLABELLED, predicted[i]) else ""
+            )
+            words.append(f"{names[i]} {sure[i]}%{missed}")
+        return captioned(pixels(self.images), words)
+
+    def arrays(self) -> Mapping[str, Any]:
+        return {
+            "probabilities": self.probabilities,
+            "predicted": self.predicted,
+            "labels": self.labels,
+            "class_names": np.array(self.class_names),
+        }
+
+    def table(self) -> tuple[Sequence[str], Sequence[Sequence[Any]]]:
+        """A row for each image, in the order they were given."""
+        known = bool((self.labels != UNLABELLED).any())
+        headings = ["image", "label", "probability", *(["true"] if known else [])]
+        headings += [f"p({name})" for name in self.class_names]
+        rows = []
+        for i, (name, row) in enumerate(zip(self.names, self.probabilities.tolist(), strict=True)):
+            true = int(self.labels[i])
+            truth = ["" if true == UNLABELLED else self.class_names[true]] if known else []
+            rows.append([i, name, f"{max(row):.6g}", *truth, *(f"{p:.6g}" for p in row)])
+        return headings, rows
+
+
+def classify(
+    run: str | Path | Run,
+    images: Images | None = None,
+    *,
+    n: int = 30,
+    label: int | str | None = None,
+    resize: bool = False,
+    seed: int = 0,
+    device: str = "auto",
+) -> Classified:
+    """Says what images are, and how sure that is.
+
+    Arguments:
+        run: A run, or its folder, of a model that names classes.
+        images: As in `load_inputs`; all of them are classified. By default test images of the run.
+        n: How many the picture shows, of which the model is least certain.
+        label: The true class of all images, where they have no labels and it is known.
+        resize: Bring images of another size to the model's.
+        seed: Of the binarisation, where the model was trained with one that draws.
+        device: Where to compute.
+
+    Raises:
+        UsageError: If the model names no classes, or the images do not fit it.
+        RunError: If the run is damaged or its test images are gone.
+    """
+    trained = open_run(run, device)
+    reader = trained.able(Classifies, "classify")
+    inputs = load_inputs(trained, images, label=label, resize=resize)
+    with seeded(seed, trained.device):
+        log_probs = torch.cat([reader.classify(batch.x).cpu() for batch in inputs.batches()])
+    probabilities = log_probs.double().softmax(dim=1)
+    shown = probabilities.amax(dim=1).argsort(stable=True)[:n]
+    return Classified(
+        probabilities,
+        _labels(inputs),
+        trained.class_names,
+        shown,
+        to_unit(torch.as_tensor(inputs.dataset.images[shown.numpy()])),
+        f"{trained.title}: {len(inputs)} images ({inputs.source}), the least certain first",
+        _measured(log_probs, inputs),
+    )
+
+
+def _labels(inputs: Inputs) -> Tensor:
+    if inputs.labels is None:
+        return torch.full((len(inputs),), UNLABELLED)
+    return torch.as_tensor(inputs.labels)
+
+
+def _measured(log_probs: Tensor, inputs: Inputs) -> list[Measure]:
+    """Accuracy and calibration on the images whose class is known; nothing where there is none."""
+    y = _labels(inputs)
+    known = y != UNLABELLED
+    if not known.any():
+        return []
+    log_probs, y = log_probs[known], y[known]
+    depends = {"source": inputs.source, "images": len(y)}
+    names = inputs.trained.class_names
+    found = calibration(log_probs, y)
+    return [
+        recognition("accuracy", "images recognised", log_probs, y, names, depends),
+        Measure(
+            "calibration_error",
+            "expected calibration error",
+            100 * found.error,
+            "%",
+            better="lower",
+            error=100 * found.spread,
+            depends={**depends, "bins": "15 of equal width"},
+            caution=f"with so few images a perfectly calibrated model would get "
+            f"{100 * found.by_chance:.2g} % by chance",
+            details={
+                "confidence": found.confidence,
+                "accuracy": found.accuracy,
+                "counts": found.counts,
+                "by_chance": 100 * found.by_chance,
+            },
+        ),
+    ]

@@ -1,0 +1,241 @@
+"""Style transfer: one image's style on every class (Chen, Fang and Ju, 2016, section 4.2).
+
+q(z|x, y) of an image and its class gives a code that says how it is drawn and not what it shows,
+and the decoder draws every class with it. The code is the posterior's mean and the same along a
+row; the report drew a fresh one for each class, which blurs what a row has in common.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from twofold.apply.inputs import BATCH, Images, Inputs, load_inputs
+from twofold.apply.judges import JUDGE, Judge, judge
+from twofold.apply.result import Result, pixels
+from twofold.apply.trained import Trained, open_run, seeded
+from twofold.data import ImageDataset
+from twofold.data.batches import Batch
+from twofold.data.preprocess import to_unit
+from twofold.experiments.run import Run
+from twofold.metrics.accuracy import accuracy
+from twofold.metrics.measure import Measure, mean_and_error
+from twofold.metrics.recognition import recognition
+from twofold.metrics.style import brightness, kept_within_class, slant
+from twofold.models.base import Encodes, Generative, HasCodes
+from twofold.pictures.sheets import MAX_ROWS, grid
+from twofold.training.progress import Console, Progress
+
+__all__ = ["Restyled", "restyle"]
+
+MEASURED = 1000  # test images
+WIDTH = 64  # pixels of an image and the name of its class
+
+
+@dataclass(frozen=True, eq=False)
+class Restyled(Result):
+    """Images, and each of them as every class.
+
+    Attributes:
+        inputs: Shape (N, C, H, W).
+        images: Shape (N, K, C, H, W).
+        labels: The classes that the inputs were encoded with, shape (N,).
+        class_names: K names.
+        caption: Model, run and how it was done.
+        measures: How often the class is recognised, and how much of the style is kept.
+    """
+
+    inputs: Tensor
+    images: Tensor
+    labels: Tensor
+    class_names: tuple[str, ...]
+    caption: str
+    measures: Sequence[Measure] = ()
+
+    def picture(self) -> NDArray[np.uint8]:
+        """A row for each image: itself, then every class in its style."""
+        rows = torch.cat([self.inputs[:, None], self.images[:, :MAX_ROWS]], dim=1)
+        heads = ["input", *self.class_names[:MAX_ROWS]]
+        return grid(pixels(rows), column_heads=heads, scale=max(1, WIDTH // rows.shape[-1]))
+
+    def arrays(self) -> Mapping[str, Any]:
+        return {
+            "inputs": self.inputs,
+            "images": self.images,
+            "labels": self.labels,
+            "class_names": np.array(self.class_names),
+        }
+
+
+def restyle(
+    run: str | Path | Run,
+    images: Images | None = None,
+    *,
+    n: int = 10,
+    label: int | str | None = None,
+    resize: bool = False,
+    fresh_noise: bool = False,
+    measure: int | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    progress: Progress | None = None,
+) -> Restyled:
+    """Draws every class in the style of each image.
+
+    Arguments:
+        run: A run, or its folder, of a model that encodes and is told the class.
+        images: Whose style is taken, as in `load_inputs`; by default test images of the run.
+        n: How many are shown.
+        label: The class of all images, where they have no labels.
+        resize: Bring images of another size to the model's.
+        fresh_noise: Draw another code of q(z|x, y) for each class, as the report did, and do not
+            hold one fixed.
+        measure: How many test images of the run are restyled to measure how often the class is
+            recognised; 0 for none. By default 1000, or none where `images` are given.
+        seed: Of which images are shown and measured, and of fresh noise.
+        device: Where to compute.
+        progress: Who is told if a classifier must be trained for the measure.
+
+    Raises:
+        UsageError: If the model has no encoder, or is not told the class.
+        RunError: If the run is damaged or its test images are gone.
+    """
+    trained = open_run(run, device)
+    artist = _Artist.of(trained, fresh_noise)
+    measure = (MEASURED if images is None else 0) if measure is None else measure
+    inputs = load_inputs(trained, images, n=n, label=label, resize=resize, seed=seed)
+    with seeded(seed, trained.device):
+        parts = list(artist.restyled(inputs))
+    found: Sequence[Measure] = ()
+    if measure > 0:
+        dataset = trained.run.dataset()
+        measured = load_inputs(trained, n=measure, seed=seed)
+        critic = judge(JUDGE, dataset, str(trained.device), progress or Console())
+        with seeded(seed, trained.device):
+            found = _measured(artist, measured, critic, dataset, seed)
+    how = "a code drawn afresh for each class" if fresh_noise else "one code along each row"
+    x, made, y = (torch.cat(part).cpu() for part in zip(*parts, strict=True))
+    caption = f"{trained.title}: {inputs.source} in every class, {how}"
+    return Restyled(x, made, y, trained.class_names, caption, found)
+
+
+@dataclass(frozen=True)
+class _Artist:
+    """A model that draws every class in the style of an image."""
+
+    trained: Trained
+    encoder: HasCodes
+    generator: Generative
+    drawer: Encodes | None  # of fresh noise
+
+    @classmethod
+    def of(cls, trained: Trained, fresh_noise: bool) -> "_Artist":
+        trained.told_class("restyle", "CVAE, CDRAW, M2 or a hybrid of these")
+        encoder = trained.able(HasCodes, "restyle")
+        drawer = trained.able(Encodes, "restyle with fresh noise") if fresh_noise else None
+        return cls(trained, encoder, trained.able(Generative, "restyle"), drawer)
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.trained.class_names)
+
+    @torch.no_grad()
+    def restyled(self, inputs: Inputs) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """By batch: images (B, C, H, W), each as every class (B, K, C, H, W), classes (B,)."""
+        for batch in inputs.batches(max(1, BATCH // self.num_classes)):
+            y = self.trained.told(batch)
+            assert y is not None, "the model is told a class"
+            yield batch.x, self._every_class(batch, y), y
+
+    def _every_class(self, batch: Batch, y: Tensor) -> Tensor:
+        B, K = len(batch), self.num_classes
+        if self.drawer is None:
+            z = self.encoder.codes(batch.x, y).repeat_interleave(K, dim=0)  # (B K, D)
+        else:
+            x, told = batch.x.repeat_interleave(K, dim=0), y.repeat_interleave(K)
+            z = self.drawer.posterior(x, told).rsample()
+        classes = torch.arange(K, device=y.device).repeat(B)
+        return self.generator.generate(z, classes).float().unflatten(0, (B, K))
+
+
+def _measured(
+    artist: _Artist, inputs: Inputs, critic: Judge, dataset: ImageDataset, seed: int
+) -> list[Measure]:
+    """Whether the class is recognised, and whether brightness and slant are those of the input."""
+    seen, labels = [], []
+    before: list[Tensor] = []  # (B, 2) each: brightness and slant
+    after: list[Tensor] = []  # (B, K, 2)
+    for x, made, y in artist.restyled(inputs):
+        B, K = made.shape[:2]
+        flat = made.flatten(0, 1)
+        seen.append(critic.classifier.classify(flat).cpu().unflatten(0, (B, K)))
+        labels.append(y.cpu())
+        before.append(_features(x))
+        after.append(_features(flat).unflatten(0, (B, K)))
+    log_probs, y = torch.cat(seen), torch.cat(labels)  # (N, K, K), (N,)
+    styles, restyled = torch.cat(before), torch.cat(after)
+    depends = {
+        "split": "test",
+        "images": len(y),
+        "seed": seed,
+        "code": "drawn for each class" if artist.drawer else "posterior mean",
+    }
+    found = [_recognised(log_probs, y, critic, dataset, depends)]
+    for i, name in enumerate(("brightness", "slant")):
+        if name == "slant" and dataset.image_shape[0] != 1:
+            continue  # it is that of light on black
+        value = kept_within_class(styles[:, i], restyled[:, :, i], y)
+        found.append(
+            Measure(
+                f"style/{name}",
+                f"{name} of the input kept, correlation",
+                value,
+                "",
+                better="higher",
+                error=(1 - value**2) / max(len(y) - 1, 1) ** 0.5,
+                depends={**depends, "within": "pairs of different classes"},
+                caution="one simple sign of style, and not all of it",
+            )
+        )
+    return found
+
+
+def _features(x: Tensor) -> Tensor:
+    x = x.cpu()  # not every device has doubles
+    return torch.stack([brightness(x), slant(x)], dim=1)
+
+
+def _recognised(
+    log_probs: Tensor, y: Tensor, critic: Judge, dataset: ImageDataset, depends: Mapping[str, Any]
+) -> Measure:
+    """How often the class asked for is seen: N images as K classes, log-probabilities (N, K, K)."""
+    N, K = log_probs.shape[:2]
+    asked = torch.arange(K, device=y.device).expand(N, K)
+    real = dataset.split("test").labelled()
+    x = to_unit(torch.as_tensor(real.images))
+    floor = accuracy(critic.classifier.classify(x), torch.as_tensor(real.labels))
+    measure = recognition(
+        f"restyled/{critic.name}",
+        "restyled images recognised",
+        log_probs.flatten(0, 1),
+        asked.flatten(),
+        dataset.class_names,
+        {
+            **depends,
+            "classes": K,
+            "classifier": f"{critic.name} {critic.digest}",
+            "classifier_accuracy": round(floor, 5),
+        },
+        floor,
+        "each image as its own class is counted too; `others` in the details leaves it out",
+    )
+    hits = (log_probs.argmax(dim=2) == asked).double()  # (N, K)
+    of_images = mean_and_error(hits.mean(dim=1))[1] or 0.0  # the K of one image fail together
+    other = asked != y[:, None]
+    details = {**measure.details, "others": 100 * hits[other].mean().item()}
+    return replace(measure, error=max(measure.error or 0.0, 100 * of_images), details=details)
