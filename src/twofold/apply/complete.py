@@ -25,6 +25,7 @@ from twofold.pictures.sheets import grid
 
 __all__ = ["Completions", "complete"]
 
+SCALE = 2  # of the picture
 HIDDEN = 0.7  # grey level of what is hidden, in the picture
 ROWS = 4_000  # completions at a time
 
@@ -56,7 +57,7 @@ class Completions(Result):
         shown = torch.where(self.visible, self.images, HIDDEN)
         columns = [shown[:, None], self.completions, self.images[:, None]]
         heads = ["visible", *[""] * self.completions.shape[1], "truth"]
-        return grid(pixels(torch.cat(columns, dim=1)), column_heads=heads)
+        return grid(pixels(torch.cat(columns, dim=1)), column_heads=heads, scale=SCALE)
 
     def arrays(self) -> Mapping[str, Any]:
         named = {"images": self.images, "visible": self.visible, "completions": self.completions}

@@ -14,6 +14,7 @@ from twofold.metrics.measure import NotMeasured
 __all__ = ["mse", "psnr", "ssim"]
 
 ROUNDING = 1 / (12 * 255**2)  # the squared error of rounding to 8 bits
+ROWS = 500  # images at a time that SSIM looks at, in several copies
 REACH = 5  # pixels to either side that SSIM's window sees
 
 
@@ -61,7 +62,7 @@ def ssim(x: Tensor, target: Tensor) -> Tensor:
         target: Of a shape that broadcasts with it.
 
     Returns:
-        Shape (...), float64.
+        Shape (...).
 
     Raises:
         NotMeasured: If the images are smaller than what is reflected at their edges.
@@ -72,12 +73,10 @@ def ssim(x: Tensor, target: Tensor) -> Tensor:
     if min(H, W) <= REACH:
         raise NotMeasured(f"SSIM needs images of {REACH + 1} pixels or more, and these are {H}×{W}")
     x, target = torch.broadcast_tensors(x, target)
-    shape = x.shape[:-3]
-    found = structural_similarity_index_measure(
-        x.reshape(-1, *x.shape[-3:]).double(),
-        target.reshape(-1, *x.shape[-3:]).double(),
-        reduction="none",
-        data_range=1.0,
-    )
-    assert isinstance(found, Tensor)
-    return found.reshape(shape)
+    parts = (images.reshape(-1, *x.shape[-3:]).float().split(ROWS) for images in (x, target))
+    pairs = zip(*parts, strict=True)
+    found = [
+        structural_similarity_index_measure(*pair, reduction="none", data_range=1.0)
+        for pair in pairs
+    ]
+    return torch.cat([part for part in found if isinstance(part, Tensor)]).view(x.shape[:-3])
