@@ -1,11 +1,13 @@
 """What several rooms' tests share."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from twofold.cli import main
 from twofold.data import ImageDataset
 from twofold.experiments.resolve import parse_experiment
 from twofold.experiments.schema import Experiment
@@ -96,3 +98,18 @@ def mnist_folder() -> Path:
     if not (folder / "train-images-idx3-ubyte.gz").exists():
         pytest.skip("needs MNIST in TWOFOLD_DATA")
     return folder
+
+
+@pytest.fixture
+def twofold(capsys, monkeypatch):
+    """Runs the command line; returns exit code, output, errors."""
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["twofold", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            main()
+        captured = capsys.readouterr()
+        code = stop.value.code
+        return (0 if code is None else int(code)), captured.out, captured.err
+
+    return run

@@ -1,7 +1,6 @@
 """The command line as a person meets it: in a process of its own or, for speed, in ours."""
 
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,27 +9,11 @@ import yaml
 from PIL import Image
 
 from twofold import __version__
-from twofold.cli import main
 from twofold.data import ImageDataset
 from twofold.terminal import save_preview
 from twofold.training.loop import Trainer
 
 SMALL = ["data=digits", "limit=200", "epochs=2", "layers=fc-16", "batch_size=50", "log_every=2"]
-
-
-@pytest.fixture
-def twofold(capsys, monkeypatch):
-    """Runs the command line; returns exit code, output, errors."""
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["twofold", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            main()
-        captured = capsys.readouterr()
-        code = stop.value.code
-        return (0 if code is None else int(code)), captured.out, captured.err
-
-    return run
 
 
 def test_version_and_help(twofold):

@@ -15,28 +15,10 @@ from twofold.apply.visible import part_name, visible_part
 from twofold.conditions import part_mask
 from twofold.distributions import Masked
 from twofold.errors import UsageError
-from twofold.experiments.train import train
 from twofold.metrics.pixels import psnr, ssim
 
 LEFT = part_mask("left-half", 8, 8)
 TOLD = {"family": "vae", "condition": "left-half"}
-
-
-@pytest.fixture(scope="module")
-def run_of(tmp_path_factory, toy_data, toy_experiment, silent):
-    """A trained run of a family, once for the module."""
-    made = {}
-
-    def make(family: str, /, **model):
-        key = (family, str(model))
-        if key not in made:
-            out = tmp_path_factory.mktemp("runs") / family
-            experiment = toy_experiment(family, model or None)
-            made[key] = train(experiment, out=out, dataset=toy_data, progress=silent)
-            made[key].dataset = lambda: toy_data
-        return made[key]
-
-    return make
 
 
 @pytest.fixture(autouse=True)

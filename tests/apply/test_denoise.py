@@ -9,24 +9,7 @@ from twofold.apply.denoise import add_noise, denoise
 from twofold.apply.trained import open_run
 from twofold.data import ImageDataset
 from twofold.errors import UsageError
-from twofold.experiments.train import train
 from twofold.metrics.pixels import psnr
-
-
-@pytest.fixture(scope="module")
-def run_of(tmp_path_factory, toy_data, toy_experiment, silent):
-    made = {}
-
-    def make(family: str, /, epochs: int = 4, **model):
-        key = (family, epochs, str(model))
-        if key not in made:
-            out = tmp_path_factory.mktemp("runs") / family
-            experiment = toy_experiment(family, model or None, epochs=epochs)
-            made[key] = train(experiment, out=out, dataset=toy_data, progress=silent)
-            made[key].dataset = lambda: toy_data
-        return made[key]
-
-    return make
 
 
 def test_gaussian_noise_is_gaussian():

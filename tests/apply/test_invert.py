@@ -8,24 +8,7 @@ import torch
 from twofold.apply.invert import invert
 from twofold.apply.trained import open_run
 from twofold.errors import UsageError
-from twofold.experiments.train import train
 from twofold.metrics.pixels import mse, psnr
-
-
-@pytest.fixture(scope="module")
-def run_of(tmp_path_factory, toy_data, toy_experiment, silent):
-    made = {}
-
-    def make(family: str, /, **model):
-        key = (family, str(model))
-        if key not in made:
-            out = tmp_path_factory.mktemp("runs") / family
-            experiment = toy_experiment(family, model or None)
-            made[key] = train(experiment, out=out, dataset=toy_data, progress=silent)
-            made[key].dataset = lambda: toy_data
-        return made[key]
-
-    return make
 
 
 @pytest.mark.parametrize("family", ["cgan", "cvae"])
