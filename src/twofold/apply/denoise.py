@@ -1,8 +1,8 @@
 """Taking noise away: what the model makes of the likeliest code of a noisy image.
 
-An encoder was trained on clean images and is misled by noise, so that its code is only where the
-search begins: by gradient descent for the code z that is likeliest a posteriori if the noise is
-Gaussian of its own σ, the least ‖x_noisy − G(z)‖² + σ² ‖z‖².
+An encoder was trained on clean images and is misled by noise. Its code is only one of the places
+where a search begins, beside draws of the prior: by gradient descent for the code z that is
+likeliest a posteriori if the noise is Gaussian of its own σ, the least ‖x_noisy − G(z)‖² + σ² ‖z‖².
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,6 +30,7 @@ from twofold.pictures.sheets import grid
 
 __all__ = ["Denoised", "add_noise", "denoise"]
 
+DRAWS = 3  # of the prior, from which the search begins as well
 NOISE = 0.3  # added where nothing else is asked for, and thought to be in images noisy already
 
 
@@ -160,14 +161,15 @@ class _Denoiser:
     def __call__(self, batch: Batch) -> Done:
         noisy = add_noise(batch.x, self.noise, self.flip)
         c = self.trained.told(batch.afresh(noisy))
-        start = self.encoder.codes(noisy, c)[None]
+        encoded = self.encoder.codes(noisy, c)[None]  # (1, B, D)
+        drawn = torch.randn(DRAWS if self.steps else 0, *encoded.shape[1:], device=noisy.device)
         # A flipped pixel is off by 1 or not at all.
         variance = self.noise**2 + self.flip / 2 or NOISE**2
         first, last = (
-            invert_images(self.model, noisy, c, steps=steps, prior=variance, start=start)
-            for steps in (0, self.steps)
+            invert_images(self.model, noisy, c, steps=steps, prior=variance, start=start).images
+            for steps, start in ((0, encoded), (self.steps, torch.cat([encoded, drawn])))
         )
-        return batch.x, noisy, first.images.float(), last.images.float()
+        return batch.x, noisy, first.float(), last.float()
 
 
 def _figures(done: Done) -> list[PerImage]:

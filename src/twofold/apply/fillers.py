@@ -113,9 +113,7 @@ class _Searching:
         difference = whole.log_likelihood - seen.log_likelihood
         effective = torch.minimum(seen.effective, whole.effective)
         return [
-            _log_likelihood(
-                self.trained, "ais", f"ln p(x) − ln p(visible) by {how}", difference, depends
-            ),
+            _log_likelihood(self.trained, "ais", how, difference, depends),
             PerImage(
                 "completion/effective_chains",
                 f"effective chains of {self.chains}, of the worse of the two",
