@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -26,10 +27,12 @@ class Result(ABC):
     Attributes:
         caption: Model, seed and run in words; it goes into the files.
         measures: Figures that go with it, if any.
+        not_measured: What could not be measured, and why.
     """
 
     caption: str
     measures: Sequence[Measure] = ()
+    not_measured: Mapping[str, str] = MappingProxyType({})
 
     @abstractmethod
     def picture(self) -> NDArray[np.uint8]:

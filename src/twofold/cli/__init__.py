@@ -5,7 +5,7 @@ Everything heavy is imported inside the command that needs it, so that `--help` 
 """
 
 from twofold.cli import training, measuring, reproducing, listing  # noqa: F401, I001 (as help shows)
-from twofold.cli import looking, labels  # noqa: F401
+from twofold.cli import looking, filling, labels  # noqa: F401
 from twofold.cli.app import app, main
 
 __all__ = ["app", "main"]

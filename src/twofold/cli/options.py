@@ -73,6 +73,6 @@ def hand_over(result: "Result", out: Path) -> None:
     from twofold.terminal import show_measures
 
     path = result.save(out)
-    if result.measures:
-        show_measures(result.caption, result.measures, {})
+    if result.measures or result.not_measured:
+        show_measures(result.caption, result.measures, result.not_measured)
     typer.echo(path)

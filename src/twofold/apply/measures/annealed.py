@@ -76,7 +76,7 @@ def _decoder(subject: Subject) -> tuple[Decodes, dict[str, Any], list[str]]:
         raise NotMeasured(
             f"a {model.title} has no p(x|z); a VAE, M2, DRAW or GAN has, and a hybrid of these"
         )
-    caution = what_is_no_probability(subject, bounded)
+    caution = what_is_no_probability(subject.run, bounded)
     return decoder, {"likelihood": bounded.likelihood.name}, [caution] if caution else []
 
 

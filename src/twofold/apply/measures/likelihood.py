@@ -8,6 +8,7 @@ from torch import Tensor
 
 from twofold.apply.measures.subject import Subject
 from twofold.distributions import bits_per_dim
+from twofold.experiments.run import Run
 from twofold.metrics.likelihood import elbo_terms, iwae_bounds
 from twofold.metrics.measure import Measure, NotMeasured, joined, mean_and_error
 from twofold.models.base import HasLikelihood, Model
@@ -45,9 +46,9 @@ def given(model: Model) -> str:
     )
 
 
-def what_is_no_probability(subject: Subject, model: HasLikelihood) -> str:
+def what_is_no_probability(run: Run, model: HasLikelihood) -> str:
     """Why exp of the figure is no probability of the images; empty where it is one."""
-    if model.likelihood.needs_binary and subject.run.experiment.data.binarise == "none":
+    if model.likelihood.needs_binary and run.experiment.data.binarise == "none":
         return "grey pixels as Bernoulli targets: not a likelihood, compare only with the same"
     if not model.likelihood.is_discrete:
         return "a density on [0, 1], not a probability of 8-bit pixels"
@@ -118,5 +119,5 @@ def _mean(
             "likelihood": model.likelihood.name,
             **depends,
         },
-        caution=what_is_no_probability(subject, model),
+        caution=what_is_no_probability(subject.run, model),
     )

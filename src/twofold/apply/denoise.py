@@ -1,0 +1,183 @@
+"""Taking noise away: what the model makes of the likeliest code of a noisy image.
+
+An encoder was trained on clean images and is misled by noise. Its code is only one of the places
+where a search begins, beside draws of the prior: by gradient descent for the code z that is
+likeliest a posteriori if the noise is Gaussian of its own σ, the least ‖x_noisy − G(z)‖² + σ² ‖z‖².
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from twofold.apply.inputs import Images, Inputs, load_inputs
+from twofold.apply.per_image import PerImage, means
+from twofold.apply.result import Result, pixels
+from twofold.apply.trained import Trained, open_run, seeded
+from twofold.data.batches import Batch
+from twofold.errors import UsageError
+from twofold.experiments.run import Run
+from twofold.metrics.inversion import invert_images
+from twofold.metrics.measure import Measure
+from twofold.metrics.pixels import psnr
+from twofold.models.base import Generative, HasCodes
+from twofold.pictures.sheets import grid
+
+__all__ = ["Denoised", "add_noise", "denoise"]
+
+DRAWS = 3  # of the prior, from which the search begins as well
+NOISE = 0.3  # added where nothing else is asked for, and thought to be in images noisy already
+
+
+@dataclass(frozen=True, eq=False)
+class Denoised(Result):
+    """Images before and after.
+
+    Attributes:
+        images: As given, shape (N, C, H, W), in [0, 1].
+        noisy: With the noise that was added; the images themselves where none was.
+        denoised: As the model makes them.
+        caption: Model, seed and run, and the noise.
+        measures: PSNR before and after, where the clean images are known.
+    """
+
+    images: Tensor
+    noisy: Tensor
+    denoised: Tensor
+    caption: str
+    measures: Sequence[Measure] = ()
+
+    @property
+    def added(self) -> bool:
+        """Whether noise was added, so that the images are clean."""
+        return not torch.equal(self.images, self.noisy)
+
+    def picture(self) -> NDArray[np.uint8]:
+        """A column for each image."""
+        rows = {"clean": self.images} if self.added else {}
+        rows |= {"noisy": self.noisy, "denoised": self.denoised}
+        return grid(pixels(torch.stack(list(rows.values()))), row_heads=list(rows))
+
+    def arrays(self) -> Mapping[str, Any]:
+        return {"images": self.images, "noisy": self.noisy, "denoised": self.denoised}
+
+
+def denoise(
+    run: str | Path | Run,
+    images: Images | None = None,
+    *,
+    noise: float | None = None,
+    flip: float = 0.0,
+    steps: int = 100,
+    n: int = 10,
+    measure: int | Literal["all"] | None = None,
+    label: int | str | None = None,
+    resize: bool = False,
+    seed: int = 0,
+    device: str = "auto",
+) -> Denoised:
+    """Adds noise to images and takes it away again, through the model's codes.
+
+    Arguments:
+        run: A run or its folder.
+        images: As of `load_inputs`; by default test images of the run.
+        noise: σ of Gaussian noise on pixels in [0, 1], which are clamped; 0.3 where `flip` is not
+            given either. With noise=0 the images are taken to be noisy already.
+        flip: The share of pixels that become black or white, as likely one as the other.
+        steps: Of the search; 0 takes the encoder's code as it is.
+        n: How many images to show.
+        measure: How many to measure, or `all`; by default those that are shown.
+        label: The class of all images, where they have no labels.
+        resize: Bring images of another size to the model's.
+        seed: Of noise and draws.
+        device: Where to compute.
+
+    Raises:
+        UsageError: If the model does not reconstruct whole images, or the noise cannot be.
+    """
+    if noise is None:
+        noise = 0.0 if flip else NOISE
+    if noise < 0 or not 0 <= flip <= 1 or steps < 0:
+        raise UsageError(
+            f"noise={noise}, flip={flip}, steps={steps}: noise is a σ from 0, flip a share of "
+            "pixels, and steps a count"
+        )
+    trained = open_run(run, device)
+    denoiser = _Denoiser(trained, noise, flip, steps)
+    if trained.model.condition.about == "image":
+        raise UsageError(
+            f"cannot denoise: this {trained.model.title} is told a part of the image, noise and "
+            "all; use a VAE, CVAE, M2 or DRAW that sees the whole"
+        )
+
+    def inputs(count: int | None) -> Inputs:
+        return load_inputs(trained, images, n=count, label=label, resize=resize, seed=seed)
+
+    with seeded(seed, trained.device):
+        shown = inputs(n)
+        done = [denoiser(batch) for batch in shown.batches()]
+        examined = iter(done)
+        if measure is not None:
+            more = inputs(None if measure == "all" else measure)
+            examined = (denoiser(batch) for batch in more.batches())
+        depends = {"noise": noise, "flip": flip, "steps": steps, "seed": seed}
+        measures = means(map(_figures, examined), depends) if noise or flip else []
+    clean, noisy, _, denoised = (torch.cat(part).cpu() for part in zip(*done, strict=True))
+    added = f"noise {noise:g}, flip {flip:g}"
+    caption = f"{trained.title}, {added}, seed {seed}, {shown.source}"
+    return Denoised(clean, noisy, denoised, caption, measures)
+
+
+def add_noise(x: Tensor, noise: float, flip: float) -> Tensor:
+    """Images (B, C, H, W) with Gaussian noise, clamped to [0, 1], and then salt and pepper.
+
+    All channels of a pixel turn black or white together.
+    """
+    if noise:
+        x = (x + noise * torch.randn_like(x)).clamp(0, 1)
+    if not flip:
+        return x
+    uniform = torch.rand_like(x[:, :1])  # (B, 1, H, W)
+    return torch.where(uniform < flip, (uniform < flip / 2).to(x.dtype), x)
+
+
+Done = tuple[Tensor, Tensor, Tensor, Tensor]  # clean, noisy, by the encoder alone, denoised
+
+
+class _Denoiser:
+    """Adds noise to a batch, and takes it away without having seen the clean images."""
+
+    def __init__(self, trained: Trained, noise: float, flip: float, steps: int) -> None:
+        self.trained, self.noise, self.flip, self.steps = trained, noise, flip, steps
+        self.encoder = trained.able(HasCodes, "denoise")
+        self.model = trained.able(Generative, "denoise")
+
+    @torch.no_grad()
+    def __call__(self, batch: Batch) -> Done:
+        noisy = add_noise(batch.x, self.noise, self.flip)
+        c = self.trained.told(batch.afresh(noisy))
+        encoded = self.encoder.codes(noisy, c)[None]  # (1, B, D)
+        drawn = torch.randn(DRAWS if self.steps else 0, *encoded.shape[1:], device=noisy.device)
+        # A flipped pixel is off by 1 or not at all.
+        variance = self.noise**2 + self.flip / 2 or NOISE**2
+        first, last = (
+            invert_images(self.model, noisy, c, steps=steps, prior=variance, start=start).images
+            for steps, start in ((0, encoded), (self.steps, torch.cat([encoded, drawn])))
+        )
+        return batch.x, noisy, first.float(), last.float()
+
+
+def _figures(done: Done) -> list[PerImage]:
+    clean, noisy, encoded, denoised = done
+    return [
+        PerImage("denoise/psnr/noisy", "PSNR of the noisy images", psnr(noisy, clean), "dB", None),
+        PerImage(
+            "denoise/psnr/encoder", "PSNR by the encoder alone", psnr(encoded, clean), "dB", None
+        ),
+        PerImage("denoise/psnr/denoised", "PSNR after denoising", psnr(denoised, clean), "dB"),
+    ]

@@ -1,0 +1,159 @@
+"""Two ways to fill in what is hidden of an image: by a model trained for it, or by any decoder.
+
+Each gives several completions of a batch, and estimates of the likelihood of what was hidden.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from twofold.apply.measures.likelihood import what_is_no_probability
+from twofold.apply.per_image import PerImage
+from twofold.apply.trained import Trained
+from twofold.data.batches import Batch
+from twofold.data.dataset import UNLABELLED
+from twofold.metrics.completion import Chains, codes_given, hidden_bound, hidden_by_prior
+from twofold.metrics.measure import NotMeasured
+from twofold.models.base import Decodes, Encodes, Generative, HasLikelihood, evaluating
+
+__all__ = ["Filler", "make_filler"]
+
+CHAINS, TEMPERATURES = 32, 200  # of annealing; more chains where more completions are asked for
+
+
+class Filler(Protocol):
+    """Completes images of which some pixels are visible."""
+
+    def fill(self, batch: Batch, count: int) -> Tensor:
+        """So many completions of each image, pixels in [0, 1], shape (count, B, C, H, W)."""
+        ...
+
+    def likelihood(self, batch: Batch) -> list[PerImage]:
+        """Estimates of ln p(hidden | visible).
+
+        Raises:
+            NotMeasured: If the model has no likelihood.
+        """
+        ...
+
+
+def make_filler(trained: Trained, visible: Tensor, completions: int, samples: int) -> Filler:
+    """Who completes images for a model.
+
+    Arguments:
+        trained: A model that is told a part of the image, or any decoder.
+        visible: Which pixels are visible, boolean (H, W).
+        completions: How many of each image will be asked for.
+        samples: k of a conditional model's likelihood.
+
+    Raises:
+        UsageError: If the model is neither.
+    """
+    if trained.model.condition.about == "image":
+        return _Told(trained, trained.able(Generative, "complete"), visible, samples)
+    decoder, model = trained.able(Decodes, "complete"), trained.able(Generative, "complete")
+    return _Searching(trained, decoder, model, visible, max(CHAINS, 2 * completions))
+
+
+@dataclass(frozen=True)
+class _Told:
+    """A model that was trained to complete images: z ~ p(z), decoded with what is visible."""
+
+    trained: Trained
+    model: Generative
+    visible: Tensor
+    samples: int
+
+    def fill(self, batch: Batch, count: int) -> Tensor:
+        z = torch.randn(count, len(batch), self.model.latent_dim, device=batch.x.device)
+        return _filled(self.model, z, [self._told(batch)] * count, batch.x, self.visible)
+
+    def likelihood(self, batch: Batch) -> list[PerImage]:
+        model, k = self.trained.model.offers(Encodes), self.samples
+        if model is None or self.trained.model.offers(HasLikelihood) is None:
+            raise NotMeasured(
+                f"a {self.trained.model.title} says nothing of how probable the hidden part is; "
+                "a VAE told a part of the image does"
+            )
+        given = (model, batch.x, self._told(batch), ~self.visible, k)
+        return [
+            _log_likelihood(self.trained, name, how, estimate(*given), {"samples": k})
+            for name, how, estimate in (
+                ("bound", f"importance-weighted bound, k = {k}", hidden_bound),
+                ("prior", f"Monte Carlo over the prior, k = {k}", hidden_by_prior),
+            )
+        ]
+
+    def _told(self, batch: Batch) -> Tensor | None:
+        return batch.once("told", lambda: self.trained.told(batch))
+
+
+@dataclass(frozen=True)
+class _Searching:
+    """Any other decoder: z ~ p(z | visible), found by annealing."""
+
+    trained: Trained
+    decoder: Decodes
+    model: Generative
+    visible: Tensor
+    chains: int
+
+    def fill(self, batch: Batch, count: int) -> Tensor:
+        z, c = self._seen(batch).resampled(count)
+        told = [None] * count if c is None else list(c)
+        return _filled(self.model, z, told, batch.x, self.visible)
+
+    def likelihood(self, batch: Batch) -> list[PerImage]:
+        seen, whole = self._seen(batch), self._codes(batch, torch.ones_like(self.visible))
+        depends = {"chains": self.chains, "temperatures": TEMPERATURES}
+        how = f"ln p(x) − ln p(visible) by AIS, {self.chains} chains, {TEMPERATURES} temperatures"
+        difference = whole.log_likelihood - seen.log_likelihood
+        effective = torch.minimum(seen.effective, whole.effective)
+        return [
+            _log_likelihood(self.trained, "ais", how, difference, depends),
+            PerImage(
+                "completion/effective_chains",
+                f"effective chains of {self.chains}, of the worse of the two",
+                effective,
+                "chains",
+                depends=depends,
+            ),
+        ]
+
+    def _seen(self, batch: Batch) -> Chains:
+        return batch.once("seen", lambda: self._codes(batch, self.visible))
+
+    def _codes(self, batch: Batch, part: Tensor) -> Chains:
+        c = batch.y if self.model.condition.about == "class" else None
+        if c is not None and bool((c == UNLABELLED).any()):
+            c = None  # the class is hidden too, and drawn with the code
+        return codes_given(self.decoder, batch.x, c, part, self.chains, TEMPERATURES)
+
+
+@torch.no_grad()
+def _filled(
+    model: Generative, z: Tensor, told: Sequence[Tensor | None], x: Tensor, visible: Tensor
+) -> Tensor:
+    """Images of codes (S, B, D) and S conditions, with the visible pixels of x (B, C, H, W)."""
+    with evaluating(model):
+        made = [model.generate(*pair) for pair in zip(z, told, strict=True)]
+    return torch.where(visible, x, torch.stack(made).float())
+
+
+def _log_likelihood(
+    trained: Trained, name: str, how: str, values: Tensor, depends: dict[str, Any]
+) -> PerImage:
+    """ln p(hidden | visible) as a figure, estimated in the way that the title says."""
+    able = trained.able(HasLikelihood, "measure the hidden part")
+    data = {"binarise": trained.run.experiment.data.binarise, "likelihood": able.likelihood.name}
+    return PerImage(
+        f"completion/log_likelihood/{name}",
+        f"ln p(hidden | visible): {how}",
+        values,
+        "nats per image",
+        depends={**data, **depends},
+        caution=what_is_no_probability(trained.run, able),
+    )

@@ -1,0 +1,125 @@
+"""Finding the latent code of an image for a model without an encoder."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from twofold.apply.inputs import Images, load_inputs
+from twofold.apply.per_image import PerImage, means
+from twofold.apply.result import Result, pixels
+from twofold.apply.trained import open_run, seeded
+from twofold.errors import UsageError
+from twofold.experiments.run import Run
+from twofold.metrics.inversion import Inverted, invert_images
+from twofold.metrics.measure import Measure
+from twofold.metrics.pixels import mse, psnr
+from twofold.models.base import Generative
+from twofold.pictures.sheets import grid
+
+__all__ = ["Inversions", "invert"]
+
+
+@dataclass(frozen=True, eq=False)
+class Inversions(Result):
+    """Images with the nearest that a model makes.
+
+    Attributes:
+        images: As given, shape (N, C, H, W), in [0, 1].
+        inversions: What the model makes of the codes, the same shape.
+        z: Codes, shape (N, D), which `model.generate` takes.
+        labels: The class that each was made with, shape (N,), or None.
+        psnr: Of each inversion, in dB, shape (N,).
+        caption: Model, seed and run, and how it was searched.
+        measures: PSNR and squared error.
+    """
+
+    images: Tensor
+    inversions: Tensor
+    z: Tensor
+    labels: Tensor | None
+    psnr: Tensor
+    caption: str
+    measures: Sequence[Measure] = ()
+
+    def picture(self) -> NDArray[np.uint8]:
+        """A column for each image, under how near its inversion is."""
+        heads = [f"{value:.1f} dB" for value in self.psnr.tolist()]
+        both = pixels(torch.stack([self.images, self.inversions]))
+        return grid(both, ["image", "inversion"], heads)
+
+    def arrays(self) -> Mapping[str, Any]:
+        named = {"images": self.images, "inversions": self.inversions, "z": self.z}
+        named["psnr"] = self.psnr
+        return named if self.labels is None else {**named, "labels": self.labels}
+
+
+def invert(
+    run: str | Path | Run,
+    images: Images | None = None,
+    *,
+    restarts: int = 8,
+    steps: int = 300,
+    prior: float = 0.0,
+    n: int = 10,
+    label: int | str | None = None,
+    resize: bool = False,
+    seed: int = 0,
+    device: str = "auto",
+) -> Inversions:
+    """Searches, by gradient descent, for the codes whose images are nearest to given ones.
+
+    A model that is told a class is told that of each image.
+
+    Arguments:
+        run: A run or its folder.
+        images: As of `load_inputs`; by default test images of the run.
+        restarts: From how many draws of the prior to start for each image; the best end counts.
+        steps: Of the descent.
+        prior: Weight of ‖z‖² beside the squared error summed over pixels, which keeps codes likely.
+        n: How many images.
+        label: The class of all images, where they have no labels.
+        resize: Bring images of another size to the model's.
+        seed: Of the draws.
+        device: Where to compute.
+
+    Raises:
+        UsageError: If the model makes no images, or what is given does not fit.
+    """
+    if restarts < 1 or steps < 1 or prior < 0:
+        raise UsageError(
+            f"restarts={restarts}, steps={steps}, prior={prior}: the first two are at least 1, the "
+            "third at least 0"
+        )
+    trained = open_run(run, device)
+    model = trained.able(Generative, "invert")
+    inputs = load_inputs(trained, images, n=n, label=label, resize=resize, seed=seed)
+    x, told, parts = [], [], list[Inverted]()
+    with seeded(seed, trained.device):
+        for batch in inputs.batches():
+            c = trained.told(batch)
+            parts.append(invert_images(model, batch.x, c, restarts, steps, prior=prior))
+            x.append(batch.x)
+            told.append(c)
+    found, truth = torch.cat([part.images for part in parts]).float(), torch.cat(x)
+    labels = torch.cat(told).cpu() if trained.model.condition.about == "class" else None
+    near = psnr(found, truth)
+    depends = {"restarts": restarts, "steps": steps, "prior": prior, "seed": seed}
+    figures = [
+        PerImage("invert/psnr", "PSNR of the inversions", near, "dB"),
+        PerImage("invert/mse", "mean squared error per pixel", mse(found, truth), "", "lower"),
+    ]
+    return Inversions(
+        truth.cpu(),
+        found.cpu(),
+        torch.cat([part.z for part in parts]).cpu(),
+        labels,
+        near.cpu(),
+        f"{trained.title}, {restarts} restarts, {steps} steps, seed {seed}, {inputs.source}",
+        means([figures], depends),
+    )

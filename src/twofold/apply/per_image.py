@@ -1,0 +1,65 @@
+"""Figures of each image, gathered batch by batch into means with standard errors."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from twofold.metrics.measure import Measure, mean_and_error
+
+__all__ = ["PerImage", "means"]
+
+
+@dataclass(frozen=True, eq=False)
+class PerImage:
+    """A figure of each image of a batch.
+
+    Attributes:
+        name: A key, the same in every batch.
+        title: For people.
+        values: Shape (B,).
+        unit: Of the values.
+        better: Which way is better, or None where neither is.
+        depends: What the figure depends on.
+        caution: What a reader must know before comparing.
+    """
+
+    name: str
+    title: str
+    values: Tensor
+    unit: str
+    better: Literal["higher", "lower"] | None = "higher"
+    depends: Mapping[str, Any] = field(default_factory=dict)
+    caution: str = ""
+
+
+def means(batches: Iterable[Sequence[PerImage]], depends: Mapping[str, Any]) -> list[Measure]:
+    """The mean of each figure over the images of all batches.
+
+    Arguments:
+        batches: The same figures of each batch.
+        depends: What all of them depend on; how many images there were is added.
+    """
+    first: dict[str, PerImage] = {}
+    values: dict[str, list[Tensor]] = {}
+    for batch in batches:
+        for figure in batch:
+            first.setdefault(figure.name, figure)
+            values.setdefault(figure.name, []).append(figure.values.double().cpu())
+    return [_mean(figure, torch.cat(values[name]), depends) for name, figure in first.items()]
+
+
+def _mean(figure: PerImage, values: Tensor, depends: Mapping[str, Any]) -> Measure:
+    value, error = mean_and_error(values)
+    return Measure(
+        figure.name,
+        figure.title,
+        value,
+        figure.unit,
+        figure.better,
+        error,
+        depends={"images": len(values), **depends, **figure.depends},
+        caution=figure.caution,
+    )

@@ -1,0 +1,221 @@
+"""Completing images: what is visible, what is kept, what is measured, and who cannot."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from twofold.apply.complete import complete
+from twofold.apply.fillers import make_filler
+from twofold.apply.inputs import load_inputs
+from twofold.apply.trained import open_run, seeded
+from twofold.apply.visible import part_name, visible_part
+from twofold.conditions import part_mask
+from twofold.distributions import Masked
+from twofold.errors import UsageError
+from twofold.metrics.pixels import psnr, ssim
+
+LEFT = part_mask("left-half", 8, 8)
+TOLD = {"family": "vae", "condition": "left-half"}
+
+
+@pytest.fixture(autouse=True)
+def few_temperatures(monkeypatch):
+    monkeypatch.setattr("twofold.apply.fillers.TEMPERATURES", 10)
+
+
+def by_name(result) -> dict:
+    return {measure.name: measure for measure in result.measures}
+
+
+# --- completions ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("family", "model"),
+    [
+        ("cvae", TOLD),
+        ("cvae", {**TOLD, "predicts": "hidden"}),
+        ("cgan", {"family": "gan", "condition": "left-half"}),
+        ("cvae", {}),
+        ("cvae", {"family": "vae"}),
+        ("m2", {}),
+        ("hybrid", {}),
+        ("draw", {}),
+    ],
+)
+def test_what_is_visible_stays_and_the_rest_varies(run_of, toy_data, family, model):
+    result = complete(run_of(family, **model), n=4, completions=3, samples=5, device="cpu")
+    assert result.images.shape == (4, 1, 8, 8)
+    assert result.completions.shape == (4, 3, 1, 8, 8)
+    assert torch.equal(result.visible, LEFT)
+    kept = result.completions[..., LEFT]
+    assert torch.equal(kept, result.images[:, None][..., LEFT].expand_as(kept))
+    hidden = result.completions[..., ~LEFT]
+    assert (hidden[:, 0] - hidden[:, 1]).abs().max() > 0.001
+    assert ((result.completions >= 0) & (result.completions <= 1)).all()
+    assert "left-half visible" in result.caption
+    assert result.picture().shape[1] == 5 * (16 + 2) + 2
+
+
+def test_the_model_does_not_see_what_is_hidden(run_of, toy_data):
+    images = toy_data.images[:3].copy()
+    other = np.where(LEFT.numpy(), images, 255 - images)
+    for model in (TOLD, {"family": "vae"}):
+        run = run_of("cvae", **model)
+        one, two = (complete(run, x, n=3, completions=2, device="cpu") for x in (images, other))
+        assert torch.equal(one.completions, two.completions)
+        assert not torch.equal(one.images, two.images)
+
+
+def test_a_seed_reproduces_completions(run_of):
+    run = run_of("cvae", **TOLD)
+    one, two, three = (complete(run, n=2, seed=s, device="cpu").completions for s in (1, 1, 2))
+    assert torch.equal(one, two)
+    assert not torch.equal(one, three)
+
+
+def test_a_class_that_is_not_known_is_tried(run_of, toy_data):
+    """Without labels no class is read off the hidden part: the rows of the class are in sight."""
+    run = run_of("cvae")
+    result = complete(run, toy_data.images[:3], n=3, completions=2, device="cpu")
+    assert result.labels is None
+    assert result.completions.isfinite().all()
+    told = complete(run, toy_data.images[:3], n=3, label="b", device="cpu")
+    assert told.labels.tolist() == [1, 1, 1]
+
+
+def test_who_completes_nothing(run_of):
+    with pytest.raises(UsageError, match=r"cannot complete: CGAN has no decoder.*use a VAE"):
+        complete(run_of("cgan"), device="cpu")
+    with pytest.raises(UsageError, match=r"cannot complete: .* has no decoder.*use a VAE"):
+        complete(run_of("classifier"), device="cpu")
+    with pytest.raises(UsageError, match="completions=0, samples=100: each must be at least 1"):
+        complete(run_of("cvae"), completions=0)
+
+
+# --- what is measured -----------------------------------------------------------------------------
+
+
+def test_figures_are_those_of_the_pixels(run_of):
+    result = complete(run_of("cvae", **TOLD), n=6, completions=4, device="cpu")
+    found = by_name(result)
+    x, made = result.images, result.completions.transpose(0, 1)
+    each = psnr(made, x, ~LEFT)
+    for name, values in {
+        "psnr/average": each.mean(dim=0),
+        "psnr/best": each.max(dim=0).values,
+        "psnr/of_mean": psnr(made.mean(dim=0), x, ~LEFT),
+        "ssim/average": ssim(made, x).mean(dim=0),
+        "ssim/of_mean": ssim(made.mean(dim=0), x),
+    }.items():
+        measure = found[f"completion/{name}"]
+        assert measure.value == pytest.approx(values.mean().item(), rel=1e-5)
+        assert measure.error == pytest.approx(values.std().item() / math.sqrt(6), rel=1e-4)
+        assert measure.depends["visible"] == "left-half"
+        assert measure.depends["images"] == 6
+
+
+def test_the_likelihood_of_what_is_hidden_by_hand(run_of, monkeypatch):
+    """With one draw, ln p(hidden|z, c) + ln p(z) - ln q(z|x, c) and ln p(hidden|z, c)."""
+    run = run_of("cvae", **TOLD)
+    trained = open_run(run, "cpu")
+    model = trained.model
+    filler = make_filler(trained, LEFT, completions=1, samples=1)
+    batch = next(load_inputs(trained, n=6).batches())
+    with seeded(3, trained.device), torch.no_grad():
+        bound, prior = filler.likelihood(batch)
+    with seeded(3, trained.device), torch.no_grad():
+        q = model.posterior(batch.x, batch.x)
+        z = q.rsample(1)[0]
+        p = Masked(model.decode(z, batch.x), ~LEFT).log_prob(batch.x)
+        ratio = torch.distributions.Normal(0.0, 1.0).log_prob(z).sum(dim=1) - q.log_prob(z)
+        torch.testing.assert_close(bound.values.float(), p + ratio, rtol=1e-4, atol=1e-3)
+        z = torch.randn(6, 4)
+        p = Masked(model.decode(z, batch.x), ~LEFT).log_prob(batch.x)
+        torch.testing.assert_close(prior.values.float(), p, rtol=1e-4, atol=1e-3)
+    assert "not a likelihood" in bound.caution
+
+
+def test_a_model_that_predicts_the_hidden_part_alone_is_bounded_as_by_itself(run_of):
+    """The same draws: its own log-weights are of the hidden pixels."""
+    run = run_of("cvae", **TOLD, predicts="hidden")
+    trained = open_run(run, "cpu")
+    batch = next(load_inputs(trained, n=6).batches())
+    with seeded(3, trained.device):
+        bound, _ = make_filler(trained, LEFT, 1, samples=20).likelihood(batch)
+    with seeded(3, trained.device), torch.no_grad():
+        expected = trained.model.log_likelihood(batch.x, batch.x, 20)
+    torch.testing.assert_close(bound.values, expected, rtol=1e-4, atol=1e-3)
+
+
+def test_more_images_may_be_measured_than_are_shown(run_of, monkeypatch):
+    monkeypatch.setattr("twofold.apply.complete.ROWS", 8)  # batches of four
+    for measure, count in ((None, 2), (5, 5), ("all", 15)):
+        result = complete(
+            run_of("cvae", **TOLD), n=2, completions=2, measure=measure, samples=2, device="cpu"
+        )
+        assert len(result.completions) == 2
+        assert {m.depends["images"] for m in result.measures} == {count}
+
+
+def test_which_estimates_each_kind_of_model_gets(run_of):
+    told = complete(run_of("cvae", **TOLD), n=3, samples=7, device="cpu")
+    names = [name for name in by_name(told) if "log_likelihood" in name]
+    assert names == ["completion/log_likelihood/bound", "completion/log_likelihood/prior"]
+    assert by_name(told)[names[0]].depends["samples"] == 7
+    searched = by_name(complete(run_of("cvae"), n=3, device="cpu"))
+    assert searched["completion/log_likelihood/ais"].depends["temperatures"] == 10
+    assert 1 <= searched["completion/effective_chains"].value <= 32
+    gan = complete(run_of("cgan", family="gan", condition="left-half"), n=3, device="cpu")
+    assert not any("log_likelihood" in name for name in by_name(gan))
+    assert "a VAE told a part" in gan.not_measured["log-likelihood of the hidden part"]
+
+
+# --- what is visible ------------------------------------------------------------------------------
+
+
+def test_the_left_half_unless_something_else_is_asked_for(run_of, tmp_path):
+    model = open_run(run_of("cvae"), "cpu").model
+    assert torch.equal(visible_part(model), LEFT)
+    assert part_name(visible_part(model, "bottom-left")) == "bottom-left"
+    array = np.eye(8)
+    for mask in (array, array > 0, torch.as_tensor(array)):
+        assert torch.equal(visible_part(model, mask=mask), torch.eye(8).bool())
+    Image.fromarray((array * 255).astype(np.uint8)).save(tmp_path / "mask.png")
+    assert torch.equal(visible_part(model, mask=tmp_path / "mask.png"), torch.eye(8).bool())
+
+
+def test_a_painted_region_is_hidden(run_of, tmp_path):
+    model = open_run(run_of("cvae"), "cpu").model
+    picture = np.random.default_rng(0).integers(0, 256, (8, 8, 3)).astype(np.uint8)
+    picture[..., 1] = 128  # no magenta anywhere
+    picture[2:4, 3:7] = (250, 6, 249)
+    Image.fromarray(picture).save(tmp_path / "painted.png")
+    visible = visible_part(model, mask=tmp_path / "painted.png")
+    assert not visible[2:4, 3:7].any()
+    assert visible.sum() == 64 - 8
+
+
+def test_masks_that_do_not_fit(run_of):
+    model = open_run(run_of("cvae"), "cpu").model
+    big = np.zeros((16, 16))
+    big[:, :8] = 1
+    with pytest.raises(UsageError, match=r"16×16 pixels and the model's images have 8×8.*--resize"):
+        visible_part(model, mask=big)
+    assert torch.equal(visible_part(model, mask=big, resize=True), LEFT)
+    with pytest.raises(UsageError, match="shows 64 of 64 pixels; show some and hide some"):
+        visible_part(model, mask=np.ones((8, 8)))
+    with pytest.raises(UsageError, match=r"shape \(H, W\), got \(1, 8, 8\)"):
+        visible_part(model, mask=np.ones((1, 8, 8)))
+    with pytest.raises(UsageError, match="a part or a mask, not both"):
+        visible_part(model, "left-half", big)
+    with pytest.raises(UsageError, match=r"unknown part of the image 'left'.*'left-half'"):
+        visible_part(model, "left")
+
+
+def test_a_model_with_a_mask_of_its_own_takes_no_other(run_of):
+    with pytest.raises(UsageError, match="trained to see left-half and can be shown no other"):
+        complete(run_of("cvae", **TOLD), part="top-half", device="cpu")

@@ -1,0 +1,90 @@
+"""Noise added as asked, taken away without a look at the clean image, and who cannot."""
+
+import math
+
+import pytest
+import torch
+
+from twofold.apply.denoise import add_noise, denoise
+from twofold.apply.trained import open_run
+from twofold.data import ImageDataset
+from twofold.errors import UsageError
+from twofold.metrics.pixels import psnr
+
+
+def test_gaussian_noise_is_gaussian():
+    torch.manual_seed(0)
+    x = torch.full((50, 3, 20, 20), 0.5)
+    noise = add_noise(x, 0.1, 0.0) - x  # five σ from black and white
+    assert noise.mean().abs() < 3 * 0.1 / math.sqrt(noise.numel())
+    assert noise.std().item() == pytest.approx(0.1, rel=0.02)
+    loud = add_noise(x, 2.0, 0.0)
+    assert loud.min() == 0
+    assert loud.max() == 1
+
+
+def test_flipped_pixels_are_black_or_white_in_all_channels():
+    torch.manual_seed(0)
+    x = torch.full((50, 3, 20, 20), 0.3)
+    noisy = add_noise(x, 0.0, 0.1)
+    assert set(noisy.unique().tolist()) == {0.0, x[0, 0, 0, 0].item(), 1.0}
+    assert torch.equal(noisy.amin(dim=1), noisy.amax(dim=1))
+    error = 3 * math.sqrt(0.05 * 0.95 / (50 * 400))
+    for value in (0.0, 1.0):
+        assert (noisy[:, 0] == value).double().mean().item() == pytest.approx(0.05, abs=error)
+    assert torch.equal(add_noise(x, 0.0, 0.0), x)
+
+
+@pytest.mark.parametrize("family", ["cvae", "m2", "hybrid", "m1m2", "draw"])
+def test_every_encoder_denoises(run_of, toy_data, family):
+    result = denoise(run_of(family), n=6, steps=5, device="cpu")
+    assert result.images.shape == result.noisy.shape == result.denoised.shape == (6, 1, 8, 8)
+    assert result.added
+    for name, values in (("noisy", result.noisy), ("denoised", result.denoised)):
+        (measure,) = [m for m in result.measures if m.name == f"denoise/psnr/{name}"]
+        expected = psnr(values, result.images)
+        assert measure.value == pytest.approx(expected.mean().item(), rel=1e-6)
+        assert measure.error == pytest.approx(expected.std().item() / math.sqrt(6), rel=1e-6)
+    assert result.picture().shape[0] == 3 * (8 * 7 + 2) + 2
+
+
+def test_a_trained_model_takes_noise_away(run_of):
+    """The rows of the toy images are learnt in a moment."""
+    result = denoise(run_of("cvae", epochs=60), n=15, device="cpu")
+    noisy, _, denoised = (measure.value for measure in result.measures)
+    assert denoised > noisy + 2
+
+
+def test_without_steps_it_is_the_reconstruction_of_the_noisy_image(run_of):
+    run = run_of("cvae")
+    result = denoise(run, n=6, steps=0, flip=0.2, device="cpu")
+    y = torch.tensor([0, 0, 1, 1, 2, 2])
+    expected = open_run(run, "cpu").model.reconstruct(result.noisy, y)
+    torch.testing.assert_close(result.denoised, expected)
+
+
+def test_images_that_are_noisy_already(run_of):
+    result = denoise(run_of("cvae"), n=6, noise=0, steps=3, device="cpu")
+    assert torch.equal(result.noisy, result.images)
+    assert not result.added
+    assert result.measures == []
+    assert result.picture().shape[0] == 2 * (8 * 7 + 2) + 2
+
+
+def test_more_are_measured_than_shown(run_of):
+    result = denoise(run_of("cvae"), n=3, measure="all", steps=2, device="cpu")
+    assert len(result.images) == 3
+    assert {m.depends["images"] for m in result.measures} == {15}
+
+
+def test_who_denoises_nothing(run_of, toy_data):
+    with pytest.raises(UsageError, match=r"cannot denoise: CGAN has no encoder.*`invert`"):
+        denoise(run_of("cgan"), device="cpu")
+    told = run_of("cvae", family="vae", condition="left-half")
+    with pytest.raises(UsageError, match="told a part of the image, noise and all; use a VAE"):
+        denoise(told, device="cpu")
+    with pytest.raises(UsageError, match=r"noise=-1, flip=0.0, steps=100: noise is a σ from 0"):
+        denoise(run_of("cvae"), noise=-1)
+    strangers = ImageDataset(toy_data.images[:2], None)
+    with pytest.raises(UsageError, match="these have no labels"):
+        denoise(run_of("cvae"), strangers, device="cpu")
