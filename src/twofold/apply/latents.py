@@ -20,6 +20,7 @@ from twofold.experiments.run import Run
 from twofold.files import write_text
 from twofold.metrics.planes import principal_axes, tsne
 from twofold.models.base import HasCodes, evaluating
+from twofold.pictures.formats import png_bytes
 from twofold.pictures.scatter import draw_scatter
 from twofold.pictures.style import Picture, raster
 
@@ -27,6 +28,7 @@ __all__ = ["LatentMap", "Layout", "latents"]
 
 Layout = Literal["direct", "pca", "tsne"]
 FEWEST = 3  # points that make a map
+COLOURS = 128  # of the file: those of the classes, and the shades of their edges
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +61,9 @@ class LatentMap(Result):
 
     def picture(self) -> NDArray[np.uint8]:
         return raster(self.scatter)
+
+    def png(self) -> bytes:
+        return png_bytes(self.picture(), [("Description", self.caption)], COLOURS)
 
     def arrays(self) -> Mapping[str, Any]:
         known = {} if self.labels is None else {"labels": self.labels}
