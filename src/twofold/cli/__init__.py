@@ -4,7 +4,7 @@ Exit codes: 0 done, 1 a run failed, 2 something given does not fit, 130 interrup
 Everything heavy is imported inside the command that needs it, so that `--help` is quick.
 """
 
-from twofold.cli import training, measuring, listing, looking, maps  # noqa: F401, I001 (as help shows)
+from twofold.cli import training, measuring, listing, looking, maps, anomalies  # noqa: F401, I001 (as help shows)
 from twofold.cli.app import app, main
 
 __all__ = ["app", "main"]
