@@ -8,7 +8,7 @@ from PIL import Image
 
 from twofold.errors import UsageError
 from twofold.pictures.formats import png_bytes, webp_bytes
-from twofold.pictures.sheets import contact_sheet, grid
+from twofold.pictures.sheets import contact_sheet, grid, stacked
 
 IMAGES = np.arange(6 * 3 * 4, dtype=np.uint8).reshape(2, 3, 1, 3, 4)
 
@@ -58,3 +58,13 @@ def test_a_png_says_where_it_came_from():
     with Image.open(io.BytesIO(png_bytes(IMAGES[0, 0, 0], [("Description", "here")]))) as opened:
         assert opened.info["Description"] == "here"
         assert np.array_equal(np.asarray(opened), IMAGES[0, 0, 0])
+
+
+def test_pictures_below_each_other_end_at_one_edge():
+    grey, colour = np.zeros((2, 3), np.uint8), np.full((1, 5, 3), 7, np.uint8)
+    assert stacked([grey, grey]).shape == (4, 3)
+    both = stacked([grey, colour])
+    assert both.shape == (3, 5, 3)
+    assert (both[:2, 2:] == 0).all()
+    assert (both[:2, :2] == 255).all()
+    assert (both[2] == 7).all()
