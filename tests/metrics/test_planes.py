@@ -68,3 +68,14 @@ def test_tsne_keeps_neighbours_and_is_the_same_every_time():
 @pytest.mark.parametrize("x", [np.zeros((12, 3)), np.arange(12.0)[:, None], np.eye(3)])
 def test_tsne_of_poor_points_is_finite(x):
     assert np.isfinite(tsne(x.astype(np.float32))).all()
+
+
+def test_residuals_are_what_a_projection_loses():
+    x = points()
+    axes = principal_axes(x, 2)
+    lost = axes.residuals(x)
+    rebuilt = axes.project(x) @ axes.directions.T + axes.mean
+    assert lost[:, 0] == pytest.approx(((x - axes.mean) ** 2).sum(axis=1))
+    assert lost[:, 2] == pytest.approx(((x - rebuilt) ** 2).sum(axis=1))
+    assert (np.diff(lost, axis=1) <= 0).all()
+    assert principal_axes(x, 4).residuals(x)[:, 4] == pytest.approx(0, abs=1e-9)

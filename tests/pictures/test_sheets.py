@@ -8,7 +8,7 @@ from PIL import Image
 
 from twofold.errors import UsageError
 from twofold.pictures.formats import png_bytes, webp_bytes
-from twofold.pictures.sheets import beside, contact_sheet, grid, side_of
+from twofold.pictures.sheets import beside, contact_sheet, grid, side_of, stacked
 
 IMAGES = np.arange(6 * 3 * 4, dtype=np.uint8).reshape(2, 3, 1, 3, 4)
 
@@ -75,3 +75,13 @@ def test_pictures_stand_beside_each_other_below_their_titles():
 
 def test_a_square_of_columns():
     assert [side_of(count) for count in (1, 2, 4, 5, 9, 10)] == [1, 2, 2, 3, 3, 4]
+
+
+def test_pictures_below_each_other_end_at_one_edge():
+    grey, colour = np.zeros((2, 3), np.uint8), np.full((1, 5, 3), 7, np.uint8)
+    assert stacked([grey, grey]).shape == (4, 3)
+    both = stacked([grey, colour])
+    assert both.shape == (3, 5, 3)
+    assert (both[:2, 2:] == 0).all()
+    assert (both[:2, :2] == 255).all()
+    assert (both[2] == 7).all()

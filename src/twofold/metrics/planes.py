@@ -37,6 +37,12 @@ class Axes:
         """Coordinates (N, K) of points (N, D)."""
         return (points - self.mean) @ self.directions
 
+    def residuals(self, points: NDArray[Any]) -> NDArray[np.float64]:
+        """Squared distance of points (N, D) from the first 0, 1, …, K directions: (N, K + 1)."""
+        whole = ((points - self.mean) ** 2).sum(axis=1, keepdims=True)
+        caught = (self.project(points) ** 2).cumsum(axis=1)
+        return np.concatenate([whole, (whole - caught).clip(0)], axis=1)
+
 
 def principal_axes(points: NDArray[Any], count: int) -> Axes:
     """The first principal components.

@@ -29,6 +29,7 @@ __all__ = [
     "Bound",
     "Classifies",
     "Decodes",
+    "Discriminates",
     "Encodes",
     "Generative",
     "HasCodes",
@@ -373,6 +374,13 @@ class HasLikelihood(Part, Protocol):
 
 
 @runtime_checkable
+class Discriminates(Part, Protocol):
+    """Tells real images from made ones."""
+
+    def realness(self, x: Tensor, c: Tensor | None = None) -> Tensor: ...
+
+
+@runtime_checkable
 class Classifies(Protocol):
     """Knows labels."""
 
@@ -386,6 +394,7 @@ _MISSING: dict[type, str] = {
     Paints: "makes its images at one go; use DRAW or a DRAW-GAN",
     Reconstructs: "has no encoder; use a VAE, CVAE, M2, DRAW or a hybrid, or search with `invert`",
     HasLikelihood: "has no likelihood; use a VAE, CVAE, M2 or DRAW",
+    Discriminates: "has no discriminator; use a GAN, CGAN, ACGAN or VAE-GAN",
     Classifies: "gives no labels; use a classifier, M2 or ACGAN",
     Generative: "makes no images; use a VAE, GAN, M2, DRAW or a hybrid",
 }

@@ -195,6 +195,10 @@ class GAN(Generative):
         signed = self._signed(generator(z, self.condition(c)))
         return (0.5 * (signed + 1)).clamp(0, 1)
 
+    def realness(self, x: Tensor, c: Tensor | None = None) -> Tensor:
+        """D's logit or critic score for images in [0, 1], shape (B,)."""
+        return self.score(x * 2 - 1, self.condition(c))
+
     @torch.no_grad()
     def diagnose(self, batches: Iterable[Batch]) -> dict[str, Any]:
         """Scores on held-out real and fresh fake images, and how diverse the fakes are.

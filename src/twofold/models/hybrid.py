@@ -80,6 +80,10 @@ class Binary:
         """Whether each is taken for a fake, shape (B,)."""
         return output[:, 0] < 0
 
+    def realness(self, output: Tensor) -> Tensor:
+        """ln D(x) / (1 - D(x)), shape (B,)."""
+        return output[:, 0]
+
 
 class PlusOne:
     """One of K classes, or fake, from K + 1 logits; the fake class is the last.
@@ -114,6 +118,10 @@ class PlusOne:
     def caught(self, output: Tensor) -> Tensor:
         """Whether each is taken for a fake, shape (B,)."""
         return output.argmax(dim=1) == output.shape[1] - 1
+
+    def realness(self, output: Tensor) -> Tensor:
+        """ln of the odds of any class against fake, shape (B,)."""
+        return output[:, :-1].logsumexp(dim=1) - output[:, -1]
 
 
 class Hybrid(Generative):
@@ -382,6 +390,10 @@ class Hybrid(Generative):
     def score(self, x: Tensor, c: Tensor | None = None) -> Tensor:  # noqa: ARG002
         """What D gives for images in [-1, 1], shape (B, 1) or (B, K + 1)."""
         return self.discriminator(x).float()
+
+    def realness(self, x: Tensor, c: Tensor | None = None) -> Tensor:
+        """Log odds that D gives images in [0, 1] of being real, shape (B,)."""
+        return self.judge.realness(self.score(x * 2 - 1, c))
 
     @torch.no_grad()
     def diagnose(self, batches: Iterable[Batch]) -> dict[str, Any]:

@@ -9,7 +9,16 @@ from numpy.typing import NDArray
 
 from twofold.errors import UsageError
 
-__all__ = ["BACKGROUND", "MAX_ROWS", "beside", "contact_sheet", "grid", "side_of", "to_uint8"]
+__all__ = [
+    "BACKGROUND",
+    "MAX_ROWS",
+    "beside",
+    "contact_sheet",
+    "grid",
+    "side_of",
+    "stacked",
+    "to_uint8",
+]
 
 INK, PAPER = 32, 255  # grey levels of words and of what is behind them
 BACKGROUND = 128  # grey level of what is between images
@@ -119,6 +128,22 @@ def beside(
 
 def _ink(page: NDArray[np.uint8]) -> Any:
     return INK if page.ndim == 2 else (INK, INK, INK)
+
+
+def stacked(pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    """Pictures (H, W) or (H, W, 3) one below the other, their right edges in line.
+
+    Returns:
+        Shape (height, width) where all are grey, else (height, width, 3).
+    """
+    grey = all(picture.ndim == 2 for picture in pictures)
+    widest = max(picture.shape[1] for picture in pictures)
+    rows = [np.atleast_3d(picture) for picture in pictures]
+    rows = [row if grey or row.shape[2] == 3 else row.repeat(3, axis=2) for row in rows]
+    edges = [((0, 0), (widest - row.shape[1], 0), (0, 0)) for row in rows]
+    page = [np.pad(row, edge, constant_values=PAPER) for row, edge in zip(rows, edges, strict=True)]
+    sheet = np.concatenate(page)
+    return sheet[:, :, 0] if grey else sheet
 
 
 def _with_heads(

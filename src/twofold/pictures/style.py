@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from twofold.files import write_bytes, write_text
 
 if TYPE_CHECKING:
@@ -28,6 +31,7 @@ __all__ = [
     "RUN_COLOURS",
     "Picture",
     "drawing",
+    "raster",
     "render",
 ]
 
@@ -152,6 +156,14 @@ def render(figure: "Figure", name: str, alt: str) -> Picture:
     png = _saved(figure, "png", dpi=200, facecolor="white")
     body = _follow_the_page(svg[svg.index("<svg") :], name)
     return Picture(name, alt, body, _alone(body), png)
+
+
+def raster(picture: Picture, shrink: int = 1) -> NDArray[np.uint8]:
+    """A figure as pixels (H, W, 3); at half its size it goes with images beside it."""
+    from PIL import Image
+
+    image = Image.open(io.BytesIO(picture.png)).convert("RGB")
+    return np.asarray(image.reduce(shrink))
 
 
 def _saved(figure: "Figure", kind: str, **options: object) -> bytes:

@@ -15,9 +15,9 @@ from twofold.distributions import DiagonalGaussian
 from twofold.metrics.latents import draw
 from twofold.metrics.measure import NotMeasured
 from twofold.metrics.planes import principal_axes
-from twofold.models.base import Classifies, Encodes, evaluating
+from twofold.models.base import Classifies, Encodes, HasCodes, evaluating
 
-__all__ = ["Codes", "Posterior", "Told", "pixel_codes", "posterior_codes"]
+__all__ = ["Codes", "Posterior", "Told", "pixel_codes", "posterior_codes", "ways"]
 
 AXES_FROM = 5_000  # training images whose principal components are taken
 
@@ -76,7 +76,7 @@ def posterior_codes(subject: Subject) -> Iterator[Posterior]:
         )
     train = _training_images(subject)
     with evaluating(model):
-        for told in _ways(model, subject.settings["seed"]):
+        for told in ways(model, subject.settings["seed"]):
             subject.progress.say(f"codes of all images, {told.what or 'nothing'} told")
             yield _posterior(subject, model, train, told)
 
@@ -94,7 +94,8 @@ def pixel_codes(subject: Subject, dim: int) -> Codes:
     return _encoded(subject, train, lambda batch: (batch.x.flatten(1) - mean) @ directions)
 
 
-def _ways(model: Encodes, seed: int) -> list[Told]:
+def ways(model: Encodes | HasCodes, seed: int) -> list[Told]:
+    """What an encoder may be given beside the image: the true class, and what it has without it."""
     condition = model.condition
     if not isinstance(condition, ClassCondition):
         what = "a part of the image" if condition.dim else ""

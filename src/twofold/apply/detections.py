@@ -1,0 +1,131 @@
+"""Several models side by side, each of which left other classes out of its training."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twofold.apply.anomaly import Anomalies
+from twofold.apply.result import Result
+from twofold.errors import UsageError
+from twofold.metrics.measure import Measure
+from twofold.pictures.detection import draw_areas
+from twofold.pictures.style import raster
+
+__all__ = ["Detections", "side_by_side"]
+
+AREA = "anomaly/auroc"
+
+
+@dataclass(frozen=True, eq=False)
+class Detections(Result):
+    """The area under the ROC curve of T models and of the baselines.
+
+    Attributes:
+        left_out: The classes that each model was not trained on.
+        areas: Shape (T,) for the model and each baseline, by the titles of their measures.
+        errors: Their standard errors over images, alike.
+        caption: What was compared.
+        measures: The means over models.
+    """
+
+    left_out: Sequence[str]
+    areas: Mapping[str, NDArray[np.float64]]
+    errors: Mapping[str, NDArray[np.float64]]
+    caption: str
+    measures: Sequence[Measure]
+
+    def picture(self) -> NDArray[np.uint8]:
+        rows = [(name, areas, self.errors[name]) for name, areas in self.areas.items()]
+        return raster(draw_areas(self.left_out, rows, "anomaly", self.caption), 2)
+
+    def arrays(self) -> Mapping[str, Any]:
+        return {
+            "left_out": np.array(self.left_out),
+            "detectors": np.array(list(self.areas)),
+            "auroc": np.stack(list(self.areas.values())),
+            "error": np.stack(list(self.errors.values())),
+        }
+
+    def table(self) -> tuple[Sequence[str], Sequence[Sequence[Any]]]:
+        columns: dict[str, Sequence[Any]] = {"left out": self.left_out}
+        for name, areas in self.areas.items():
+            columns |= {name: areas.tolist(), f"{name}, s.e.": self.errors[name].tolist()}
+        return list(columns), list(zip(*columns.values(), strict=True))
+
+
+def side_by_side(found: Sequence[Anomalies]) -> Detections:
+    """Compares what several models made of anomalies that are known.
+
+    Raises:
+        UsageError: If they are not known for one of them, or the models differ in their baselines.
+    """
+    figures = [{m.name: m for m in one.measures if m.name.startswith(AREA)} for one in found]
+    for one, measures in zip(found, figures, strict=True):
+        if AREA not in measures:
+            raise UsageError(
+                f"it is not known which images are anomalies ({one.caption}); give --anomalies, or "
+                "train with without=CLASS"
+            )
+        if measures.keys() != figures[0].keys():
+            raise UsageError("these models take different scores by default; choose one by --score")
+    titles = {name: _short(measure) for name, measure in figures[0].items()}
+    areas = {t: np.array([f[name].value for f in figures]) for name, t in titles.items()}
+    errors = {t: np.array([f[name].error or 0.0 for f in figures]) for name, t in titles.items()}
+    left_out = [" ".join(one.left_out) or "none" for one in found]
+    means = []
+    for name, title in titles.items():
+        each = [measures[name] for measures in figures]
+        means.append(_mean(each, left_out, title))
+        if "by_components" in each[0].details:
+            means.append(_best(each, title))
+    caption = f"{len(found)} models, each without a class: {means[0].depends['score']}"
+    return Detections(left_out, areas, errors, caption, means)
+
+
+def _short(measure: Measure) -> str:
+    if measure.name == AREA:
+        return "model"
+    return measure.title.removeprefix("the same, ").replace("principal components", "components")
+
+
+def _mean(each: Sequence[Measure], left_out: Sequence[str], title: str) -> Measure:
+    """The mean over models; its error is that over the images of each."""
+    values, errors = np.array([(m.value, m.error or 0.0) for m in each]).T
+    return Measure(
+        name=each[0].name,
+        title=f"mean area under the ROC curve, {title}",
+        value=float(values.mean()),
+        unit="",
+        better="higher",
+        error=float(np.sqrt((errors**2).sum()) / len(errors)),
+        depends=_depends(each),
+        per_class=dict(zip(left_out, values.tolist(), strict=True)),
+        caution="the error is over images, for these models, and says nothing of another seed",
+    )
+
+
+def _best(each: Sequence[Measure], title: str) -> Measure:
+    """The mean of that number of components for which it is highest."""
+    by_count = [measure.details["by_components"] for measure in each]
+    means = {count: float(np.mean([one[count] for one in by_count])) for count in by_count[0]}
+    best = max(means, key=lambda count: means[count])
+    _, _, kind = title.partition(", ")
+    return Measure(
+        name=f"{each[0].name}-best",
+        title=f"the best of several numbers of components: {best}, {kind}",
+        value=means[best],
+        unit="",
+        better="higher",
+        depends={**_depends(each), "components": int(best)},
+        caution="the number of components was chosen on these very images",
+        details={"by_components": means},
+    )
+
+
+def _depends(each: Sequence[Measure]) -> dict[str, Any]:
+    kept = ("score", "components", "num_samples", "background", "seed")
+    found = {key: each[0].depends[key] for key in kept if key in each[0].depends}
+    return {**found, "models": len(each)}

@@ -1,0 +1,173 @@
+"""The codes of images as points on a plane, coloured by class."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from twofold.apply.inputs import Images, load_inputs
+from twofold.apply.measures.codes import Told, ways
+from twofold.apply.result import Result, Save
+from twofold.apply.trained import Trained, open_run, seeded
+from twofold.errors import UsageError, unknown_name
+from twofold.experiments.run import Run
+from twofold.files import write_text
+from twofold.metrics.planes import principal_axes, tsne
+from twofold.models.base import HasCodes, evaluating
+from twofold.pictures.formats import png_bytes
+from twofold.pictures.scatter import draw_scatter
+from twofold.pictures.style import Picture, raster
+
+__all__ = ["LatentMap", "Layout", "latents"]
+
+Layout = Literal["direct", "pca", "tsne"]
+FEWEST = 3  # points that make a map
+COLOURS = 128  # of the file: those of the classes, and the shades of their edges
+
+
+@dataclass(frozen=True, eq=False)
+class LatentMap(Result):
+    """Codes of N images and where they lie on a plane.
+
+    Attributes:
+        codes: The means of their posteriors, shape (N, D).
+        points: On the plane, shape (N, 2).
+        labels: Classes, shape (N,), -1 where not known; None where none is.
+        class_names: Of the labels.
+        axes_names: What the two directions are; None where they mean nothing.
+        caption: Model, images, layout, and what the encoder was told.
+    """
+
+    codes: Tensor
+    points: Tensor
+    labels: NDArray[np.int64] | None
+    class_names: tuple[str, ...]
+    axes_names: tuple[str, str] | None
+    caption: str
+
+    @cached_property
+    def scatter(self) -> Picture:
+        """The map as PNG and SVG."""
+        labels = None if self.labels is None or (self.labels < 0).any() else self.labels
+        return draw_scatter(
+            self.points.numpy(), labels, self.class_names, self.axes_names, "latents", self.caption
+        )
+
+    def picture(self) -> NDArray[np.uint8]:
+        return raster(self.scatter)
+
+    def png(self) -> bytes:
+        return png_bytes(self.picture(), [("Description", self.caption)], COLOURS)
+
+    def arrays(self) -> Mapping[str, Any]:
+        known = {} if self.labels is None else {"labels": self.labels}
+        names = {"class_names": np.array(self.class_names)} if known else {}
+        return {"codes": self.codes, "points": self.points, **known, **names}
+
+    def table(self) -> tuple[Sequence[str], Sequence[Sequence[Any]]]:
+        columns: dict[str, Sequence[Any]] = {"index": range(len(self.points))}
+        if self.labels is not None:
+            columns["label"] = [self.class_names[k] if k >= 0 else "" for k in self.labels]
+        columns |= {"x": self.points[:, 0].tolist(), "y": self.points[:, 1].tolist()}
+        return list(columns), list(zip(*columns.values(), strict=True))
+
+    def writers(self) -> dict[str, Save]:
+        return {**super().writers(), ".svg": lambda path: write_text(path, self.scatter.svg)}
+
+
+def latents(
+    run: str | Path | Run,
+    images: Images | None = None,
+    *,
+    n: int = 2000,
+    layout: Layout | None = None,
+    withheld: bool = False,
+    label: int | str | None = None,
+    resize: bool = False,
+    seed: int = 0,
+    device: str = "auto",
+) -> LatentMap:
+    """A map of the latent codes of images.
+
+    An encoder that is told the class need not put it into the code, and may. Which of the two the
+    map shows is in its caption.
+
+    Arguments:
+        run: A run or its folder.
+        images: Whose codes; by default test images of the run.
+        n: How many, the classes in balance.
+        layout: `direct`, the two latents themselves; `pca`, the first two principal components of
+            the codes; `tsne`. By default `direct` for two latents, else `pca`.
+        withheld: Keep the true class from the encoder: it gets the class that the model infers,
+            or a random one.
+        label: The class of all images, by number or name.
+        resize: Bring images of another size to the model's.
+        seed: Of all draws.
+        device: Where to compute.
+
+    Raises:
+        UsageError: If the model has no encoder, or not two latents for `direct`.
+    """
+    trained = open_run(run, device)
+    able = trained.able(HasCodes, "map latents")
+    inputs = load_inputs(trained, images, n=n, label=label, resize=resize, seed=seed)
+    told = _told(able, withheld, seed)
+    with torch.no_grad(), seeded(seed, trained.device), evaluating(able):
+        found = [able.codes(b.x, _condition(trained, told, b)) for b in inputs.batches()]
+    codes = torch.cat(found).float().cpu()
+    points, axes_names, how = _laid_out(codes, layout)
+    what = f", {told.what} given to the encoder" if told.what else ""
+    return LatentMap(
+        codes,
+        points,
+        inputs.labels,
+        inputs.dataset.class_names,
+        axes_names,
+        f"{trained.title}: {how} of {len(codes)} {inputs.source}{what}",
+    )
+
+
+def _told(model: HasCodes, withheld: bool, seed: int) -> Told:
+    """What the encoder is given."""
+    known = {told.name: told for told in ways(model, seed)}
+    if withheld or "leaking" not in known:
+        return known["withheld"]
+    return known["leaking"]
+
+
+def _condition(trained: Trained, told: Told, batch: Any) -> Tensor | None:
+    return trained.told(batch) if told.name == "leaking" else told.pick(batch)
+
+
+def _laid_out(
+    codes: Tensor, layout: str | None
+) -> tuple[Tensor, tuple[str, str] | None, str]:  # fmt: skip
+    """Points on the plane, what its axes are, and the layout in words."""
+    count, dim = codes.shape
+    layout = layout or ("direct" if dim == 2 else "pca")
+    if layout not in get_args(Layout):
+        raise unknown_name("layout", layout, get_args(Layout))
+    if not codes.isfinite().all():
+        raise UsageError("codes are not finite: training has diverged; use a smaller lr")
+    if count < FEWEST:
+        raise UsageError(f"{count} images make no map; give at least {FEWEST}")
+    if layout == "direct":
+        if dim != 2:
+            raise UsageError(f"codes of {dim} dimensions do not lie on a plane; use pca or tsne")
+        return codes, ("latent 1", "latent 2"), "codes"
+    if dim == 1:
+        raise UsageError("codes of one dimension have no map of two; train with latent_dim=2")
+    if layout == "tsne":
+        return torch.as_tensor(tsne(codes.numpy())), None, "t-SNE of the codes"
+    axes = principal_axes(codes.numpy(), 2)
+    points = torch.as_tensor(axes.project(codes.numpy()))
+    first, second = (
+        f"component {i + 1}, {share:.0%} of the variance" for i, share in enumerate(axes.shares)
+    )
+    return points.float(), (first, second), "principal components of the codes"

@@ -1,0 +1,185 @@
+r"""How strange a model finds images. The higher a score, the stranger the image.
+
+The likelihood of an image, and the error of its reconstruction, follow how much ink is in it: a
+model that never saw a 1 finds it more probable than the digits it knows. Two scores correct for
+that. `relative` divides the squared error by the squared differences of neighbouring pixels:
+an image displaced by d pixels differs from itself by d² |∇x|², so the ratio is, to first order, by
+how many pixels squared the reconstruction misplaces what it draws. `complexity` takes from the
+bound the length of the image as a lossless file, `ratio` the bound of another model.
+
+References:
+    Input complexity and out-of-distribution detection with likelihood-based generative models
+    (Serrà et al., 2020), equation 2, https://arxiv.org/abs/1909.11480
+    Likelihood Ratios for Out-of-Distribution Detection (Ren et al., 2019), equation 3,
+    https://arxiv.org/abs/1906.02845
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from twofold.apply.inputs import BATCH, Inputs
+from twofold.apply.trained import Trained, seeded
+from twofold.data.batches import Batch
+from twofold.errors import UsageError, unknown_name
+from twofold.models.base import Discriminates, HasLikelihood, Reconstructs, evaluating
+from twofold.pictures.formats import png_bytes
+from twofold.pictures.sheets import to_uint8
+
+__all__ = ["SCORES", "Score", "choose_score", "contrast", "score_images"]
+
+Each = Callable[[Any, Tensor, Tensor | None, int], Tensor]  # (model, x, c, draws) to (B,)
+ROWS = 20_000  # decoded images at a time, as many as there are draws for each
+BLANK = 1e-6  # added to the contrast of an image, which may have none
+
+
+@dataclass(frozen=True)
+class Score:
+    """One way to find an image strange.
+
+    Attributes:
+        name: As the command line has it.
+        title: For people.
+        unit: Of the score.
+        capability: What the model needs.
+        of: Scores of images x (B, C, H, W) told c, with so many draws of z: shape (B,).
+        draws: Whether z is drawn.
+        correction: What is taken away for the image alone, shape (B,); None for nothing.
+    """
+
+    name: str
+    title: str
+    unit: str
+    capability: type
+    of: Each
+    draws: bool = False
+    correction: Callable[[Tensor], Tensor] | None = None
+
+
+def contrast(x: Tensor) -> Tensor:
+    """Sum of squared differences of neighbouring pixels, shape (B,), of x (B, C, H, W)."""
+    return sum(x.diff(dim=axis).square().flatten(1).sum(dim=1) for axis in (-1, -2))  # type: ignore[return-value]
+
+
+def choose_score(trained: Trained, name: str | None, background: Any = None) -> Score:
+    """The score asked for, or one that suits the model.
+
+    Raises:
+        UsageError: If there is no such score, the model cannot give it, or a ratio has no
+            background.
+    """
+    if name is None:
+        name = "discriminator" if trained.model.offers(Reconstructs) is None else "relative"
+        name = name if background is None else "ratio"
+    if name not in SCORES:
+        raise unknown_name("score", name, SCORES)
+    if (name == "ratio") != (background is not None):
+        raise UsageError(
+            "a likelihood ratio is to another model: give it with --background RUN"
+            if background is None
+            else f"score={name} has no use for a background; use score=ratio, or leave it out"
+        )
+    trained.able(SCORES[name].capability, f"score images by {SCORES[name].title}")
+    return SCORES[name]
+
+
+@torch.no_grad()
+def score_images(inputs: Inputs, score: Score, num_samples: int, seed: int) -> NDArray[np.float64]:
+    """The score of every image, shape (N,).
+
+    A model that is told the class is not told that of these images, for an anomaly has none: it
+    scores each under every class it was trained on, and the lowest counts. One that infers the
+    class does so.
+
+    Raises:
+        UsageError: If scores are not finite.
+    """
+    trained = inputs.trained
+    model = trained.able(score.capability, "score images")
+    size = min(BATCH, max(1, ROWS // num_samples)) if score.draws else BATCH
+    found = []
+    with seeded(seed, trained.device), evaluating(model):
+        for batch in inputs.batches(size):
+            lowest = torch.stack(
+                [score.of(model, batch.x, c, num_samples) for c in _conditions(trained, batch)]
+            ).amin(dim=0)
+            corrected = lowest if score.correction is None else lowest - score.correction(batch.x)
+            found.append(corrected.double().cpu())
+    scores = torch.cat(found).numpy()
+    if not np.isfinite(scores).all():
+        broken = int((~np.isfinite(scores)).sum())
+        raise UsageError(
+            f"{trained.run.name} gives {broken} of {len(scores)} images no finite score: training "
+            "has diverged; train again with a smaller lr"
+        )
+    return scores
+
+
+def _conditions(trained: Trained, batch: Batch) -> Iterator[Tensor | None]:
+    """What the model is told in turn: each class it was trained on, or what needs no label."""
+    condition = trained.model.condition
+    if condition.about != "class":
+        yield condition.pick(batch.x, None)
+    elif trained.model.labels == "some":
+        yield None
+    else:
+        unseen = trained.run.experiment.data.without
+        for k, name in enumerate(trained.class_names):
+            if name not in unseen:
+                yield torch.full((len(batch),), k, device=batch.x.device)
+
+
+def _squared_error(model: Reconstructs, x: Tensor, c: Tensor | None, _: int) -> Tensor:
+    return (x - model.reconstruct(x, c)).square().flatten(1).sum(dim=1)
+
+
+def _relative(model: Reconstructs, x: Tensor, c: Tensor | None, draws: int) -> Tensor:
+    return _squared_error(model, x, c, draws) / (contrast(x) + BLANK)
+
+
+def _bound(model: HasLikelihood, x: Tensor, c: Tensor | None, draws: int) -> Tensor:
+    return -model.elbo(x, c, draws)
+
+
+def _importance(model: HasLikelihood, x: Tensor, c: Tensor | None, draws: int) -> Tensor:
+    return -model.log_likelihood(x, c, draws)
+
+
+def _unreal(model: Discriminates, x: Tensor, c: Tensor | None, _: int) -> Tensor:
+    return -model.realness(x, c)
+
+
+def _file_length(x: Tensor) -> Tensor:
+    """Nats that each image takes as a PNG, shape (B,)."""
+    images = to_uint8(x.movedim(1, -1).squeeze(-1).cpu().numpy())
+    lengths = [len(png_bytes(image)) * 8 * math.log(2) for image in images]
+    return torch.tensor(lengths, device=x.device)
+
+
+NATS = "nats"
+SCORES = {
+    score.name: score
+    for score in (
+        Score("relative", "reconstruction error relative to edges", "px²", Reconstructs, _relative),
+        Score("reconstruction", "squared reconstruction error", "", Reconstructs, _squared_error),
+        Score("bound", "−ELBO", NATS, HasLikelihood, _bound, draws=True),
+        Score("iwae", "−IWAE bound", NATS, HasLikelihood, _importance, draws=True),
+        Score("ratio", "−ELBO less the background's", NATS, HasLikelihood, _bound, draws=True),
+        Score(
+            "complexity",
+            "−ELBO less the length as a PNG",
+            NATS,
+            HasLikelihood,
+            _bound,
+            draws=True,
+            correction=_file_length,
+        ),
+        Score("discriminator", "how unreal the discriminator finds it", "", Discriminates, _unreal),
+    )
+}

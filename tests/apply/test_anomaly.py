@@ -1,0 +1,186 @@
+"""What is flagged and what the scores are worth, on toy images of which one class is left out."""
+
+import csv
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from twofold.apply.anomaly import anomaly
+from twofold.apply.detections import side_by_side
+from twofold.apply.inputs import load_inputs
+from twofold.apply.scores import choose_score, contrast, score_images
+from twofold.apply.trained import open_run
+from twofold.data.preprocess import to_unit
+from twofold.errors import RunError, UsageError
+from twofold.experiments.resolve import resolve
+from twofold.experiments.run import Run
+from twofold.experiments.train import train
+from twofold.metrics.planes import principal_axes
+
+
+@pytest.fixture(scope="module")
+def wide(toy_data):
+    """The toy data with more of it held out: 45 images to train on, 45 and 30 for the rest."""
+    splits = {"train": np.arange(45), "validation": np.arange(45, 90), "test": np.arange(90, 120)}
+    return replace(toy_data, splits=splits)
+
+
+@pytest.fixture(scope="module")
+def run_of(tmp_path_factory, wide, toy_experiment, silent):
+    """A run of a family that left out a class, each trained once."""
+    runs: dict[str, Run] = {}
+
+    def make(family: str = "vae", without: str = "c") -> Run:
+        name = f"{family}-{without}"
+        if name not in runs:
+            base = "cvae" if family == "vae" else family
+            model = {"family": "vae", "condition": "none"} if family == "vae" else None
+            experiment = toy_experiment(base, model=model, epochs=12)
+            experiment = resolve(experiment, {"without": [without]})
+            out = tmp_path_factory.mktemp("runs") / name
+            runs[name] = train(experiment, out=out, dataset=wide, progress=silent)
+            runs[name].dataset = lambda: wide
+        return runs[name]
+
+    return make
+
+
+def test_the_class_left_out_is_the_anomaly_and_the_threshold_is_of_the_others(run_of, wide):
+    run = run_of()
+    found = anomaly(run, false_alarms=0.1, device="cpu")
+    test, held_out = wide.split("test"), wide.split("validation").without(["c"])
+    assert found.anomalous is not None
+    assert found.anomalous.tolist() == (test.labels == 2).tolist()
+    trained = open_run(run, "cpu")
+    score = choose_score(trained, None)
+    known = np.sort(score_images(load_inputs(trained, held_out), score, 10, 0))
+    assert len(known) == 30
+    assert found.threshold == known[27]  # the 28th of 30: ⌈31 · 0.9⌉
+    assert found.flagged.tolist() == (found.scores > known[27]).tolist()
+    assert found.scores.max() in found.scores[found.shown_index[0, 0]]
+    assert found.scores.min() in found.scores[found.shown_index[1, 0]]
+
+
+def test_scores_are_what_they_say(run_of, wide):
+    run = run_of()
+    model = open_run(run, "cpu").model
+    x = to_unit(torch.as_tensor(wide.split("test").images))
+    error = (x - model.reconstruct(x)).square().sum(dim=(1, 2, 3)).double()
+
+    def scored(name: str, **options: object) -> torch.Tensor:
+        return anomaly(run, score=name, false_alarms=0.2, device="cpu", **options).scores
+
+    assert torch.allclose(scored("reconstruction"), error, rtol=1e-5)
+    assert torch.allclose(scored("relative"), error / contrast(x), rtol=1e-4)
+    bounds = [scored(name, num_samples=200) for name in ("bound", "iwae")]
+    assert bounds[0].mean() > bounds[1].mean(), "more samples give a higher bound"
+    with torch.no_grad():
+        expected = -model.elbo(x, None, 4000).double()
+    assert torch.allclose(bounds[0], expected, atol=0.5)
+    lengths = (bounds[0] - scored("complexity", num_samples=200)) / np.log(2) / 8
+    assert torch.allclose(lengths, lengths.round(), atol=1e-4), "whole bytes are taken away"
+    assert scored("ratio", background=run) == pytest.approx(0), "a model is as good as itself"
+
+
+def test_contrast_is_of_a_picture_displaced():
+    """A ramp of slope s moved by d pixels differs from itself by s d at every pixel."""
+    ramp = 0.01 * torch.arange(64.0).expand(1, 1, 64, 64)
+    error = (0.01 * 2 * torch.ones(64, 64)).square().sum()  # by d = 2
+    assert (error / contrast(ramp)).item() == pytest.approx(4, rel=0.02)
+
+
+def test_a_model_told_the_class_scores_under_each_that_it_knows(run_of, wide):
+    run = run_of("cvae")
+    model = open_run(run, "cpu").model
+    x = to_unit(torch.as_tensor(wide.split("test").images))
+    each = torch.stack(
+        [
+            (x - model.reconstruct(x, torch.full((30,), k))).square().sum(dim=(1, 2, 3))
+            for k in (0, 1)  # and not the class left out
+        ]
+    )
+    found = anomaly(run, score="reconstruction", false_alarms=0.2, device="cpu").scores
+    assert torch.allclose(found, each.amin(dim=0).double(), rtol=1e-5)
+
+
+def test_the_baseline_is_the_error_of_principal_components(run_of, wide):
+    found = anomaly(run_of(), false_alarms=0.2, device="cpu")
+    figures = {measure.name: measure for measure in found.measures}
+    training = wide.split("train").without(["c"]).images.reshape(30, 64) / 255
+    test = wide.split("test").images.reshape(30, 64) / 255
+    axes = principal_axes(training, 4)
+    error = ((test - axes.mean - axes.project(test) @ axes.directions.T) ** 2).sum(axis=1)
+    strange = wide.split("test").labels == 2
+    wins = (error[strange][:, None] > error[~strange]).mean()
+    baseline = figures["anomaly/auroc/components-squared"]
+    assert baseline.value == pytest.approx(wins, abs=1e-3)
+    assert baseline.details["by_components"]["4"] == baseline.value
+    assert "anomaly/auroc/components-relative" in figures
+
+
+def test_discriminators_judge_too(run_of, wide):
+    x = to_unit(torch.as_tensor(wide.split("test").images))
+    for family in ("hybrid", "cgan"):
+        run = run_of(family)
+        found = anomaly(run, score="discriminator", false_alarms=0.2, device="cpu")
+        model = open_run(run, "cpu").model
+        with torch.no_grad():
+            told = [None] if family == "hybrid" else [torch.full((30,), k) for k in (0, 1)]
+            real = torch.stack([model.realness(x, c) for c in told]).amax(dim=0)
+        assert torch.allclose(found.scores, -real.double(), atol=1e-5)
+    assert "unreal" in anomaly(run_of("cgan"), false_alarms=0.2, device="cpu").caption
+
+
+def test_anomalies_may_be_given(run_of, wide):
+    white = np.full((12, 1, 8, 8), 255, np.uint8)
+    found = anomaly(
+        run_of(), anomalies=white, score="reconstruction", false_alarms=0.2, device="cpu"
+    )
+    assert found.anomalous is not None
+    assert found.anomalous.tolist() == [False] * 20 + [True] * 12
+    assert next(m for m in found.measures if m.name == "anomaly/auroc").value == 1.0
+    alone = anomaly(run_of(), white, false_alarms=0.2, device="cpu")
+    assert alone.anomalous is None
+    assert [m.name for m in alone.measures] == ["anomaly/flagged"]
+
+
+def test_files_say_the_same(run_of, tmp_path):
+    found = anomaly(run_of(), n=9, false_alarms=0.2, device="cpu")
+    rows = list(csv.reader(found.save(tmp_path / "a.csv").read_text().splitlines()))
+    assert rows[0] == ["index", "class", "score", "flagged", "anomalous"]
+    assert [row[1] for row in rows[1:]] == [*"aaabbbccc"]
+    assert [row[4] for row in rows[1:]] == [*"000000111"]
+    assert np.load(found.save(tmp_path / "a.npz"))["scores"].tolist() == found.scores.tolist()
+    assert found.picture().shape[2] == 3
+
+
+def test_several_models_side_by_side(run_of, tmp_path):
+    found = [anomaly(run_of(without=k), false_alarms=0.2, device="cpu") for k in "ac"]
+    both = side_by_side(found)
+    areas = [next(m.value for m in one.measures if m.name == "anomaly/auroc") for one in found]
+    assert both.left_out == ["a", "c"]
+    assert both.areas["model"].tolist() == areas
+    assert both.measures[0].value == pytest.approx(np.mean(areas))
+    by_components = both.measures[2].details["by_components"]
+    assert both.measures[2].value == max(by_components.values())
+    assert both.save(tmp_path / "both.png").stat().st_size > 1000
+    assert len(both.save(tmp_path / "both.csv").read_text().splitlines()) == 3
+
+
+def test_what_cannot_be_scored_says_why(run_of, wide):
+    with pytest.raises(UsageError, match="has no discriminator; use a GAN, CGAN"):
+        anomaly(run_of(), score="discriminator", device="cpu")
+    with pytest.raises(UsageError, match="CGAN has no likelihood; use a VAE"):
+        anomaly(run_of("cgan"), score="bound", device="cpu")
+    with pytest.raises(UsageError, match="unknown score 'elbo'"):
+        anomaly(run_of(), score="elbo", device="cpu")
+    with pytest.raises(UsageError, match="give it with --background RUN"):
+        anomaly(run_of(), score="ratio", device="cpu")
+    with pytest.raises(UsageError, match=r"30 normal images cannot set a threshold of 0\.01"):
+        anomaly(run_of(), false_alarms=0.01, device="cpu")
+    run = Run(run_of().path)
+    run.dataset = lambda: replace(wide, splits={"train": np.arange(45)})
+    with pytest.raises(RunError, match=r"no validation images .* validation=0\.1"):
+        anomaly(run, device="cpu")
