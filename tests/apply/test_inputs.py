@@ -1,5 +1,7 @@
 """The images that verbs are given: where they come from, and what they must be."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -12,6 +14,7 @@ from twofold.data import ImageDataset
 from twofold.data.batches import Batch
 from twofold.errors import RunError, UsageError
 from twofold.experiments.train import train
+from twofold.metrics.measure import Measure
 
 
 @pytest.fixture(scope="module")
@@ -109,6 +112,7 @@ def test_seeded_draws_disturb_nobody():
 
 class Row(Result):
     caption = "a row"
+    measures = (Measure("x", "an x", 2.5, "nats", error=0.5),)
 
     def picture(self):
         return np.zeros((2, 3), np.uint8)
@@ -126,6 +130,9 @@ def test_a_result_saves_itself_as_the_ending_says(tmp_path):
         assert opened.info["Description"] == "a row"
     assert np.load(row.save(tmp_path / "row.npz"))["x"].tolist() == [0, 1, 2]
     assert row.save(tmp_path / "row.csv").read_text() == 'a,b\n1,x\n2,"y, z"\n'
+    content = json.loads(row.save(tmp_path / "row.json").read_text())
+    assert content["caption"] == "a row"
+    assert [(m["name"], m["value"], m["error"]) for m in content["measures"]] == [("x", 2.5, 0.5)]
     assert row._repr_png_() == (tmp_path / "row.png").read_bytes()
     for name, form in (("row.webp", r"\.webp"), ("row", "a folder")):
         with pytest.raises(UsageError, match=f"as {form}; this can be written as .png, .npz, .csv"):

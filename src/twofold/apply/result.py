@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from twofold.errors import UsageError
-from twofold.files import write_arrays, write_bytes
+from twofold.experiments.environment import describe_versions
+from twofold.files import write_arrays, write_bytes, write_json
 from twofold.metrics.measure import Measure
 from twofold.pictures.formats import png_bytes, webp_bytes
 from twofold.pictures.sheets import to_uint8
@@ -64,7 +65,18 @@ class Result(ABC):
             found[".webp"] = lambda path: write_bytes(path, webp_bytes(self.frames()))
         if table := self.table():
             found[".csv"] = lambda path: write_bytes(path, _csv(*table))
+        if self.measures:
+            found[".json"] = lambda path: write_json(path, self._figures())
         return found
+
+    def _figures(self) -> dict[str, Any]:
+        """The measures as plain data."""
+        return {
+            "caption": self.caption,
+            "measures": [measure.to_dict() for measure in self.measures],
+            "not_measured": dict(self.not_measured),
+            "versions": describe_versions(),
+        }
 
     def save(self, path: str | Path) -> Path:
         """Writes itself as the ending of the path says.
