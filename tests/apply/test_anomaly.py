@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from twofold.apply.anomaly import anomaly
-from twofold.apply.detections import side_by_side
-from twofold.apply.inputs import load_inputs
-from twofold.apply.scores import choose_score, contrast, score_images
-from twofold.apply.trained import open_run
+from twofold.apply.common.detections import side_by_side
+from twofold.apply.common.inputs import load_inputs
+from twofold.apply.common.scores import choose_score, contrast, score_images
+from twofold.apply.common.trained import open_run
 from twofold.data.preprocess import to_unit
 from twofold.errors import RunError, UsageError
 from twofold.experiments.resolve import resolve

@@ -5,8 +5,8 @@ import torch
 from PIL import Image
 
 from twofold.apply.canvases import canvases
-from twofold.apply.inputs import load_inputs
-from twofold.apply.trained import open_run
+from twofold.apply.common.inputs import load_inputs
+from twofold.apply.common.trained import open_run
 from twofold.errors import UsageError
 
 

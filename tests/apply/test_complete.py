@@ -7,11 +7,11 @@ import pytest
 import torch
 from PIL import Image
 
+from twofold.apply.common.fillers import make_filler
+from twofold.apply.common.inputs import load_inputs
+from twofold.apply.common.trained import open_run, seeded
+from twofold.apply.common.visible import part_name, visible_part
 from twofold.apply.complete import complete
-from twofold.apply.fillers import make_filler
-from twofold.apply.inputs import load_inputs
-from twofold.apply.trained import open_run, seeded
-from twofold.apply.visible import part_name, visible_part
 from twofold.conditions import part_mask
 from twofold.distributions import Masked
 from twofold.errors import UsageError
@@ -23,7 +23,7 @@ TOLD = {"family": "vae", "condition": "left-half"}
 
 @pytest.fixture(autouse=True)
 def few_temperatures(monkeypatch):
-    monkeypatch.setattr("twofold.apply.fillers.TEMPERATURES", 10)
+    monkeypatch.setattr("twofold.apply.common.fillers.TEMPERATURES", 10)
 
 
 def by_name(result) -> dict:

@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
+from twofold.apply.common.trained import open_run
 from twofold.apply.denoise import add_noise, denoise
-from twofold.apply.trained import open_run
 from twofold.data import ImageDataset
 from twofold.errors import UsageError
 from twofold.metrics.pixels import psnr

@@ -4,9 +4,9 @@ import pytest
 import torch
 from PIL import Image
 
-from twofold.apply.inputs import load_inputs
+from twofold.apply.common.inputs import load_inputs
+from twofold.apply.common.trained import open_run
 from twofold.apply.interpolate import interpolate
-from twofold.apply.trained import open_run
 from twofold.errors import UsageError
 
 

@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
+from twofold.apply.common.trained import open_run
 from twofold.apply.invert import invert
-from twofold.apply.trained import open_run
 from twofold.errors import UsageError
 from twofold.metrics.pixels import mse, psnr
 

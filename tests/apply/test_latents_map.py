@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from twofold.apply.common.trained import open_run
 from twofold.apply.latents import latents
-from twofold.apply.trained import open_run
 from twofold.data.preprocess import to_unit
 from twofold.errors import UsageError
 from twofold.experiments.run import Run

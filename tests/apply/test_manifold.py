@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from twofold.apply.inputs import load_inputs
+from twofold.apply.common.inputs import load_inputs
+from twofold.apply.common.trained import open_run
 from twofold.apply.manifold import manifold
-from twofold.apply.trained import open_run
 from twofold.errors import UsageError
 
 

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from twofold.apply.inputs import load_inputs
+from twofold.apply.common.inputs import load_inputs
+from twofold.apply.common.trained import open_run
 from twofold.apply.reconstruct import reconstruct
-from twofold.apply.trained import open_run
 from twofold.errors import UsageError
 
 
@@ -28,7 +28,7 @@ def test_each_image_goes_through_the_code_told_its_class(toy_run):
 
 def test_batches_change_nothing(toy_run, monkeypatch):
     whole = reconstruct(toy_run("cvae"), n=None, device="cpu")
-    monkeypatch.setattr("twofold.apply.inputs.Inputs.batches.__defaults__", (4,))
+    monkeypatch.setattr("twofold.apply.common.inputs.Inputs.batches.__defaults__", (4,))
     parts = reconstruct(toy_run("cvae"), n=None, device="cpu")
     assert len(parts.x) == 15
     for name, array in whole.arrays().items():

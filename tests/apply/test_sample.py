@@ -7,9 +7,9 @@ import pytest
 import torch
 from PIL import Image
 
-from twofold.apply.result import pixels
+from twofold.apply.common.result import pixels
+from twofold.apply.common.trained import class_index
 from twofold.apply.sample import sample
-from twofold.apply.trained import class_index
 from twofold.errors import TwofoldError, UsageError
 from twofold.experiments.train import train
 

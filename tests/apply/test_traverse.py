@@ -4,8 +4,8 @@ import pytest
 import torch
 from PIL import Image
 
-from twofold.apply.inputs import load_inputs
-from twofold.apply.trained import open_run
+from twofold.apply.common.inputs import load_inputs
+from twofold.apply.common.trained import open_run
 from twofold.apply.traverse import traverse
 from twofold.errors import UsageError
 

@@ -10,11 +10,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from twofold.apply.components import component_scores
-from twofold.apply.inputs import Images, Inputs, load_inputs
-from twofold.apply.result import Result, pixels
-from twofold.apply.scores import Score, choose_score, score_images
-from twofold.apply.trained import Trained, open_run
+from twofold.apply.common.components import component_scores
+from twofold.apply.common.inputs import Images, Inputs, load_inputs
+from twofold.apply.common.result import Result, pixels
+from twofold.apply.common.scores import Score, choose_score, score_images
+from twofold.apply.common.trained import Trained, open_run
 from twofold.data.preprocess import to_unit
 from twofold.errors import RunError, UsageError
 from twofold.experiments.run import Run

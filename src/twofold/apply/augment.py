@@ -11,10 +11,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from twofold.apply.folder import write_image_folder
+from twofold.apply.common.folder import write_image_folder
+from twofold.apply.common.result import Result, Save, pixels
+from twofold.apply.common.trained import Trained, open_run
 from twofold.apply.judges import JUDGE, Judge, judge
-from twofold.apply.result import Result, Save, pixels
-from twofold.apply.trained import Trained, open_run
 from twofold.errors import RunError, UsageError
 from twofold.experiments.environment import describe_versions
 from twofold.experiments.run import Run

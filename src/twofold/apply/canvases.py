@@ -10,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from twofold.apply.inputs import Images, load_inputs
-from twofold.apply.result import Result, pixels
-from twofold.apply.trained import open_run, seeded
+from twofold.apply.common.inputs import Images, load_inputs
+from twofold.apply.common.result import Result, pixels
+from twofold.apply.common.trained import open_run, seeded
 from twofold.errors import UsageError
 from twofold.experiments.run import Run
 from twofold.models.base import Generative, Paints, evaluating

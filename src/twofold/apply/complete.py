@@ -10,12 +10,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from twofold.apply.fillers import Filler, make_filler
-from twofold.apply.inputs import BATCH, Images, Inputs, load_inputs
-from twofold.apply.per_image import PerImage, means
-from twofold.apply.result import Result, pixels
-from twofold.apply.trained import open_run, seeded
-from twofold.apply.visible import Mask, part_name, visible_part
+from twofold.apply.common.fillers import Filler, make_filler
+from twofold.apply.common.inputs import BATCH, Images, Inputs, load_inputs
+from twofold.apply.common.per_image import PerImage, means
+from twofold.apply.common.result import Result, pixels
+from twofold.apply.common.trained import open_run, seeded
+from twofold.apply.common.visible import Mask, part_name, visible_part
 from twofold.data.batches import Batch
 from twofold.errors import UsageError
 from twofold.experiments.run import Run

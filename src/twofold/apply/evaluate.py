@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from twofold.apply.common.trained import seeded
 from twofold.apply.measures import DEFAULT, MEASURES, make_subject
-from twofold.apply.trained import seeded
 from twofold.errors import unknown_name
 from twofold.experiments.environment import describe_versions, pick_device
 from twofold.experiments.run import Run

@@ -11,13 +11,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from twofold.apply.classes import Classes, asked_classes
-from twofold.apply.codes import Codes, codes_of_images, drawn_codes
-from twofold.apply.inputs import Images
-from twofold.apply.paths import line, path_between
-from twofold.apply.result import pixels
-from twofold.apply.sheet import Strips
-from twofold.apply.trained import Trained, open_run
+from twofold.apply.common.classes import Classes, asked_classes
+from twofold.apply.common.codes import Codes, codes_of_images, drawn_codes
+from twofold.apply.common.inputs import Images
+from twofold.apply.common.paths import line, path_between
+from twofold.apply.common.result import pixels
+from twofold.apply.common.sheet import Strips
+from twofold.apply.common.trained import Trained, open_run
 from twofold.errors import UsageError, unknown_name
 from twofold.experiments.run import Run
 from twofold.models.base import Generative, HasCodes

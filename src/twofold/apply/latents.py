@@ -11,10 +11,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from twofold.apply.inputs import Images, load_inputs
+from twofold.apply.common.inputs import Images, load_inputs
+from twofold.apply.common.result import Result, Save
+from twofold.apply.common.trained import Trained, open_run, seeded
 from twofold.apply.measures.codes import Told, ways
-from twofold.apply.result import Result, Save
-from twofold.apply.trained import Trained, open_run, seeded
 from twofold.errors import UsageError, unknown_name
 from twofold.experiments.run import Run
 from twofold.files import write_text

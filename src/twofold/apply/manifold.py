@@ -14,11 +14,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from twofold.apply.codes import codes_of_images, drawn_codes
-from twofold.apply.inputs import Images
-from twofold.apply.paths import to_and_fro
-from twofold.apply.sheet import Sheet
-from twofold.apply.trained import Trained, open_run
+from twofold.apply.common.codes import codes_of_images, drawn_codes
+from twofold.apply.common.inputs import Images
+from twofold.apply.common.paths import to_and_fro
+from twofold.apply.common.sheet import Sheet
+from twofold.apply.common.trained import Trained, open_run
 from twofold.errors import UsageError
 from twofold.experiments.run import Run
 from twofold.metrics.planes import principal_axes

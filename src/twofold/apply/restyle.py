@@ -15,10 +15,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from twofold.apply.inputs import BATCH, Images, Inputs, load_inputs
+from twofold.apply.common.inputs import BATCH, Images, Inputs, load_inputs
+from twofold.apply.common.result import Result, pixels
+from twofold.apply.common.trained import Trained, open_run, seeded
 from twofold.apply.judges import JUDGE, Judge, judge
-from twofold.apply.result import Result, pixels
-from twofold.apply.trained import Trained, open_run, seeded
 from twofold.data import ImageDataset
 from twofold.data.batches import Batch
 from twofold.data.preprocess import to_unit

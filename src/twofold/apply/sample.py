@@ -10,10 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from twofold.apply.classes import Classes, asked_classes
-from twofold.apply.folder import write_image_folder
-from twofold.apply.result import Result, Save, pixels
-from twofold.apply.trained import Trained, open_run
+from twofold.apply.common.classes import Classes, asked_classes
+from twofold.apply.common.folder import write_image_folder
+from twofold.apply.common.result import Result, Save, pixels
+from twofold.apply.common.trained import Trained, open_run
 from twofold.errors import UsageError
 from twofold.experiments.run import Run
 from twofold.models.base import Generative

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from twofold.apply.result import Result
+    from twofold.apply.common.result import Result
     from twofold.training.progress import Progress
 
 __all__ = [

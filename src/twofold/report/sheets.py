@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from twofold.apply.result import pixels as shown
+from twofold.apply.common.result import pixels as shown
 from twofold.apply.sample import sample
 from twofold.errors import UsageError
 from twofold.experiments.run import Run

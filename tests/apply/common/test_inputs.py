@@ -7,9 +7,9 @@ import pytest
 import torch
 from PIL import Image
 
-from twofold.apply.inputs import load_inputs
-from twofold.apply.result import Result
-from twofold.apply.trained import Trained, open_run, seeded
+from twofold.apply.common.inputs import load_inputs
+from twofold.apply.common.result import Result
+from twofold.apply.common.trained import Trained, open_run, seeded
 from twofold.data import ImageDataset
 from twofold.data.batches import Batch
 from twofold.errors import RunError, UsageError

@@ -24,8 +24,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from twofold.apply.inputs import BATCH, Inputs
-from twofold.apply.trained import Trained, seeded
+from twofold.apply.common.inputs import BATCH, Inputs
+from twofold.apply.common.trained import Trained, seeded
 from twofold.data.batches import Batch
 from twofold.errors import UsageError, unknown_name
 from twofold.models.base import Discriminates, HasLikelihood, Reconstructs, evaluating

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from twofold.apply.classes import Classes, asked_classes
-from twofold.apply.inputs import Images, Inputs, load_inputs
-from twofold.apply.trained import Trained, seeded
+from twofold.apply.common.classes import Classes, asked_classes
+from twofold.apply.common.inputs import Images, Inputs, load_inputs
+from twofold.apply.common.trained import Trained, seeded
 from twofold.data.dataset import UNLABELLED
 from twofold.errors import UsageError
 from twofold.models.base import Generative, HasCodes, evaluating

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from twofold.apply.paths import arc, line, path_between, to_and_fro
+from twofold.apply.common.paths import arc, line, path_between, to_and_fro
 from twofold.errors import UsageError
 
 A, B = torch.randn(2, 5, 20, generator=torch.Generator().manual_seed(0))

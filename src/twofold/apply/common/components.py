@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from twofold.apply.inputs import Inputs
-from twofold.apply.scores import BLANK, contrast
-from twofold.apply.trained import Trained, seeded
+from twofold.apply.common.inputs import Inputs
+from twofold.apply.common.scores import BLANK, contrast
+from twofold.apply.common.trained import Trained, seeded
 from twofold.experiments.train import training_images
 from twofold.metrics.latents import draw
 from twofold.metrics.planes import principal_axes

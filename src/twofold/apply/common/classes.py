@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from twofold.apply.trained import Trained, class_index
+from twofold.apply.common.trained import Trained, class_index
 from twofold.errors import UsageError
 
 __all__ = ["Classes", "asked_classes"]

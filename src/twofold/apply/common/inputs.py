@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from twofold.apply.trained import Trained, class_index
+from twofold.apply.common.trained import Trained, class_index
 from twofold.data import ImageDataset, load_images
 from twofold.data.batches import Batch, Batches
 from twofold.data.dataset import UNLABELLED

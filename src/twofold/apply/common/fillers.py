@@ -10,9 +10,9 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from twofold.apply.common.per_image import PerImage
+from twofold.apply.common.trained import Trained
 from twofold.apply.measures.likelihood import what_is_no_probability
-from twofold.apply.per_image import PerImage
-from twofold.apply.trained import Trained
 from twofold.data.batches import Batch
 from twofold.data.dataset import UNLABELLED
 from twofold.metrics.completion import Chains, codes_given, hidden_bound, hidden_by_prior

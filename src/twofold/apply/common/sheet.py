@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from twofold.apply.result import Result, pixels
+from twofold.apply.common.result import Result, pixels
 from twofold.pictures.sheets import contact_sheet, grid, side_of
 
 __all__ = ["Sheet", "Strips"]

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twofold.apply.anomaly import Anomalies
-from twofold.apply.result import Result
+from twofold.apply.common.result import Result
 from twofold.errors import UsageError
 from twofold.metrics.measure import Measure
 from twofold.pictures.detection import draw_areas
