@@ -91,14 +91,6 @@ def test_every_visible_pixel_is_seen(part):
     torch.testing.assert_close(x.grad, part_mask(part, 6, 5).float().expand_as(X))
 
 
-def test_pasting_keeps_what_is_visible_and_nothing_else():
-    condition, made = make_condition("left-half", (3, 6, 5), 0), torch.full_like(X, 7.0)
-    pasted = condition.paste(made, X)
-    visible = part_mask("left-half", 6, 5)
-    assert torch.equal(pasted[..., visible], X[..., visible])
-    assert (pasted[..., ~visible] == 7).all()
-
-
 def test_the_visible_part_does_not_depend_on_memory_layout():
     condition = make_condition("left-half", (3, 6, 5), 0)
     torch.testing.assert_close(condition(X.to(memory_format=torch.channels_last)), condition(X))

@@ -169,10 +169,6 @@ class ImagePart(Condition):
             )
         return c.flatten(2)[:, :, self._where].flatten(1)
 
-    def paste(self, x: Tensor, c: Tensor) -> Tensor:
-        """Images x (B, C, H, W) with the visible pixels of c in their place."""
-        return torch.where(self.visible, c.to(x.dtype), x)
-
 
 def part_mask(part: str, height: int, width: int) -> Tensor:
     """The visible pixels of a named part, boolean, shape (H, W).

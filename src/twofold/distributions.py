@@ -299,22 +299,28 @@ class Masked(ImageDistribution):
     Arguments:
         p: Of the whole image.
         mask: Which pixels, boolean, shape (H, W).
+        known: Images (B, C, H, W) that show the others, in the mean and in what is drawn; None to
+            show those of p.
     """
 
-    def __init__(self, p: ImageDistribution, mask: Tensor) -> None:
+    def __init__(self, p: ImageDistribution, mask: Tensor, known: Tensor | None = None) -> None:
         self.p = p
         self.mask = mask
+        self.known = known
 
     @property
     def mean(self) -> Tensor:
-        return self.p.mean
+        return self._shown(self.p.mean)
 
     def pixel_log_prob(self, x: Tensor) -> Tensor:
         """ln p of every pixel of the mask and 0 elsewhere, shape (..., C, H, W)."""
         return self.p.pixel_log_prob(x) * self.mask
 
     def sample(self, generator: torch.Generator | None = None) -> Tensor:
-        return self.p.sample(generator)
+        return self._shown(self.p.sample(generator))
+
+    def _shown(self, x: Tensor) -> Tensor:
+        return x if self.known is None else torch.where(self.mask, x, self.known.to(x.dtype))
 
 
 class Likelihood(nn.Module):

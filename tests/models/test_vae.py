@@ -324,6 +324,17 @@ def test_predicting_the_hidden_pixels_costs_nothing_for_the_visible_ones():
     assert terms["recon_nll"] < whole.loss(Batch(x)).terms["recon_nll"]
 
 
+def test_what_a_discriminator_sees_of_a_completion_is_what_was_shown():
+    """Trap: pixels that no likelihood trains would give a reconstruction away."""
+    model, x = make_completion(predicts="hidden", num_samples=2), binary(4)
+    bound = model.bound(Batch(x))
+    assert bound.p.mean.shape == (8, *SHAPE)
+    torch.testing.assert_close(bound.p.mean[..., :2], bound.expand(x)[..., :2], rtol=0, atol=0)
+    assert not torch.allclose(bound.p.mean[..., 2:], bound.expand(x)[..., 2:])
+    drawn = model.decode(torch.randn(3, 4, D), x).sample()
+    torch.testing.assert_close(drawn[..., :2], x.expand(3, *x.shape)[..., :2], rtol=0, atol=0)
+
+
 def test_nothing_is_hidden_where_nothing_is_shown():
     with pytest.raises(UsageError, match="nothing is hidden; use condition=left-half"):
         make_vae(predicts="hidden")

@@ -66,7 +66,12 @@ def test_what_is_not_comparable_is_shown_and_not_judged():
     figure = judge_figure(reported(incomparable="of another thing"), measured(5.0))
     assert (figure.verdict, figure.reason) == ("not comparable", "of another thing")
     assert figure.values == (5.0,)
-    assert judge_figure(reported("clean digits"), measured(1.0)).verdict == "to look at"
+    assert judge_figure(reported("clean digits"), []).verdict == "to look at"
+
+
+def test_what_was_not_run_has_no_verdict():
+    for one in (reported(), reported("clean digits"), reported(incomparable="of another thing")):
+        assert judge_figure(one, [], was_run=False).verdict == ""
 
 
 @pytest.mark.parametrize("name", book_names())
@@ -173,3 +178,16 @@ def test_unknown_reports_and_budgets(tmp_path):
         reproduce("lam2024", out=tmp_path)
     with pytest.raises(UsageError, match="unknown budget 'desktop'"):
         reproduce("lam2023", budget="desktop", out=tmp_path)
+
+
+def test_the_estimate_is_of_all_steps(tmp_path, monkeypatch):
+    """A clock that gains one second with each reading: four timed steps take one second."""
+    from twofold.reproduction import plan as plans
+
+    ticks = iter(range(100))
+    monkeypatch.setattr(plans.time, "perf_counter", lambda: float(next(ticks)))
+    experiment = settings_of("twofold train digits-cvae epochs=3 batch_size=50 limit=400")
+    dataset = plans.load_data(experiment.data)
+    seconds = plans._seconds(experiment, dataset)
+    assert seconds == pytest.approx(3 * 400 / 50 / plans.TIMED)
+    assert not list(tmp_path.iterdir())

@@ -7,7 +7,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 from torch.utils.module_tracker import ModuleTracker
 
-__all__ = ["calls_per_second", "count_flops"]
+__all__ = ["calls_per_second", "count_flops", "wait_for"]
 
 
 def count_flops(work: Callable[[], object]) -> int:
@@ -41,11 +41,11 @@ def calls_per_second(
         seconds: How long to try.
     """
     work()
-    _wait_for(device)
+    wait_for(device)
     started, calls, elapsed = time.perf_counter(), 0, 0.0
     while not calls or elapsed < seconds:
         work()
-        _wait_for(device)
+        wait_for(device)
         calls, elapsed = calls + 1, time.perf_counter() - started
     return calls / elapsed
 
@@ -59,6 +59,7 @@ class _NoModules(ModuleTracker):
     def __exit__(self, *_args: object) -> None: ...
 
 
-def _wait_for(device: torch.device) -> None:
+def wait_for(device: torch.device) -> None:
+    """Returns when the device has done what it was told: without that a clock reads nothing."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)

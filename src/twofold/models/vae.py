@@ -139,31 +139,25 @@ class VAE(AutoEncoder):
 
     def decode(self, z: Tensor, c: Tensor | None = None) -> ImageDistribution:
         """p(x|z, c) for z (B, D) or (S, B, D); c has the B rows of the images."""
-        c = self.condition(c)
+        told = self.condition(c)
         if z.dim() == 2:
-            return self._of_pixels(self.decoder(z, c))
+            return self._of_pixels(self.decoder(z, told), c)
         S, B, _ = z.shape
-        if c is not None:
-            c = c.repeat(S, 1)  # (S B, dim)
-        output = self.decoder(z.flatten(0, 1), c)
-        return self._of_pixels(output.unflatten(0, (S, B)))
+        if told is not None:
+            told = told.repeat(S, 1)  # (S B, dim)
+        output = self.decoder(z.flatten(0, 1), told)
+        return self._of_pixels(output.unflatten(0, (S, B)), c)
 
-    def _of_pixels(self, output: Tensor) -> ImageDistribution:
+    def _of_pixels(self, output: Tensor, c: Tensor | None) -> ImageDistribution:
+        """p(x|z, c); where only the hidden pixels are predicted, the others are those of c."""
         p = self.likelihood(output)
         if self.predicts == "hidden" and isinstance(self.condition, ImagePart):
-            return Masked(p, ~self.condition.visible)
+            return Masked(p, ~self.condition.visible, c)
         return p
 
     def generate(self, z: Tensor, c: Tensor | None = None) -> Tensor:
-        """The mean of p(x|z, c), with what was shown where only the rest is predicted.
-
-        Returns:
-            Shape (B, C, H, W).
-        """
-        x = self.decode(z, c).mean.clamp(0, 1)
-        if self.predicts == "hidden" and isinstance(self.condition, ImagePart) and c is not None:
-            return self.condition.paste(x, c)
-        return x
+        """The mean of p(x|z, c), shape (B, C, H, W)."""
+        return self.decode(z, c).mean.clamp(0, 1)
 
     @torch.no_grad()
     def reconstruct(self, x: Tensor, c: Tensor | None = None) -> Tensor:

@@ -88,7 +88,7 @@ def command_of(experiment: Experiment) -> str:
     changed = {
         key: value
         for key, value in mine.items()
-        if key not in WORDS and value != file.get(key, value)
+        if key not in WORDS and (key not in file or value != file[key])
     }
     changes = [f"{key}={json.dumps(value)}" for key, value in changed.items() if key != "seed"]
     return " ".join(["twofold train", experiment.name, f"seed={experiment.seed}", *changes])

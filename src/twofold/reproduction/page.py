@@ -14,11 +14,14 @@ __all__ = ["page"]
 HEAD = """# The reproduction book
 
 Every figure that the five reports print, beside ours. This page is made by `twofold reproduce` from
-the figures of finished runs and is not edited by hand. Ours is the mean ± standard deviation over
-training seeds. A figure is *reproduced* where it lies within two of these standard deviations, or
-within a tolerance that its experiment file states; *better* where ours lies beyond on the good
-side; *not comparable* where the report measured something else, which the notes explain; *to look
-at* where the report has a picture and words. What was not run is blank.
+the figures of finished runs and is not edited by hand. Ours is the mean ± standard deviation over n
+runs that differ in the training seed, or in the draw of labels where only some are kept.
+
+A figure is *reproduced* where it lies within two of these standard deviations, or within a tolerance
+that its experiment file states; *better* where ours lies beyond on the good side; *not comparable*
+where the report measured something else, which the notes explain; *to look at* where the report has
+a picture and words, and the samples of our runs are to be held beside it. What was not run is blank,
+and so is a figure that no measure of ours gives.
 """
 COLUMNS = ("figure", "place", "reported", "ours", "n", "verdict", "minutes a run")
 
@@ -51,7 +54,7 @@ def _report(book: Book, results: Results) -> str:
 
 def _figure(reported: Reported, draws: Draws | None) -> Figure:
     measured = draws.measured(reported.ours) if draws and reported.ours else []
-    return judge_figure(reported, measured)
+    return judge_figure(reported, measured, was_run=draws is not None)
 
 
 def _cells(chapter: Chapter, figure: Figure, draws: Draws | None) -> Iterator[str]:
@@ -59,13 +62,14 @@ def _cells(chapter: Chapter, figure: Figure, draws: Draws | None) -> Iterator[st
     yield f"`{chapter.experiment}`: {reported.measure}"
     yield reported.place
     yield reported.value if isinstance(reported.value, str) else f"{reported.value:g}"
-    if not figure.values:
-        yield from ("", "", figure.verdict if figure.reason else "", "")
+    if draws is None:
+        yield from ("", "", "", "")
         return
-    yield with_unit(plus_minus(figure.mean, figure.spread), figure.unit)
-    yield str(len(figure.values))
-    assert draws is not None, "there are values"
-    yield figure.verdict if draws.is_full else f"{figure.verdict}, laptop budget"
+    values = figure.values
+    yield with_unit(plus_minus(figure.mean, figure.spread), figure.unit) if values else ""
+    yield str(len(draws.runs))
+    reduced = figure.verdict and not draws.is_full
+    yield f"{figure.verdict}, laptop budget" if reduced else figure.verdict
     seconds = [run.get("training_seconds") for run in draws.runs]
     known = [value for value in seconds if value]
     yield number(sum(known) / len(known) / 60, 2) if known else ""
@@ -73,7 +77,7 @@ def _cells(chapter: Chapter, figure: Figure, draws: Draws | None) -> Iterator[st
 
 def _notes(chapter: Chapter, figure: Figure) -> Iterator[str]:
     name = f"`{chapter.experiment}`, {figure.reported.measure}"
-    if figure.reason:
+    if figure.verdict == "not comparable":
         yield f"{name}: not comparable, {figure.reason}"
     if figure.verdict in ("not reproduced", "better"):
         why = chapter.verdicts.get(figure.reported.measure)

@@ -12,6 +12,7 @@ from twofold.experiments.data import load_data
 from twofold.experiments.schema import Experiment
 from twofold.experiments.siblings import Seeds, Sibling, plan_seeds
 from twofold.experiments.train import make_trainer
+from twofold.metrics.cost import wait_for
 from twofold.reproduction.book import Book, Budget, Chapter
 from twofold.training.progress import Silent
 
@@ -88,7 +89,9 @@ def _seconds(experiment: Experiment, dataset: ImageDataset) -> float:
         started = 0.0
         for step in range((WARM + TIMED) * steps):
             if step == WARM * steps:
+                wait_for(trainer.device)
                 started = time.perf_counter()
             trainer.train_step(trainer.data.training_batch(step))
+        wait_for(trainer.device)
         spent = time.perf_counter() - started
     return spent / (TIMED * steps) * trainer.total_steps

@@ -42,7 +42,7 @@ class Figure:
         return statistics.stdev(self.values) if len(self.values) > 1 else None
 
 
-def judge_figure(reported: Reported, measured: Sequence[Measure]) -> Figure:
+def judge_figure(reported: Reported, measured: Sequence[Measure], was_run: bool = True) -> Figure:
     """A verdict on one printed figure.
 
     It is reproduced where it lies within the tolerance of our mean or within two standard
@@ -51,16 +51,19 @@ def judge_figure(reported: Reported, measured: Sequence[Measure]) -> Figure:
 
     Arguments:
         reported: What was printed, and what it means for the verdict.
-        measured: Our measure of it, one for each draw; empty where nothing was run.
+        measured: Our measure of it, one for each draw; empty where we have none.
+        was_run: Whether its experiment was run at all.
     """
     values = tuple(100 - m.value if reported.inverted else m.value for m in measured)
     unit = measured[0].unit if measured else ""
+    if not was_run:
+        return Figure(reported, (), unit, "", reported.incomparable)
     if reported.incomparable:
         return Figure(reported, values, unit, "not comparable", reported.incomparable)
-    if not values:
-        return Figure(reported, (), unit, "")
     if isinstance(reported.value, str):
         return Figure(reported, values, unit, "to look at")
+    if not values:
+        return Figure(reported, (), unit, "")
     return Figure(reported, values, unit, _verdict(reported, reported.value, values, measured[0]))
 
 
