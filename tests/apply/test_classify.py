@@ -63,11 +63,11 @@ def test_a_table_of_all_in_their_order(m2, toy_data, tmp_path):
     result = classify(m2, test, n=2, device="cpu")
     rows = list(csv.DictReader(result.save(tmp_path / "c.csv").read_text().splitlines()))
     assert len(rows) == 15
-    assert [row["image"] for row in rows] == [str(i) for i in range(15)]
+    assert [row["index"] for row in rows] == [str(i) for i in range(15)]
     assert [row["true"] for row in rows] == [test.class_names[k] for k in test.labels]
     for i, row in enumerate(rows):
         p = [float(row[f"p({name})"]) for name in "abc"]
-        assert row["label"] == "abc"[int(np.argmax(p))]
+        assert row["predicted"] == "abc"[int(np.argmax(p))]
         assert float(row["probability"]) == max(p)
         assert p == pytest.approx(result.probabilities[i].tolist(), rel=1e-5)
     unknown = classify(m2, test.images, device="cpu")

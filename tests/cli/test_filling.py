@@ -65,7 +65,7 @@ def test_denoise_and_invert(twofold, vae, tmp_path):
 def test_a_gan_is_sent_to_invert(twofold, tmp_path):
     out = tmp_path / "gan"
     assert twofold("train", "lam2023-cgan", *SMALL, "--out", out, "-q")[0] == 0
-    for verb, words in (("denoise", "search with `invert`"), ("complete", "use a VAE")):
+    for verb, words in (("denoise", "use a VAE"), ("complete", "use a VAE")):
         code, _, errors = twofold(verb, out)
         assert code == 2
         assert words in errors

@@ -214,6 +214,8 @@ def test_images_of_a_source_are_not_divided(tmp_path, write_images):
     images = load_images(tmp_path)
     assert images.labels is not None
     assert images.labels.tolist() == [0, 1, 1]
+    assert images.files == ("a/1.png", "b/1.png", "b/2.png")
+    assert images.subset([2, 0]).files == ("b/2.png", "a/1.png")
     assert not images.splits
     named = load_images("digits", size=16)
     assert len(named) == 180

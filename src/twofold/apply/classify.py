@@ -33,6 +33,7 @@ class Classified(Result):
         probabilities: p(y|x) of all images, shape (N, K), float64.
         labels: Their true classes, shape (N,), -1 where not known.
         class_names: K names.
+        files: Where each image lay; () where they come from no files.
         shown: Which images the picture shows, the least certain first, shape (n,).
         images: These, shape (n, C, H, W).
         caption: Model, run and images in words.
@@ -42,6 +43,7 @@ class Classified(Result):
     probabilities: Tensor
     labels: Tensor
     class_names: tuple[str, ...]
+    files: tuple[str, ...]
     shown: Tensor
     images: Tensor
     caption: str
@@ -84,13 +86,14 @@ class Classified(Result):
     def table(self) -> tuple[Sequence[str], Sequence[Sequence[Any]]]:
         """A row for each image, in the order they were given."""
         known = bool((self.labels != UNLABELLED).any())
-        headings = ["image", "label", "probability", *(["true"] if known else [])]
-        headings += [f"p({name})" for name in self.class_names]
+        headings = ["index", *(["file"] if self.files else []), *(["true"] if known else [])]
+        headings += ["predicted", "probability", *(f"p({name})" for name in self.class_names)]
         rows = []
         for i, (name, row) in enumerate(zip(self.names, self.probabilities.tolist(), strict=True)):
             true = int(self.labels[i])
             truth = ["" if true == UNLABELLED else self.class_names[true]] if known else []
-            rows.append([i, name, f"{max(row):.6g}", *truth, *(f"{p:.6g}" for p in row)])
+            file = [self.files[i]] if self.files else []
+            rows.append([i, *file, *truth, name, f"{max(row):.6g}", *(f"{p:.6g}" for p in row)])
         return headings, rows
 
 
@@ -130,6 +133,7 @@ def classify(
         probabilities,
         _labels(inputs),
         trained.class_names,
+        inputs.dataset.files,
         shown,
         to_unit(torch.as_tensor(inputs.dataset.images[shown.numpy()])),
         f"{trained.title}: {len(inputs)} images ({inputs.source}), the least certain first",

@@ -75,4 +75,6 @@ def hand_over(result: "Result", out: Path) -> None:
     path = result.save(out)
     if result.measures or result.not_measured:
         show_measures(result.caption, result.measures, result.not_measured)
+    else:
+        typer.echo(result.caption, err=True)
     typer.echo(path)

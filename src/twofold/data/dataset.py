@@ -33,6 +33,7 @@ class ImageDataset:
         source: Where it came from, for the record.
         splits: "train", "validation", "test" -> indices; disjoint.
         notes: What was done to the files on the way in (scaled, ignored, composited).
+        files: Where each image lay in its folder or archive; () where they have no names.
 
     Example:
         >>> images = np.zeros((4, 1, 8, 8), np.uint8)
@@ -50,9 +51,12 @@ class ImageDataset:
     source: str = ""
     splits: Mapping[str, NDArray[np.int64]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         _check_images(self.images)
+        if self.files and len(self.files) != len(self.images):
+            raise DataError(f"{len(self.files)} names of files for {len(self.images)} images")
         if self.labels is None:
             if self.class_names:
                 raise DataError(f"{len(self.class_names)} class names but no labels; give both")
@@ -123,6 +127,7 @@ class ImageDataset:
             self.name,
             self.source,
             notes=self.notes,
+            files=tuple(self.files[i] for i in chosen) if self.files else (),
         )
 
     def without(self, classes: Iterable[str]) -> "ImageDataset":

@@ -112,9 +112,13 @@ def load_images(
     parts = read_path(path, shape, grey)
     name = path.resolve().name
     images, labels = _joined(parts, name)
+    groups = [parts.groups[split] for split in SPLITS if split in parts.groups]
+    files = tuple(file for group in groups for file in group.files)
     images = to_grey(images) if grey else images
     images = images if shape is None else resize(images, shape)
-    return ImageDataset(images, labels, parts.class_names, name, str(path), notes=parts.notes)
+    return ImageDataset(
+        images, labels, parts.class_names, name, str(path), notes=parts.notes, files=files
+    )
 
 
 def _read_named(entry: Entry) -> Parts:

@@ -18,10 +18,12 @@ class Part:
     Arguments:
         images: Pixels, uint8 (N, C, H, W).
         labels: Classes, int64 (N,), -1 where one is not known, or None.
+        files: Where each lay in its folder or archive; () where they have no names.
     """
 
     images: NDArray[np.uint8]
     labels: NDArray[np.int64] | None = None
+    files: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

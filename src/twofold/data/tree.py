@@ -98,7 +98,11 @@ def read_tree(
     for split, group in groups.items():
         stop = start + len(group)
         labels = [numbers.get(file.folders[0], UNLABELLED) for file in group] if numbers else None
-        parts[split] = Part(images[start:stop], None if labels is None else np.array(labels))
+        parts[split] = Part(
+            images[start:stop],
+            None if labels is None else np.array(labels),
+            tuple(str(file.path) for file in group),
+        )
         start = stop
     return Parts(parts, class_names, (*notes, *done))
 

@@ -390,7 +390,7 @@ class Classifies(Protocol):
 _MISSING: dict[type, str] = {
     Decodes: "has no decoder p(x|z); use a VAE, CVAE, M2, DRAW or a hybrid of these",
     Encodes: "has no encoder with one q(z|x); use a VAE, CVAE, M2 or a hybrid of these",
-    HasCodes: "has no encoder; use a VAE, CVAE, M2, DRAW or a hybrid, or search with `invert`",
+    HasCodes: "has no encoder; use a VAE, CVAE, M2, DRAW or a hybrid of these",
     Paints: "makes its images at one go; use DRAW or a DRAW-GAN",
     Reconstructs: "has no encoder; use a VAE, CVAE, M2, DRAW or a hybrid, or search with `invert`",
     HasLikelihood: "has no likelihood; use a VAE, CVAE, M2 or DRAW",

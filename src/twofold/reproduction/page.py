@@ -17,11 +17,11 @@ Every figure that the five reports print, beside ours. This page is made by `two
 the figures of finished runs and is not edited by hand. Ours is the mean ± standard deviation over n
 runs that differ in the training seed, or in the draw of labels where only some are kept.
 
-A figure is *reproduced* where it lies within two of these standard deviations, or within a tolerance
-that its experiment file states; *better* where ours lies beyond on the good side; *not comparable*
-where the report measured something else, which the notes explain; *to look at* where the report has
-a picture and words, and the samples of our runs are to be held beside it. What was not run is blank,
-and so is a figure that no measure of ours gives.
+A figure is *reproduced* where it lies within two of these standard deviations, or within a
+tolerance that its experiment file states; *better* where ours lies beyond on the good side; *not
+comparable* where the report measured something else, which the notes explain; *to look at* where
+the report has a picture and words, and the samples of our runs are to be held beside it. What was
+not run is blank, and so is a figure that no measure of ours gives.
 """
 COLUMNS = ("figure", "place", "reported", "ours", "n", "verdict", "minutes a run")
 
