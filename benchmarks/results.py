@@ -9,7 +9,6 @@ from its JSON.
 
 import argparse
 import json
-import shutil
 import statistics
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from typing import Any
 from twofold.experiments.run import Run
 from twofold.report.words import number, plus_minus
 from twofold.reproduction.book import book_names, load_book
-from twofold.reproduction.collect import collect
+from twofold.reproduction.collect import collect, keep_sheets
 from twofold.reproduction.page import page
 from twofold.reproduction.results import load_results
 
@@ -118,10 +117,8 @@ def main() -> None:
         runs = [Run(path) for path in arguments.runs]
         text = json.dumps(collect(runs), indent=1, ensure_ascii=False) + "\n"
         (FOLDER / f"{arguments.name}.json").write_text(text)
-        for run in [] if arguments.no_sheets else runs:
-            sheet = FOLDER / f"{run.experiment.name}-seed{run.experiment.seed}.png"
-            for last in run.samples[-1:]:  # a classifier draws none
-                shutil.copyfile(last, sheet)
+        if not arguments.no_sheets:
+            keep_sheets(runs, FOLDER)
     for path in sorted(FOLDER.glob("*.json")):
         results = json.loads(path.read_text())
         if "experiments" in results:

@@ -1,6 +1,7 @@
 """The reproduction book: verdicts, what is left to do, and a page that says what was run."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -164,7 +165,10 @@ def test_a_report_is_run_once_and_then_only_read(tmp_path, silent):
         "digits-cvae-laptop-seed0",
         "digits-cvae-laptop-seed1",
     ]
-    assert "A toy" in done.page.read_text()
+    text = done.page.read_text()
+    assert "A toy" in text
+    (picture,) = re.findall(r"!\[samples of digits-cvae\]\((.+)\)", text)
+    assert (out / picture).exists()
     committed = json.loads((out / "results" / "digits.json").read_text())
     assert len(committed["experiments"]["digits-cvae"]["runs"]) == 2
     before = [(run.path / "evaluation.json").stat().st_mtime_ns for run in done.runs]

@@ -6,6 +6,7 @@ from twofold.experiments.resolve import load_experiment
 from twofold.experiments.schema import Reported
 from twofold.report.words import number, plus_minus, with_unit
 from twofold.reproduction.book import Book, Chapter
+from twofold.reproduction.collect import sheet_name
 from twofold.reproduction.results import Draws, Results
 from twofold.reproduction.verdict import Figure, judge_figure
 
@@ -49,6 +50,7 @@ def _report(book: Book, results: Results) -> str:
     lines += [f"- `{name}` is left out: {why}" for name, why in book.omitted.items()]
     lines += [f"- {command}" for command in _commands(book, results)]
     lines += [f"- Hardware: {kind}." for kind in sorted(hardware)]
+    lines += _pictures(book, results)
     return "\n".join(lines) + "\n"
 
 
@@ -91,6 +93,16 @@ def _commands(book: Book, results: Results) -> Iterator[str]:
         if draws is not None:
             budget = "as reported" if draws.is_full else "laptop budget"
             yield f"`{draws.command}` and so on ({budget})"
+
+
+def _pictures(book: Book, results: Results) -> Iterator[str]:
+    """Samples of the first run of every experiment, not chosen by anybody."""
+    for chapter in book.chapters:
+        draws = results.of(chapter)
+        name = sheet_name(chapter.experiment, draws.runs[0]["seed"]) if draws else ""
+        if name in results.sheets:
+            yield f"\n`{chapter.experiment}`, samples of the first run:\n"
+            yield f"![samples of {chapter.experiment}](results/{name})"
 
 
 def _hardware(run: dict) -> str:

@@ -10,7 +10,7 @@ from twofold.experiments.siblings import Seeds, train_seeds
 from twofold.files import write_json, write_text
 from twofold.report.words import duration
 from twofold.reproduction.book import BUDGETS, Book, Budget, book_names, load_book
-from twofold.reproduction.collect import collect
+from twofold.reproduction.collect import collect, keep_sheets
 from twofold.reproduction.page import page
 from twofold.reproduction.plan import Step, plan, seconds_left
 from twofold.reproduction.results import load_results
@@ -71,6 +71,7 @@ def reproduce(
         for step in steps:
             of_book += _run(step, seeds, progress)
             write_json(out / "results" / f"{book.name}.json", collect(of_book))
+            keep_sheets(of_book, out / "results")
             write_text(path, page(books, load_results(out / "results")))
         done += of_book
     return Reproduction(path, tuple(done))

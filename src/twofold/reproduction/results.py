@@ -1,7 +1,7 @@
 """The committed figures of runs, read back."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,9 +35,11 @@ class Results:
 
     Arguments:
         contents: What the files hold.
+        sheets: Names of the pictures beside them.
     """
 
-    def __init__(self, contents: Sequence[dict[str, Any]]) -> None:
+    def __init__(self, contents: Sequence[dict[str, Any]], sheets: Collection[str] = ()) -> None:
+        self.sheets = sheets
         self._runs: dict[str, list[dict[str, Any]]] = {}
         for content in contents:
             for name, entry in content.get("experiments", {}).items():
@@ -74,4 +76,4 @@ def load_results(folder: Path) -> Results:
             contents.append(json.loads(path.read_text(encoding="utf-8")))
         except ValueError as error:
             raise RunError(f"{path} is damaged: {error}") from error
-    return Results(contents)
+    return Results(contents, {path.name for path in folder.glob("*.png")})
