@@ -8,15 +8,19 @@ import pytest
 import torch
 
 from twofold.apply.anomaly import anomaly
+from twofold.apply.common.components import component_scores
 from twofold.apply.common.detections import side_by_side
 from twofold.apply.common.inputs import load_inputs
 from twofold.apply.common.scores import choose_score, contrast, score_images
 from twofold.apply.common.trained import open_run
+from twofold.data import ImageDataset
 from twofold.data.preprocess import to_unit
 from twofold.errors import RunError, UsageError
 from twofold.experiments.resolve import resolve
 from twofold.experiments.run import Run
 from twofold.experiments.train import train
+from twofold.metrics.accuracy import accuracy_error
+from twofold.metrics.detection import area_under_roc
 from twofold.metrics.planes import principal_axes
 
 
@@ -32,19 +36,28 @@ def run_of(tmp_path_factory, wide, toy_experiment, silent):
     """A run of a family that left out a class, each trained once."""
     runs: dict[str, Run] = {}
 
-    def make(family: str = "vae", without: str = "c") -> Run:
-        name = f"{family}-{without}"
+    def make(family: str = "vae", without: str = "c", **changes: str) -> Run:
+        name = "-".join([family, without, *changes.values()])
         if name not in runs:
             base = "cvae" if family == "vae" else family
             model = {"family": "vae", "condition": "none"} if family == "vae" else None
             experiment = toy_experiment(base, model=model, epochs=12)
-            experiment = resolve(experiment, {"without": [without]})
+            experiment = resolve(experiment, {"without": [without], **changes})
             out = tmp_path_factory.mktemp("runs") / name
             runs[name] = train(experiment, out=out, dataset=wide, progress=silent)
             runs[name].dataset = lambda: wide
         return runs[name]
 
     return make
+
+
+@pytest.fixture(scope="module")
+def hard(wide):
+    """The held-out images in so much noise that no score tells all of them apart."""
+    images = wide.images[45:]
+    noise = np.random.default_rng(1).integers(0, 256, images.shape)
+    mixed = (0.2 * images + 0.8 * noise).astype(np.uint8)
+    return ImageDataset(mixed, wide.labels[45:], wide.class_names, "hard")
 
 
 def test_the_class_left_out_is_the_anomaly_and_the_threshold_is_of_the_others(run_of, wide):
@@ -133,6 +146,82 @@ def test_discriminators_judge_too(run_of, wide):
     assert "unreal" in anomaly(run_of("cgan"), false_alarms=0.2, device="cpu").caption
 
 
+def test_figures_are_of_images_whose_class_is_known(run_of, wide):
+    test = wide.split("test")
+    some = replace(test, labels=np.where(np.arange(30) % 5 == 0, -1, test.labels))
+    run = run_of()
+    found = anomaly(run, some, false_alarms=0.2, device="cpu")
+    assert found.anomalous is not None
+    assert found.anomalous.tolist() == np.where(some.labels < 0, -1, some.labels == 2).tolist()
+    known = anomaly(run, some.subset(np.flatnonzero(some.labels >= 0)), false_alarms=0.2)
+    assert len(found.measures) == len(known.measures) == 6
+    for one, other in zip(found.measures, known.measures, strict=True):
+        assert (one.name, one.value) == (other.name, pytest.approx(other.value))
+        assert one.error == pytest.approx(other.error)
+        assert one.depends["unknown_class"] == 6
+        assert "6 images of unknown class are not judged" in one.caution
+        assert "unknown" not in other.caution
+    _, rows = found.table()
+    assert [row[-1] for row in rows[:6]] == ["", 0, 1, 0, 0, ""]
+    assert found.picture().shape == known.picture().shape
+    unknown = replace(test, labels=np.full(30, -1), class_names=test.class_names)
+    assert anomaly(run, unknown, false_alarms=0.2, device="cpu").anomalous is None
+
+
+def test_errors_are_those_of_shares_and_of_delong(run_of, hard):
+    found = anomaly(run_of(), hard, false_alarms=0.2, device="cpu")
+    figures = {measure.name: measure for measure in found.measures}
+    assert found.anomalous is not None
+    strange = found.anomalous.bool().numpy()
+    for name, among in (("detected", strange), ("false_alarms", ~strange)):
+        hits = found.flagged.numpy()[among].mean()
+        assert figures[f"anomaly/{name}"].value == pytest.approx(100 * hits)
+        expected = 100 * accuracy_error(hits, among.sum())
+        assert figures[f"anomaly/{name}"].error == pytest.approx(expected)
+    scores = found.scores.numpy()
+    area = area_under_roc(scores[~strange], scores[strange])
+    auroc = figures["anomaly/auroc"]
+    assert (auroc.value, auroc.error) == pytest.approx(area)
+    for name, influences in found.influences.items():
+        assert 0 < figures[name].error == pytest.approx(np.linalg.norm(influences))
+    assert set(found.influences) == {name for name in figures if "auroc" in name}
+
+
+def test_the_error_of_the_baseline_is_of_as_many_components_as_latents(run_of, hard):
+    found = anomaly(run_of(), hard, false_alarms=0.2, device="cpu")
+    part = load_inputs(open_run(run_of(), "cpu"), hard)
+    scores = component_scores(part.trained, [part], 0)
+    strange = hard.labels == 2
+    for kind in ("squared", "relative"):
+        own = getattr(scores, kind)[:, scores.counts.index(4)]
+        (measure,) = [m for m in found.measures if m.name.endswith(f"components-{kind}")]
+        expected = area_under_roc(own[~strange], own[strange])
+        assert 0 < measure.error < 0.1
+        assert (measure.value, measure.error) == pytest.approx(expected)
+
+
+def test_what_cannot_be_measured_keeps_scores_and_flags(run_of, wide):
+    whole = anomaly(run_of(), false_alarms=0.2, device="cpu")
+    white = np.full((1, 1, 8, 8), 255, np.uint8)
+    single = anomaly(run_of(), anomalies=white, false_alarms=0.2, device="cpu")
+    assert torch.equal(single.scores[:20], whole.scores[wide.split("test").labels != 2])
+    assert [m.name for m in single.measures] == ["anomaly/false_alarms", "anomaly/detected"]
+    assert list(single.not_measured.values()) == [
+        "20 normal and 1 anomalous images have no ROC curve; that takes two of each"
+    ]
+    test = wide.split("test")
+    left_out = test.subset(np.flatnonzero(test.labels == 2))
+    alone = anomaly(run_of(), left_out, false_alarms=0.2, device="cpu")
+    assert torch.allclose(alone.scores, whole.scores[test.labels == 2])
+    assert alone.flagged.tolist() == (alone.scores > alone.threshold).tolist()
+    assert [m.name for m in alone.measures] == ["anomaly/detected"]
+    assert "no image is known to be normal" in alone.not_measured["false alarms"]
+    beside = anomaly(run_of(), left_out, anomalies=white, false_alarms=0.2, device="cpu")
+    assert len(beside.scores) == 1, "those of the class left out are not normal"
+    for found in (single, alone, beside):
+        assert found.picture().shape[0] == 172, "no curves"
+
+
 def test_anomalies_may_be_given(run_of, wide):
     white = np.full((12, 1, 8, 8), 255, np.uint8)
     found = anomaly(
@@ -169,6 +258,42 @@ def test_several_models_side_by_side(run_of, tmp_path):
     assert len(both.save(tmp_path / "both.csv").read_text().splitlines()) == 3
 
 
+def test_the_error_of_a_mean_knows_that_the_images_are_the_same(run_of, wide, hard):
+    one = anomaly(run_of(), hard, false_alarms=0.2, device="cpu")
+    alone = {measure.name: measure for measure in one.measures}
+    for measure in side_by_side([one, one]).measures:
+        if measure.error is not None:
+            assert measure.error == pytest.approx(alone[measure.name].error)
+            assert measure.error > 0
+            assert "independent" not in measure.caution
+    other = anomaly(run_of(), hard.subset(range(70)), false_alarms=0.2, device="cpu")
+    mean = side_by_side([one, other]).measures[0]
+    errors = [next(m.error for m in f.measures if m.name == "anomaly/auroc") for f in (one, other)]
+    assert mean.error == pytest.approx(np.hypot(*errors) / 2)
+    assert "count as independent" in mean.caution
+
+
+def test_the_error_of_a_mean_adds_what_each_image_does_to_all_models(run_of, hard):
+    """By hand, for a class that is anomalous to one model and normal to the other."""
+    found = [anomaly(run_of(without=k), hard, false_alarms=0.2, device="cpu") for k in "ac"]
+    moved = np.zeros(75)
+    for one in found:
+        s, strange = one.scores.numpy(), one.anomalous.bool().numpy()
+        wins = (s[strange][:, None] > s[~strange]).astype(float)  # (25, 50)
+        for among, share in ((strange, wins.mean(axis=1)), (~strange, wins.mean(axis=0))):
+            moved[among] += (share - share.mean()) / (len(share) * (len(share) - 1)) ** 0.5 / 2
+    assert side_by_side(found).measures[0].error == pytest.approx(np.sqrt((moved**2).sum()))
+
+
+def test_models_that_left_out_the_same_class_are_averaged(run_of):
+    found = [anomaly(run_of(without=k), false_alarms=0.2, device="cpu") for k in "ca"]
+    found.append(anomaly(run_of("vae", "c", seed="1"), false_alarms=0.2, device="cpu"))
+    areas = [next(m.value for m in one.measures if m.name == "anomaly/auroc") for one in found]
+    assert areas[0] != areas[2]
+    per_class = side_by_side(found).measures[0].per_class
+    assert per_class == {"c": pytest.approx((areas[0] + areas[2]) / 2), "a": areas[1]}
+
+
 def test_what_cannot_be_scored_says_why(run_of, wide):
     with pytest.raises(UsageError, match="has no discriminator; use a GAN, CGAN"):
         anomaly(run_of(), score="discriminator", device="cpu")
@@ -180,7 +305,25 @@ def test_what_cannot_be_scored_says_why(run_of, wide):
         anomaly(run_of(), score="ratio", device="cpu")
     with pytest.raises(UsageError, match=r"30 normal images cannot set a threshold of 0\.01"):
         anomaly(run_of(), false_alarms=0.01, device="cpu")
+    for odd in ({"num_samples": 0}, {"num_samples": -1}, {"false_alarms": np.nan}):
+        with pytest.raises(UsageError, match=r"false_alarms=.*, num_samples=.*share between 0 and"):
+            anomaly(run_of(), score="bound", device="cpu", **odd)
+    for share in (0.0, 1.0, -0.1):
+        with pytest.raises(UsageError, match=f"false_alarms={share}"):
+            anomaly(run_of(), false_alarms=share, device="cpu")
+    with pytest.raises(UsageError, match="n=0: ask for at least one image"):
+        anomaly(run_of(), n=0, false_alarms=0.2, device="cpu")
     run = Run(run_of().path)
     run.dataset = lambda: replace(wide, splits={"train": np.arange(45)})
     with pytest.raises(RunError, match=r"no validation images .* validation=0\.1"):
         anomaly(run, device="cpu")
+
+
+def test_a_background_has_the_likelihood_of_the_same_pixels(run_of):
+    for changes, message in (
+        ({"model.likelihood": "gaussian"}, "likelihood bernoulli and the background .* gaussian"),
+        ({"binarise": "threshold"}, "binarisation none and the background .* threshold"),
+    ):
+        other = run_of("vae", "c", **changes)
+        with pytest.raises(UsageError, match=f"{message}, and their likelihoods have no ratio"):
+            anomaly(run_of(), background=other, false_alarms=0.2, device="cpu")

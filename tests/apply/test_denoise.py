@@ -1,13 +1,16 @@
 """Noise added as asked, taken away without a look at the clean image, and who cannot."""
 
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
+from torch import nn
 
 from twofold.apply.common.trained import open_run
-from twofold.apply.denoise import add_noise, denoise
+from twofold.apply.denoise import NOISE, _Denoiser, add_noise, denoise
 from twofold.data import ImageDataset
+from twofold.data.batches import Batch
 from twofold.errors import UsageError
 from twofold.metrics.pixels import psnr
 
@@ -61,6 +64,38 @@ def test_without_steps_it_is_the_reconstruction_of_the_noisy_image(run_of):
     y = torch.tensor([0, 0, 1, 1, 2, 2])
     expected = open_run(run, "cpu").model.reconstruct(result.noisy, y)
     torch.testing.assert_close(result.denoised, expected)
+
+
+class Flat(nn.Module):
+    """G(z) = b + W z with WᵀW = I, whose encoder knows nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(2)
+        self.weight = nn.Parameter(torch.linalg.qr(torch.randn(64, 3)).Q)
+        self.latent_dim = 3
+
+    def codes(self, x, c=None):
+        return torch.zeros(len(x), 3)
+
+    def generate(self, z, c=None):
+        return (0.5 + z @ self.weight.T).unflatten(1, (1, 8, 8))
+
+
+@pytest.mark.parametrize(
+    ("noise", "flip", "prior"),
+    [(0.7, 0.0, 0.49), (0.0, 0.6, 0.3), (0.5, 0.2, 0.35), (0.0, 0.0, NOISE**2)],
+)
+def test_the_code_is_the_likeliest_under_the_noise(noise, flip, prior):
+    """Wᵀ(x − b) / (1 + λ) with λ the variance of the noise: σ², and half of the pixels flipped."""
+    model = Flat()
+    trained = SimpleNamespace(able=lambda *_: model, told=lambda _: None)
+    batch = Batch(torch.rand(6, 1, 8, 8))
+    _, noisy, encoded, denoised = _Denoiser(trained, noise, flip, steps=400)(batch)
+    assert torch.equal(encoded, torch.full_like(noisy, 0.5))
+    z = (noisy.flatten(1) - 0.5) @ model.weight / (1 + prior)
+    torch.testing.assert_close(denoised, model.generate(z).detach(), atol=2e-3, rtol=0)
+    assert (denoised - encoded).abs().max() > 0.1
 
 
 def test_images_that_are_noisy_already(run_of):

@@ -7,6 +7,7 @@ from PIL import Image
 from twofold.apply.common.inputs import load_inputs
 from twofold.apply.common.trained import open_run
 from twofold.apply.interpolate import interpolate
+from twofold.apply.reconstruct import reconstruct
 from twofold.errors import UsageError
 
 
@@ -29,6 +30,9 @@ def test_every_model_with_an_encoder_goes_between_images(toy_run, name):
     assert found.images.shape == (2, 3, 1, 8, 8)
     assert torch.allclose(found.z[:, 1], (found.z[:, 0] + found.z[:, 2]) / 2, atol=1e-6)
     assert found.ends is not None
+    again = reconstruct(toy_run(name), n=4, device="cpu").reconstructions
+    assert torch.allclose(found.images[:, 0], again[:2], atol=1e-6)
+    assert torch.allclose(found.images[:, -1], again[2:], atol=1e-6)
 
 
 def test_between_images_code_and_class_change_together(toy_run):

@@ -5,6 +5,7 @@ import torch
 
 from twofold.apply.common.inputs import load_inputs
 from twofold.apply.common.trained import open_run
+from twofold.apply.invert import invert
 from twofold.apply.reconstruct import reconstruct
 from twofold.errors import UsageError
 
@@ -23,6 +24,7 @@ def test_each_image_goes_through_the_code_told_its_class(toy_run):
     squared = (found.x - expected).square().mean(dim=(1, 2, 3))
     assert error.value == pytest.approx(squared.mean().item(), rel=1e-5)
     assert error.caution == ""
+    assert error.depends["images"] == 6
     assert error.error == pytest.approx(squared.std().item() / 6**0.5, rel=1e-5)
 
 
@@ -33,6 +35,13 @@ def test_batches_change_nothing(toy_run, monkeypatch):
     assert len(parts.x) == 15
     for name, array in whole.arrays().items():
         assert torch.allclose(parts.arrays()[name], array, atol=1e-6)
+
+
+def test_the_error_has_the_name_and_unit_that_inversions_have(toy_run):
+    again, found = (verb(toy_run("cvae"), n=6, device="cpu") for verb in (reconstruct, invert))
+    (one,), (other,) = again.measures, [m for m in found.measures if m.name.endswith("/mse")]
+    assert (one.name, other.name) == ("reconstruct/mse", "invert/mse")
+    assert (one.unit, one.better) == (other.unit, other.better) == ("per pixel in [0, 1]", "lower")
 
 
 def test_what_is_drawn_follows_the_seed(toy_run):

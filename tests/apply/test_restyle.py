@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from twofold.apply import judges
-from twofold.apply.restyle import restyle
+from twofold.apply.restyle import _recognised, restyle
 from twofold.errors import UsageError
+from twofold.metrics.style import brightness, kept_error, kept_within_class, slant
 
 pytestmark = pytest.mark.usefixtures("toy_judges")
 
@@ -78,7 +79,10 @@ def test_recognition_is_that_of_the_judge_on_all_classes(cvae, toy_data, silent)
     others = hits.view(15, 3)[torch.arange(3) != everything.labels[:, None]]
     assert recognised.details["others"] == pytest.approx(100 * others.double().mean().item())
     assert [measure.name for measure in styles] == ["style/brightness", "style/slant"]
-    assert all(-1 <= measure.value <= 1 for measure in styles)
+    for measure, feature in zip(styles, (brightness, slant), strict=True):
+        of = feature(everything.inputs), feature(flat).view(15, 3), everything.labels
+        assert measure.value == pytest.approx(kept_within_class(*of), abs=1e-5)
+        assert measure.error == pytest.approx(kept_error(*of), rel=1e-3)
 
 
 def test_the_error_knows_that_the_classes_of_one_image_fail_together(cvae, toy_data, silent):
@@ -86,6 +90,14 @@ def test_the_error_knows_that_the_classes_of_one_image_fail_together(cvae, toy_d
     share = recognised.value / 100
     binomial = 100 * (share * (1 - share) / 45) ** 0.5
     assert recognised.error >= 0.9 * binomial
+    hit = torch.arange(100) % 4 > 0  # three quarters, each as all of its classes or as none
+    asked = torch.arange(3).expand(100, 3)
+    seen = torch.where(hit[:, None], asked, (asked + 1) % 3)
+    log_probs = torch.nn.functional.one_hot(seen, 3).double()
+    critic = judges.judge(judges.JUDGE, toy_data, progress=silent)
+    together = _recognised(log_probs, torch.arange(100) % 3, critic, toy_data, {})
+    assert together.value == pytest.approx(75)
+    assert together.error == pytest.approx(100 * (0.75 * 0.25 / 99) ** 0.5)
 
 
 def test_the_picture_has_a_row_for_each_image(cvae, tmp_path):

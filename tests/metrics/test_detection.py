@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 from scipy.stats import mannwhitneyu
 
-from twofold.metrics.detection import area_under_roc, average_precision, curves, threshold_at
+from twofold.metrics.detection import (
+    area_influences,
+    area_under_roc,
+    average_precision,
+    curves,
+    threshold_at,
+)
 from twofold.metrics.measure import NotMeasured
 
 RNG = np.random.default_rng(0)
@@ -38,6 +44,28 @@ def test_the_area_of_two_gaussians_and_its_error():
     areas, errors = np.array(draws).T
     assert areas.mean() == pytest.approx(0.5 * (1 + math.erf(0.5)), abs=4 * areas.std() / 20)
     assert errors.mean() == pytest.approx(areas.std(), rel=0.12)
+
+
+@pytest.mark.parametrize("second", [0, 1])  # the class that is anomalous to the second detector
+def test_influences_add_up_over_detectors_that_judge_the_same_images(second: int):
+    """The error of a mean of two areas is what it scatters by; as if independent it is another."""
+    y = np.repeat([0, 1, 2], [80, 80, 40])
+    means, errors, independent = [], [], []
+    for _ in range(500):
+        hard = RNG.normal(size=200)
+        influences, areas = np.zeros((2, 200)), np.zeros(2)
+        for t, anomalous in enumerate((0, second)):
+            strange = y == anomalous
+            scores = hard + strange + 0.2 * RNG.normal(size=200)
+            areas[t], _ = area_under_roc(scores[~strange], scores[strange])
+            influences[t, ~strange], influences[t, strange] = area_influences(
+                scores[~strange], scores[strange]
+            )
+        means.append(areas.mean())
+        errors.append(np.linalg.norm(influences.mean(axis=0)))
+        independent.append(np.linalg.norm(influences) / 2)
+    assert np.mean(errors) == pytest.approx(np.std(means), rel=0.12)
+    assert abs(np.mean(independent) / np.std(means) - 1) > 0.2
 
 
 def test_a_perfect_detector_and_one_that_sees_nothing():

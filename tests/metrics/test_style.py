@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from twofold.metrics.measure import NotMeasured
-from twofold.metrics.style import brightness, kept_within_class, slant
+from twofold.metrics.style import brightness, kept_error, kept_within_class, slant
 
 
 def bar(lean: float) -> torch.Tensor:
@@ -69,6 +69,37 @@ def test_what_classes_have_in_common_counts_for_nothing():
     )
     own = torch.nn.functional.one_hot(y, 4) * before[:, None]  # kept as the same class alone
     assert kept_within_class(before, own + noise, y) == pytest.approx(0.0, abs=0.05)
+
+
+@pytest.mark.parametrize("shared", [0.0, 0.9])  # of the noise of an image, among its pairs
+def test_the_error_is_what_the_correlation_scatters_by(shared: float):
+    rng = np.random.default_rng(3)
+    y = torch.arange(200) % 5
+    values, errors = [], []
+    for _ in range(300):
+        noise = shared**0.5 * rng.normal(size=(200, 1))
+        noise = noise + (1 - shared) ** 0.5 * rng.normal(size=(200, 5))
+        before = torch.as_tensor(rng.normal(size=200))
+        after = before[:, None] + 0.7 * torch.as_tensor(noise)
+        values.append(kept_within_class(before, after, y))
+        errors.append(kept_error(before, after, y, resamples=100))
+    assert np.mean(errors) == pytest.approx(np.std(values), rel=0.15)
+    of_single_pairs = (1 - np.mean(values) ** 2) / 200**0.5
+    assert (of_single_pairs > 1.25 * np.std(values)) == (shared == 0)
+
+
+def test_the_error_is_by_drawing_images_again():
+    rng = np.random.default_rng(4)
+    y = torch.as_tensor(rng.integers(0, 3, 40))
+    before = torch.as_tensor(rng.normal(size=40)) + 100 * y
+    after = before[:, None] + torch.as_tensor(rng.normal(size=(40, 3)))
+    rows = rng.integers(0, 40, (400, 40))
+    again = [kept_within_class(before[row], after[row], y[row]) for row in rows]
+    error = kept_error(before, after, y)
+    assert error == pytest.approx(np.std(again), rel=0.15)
+    assert error == kept_error(before, after, y)
+    assert error != kept_error(before, after, y, seed=1)
+    assert kept_error(before[:1], after[:1], y[:1]) is None
 
 
 def test_one_image_of_each_class_says_nothing():

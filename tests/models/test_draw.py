@@ -339,4 +339,12 @@ def test_codes_at_the_means_are_the_same_every_time_and_paint_the_image():
     torch.testing.assert_close(first, again, rtol=0, atol=0)
     canvas, posteriors, _ = model._encode(x, None, at_means=True)
     torch.testing.assert_close(torch.cat([q.mu for q in posteriors], dim=1), first)
-    torch.testing.assert_close(model.generate(first), model.likelihood(canvas).mean.clamp(0, 1))
+    painted = model.likelihood(canvas).mean.clamp(0, 1)
+    torch.testing.assert_close(model.generate(first), painted)
+    torch.testing.assert_close(model.reconstruct(x), painted)
+
+
+def test_a_reconstruction_is_told_the_class():
+    model, x, y = make_draw(num_classes=K), images(3), labels(3)
+    torch.testing.assert_close(model.reconstruct(x, y), model.generate(model.codes(x, y), y))
+    assert not torch.allclose(model.reconstruct(x, y), model.reconstruct(x, (y + 1) % K))

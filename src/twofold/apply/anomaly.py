@@ -1,6 +1,6 @@
 """Images that are unlike those a model was trained on, by a threshold set on held-out images."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,19 +15,14 @@ from twofold.apply.common.inputs import Images, Inputs, load_inputs
 from twofold.apply.common.result import Result, pixels
 from twofold.apply.common.scores import Score, choose_score, score_images
 from twofold.apply.common.trained import Trained, open_run
+from twofold.apply.common.verdict import Verdict
+from twofold.data.dataset import UNLABELLED
 from twofold.data.preprocess import to_unit
 from twofold.errors import RunError, UsageError
 from twofold.experiments.run import Run
-from twofold.metrics.accuracy import accuracy_error
-from twofold.metrics.detection import (
-    Curves,
-    Threshold,
-    area_under_roc,
-    average_precision,
-    curves,
-    threshold_at,
-)
-from twofold.metrics.measure import Measure, NotMeasured, joined
+from twofold.metrics.detection import Curves, threshold_at
+from twofold.metrics.measure import Measure
+from twofold.models.base import HasLikelihood
 from twofold.pictures.detection import draw_detection
 from twofold.pictures.sheets import grid, stacked
 from twofold.pictures.style import raster
@@ -44,7 +39,8 @@ class Anomalies(Result):
     Attributes:
         scores: Shape (N,), float64; the higher, the stranger.
         flagged: Whether the score is above the threshold, shape (N,).
-        anomalous: Whether it is known to be an anomaly, shape (N,), or None.
+        anomalous: 1 for an anomaly, 0 for a normal image, -1 where the class is not known, shape
+            (N,); None where nothing is known of any.
         labels: Classes by name, length N; empty where they are not known.
         shown: The strangest images and the most normal, in [0, 1], shape (2, S, C, H, W).
         shown_index: Which they are, shape (2, S).
@@ -52,7 +48,11 @@ class Anomalies(Result):
         lines: Curves of the model and of the baseline, by what they are of.
         left_out: The classes that the model was not trained on.
         caption: Model, score and run in words.
+        judged: The fingerprint of the images.
+        influences: How far each image moves an area under the ROC curve, shape (N,), by the name
+            of its measure.
         measures: False alarms, and what the scores are worth where anomalies are known.
+        not_measured: What could not be measured, and why.
     """
 
     scores: Tensor
@@ -65,7 +65,10 @@ class Anomalies(Result):
     lines: Mapping[str, Curves]
     left_out: tuple[str, ...]
     caption: str
-    measures: Sequence[Measure] = field(default=())
+    judged: str = ""
+    influences: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    measures: Sequence[Measure] = ()
+    not_measured: Mapping[str, str] = field(default_factory=dict)
 
     def picture(self) -> NDArray[np.uint8]:
         """The strangest images and the most normal with their scores, below curves if any."""
@@ -81,7 +84,7 @@ class Anomalies(Result):
         drawn = draw_detection(
             [(name, line.false_alarms, line.hits) for name, line in self.lines.items()],
             [(name, line.recall, line.precision) for name, line in self.lines.items()],
-            self.anomalous.double().mean().item(),
+            (self.anomalous[self.anomalous >= 0] == 1).double().mean().item(),
             "anomaly",
             f"ROC and precision-recall curves: {self.caption}",
         )
@@ -102,7 +105,7 @@ class Anomalies(Result):
             columns["class"] = self.labels
         columns |= {"score": self.scores.tolist(), "flagged": self.flagged.int().tolist()}
         if self.anomalous is not None:
-            columns["anomalous"] = self.anomalous.int().tolist()
+            columns["anomalous"] = ["" if a < 0 else a for a in self.anomalous.tolist()]
         return list(columns), list(zip(*columns.values(), strict=True))
 
 
@@ -143,23 +146,31 @@ def anomaly(
         device: Where to compute.
 
     Raises:
-        UsageError: If the model cannot give the score, or images do not fit it.
+        UsageError: If the model cannot give the score, images do not fit it, or the background's
+            likelihood is not that of the same pixels.
         RunError: If the run has no validation images.
     """
+    if not 0 < false_alarms < 1 or num_samples < 1:
+        raise UsageError(
+            f"false_alarms={false_alarms}, num_samples={num_samples}: the first is a share between "
+            "0 and 1, the second at least 1"
+        )
     trained = open_run(run, device)
     other = None if background is None else open_run(background, device)
     chosen = choose_score(trained, score, other)
-    judge = _Judge(trained, other, chosen, num_samples, seed)
+    if other is not None:
+        _check_background(trained, other)
+    judge = _Judge(other, chosen, num_samples, seed)
     calibration = judge(_validation(trained))
     threshold = threshold_at(calibration, false_alarms)
     looked_at = load_inputs(trained, images, n=n, label=label, resize=resize, seed=seed)
-    parts = [looked_at]
-    truth = _left_out(looked_at) if images is None or looked_at.labels is not None else None
+    parts, truth = [looked_at], _left_out(looked_at)
     if anomalies is not None:
-        parts = [_normal(looked_at), load_inputs(trained, anomalies, n=n, resize=resize, seed=seed)]
-        truth = np.repeat([False, True], [len(part) for part in parts])
-    elif truth is not None and not truth.any() and images is not None:
-        truth = None  # of the classes it knows, and yet perhaps unlike them
+        strange = load_inputs(trained, anomalies, n=n, resize=resize, seed=seed)
+        parts = [part for part in (_normal(looked_at), strange) if len(part)]
+        truth = np.repeat([0, 1], [len(parts[0]) if parts[1:] else 0, len(strange)])
+    elif not (truth == 1).any() and (images is not None or not (truth == 0).any()):
+        truth = None  # of the classes it knows or of none, and yet perhaps unlike them
     scores = np.concatenate([judge(part) for part in parts])
     depends = {
         "score": chosen.name,
@@ -170,11 +181,10 @@ def anomaly(
         **({"num_samples": num_samples} if chosen.draws else {}),
         **({"background": other.run.name} if other else {}),
     }
-    measures = [_share_flagged(scores, truth, threshold, false_alarms, depends)]
-    lines: dict[str, Curves] = {}
-    if truth is not None and truth.any():
-        judged, lines = _judged(trained, parts, chosen, scores, truth, threshold, depends, seed)
-        measures += judged
+    found = Verdict(scores, truth, depends)
+    found.flagged(threshold, false_alarms)
+    if truth is not None and (truth == 1).any():
+        found.areas(lambda: component_scores(trained, parts, seed), chosen.name)
     order = np.argsort(scores, kind="stable")
     ends = np.stack([order[::-1][:SHOWN], order[:SHOWN]])
     every = np.concatenate([part.dataset.images for part in parts])
@@ -186,10 +196,13 @@ def anomaly(
         to_unit(torch.as_tensor(every[ends.ravel()])).unflatten(0, ends.shape),
         torch.as_tensor(ends),
         threshold.value,
-        lines,
+        found.lines,
         trained.run.experiment.data.without,
         f"{trained.title}, {chosen.title}, of {depends['of']}; flagged above {threshold.value:.4g}",
-        measures,
+        " ".join(part.dataset.fingerprint for part in parts),
+        found.influences,
+        found.measures,
+        found.missing,
     )
 
 
@@ -197,7 +210,6 @@ def anomaly(
 class _Judge:
     """Scores images, less those of a background where there is one."""
 
-    trained: Trained
     background: Trained | None
     score: Score
     num_samples: int
@@ -207,14 +219,35 @@ class _Judge:
         found = score_images(inputs, self.score, self.num_samples, self.seed)
         if self.background is None:
             return found
-        ours, theirs = self.trained.model.image_shape, self.background.model.image_shape
-        if ours != theirs:
-            raise UsageError(
-                f"the background {self.background.run.name} has images of {theirs} and "
-                f"{self.trained.run.name} of {ours}; train it on the same images"
-            )
         same = Inputs(inputs.dataset, self.background, inputs.source)
         return found - score_images(same, self.score, self.num_samples, self.seed)
+
+
+def _check_background(trained: Trained, background: Trained) -> None:
+    """A ratio is of two likelihoods of the same pixels."""
+    for what, of in _COMPARED.items():
+        ours, theirs = of(trained), of(background)
+        if ours != theirs:
+            raise UsageError(
+                f"{trained.run.name} has {what} {ours} and the background {background.run.name} "
+                f"{theirs}, and their likelihoods have no ratio; train both the same way"
+            )
+
+
+def _likelihood(trained: Trained) -> str:
+    return trained.able(HasLikelihood, "take a ratio of likelihoods").likelihood.name
+
+
+def _binarisation(trained: Trained) -> str:
+    data = trained.run.experiment.data
+    return f"static, seed {data.binarise_seed}" if data.binarise == "static" else data.binarise
+
+
+_COMPARED: dict[str, Callable[[Trained], Any]] = {
+    "images of shape": lambda trained: trained.model.image_shape,
+    "likelihood": _likelihood,
+    "binarisation": _binarisation,
+}
 
 
 def _validation(trained: Trained) -> Inputs:
@@ -229,16 +262,20 @@ def _validation(trained: Trained) -> Inputs:
     return Inputs(kept, trained, f"validation images of {whole.name}")
 
 
-def _left_out(inputs: Inputs) -> NDArray[np.bool_]:
-    """Which images are of a class left out of training, shape (N,)."""
+def _left_out(inputs: Inputs) -> NDArray[np.int64]:
+    """1 for images of a class left out of training, 0 for others, -1 where it is not known: (N,).
+
+    Where no class was left out or there are no classes, all are 0.
+    """
     names = inputs.trained.class_names
     classes = [names.index(name) for name in inputs.trained.run.experiment.data.without]
-    labels = np.full(len(inputs), -1) if inputs.labels is None else inputs.labels
-    return np.isin(labels, classes)
+    if inputs.labels is None or not classes:
+        return np.zeros(len(inputs), np.int64)
+    return np.where(inputs.labels == UNLABELLED, -1, np.isin(inputs.labels, classes))
 
 
 def _normal(inputs: Inputs) -> Inputs:
-    kept = inputs.dataset.subset(np.flatnonzero(~_left_out(inputs)))
+    kept = inputs.dataset.subset(np.flatnonzero(_left_out(inputs) != 1))
     return Inputs(kept, inputs.trained, inputs.source)
 
 
@@ -247,94 +284,3 @@ def _names(inputs: Inputs) -> list[str]:
     if inputs.labels is None:
         return [""] * len(inputs)
     return [names[k] if k >= 0 else "" for k in inputs.labels]
-
-
-def _share_flagged(
-    scores: NDArray[np.float64],
-    truth: NDArray[np.bool_] | None,
-    threshold: Threshold,
-    asked: float,
-    depends: Mapping[str, Any],
-) -> Measure:
-    """Of normal images the false alarms, of others how many are flagged."""
-    known = truth is not None
-    looked_at = scores if truth is None else scores[~truth]
-    if not len(looked_at):
-        raise NotMeasured("all images are of classes left out of training; give some normal ones")
-    share = float((looked_at > threshold.value).mean())
-    what = "false alarms" if known else "images flagged"
-    expected = f"{100 * threshold.expected:.2f} ± {100 * threshold.error:.2f}"
-    return Measure(
-        name="anomaly/false_alarms" if known else "anomaly/flagged",
-        title=f"{what}, {expected} % expected of normal images",
-        value=100 * share,
-        unit="%",
-        better="lower" if known else None,
-        error=100 * accuracy_error(share, len(looked_at)),
-        depends={**depends, "false_alarms_asked": asked, "threshold": threshold.value},
-        caution=f"what is expected has its ± from the {depends['validation_images']} images that "
-        "the threshold was set on",
-    )
-
-
-def _judged(
-    trained: Trained,
-    parts: list[Inputs],
-    score: Score,
-    scores: NDArray[np.float64],
-    truth: NDArray[np.bool_],
-    threshold: Threshold,
-    depends: Mapping[str, Any],
-    seed: int,
-) -> tuple[list[Measure], dict[str, Curves]]:
-    """What the scores are worth, those of principal components beside them, and their curves."""
-    normal, strange = scores[~truth], scores[truth]
-    share = float((strange > threshold.value).mean())
-    anomalies = int(truth.sum())
-    depends = {**depends, "anomalies": anomalies}
-    area, error = area_under_roc(normal, strange)
-    found = [
-        Measure(
-            name="anomaly/detected",
-            title="anomalies flagged",
-            value=100 * share,
-            unit="%",
-            better="higher",
-            error=100 * accuracy_error(share, anomalies),
-            depends={**depends, "threshold": threshold.value},
-        ),
-        Measure("anomaly/auroc", "area under the ROC curve", area, "", "higher", error=error,
-                depends=depends),
-        Measure("anomaly/average_precision", "average precision",
-                average_precision(normal, strange), "", "higher",
-                depends={**depends, "chance": float(truth.mean())}),
-    ]  # fmt: skip
-    lines = {"model": curves(normal, strange)}
-    components = component_scores(trained, parts, seed)
-    kinds = {"squared": components.squared}
-    if score.name == "relative":
-        kinds["relative"] = components.relative
-    column = components.counts.index(components.own)
-    for kind, errors in kinds.items():
-        areas = [area_under_roc(e[~truth], e[truth]) for e in errors.T]
-        by_count = {str(c): a for c, (a, _) in zip(components.counts, areas, strict=True)}
-        title = f"{components.own} principal components, {kind} error"
-        best = max(by_count, key=lambda count: by_count[count])
-        found.append(
-            Measure(
-                name=f"anomaly/auroc/components-{kind}",
-                title=f"the same, {title}",
-                value=areas[column][0],
-                unit="",
-                better="higher",
-                error=areas[column][1],
-                depends={**depends, "score": f"{kind} error", "components": components.own},
-                caution=joined(
-                    f"{by_count[best]:.3f} with {best} components, the best here of several, "
-                    "chosen on these very images"
-                ),
-                details={"by_components": by_count},
-            )
-        )
-        lines[title] = curves(errors[~truth, column], errors[truth, column])
-    return found, lines

@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from twofold.apply.common.inputs import Images, load_inputs
-from twofold.apply.common.per_image import PerImage, means
+from twofold.apply.common.per_image import PerImage, means, squared_error
 from twofold.apply.common.result import Result, pixels
 from twofold.apply.common.trained import open_run, seeded
 from twofold.errors import UsageError
 from twofold.experiments.run import Run
 from twofold.metrics.inversion import Inverted, invert_images
 from twofold.metrics.measure import Measure
-from twofold.metrics.pixels import mse, psnr
+from twofold.metrics.pixels import psnr
 from twofold.models.base import Generative
 from twofold.pictures.sheets import grid
 
@@ -112,7 +112,7 @@ def invert(
     depends = {"restarts": restarts, "steps": steps, "prior": prior, "seed": seed}
     figures = [
         PerImage("invert/psnr", "PSNR of the inversions", near, "dB"),
-        PerImage("invert/mse", "mean squared error per pixel", mse(found, truth), "", "lower"),
+        squared_error("invert", "inversions", found, truth),
     ]
     return Inversions(
         truth.cpu(),

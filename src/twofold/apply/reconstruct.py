@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from twofold.apply.common.inputs import Images, load_inputs
+from twofold.apply.common.per_image import means, squared_error
 from twofold.apply.common.result import Result, pixels
 from twofold.apply.common.trained import open_run, seeded
 from twofold.experiments.run import Run
-from twofold.metrics.measure import Measure, mean_and_error
+from twofold.metrics.measure import Measure
 from twofold.models.base import Generative, Reconstructs
 from twofold.pictures.sheets import grid
 
@@ -75,7 +76,7 @@ def reconstruct(
         n: How many, the classes in balance; None for all.
         label: The class of all images, where they have no labels.
         resize: Bring images of another size to the model's.
-        seed: Of the choice of images, of what the model draws, and of the samples.
+        seed: Of the choice of images, of a dynamic binarisation, and of the samples.
         device: Where to compute.
 
     Raises:
@@ -96,21 +97,6 @@ def reconstruct(
     images_in, images_out = torch.cat(x), torch.cat(again)
     caption = f"{trained.title}, {inputs.source}, seed {seed}"
     caution = SHOWN if maker.condition.about == "image" else ""
-    depends = {"images": len(inputs), "source": inputs.source, "seed": seed}
-    error = _error(images_in, images_out, depends, caution)
-    return Reconstructions(images_in, images_out, torch.cat(drawn), caption, [error])
-
-
-def _error(x: Tensor, reconstructions: Tensor, depends: Mapping[str, Any], caution: str) -> Measure:
-    """The squared difference, over pixels and images."""
-    value, error = mean_and_error((x - reconstructions).double().square().flatten(1).mean(dim=1))
-    return Measure(
-        name="reconstruction_mse",
-        title="squared error of reconstructions",
-        value=value,
-        unit="per pixel in [0, 1]",
-        better="lower",
-        error=error,
-        depends=depends,
-        caution=caution,
-    )
+    error = squared_error("reconstruct", "reconstructions", images_out, images_in, caution)
+    measures = means([[error]], {"source": inputs.source, "seed": seed})
+    return Reconstructions(images_in, images_out, torch.cat(drawn), caption, measures)

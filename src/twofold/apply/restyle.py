@@ -26,7 +26,7 @@ from twofold.experiments.run import Run
 from twofold.metrics.accuracy import accuracy
 from twofold.metrics.measure import Measure, mean_and_error
 from twofold.metrics.recognition import recognition
-from twofold.metrics.style import brightness, kept_within_class, slant
+from twofold.metrics.style import brightness, kept_error, kept_within_class, slant
 from twofold.models.base import Encodes, Generative, HasCodes
 from twofold.pictures.sheets import MAX_ROWS, grid
 from twofold.training.progress import Console, Progress
@@ -189,15 +189,15 @@ def _measured(
     for i, name in enumerate(("brightness", "slant")):
         if name == "slant" and dataset.image_shape[0] != 1:
             continue  # it is that of light on black
-        value = kept_within_class(styles[:, i], restyled[:, :, i], y)
+        of = (styles[:, i], restyled[:, :, i], y)
         found.append(
             Measure(
                 f"style/{name}",
                 f"{name} of the input kept, correlation",
-                value,
+                kept_within_class(*of),
                 "",
                 better="higher",
-                error=(1 - value**2) / max(len(y) - 1, 1) ** 0.5,
+                error=kept_error(*of, seed=seed),
                 depends={**depends, "within": "pairs of different classes"},
                 caution="one simple sign of style, and not all of it",
             )

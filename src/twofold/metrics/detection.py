@@ -15,7 +15,15 @@ from numpy.typing import NDArray
 
 from twofold.metrics.measure import NotMeasured
 
-__all__ = ["Curves", "Threshold", "area_under_roc", "average_precision", "curves", "threshold_at"]
+__all__ = [
+    "Curves",
+    "Threshold",
+    "area_influences",
+    "area_under_roc",
+    "average_precision",
+    "curves",
+    "threshold_at",
+]
 
 Scores = NDArray[Any]
 
@@ -94,10 +102,36 @@ def area_under_roc(normal: Scores, anomalous: Scores) -> tuple[float, float]:
     from sklearn.metrics import roc_auc_score
 
     truth, scores = _together(normal, anomalous)
-    above = _share_below(normal, anomalous)  # (M,)
-    below = 1 - _share_below(anomalous, normal)  # (N,)
-    error = math.sqrt(above.var(ddof=1) / len(above) + below.var(ddof=1) / len(below))
-    return float(roc_auc_score(truth, scores)), error
+    influences = np.concatenate(area_influences(normal, anomalous))
+    return float(roc_auc_score(truth, scores)), float(np.linalg.norm(influences))
+
+
+def area_influences(
+    normal: Scores, anomalous: Scores
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """How far each image moves the area under the ROC curve: DeLong's components, centred.
+
+    Their squares sum to the area's variance over images. The influences of one image on several
+    areas add up like the areas themselves, so those of a mean area are the means.
+
+    Arguments:
+        normal: Shape (N,), N at least 2.
+        anomalous: Shape (M,), M at least 2.
+
+    Returns:
+        Of the normal images, shape (N,), and of the anomalous, shape (M,).
+
+    Raises:
+        NotMeasured: If there are fewer than two of either.
+    """
+    _together(normal, anomalous)
+    above = _share_below(normal, anomalous)
+    below = 1 - _share_below(anomalous, normal)
+    of_normal, of_anomalous = (
+        (share - share.mean()) / math.sqrt(len(share) * (len(share) - 1))
+        for share in (below, above)
+    )
+    return of_normal, of_anomalous
 
 
 def average_precision(normal: Scores, anomalous: Scores) -> float:

@@ -1,11 +1,12 @@
 """How an image is drawn, apart from what it shows: how bright it is, and how it leans."""
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from twofold.metrics.measure import NotMeasured
 
-__all__ = ["brightness", "kept_within_class", "slant"]
+__all__ = ["brightness", "kept_error", "kept_within_class", "slant"]
 
 
 def brightness(x: Tensor) -> Tensor:
@@ -63,14 +64,63 @@ def kept_within_class(before: Tensor, after: Tensor, y: Tensor) -> float:
     Raises:
         NotMeasured: If no class has two images, or the feature is the same in all.
     """
-    num_classes = after.shape[1]
-    onehot = torch.nn.functional.one_hot(y, num_classes).double()  # (N, K)
-    share = onehot / onehot.sum(dim=0).clamp_min(1)
-    before = before.double()[:, None].expand(after.shape)
-    other = 1.0 - onehot
-    residuals = [f - onehot @ (share.T @ f) for f in (before, after.double())]
-    b, a = (other * residual for residual in residuals)
-    size = (b.square().sum() * a.square().sum()).sqrt().item()
-    if size < 1e-12:
+    value = _correlations(before, after, y, torch.ones(1, len(y))).item()
+    if not np.isfinite(value):
         raise NotMeasured("a correlation within classes needs two different images of some class")
-    return (a * b).sum().item() / size
+    return value
+
+
+def kept_error(
+    before: Tensor, after: Tensor, y: Tensor, resamples: int = 500, seed: int = 0
+) -> float | None:
+    """Standard error of `kept_within_class` over images, by the bootstrap.
+
+    An image is drawn with all that became of it, for its pairs are not independent.
+
+    Arguments:
+        before: The feature of the images, shape (N,).
+        after: The feature of each image as each class, shape (N, K).
+        y: The classes of the images, shape (N,).
+        resamples: How often N images are drawn of these N.
+        seed: Of the draws.
+
+    Returns:
+        The error, or None where most draws have no correlation.
+    """
+    N = len(y)
+    times = np.random.default_rng(seed).multinomial(N, np.full(N, 1 / N), size=resamples)
+    values = _correlations(before, after, y, torch.as_tensor(times))
+    values = values[values.isfinite()]
+    return values.std().item() if len(values) > resamples / 2 else None
+
+
+def _correlations(before: Tensor, after: Tensor, y: Tensor, times: Tensor) -> Tensor:
+    """`kept_within_class` of R sets that hold each image so many times, (R, N): shape (R,), or NaN.
+
+    Sums over each class, of products less the products of means, are taken for all sets at once.
+    """
+    N, K = after.shape
+    onehot = torch.nn.functional.one_hot(y, K).double()  # (N, K)
+    share = onehot / onehot.sum(dim=0).clamp_min(1)
+    features = torch.cat([before.double()[:, None], after.double()], dim=1)
+    features = features - onehot @ (share.T @ features)  # small, or the differences would cancel
+    b, a = features[:, :1].expand(N, K), features[:, 1:]
+
+    def by_class(values: Tensor) -> Tensor:
+        """Sums of (N, K) within each class of each set, shape (R, K, K)."""
+        flat = (onehot[:, :, None] * values[:, None]).flatten(1)  # (N, K K)
+        return (times.double() @ flat).unflatten(1, (K, K))
+
+    count = by_class(torch.ones_like(a)).clamp_min(1)
+    sum_b, sum_a = by_class(b), by_class(a)
+    other = 1.0 - torch.eye(K, dtype=torch.float64)
+    ab, aa, bb = (
+        (other * (by_class(u * v) - sum_u * sum_v / count)).sum(dim=(1, 2))
+        for u, v, sum_u, sum_v in (
+            (a, b, sum_a, sum_b),
+            (a, a, sum_a, sum_a),
+            (b, b, sum_b, sum_b),
+        )
+    )
+    size = (aa.clamp_min(0) * bb.clamp_min(0)).sqrt()
+    return torch.where(size < 1e-12, torch.nan, ab / size)

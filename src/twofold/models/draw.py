@@ -231,10 +231,9 @@ class DRAW(AutoEncoder):
 
     @torch.no_grad()
     def reconstruct(self, x: Tensor, c: Tensor | None = None) -> Tensor:
-        """The mean image from one draw of the codes, (B, C, H, W) in and out."""
+        """The mean image of `codes`, (B, C, H, W) in and out."""
         with evaluating(self):
-            canvas, _, _ = self._encode(x, c)
-            return self.likelihood(canvas).mean.clamp(0, 1)
+            return self.generate(self.codes(x, c), c)
 
     # --- the bound --------------------------------------------------------------------------------
 

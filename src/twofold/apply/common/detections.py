@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from twofold.apply.anomaly import Anomalies
 from twofold.apply.common.result import Result
+from twofold.apply.common.verdict import AREA
 from twofold.errors import UsageError
 from twofold.metrics.measure import Measure
 from twofold.pictures.detection import draw_areas
@@ -16,7 +17,8 @@ from twofold.pictures.style import raster
 
 __all__ = ["Detections", "side_by_side"]
 
-AREA = "anomaly/auroc"
+OF_SAME = "the error is over images, for these models, and says nothing of another seed"
+OF_OTHERS = "; the models judged different images, and their errors count as independent"
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,10 +77,11 @@ def side_by_side(found: Sequence[Anomalies]) -> Detections:
     areas = {t: np.array([f[name].value for f in figures]) for name, t in titles.items()}
     errors = {t: np.array([f[name].error or 0.0 for f in figures]) for name, t in titles.items()}
     left_out = [" ".join(one.left_out) or "none" for one in found]
+    caution = OF_SAME if _same_images(found) else OF_SAME + OF_OTHERS
     means = []
     for name, title in titles.items():
         each = [measures[name] for measures in figures]
-        means.append(_mean(each, left_out, title))
+        means.append(_mean(each, _error(found, name), left_out, title, caution))
         if "by_components" in each[0].details:
             means.append(_best(each, title))
     caption = f"{len(found)} models, each without a class: {means[0].depends['score']}"
@@ -91,19 +94,34 @@ def _short(measure: Measure) -> str:
     return measure.title.removeprefix("the same, ").replace("principal components", "components")
 
 
-def _mean(each: Sequence[Measure], left_out: Sequence[str], title: str) -> Measure:
-    """The mean over models; its error is that over the images of each."""
-    values, errors = np.array([(m.value, m.error or 0.0) for m in each]).T
+def _same_images(found: Sequence[Anomalies]) -> bool:
+    return len({one.judged for one in found}) == 1
+
+
+def _error(found: Sequence[Anomalies], name: str) -> float:
+    """Of the mean area, over images, each of which moves the areas of all models at once."""
+    influences = [one.influences[name] for one in found]
+    if _same_images(found):
+        return float(np.linalg.norm(np.mean(influences, axis=0)))
+    return float(np.linalg.norm(np.concatenate(influences)) / len(found))
+
+
+def _mean(
+    each: Sequence[Measure], error: float, left_out: Sequence[str], title: str, caution: str
+) -> Measure:
+    """The mean over models, and over those of each class."""
+    values = np.array([measure.value for measure in each])
+    names = np.array(left_out)
     return Measure(
         name=each[0].name,
         title=f"mean area under the ROC curve, {title}",
         value=float(values.mean()),
         unit="",
         better="higher",
-        error=float(np.sqrt((errors**2).sum()) / len(errors)),
+        error=error,
         depends=_depends(each),
-        per_class=dict(zip(left_out, values.tolist(), strict=True)),
-        caution="the error is over images, for these models, and says nothing of another seed",
+        per_class={name: float(values[names == name].mean()) for name in left_out},
+        caution=caution,
     )
 
 

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from twofold.metrics.measure import Measure, mean_and_error
+from twofold.metrics.pixels import mse
 
-__all__ = ["PerImage", "means"]
+__all__ = ["PerImage", "means", "squared_error"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +34,12 @@ class PerImage:
     better: Literal["higher", "lower"] | None = "higher"
     depends: Mapping[str, Any] = field(default_factory=dict)
     caution: str = ""
+
+
+def squared_error(verb: str, of: str, made: Tensor, truth: Tensor, caution: str = "") -> PerImage:
+    """The mean squared error over channels and pixels of images in [0, 1], (B, C, H, W) both."""
+    title, unit = f"squared error of the {of}", "per pixel in [0, 1]"
+    return PerImage(f"{verb}/mse", title, mse(made, truth), unit, "lower", caution=caution)
 
 
 def means(batches: Iterable[Sequence[PerImage]], depends: Mapping[str, Any]) -> list[Measure]:
