@@ -15,7 +15,7 @@ from twofold.apply.common.scores import choose_score, contrast, score_images
 from twofold.apply.common.trained import open_run
 from twofold.data import ImageDataset
 from twofold.data.preprocess import to_unit
-from twofold.errors import RunError, UsageError
+from twofold.errors import UsageError
 from twofold.experiments.resolve import resolve
 from twofold.experiments.run import Run
 from twofold.experiments.train import train
@@ -238,7 +238,7 @@ def test_anomalies_may_be_given(run_of, wide):
 def test_files_say_the_same(run_of, tmp_path):
     found = anomaly(run_of(), n=9, false_alarms=0.2, device="cpu")
     rows = list(csv.reader(found.save(tmp_path / "a.csv").read_text().splitlines()))
-    assert rows[0] == ["index", "class", "score", "flagged", "anomalous"]
+    assert rows[0] == ["index", "true", "score", "flagged", "anomalous"]
     assert [row[1] for row in rows[1:]] == [*"aaabbbccc"]
     assert [row[4] for row in rows[1:]] == [*"000000111"]
     assert np.load(found.save(tmp_path / "a.npz"))["scores"].tolist() == found.scores.tolist()
@@ -303,8 +303,6 @@ def test_what_cannot_be_scored_says_why(run_of, wide):
         anomaly(run_of(), score="elbo", device="cpu")
     with pytest.raises(UsageError, match="give it with --background RUN"):
         anomaly(run_of(), score="ratio", device="cpu")
-    with pytest.raises(UsageError, match=r"30 normal images cannot set a threshold of 0\.01"):
-        anomaly(run_of(), false_alarms=0.01, device="cpu")
     for odd in ({"num_samples": 0}, {"num_samples": -1}, {"false_alarms": np.nan}):
         with pytest.raises(UsageError, match=r"false_alarms=.*, num_samples=.*share between 0 and"):
             anomaly(run_of(), score="bound", device="cpu", **odd)
@@ -313,10 +311,26 @@ def test_what_cannot_be_scored_says_why(run_of, wide):
             anomaly(run_of(), false_alarms=share, device="cpu")
     with pytest.raises(UsageError, match="n=0: ask for at least one image"):
         anomaly(run_of(), n=0, false_alarms=0.2, device="cpu")
+
+
+def test_without_a_threshold_images_are_ranked_and_none_is_flagged(run_of, wide, tmp_path):
+    few = anomaly(run_of(), false_alarms=0.01, device="cpu")
+    assert "30 normal images cannot set a threshold of 0.01" in few.not_measured["a threshold"]
     run = Run(run_of().path)
-    run.dataset = lambda: replace(wide, splits={"train": np.arange(45)})
-    with pytest.raises(RunError, match=r"no validation images .* validation=0\.1"):
-        anomaly(run, device="cpu")
+    run.dataset = lambda: replace(
+        wide, splits={name: wide.splits[name] for name in ("train", "test")}
+    )
+    none = anomaly(run, device="cpu")
+    assert "train with validation=0.1" in none.not_measured["a threshold"]
+    whole = anomaly(run_of(), false_alarms=0.2, device="cpu")
+    for found in (few, none):
+        torch.testing.assert_close(found.scores, whole.scores)
+        assert found.threshold is None
+        assert found.flagged is None
+        assert "flagged" not in found.save(tmp_path / "a.csv").read_text()
+        found.save(tmp_path / "a.png")
+        found.save(tmp_path / "a.npz")
+        assert {m.name for m in found.measures} < {m.name for m in whole.measures}
 
 
 def test_a_background_has_the_likelihood_of_the_same_pixels(run_of):

@@ -110,7 +110,7 @@ def test_it_moves_there_and_back(toy_run, tmp_path):
 
 
 def test_what_cannot_be_gone_between(toy_run, toy_data):
-    with pytest.raises(UsageError, match=r"CGAN has no encoder; use a VAE.*`invert`"):
+    with pytest.raises(UsageError, match=r"CGAN has no encoder; use a VAE"):
         interpolate(toy_run("cgan"), between="images", device="cpu")
     with pytest.raises(UsageError, match="cannot interpolate: Classifier makes no images"):
         interpolate(toy_run("classifier"), device="cpu")

@@ -30,7 +30,7 @@ def test_one_run_gives_a_picture_and_a_table(runs):
     assert done.exit_code == 0, done.output
     assert "area under the ROC curve" in done.output
     assert (runs[0] / "anomaly.png").read_bytes().startswith(b"\x89PNG")
-    assert (runs[0] / "anomaly.csv").read_text().startswith("index,class,score,flagged,anomalous\n")
+    assert (runs[0] / "anomaly.csv").read_text().startswith("index,true,score,flagged,anomalous\n")
 
 
 def test_several_runs_give_a_mean(runs, tmp_path):

@@ -18,10 +18,10 @@ from twofold.apply.common.trained import Trained, open_run
 from twofold.apply.common.verdict import Verdict
 from twofold.data.dataset import UNLABELLED
 from twofold.data.preprocess import to_unit
-from twofold.errors import RunError, UsageError
+from twofold.errors import UsageError
 from twofold.experiments.run import Run
 from twofold.metrics.detection import Curves, threshold_at
-from twofold.metrics.measure import Measure
+from twofold.metrics.measure import Measure, NotMeasured
 from twofold.models.base import HasLikelihood
 from twofold.pictures.detection import draw_detection
 from twofold.pictures.sheets import grid, stacked
@@ -38,16 +38,17 @@ class Anomalies(Result):
 
     Attributes:
         scores: Shape (N,), float64; the higher, the stranger.
-        flagged: Whether the score is above the threshold, shape (N,).
+        flagged: Whether the score is above the threshold, shape (N,); None where there is none.
         anomalous: 1 for an anomaly, 0 for a normal image, -1 where the class is not known, shape
             (N,); None where nothing is known of any.
         labels: Classes by name, length N; empty where they are not known.
         shown: The strangest images and the most normal, in [0, 1], shape (2, S, C, H, W).
         shown_index: Which they are, shape (2, S).
-        threshold: The score above which an image is flagged.
+        threshold: The score above which an image is flagged; None where it could not be set.
         lines: Curves of the model and of the baseline, by what they are of.
         left_out: The classes that the model was not trained on.
         caption: Model, score and run in words.
+        files: Where each image lay; empty where they come from no files.
         judged: The fingerprint of the images.
         influences: How far each image moves an area under the ROC curve, shape (N,), by the name
             of its measure.
@@ -56,15 +57,16 @@ class Anomalies(Result):
     """
 
     scores: Tensor
-    flagged: Tensor
+    flagged: Tensor | None
     anomalous: Tensor | None
     labels: Sequence[str]
     shown: Tensor
     shown_index: Tensor
-    threshold: float
+    threshold: float | None
     lines: Mapping[str, Curves]
     left_out: tuple[str, ...]
     caption: str
+    files: Sequence[str] = ()
     judged: str = ""
     influences: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
     measures: Sequence[Measure] = ()
@@ -91,19 +93,23 @@ class Anomalies(Result):
         return raster(drawn, 2)
 
     def arrays(self) -> Mapping[str, Any]:
-        known = {} if self.anomalous is None else {"anomalous": self.anomalous}
-        return {
+        parts = {
             "scores": self.scores,
             "flagged": self.flagged,
             "threshold": self.threshold,
-            **known,
+            "anomalous": self.anomalous,
         }
+        return {name: value for name, value in parts.items() if value is not None}
 
     def table(self) -> tuple[Sequence[str], Sequence[Sequence[Any]]]:
         columns: dict[str, Sequence[Any]] = {"index": range(len(self.scores))}
-        if self.labels:
-            columns["class"] = self.labels
-        columns |= {"score": self.scores.tolist(), "flagged": self.flagged.int().tolist()}
+        if self.files:
+            columns["file"] = self.files
+        if any(self.labels):
+            columns["true"] = self.labels
+        columns["score"] = self.scores.tolist()
+        if self.flagged is not None:
+            columns["flagged"] = self.flagged.int().tolist()
         if self.anomalous is not None:
             columns["anomalous"] = ["" if a < 0 else a for a in self.anomalous.tolist()]
         return list(columns), list(zip(*columns.values(), strict=True))
@@ -148,7 +154,6 @@ def anomaly(
     Raises:
         UsageError: If the model cannot give the score, images do not fit it, or the background's
             likelihood is not that of the same pixels.
-        RunError: If the run has no validation images.
     """
     if not 0 < false_alarms < 1 or num_samples < 1:
         raise UsageError(
@@ -161,8 +166,6 @@ def anomaly(
     if other is not None:
         _check_background(trained, other)
     judge = _Judge(other, chosen, num_samples, seed)
-    calibration = judge(_validation(trained))
-    threshold = threshold_at(calibration, false_alarms)
     looked_at = load_inputs(trained, images, n=n, label=label, resize=resize, seed=seed)
     parts, truth = [looked_at], _left_out(looked_at)
     if anomalies is not None:
@@ -176,13 +179,12 @@ def anomaly(
         "score": chosen.name,
         "images": len(scores),
         "of": ", ".join(part.source for part in parts),
-        "validation_images": len(calibration),
         "seed": seed,
         **({"num_samples": num_samples} if chosen.draws else {}),
         **({"background": other.run.name} if other else {}),
     }
     found = Verdict(scores, truth, depends)
-    found.flagged(threshold, false_alarms)
+    threshold = _threshold(trained, judge, false_alarms, found)
     if truth is not None and (truth == 1).any():
         found.areas(lambda: component_scores(trained, parts, seed), chosen.name)
     order = np.argsort(scores, kind="stable")
@@ -190,15 +192,16 @@ def anomaly(
     every = np.concatenate([part.dataset.images for part in parts])
     return Anomalies(
         torch.as_tensor(scores),
-        torch.as_tensor(scores > threshold.value),
+        None if threshold is None else torch.as_tensor(scores > threshold),
         None if truth is None else torch.as_tensor(truth),
         [name for part in parts for name in _names(part)],
         to_unit(torch.as_tensor(every[ends.ravel()])).unflatten(0, ends.shape),
         torch.as_tensor(ends),
-        threshold.value,
+        threshold,
         found.lines,
         trained.run.experiment.data.without,
-        f"{trained.title}, {chosen.title}, of {depends['of']}; flagged above {threshold.value:.4g}",
+        f"{trained.title}, {chosen.title}, of {depends['of']}{_flagging(threshold)}",
+        _files(parts),
         " ".join(part.dataset.fingerprint for part in parts),
         found.influences,
         found.measures,
@@ -250,13 +253,34 @@ _COMPARED: dict[str, Callable[[Trained], Any]] = {
 }
 
 
+def _threshold(
+    trained: Trained, judge: _Judge, false_alarms: float, found: Verdict
+) -> float | None:
+    """The score above which images are flagged; None, with the reason, where it cannot be set."""
+    try:
+        normal = judge(_validation(trained))
+        threshold = threshold_at(normal, false_alarms)
+    except NotMeasured as reason:
+        found.missing["a threshold"] = str(reason)
+        return None
+    found.flagged(threshold, false_alarms, len(normal))
+    return threshold.value
+
+
+def _flagging(threshold: float | None) -> str:
+    return "" if threshold is None else f"; flagged above {threshold:.4g}"
+
+
 def _validation(trained: Trained) -> Inputs:
-    """The validation images of the classes that the model was trained on."""
+    """The validation images of the classes that the model was trained on.
+
+    Raises:
+        NotMeasured: If there are none.
+    """
     whole = trained.run.dataset()
     if "validation" not in whole.splits:
-        raise RunError(
-            f"{whole.name} has no validation images to set a threshold on; train with "
-            "validation=0.1"
+        raise NotMeasured(
+            f"{whole.name} has no validation images to set one on; train with validation=0.1"
         )
     kept = whole.split("validation").without(trained.run.experiment.data.without)
     return Inputs(kept, trained, f"validation images of {whole.name}")
@@ -277,6 +301,12 @@ def _left_out(inputs: Inputs) -> NDArray[np.int64]:
 def _normal(inputs: Inputs) -> Inputs:
     kept = inputs.dataset.subset(np.flatnonzero(_left_out(inputs) != 1))
     return Inputs(kept, inputs.trained, inputs.source)
+
+
+def _files(parts: Sequence[Inputs]) -> list[str]:
+    """Where each image lay, "" where one has no name; empty where none has."""
+    files = [part.dataset.files or ("",) * len(part) for part in parts]
+    return [file for part in files for file in part] if any(map(any, files)) else []
 
 
 def _names(inputs: Inputs) -> list[str]:

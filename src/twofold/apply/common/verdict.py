@@ -62,14 +62,19 @@ class Verdict:
             self.depends = {**self.depends, "unknown_class": unknown}
             self.caution = f"{unknown} images of unknown class are not judged"
 
-    def flagged(self, threshold: Threshold, asked: float) -> None:
-        """The false alarms and the anomalies found; of images not known how many are flagged."""
+    def flagged(self, threshold: Threshold, asked: float, count: int) -> None:
+        """The false alarms and the anomalies found; of images not known how many are flagged.
+
+        Arguments:
+            threshold: Above which an image is flagged.
+            asked: The share of false alarms that was asked for.
+            count: Normal images that the threshold was set on.
+        """
         expected = f"{100 * threshold.expected:.2f} ± {100 * threshold.error:.2f} % expected"
         caution = (
-            f"what is expected has its ± from the {self.depends['validation_images']} images that "
-            "the threshold was set on"
+            f"what is expected has its ± from the {count} images that the threshold was set on"
         )
-        depends = {"threshold": threshold.value}
+        depends = {"threshold": threshold.value, "validation_images": count}
         told = {**depends, "false_alarms_asked": asked}
         if self.truth is None:
             title = f"images flagged, {expected} of normal images"
