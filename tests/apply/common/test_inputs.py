@@ -72,6 +72,17 @@ def test_labels_go_by_the_name_of_the_class(trained, toy_data):
     assert load_inputs(trained, strange).labels is None
 
 
+def test_a_class_given_for_all_is_that_of_images_without_a_label_alone(trained, toy_data):
+    test = toy_data.split("test")
+    assert np.array_equal(load_inputs(trained, label="a").labels, test.labels)
+    some = ImageDataset(test.images[:3], np.array([0, -1, 1]), ("c", "a"))
+    assert load_inputs(trained, some, label="b").labels.tolist() == [2, 1, 0]
+    strange = ImageDataset(test.images[:2], np.array([0, 1]), ("c", "x"))
+    assert load_inputs(trained, strange, label="b").labels.tolist() == [1, 1]
+    with pytest.raises(UsageError, match="unknown class 'd'"):
+        load_inputs(trained, label="d")
+
+
 def test_other_sizes_only_if_told(trained):
     colour = np.random.default_rng(0).integers(0, 256, (4, 3, 12, 10), dtype=np.uint8)
     with pytest.raises(

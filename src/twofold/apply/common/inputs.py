@@ -80,7 +80,7 @@ def load_inputs(
             or arrays (N, C, H, W), uint8 or floats in [0, 1]; by default the test images of the
             run.
         n: Draw so many, the classes in balance and in order; all by default.
-        label: The class of all images, by number or name, where they have no labels.
+        label: The class of the images that have no label, by number or name.
         resize: Bring images of another size or number of channels to the model's.
         seed: Of the draw.
 
@@ -148,14 +148,15 @@ def _words(channels: int, height: int, width: int) -> str:
 
 
 def _labelled(dataset: ImageDataset, trained: Trained, label: int | str | None) -> ImageDataset:
-    """Labels by the model's classes: those given for all, else those of the same name."""
+    """Labels by the model's classes: those of the same name, and `label` where there is none."""
     names = trained.class_names
     labels = None
-    if label is not None:
-        labels = np.full(len(dataset), class_index(label, names))
-    elif dataset.labels is not None and set(dataset.class_names) <= set(names):
+    if dataset.labels is not None and set(dataset.class_names) <= set(names):
         numbers = np.array([names.index(name) for name in dataset.class_names])
         labels = np.where(dataset.labels == UNLABELLED, UNLABELLED, numbers[dataset.labels])
+    if label is not None:
+        known = np.full(len(dataset), UNLABELLED) if labels is None else labels
+        labels = np.where(known == UNLABELLED, class_index(label, names), known)
     kept = names if labels is not None else ()
     return ImageDataset(dataset.images, labels, kept, dataset.name, dataset.source)
 
