@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from twofold.apply.common.folder import write_image_folder
+from twofold.apply.common.folder import require_free, write_image_folder
 from twofold.apply.common.result import Result, Save, pixels
 from twofold.apply.common.trained import Trained, open_run
 from twofold.apply.judges import JUDGE, Judge, judge
@@ -71,8 +71,7 @@ class Augmented(Result):
 
     def _save_folder(self, folder: Path) -> None:
         """A PNG each in a folder per class, which is a data set, and the provenance beside them."""
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise UsageError(f"{folder} is not an empty folder; choose another name")
+        require_free(folder)
         with atomic_folder(folder) as temporary:
             write_image_folder(temporary, self.images, self.labels, self.class_names)
             write_json(temporary / PROVENANCE, self.provenance)
