@@ -82,7 +82,8 @@ def manifold(
         steps: Images along each side.
         span: The grid goes from -span to span.
         quantiles: Take as coordinates the quantiles of N(0, 1) at the middles of `steps` equal
-            shares instead, so that each image stands for as much of the prior.
+            shares instead: each image then stands for as much of the prior, where there are two
+            latents. In a larger space the plane is but a cut, and has no share of it.
         label: Of a model that is told a class; by default the first.
         resize: Bring images of another size to the model's.
         seed: Of the choice of images, and of drawn directions.
