@@ -140,7 +140,7 @@ def _plane(
         orthonormal, _ = torch.linalg.qr(model.sample_latent(2, seed).T)  # (D, 2)
         return _Plane("random", torch.zeros(D, device=device), orthonormal.T * (D / 2) ** 0.5)
     codes = codes_of_images(trained, "show the manifold", images, IMAGES, label, resize, seed)
-    points = codes.z.double().cpu().numpy()
+    points = codes.z.cpu().double().numpy()
     axes = principal_axes(points, 2)
     along = axes.directions * axes.project(points).std(axis=0)  # (D, 2)
     centre, along = torch.as_tensor(axes.mean), torch.as_tensor(along).T

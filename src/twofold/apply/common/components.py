@@ -60,7 +60,7 @@ def component_scores(trained: Trained, inputs: list[Inputs], seed: int) -> Compo
         squared, edges = [], []
         for batch in (batch for part in inputs for batch in part.batches()):
             squared.append(axes.residuals(batch.x.flatten(1).cpu().numpy())[:, counts])
-            edges.append(contrast(batch.x).double().cpu().numpy())
+            edges.append(contrast(batch.x).cpu().double().numpy())
     errors = np.concatenate(squared)
     relative = errors / (np.concatenate(edges)[:, None] + BLANK)
     return ComponentScores(tuple(counts), own, errors, relative)

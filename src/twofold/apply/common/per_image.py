@@ -47,7 +47,7 @@ def means(batches: Iterable[Sequence[PerImage]], depends: Mapping[str, Any]) -> 
     for batch in batches:
         for figure in batch:
             first.setdefault(figure.name, figure)
-            values.setdefault(figure.name, []).append(figure.values.double().cpu())
+            values.setdefault(figure.name, []).append(figure.values.cpu().double())
     return [_mean(figure, torch.cat(values[name]), depends) for name, figure in first.items()]
 
 

@@ -110,7 +110,7 @@ def score_images(inputs: Inputs, score: Score, num_samples: int, seed: int) -> N
                 [score.of(model, batch.x, c, num_samples) for c in _conditions(trained, batch)]
             ).amin(dim=0)
             corrected = lowest if score.correction is None else lowest - score.correction(batch.x)
-            found.append(corrected.double().cpu())
+            found.append(corrected.cpu().double())
     scores = torch.cat(found).numpy()
     if not np.isfinite(scores).all():
         broken = int((~np.isfinite(scores)).sum())
