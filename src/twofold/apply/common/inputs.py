@@ -1,7 +1,7 @@
 """The images that a verb is given: test images of the run, a path, a named set, or an array."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +13,14 @@ from twofold.apply.common.trained import Trained, class_index
 from twofold.data import ImageDataset, load_images
 from twofold.data.batches import Batch, Batches
 from twofold.data.dataset import UNLABELLED
+from twofold.data.preprocess import fix_binary
 from twofold.data.resize import resize as resized
 from twofold.data.resize import to_grey
 from twofold.data.splits import balanced_order
 from twofold.errors import RunError, UsageError
 from twofold.pictures.sheets import to_uint8
 
-__all__ = ["BATCH", "Images", "Inputs", "load_inputs"]
+__all__ = ["BATCH", "Images", "Inputs", "fixed", "load_inputs"]
 
 BATCH = 500  # images at a time on the device
 
@@ -31,7 +32,8 @@ class Inputs:
     """Images of the model's size, with their classes where they are known.
 
     Attributes:
-        dataset: uint8 (N, C, H, W), labels by the model's own classes.
+        dataset: uint8 (N, C, H, W), labels by the model's own classes. Of a static binarisation
+            these are the images that were drawn, which going through batches leaves as they are.
         trained: For whom they are.
         source: In words: `test images of mnist`.
     """
@@ -89,12 +91,23 @@ def load_inputs(
         RunError: If the run has no test images, or they are gone.
     """
     dataset, source = _read(trained, images, resize)
-    dataset = _labelled(_fitted(dataset, trained, resize), trained, label)
+    dataset = _labelled(fixed(_fitted(dataset, trained, resize), trained), trained, label)
     if n is not None:
         if n < 1:
             raise UsageError(f"n={n}: ask for at least one image")
         dataset = dataset.subset(_draw(dataset, n, seed))
     return Inputs(dataset, trained, source)
+
+
+def fixed(dataset: ImageDataset, trained: Trained) -> ImageDataset:
+    """All images of a set with the binarisation that happens once, as in training and measuring.
+
+    A static binarisation goes through the set in order, so it comes before images are chosen: else
+    another choice would show other pixels of the same image.
+    """
+    data = trained.run.experiment.data
+    images = fix_binary(torch.as_tensor(dataset.images), data.binarise, data.binarise_seed)
+    return replace(dataset, images=images.numpy())
 
 
 def _read(trained: Trained, images: Images | None, resize: bool) -> tuple[ImageDataset, str]:
