@@ -86,7 +86,7 @@ def augment(
     device: str = "auto",
     progress: Progress | None = None,
 ) -> Augmented:
-    """Makes a training set with as many images of each class.
+    """Makes a training set with as many images of each class that the model was trained on.
 
     Arguments:
         run: A run, or its folder, of a model that is told the class.
@@ -115,12 +115,13 @@ def augment(
         where = str(trained.device)
         critic = judge(JUDGE, trained.run.dataset(), where, progress or Console())
     draw = _Draw(trained, model, critic, min_confidence or 0.0, seed)
-    found = [draw.of_class(k, per_class) for k in range(len(trained.class_names))]
-    drawn = dict(zip(trained.class_names, (count for _, count in found), strict=True))
+    found = [draw.of_class(k, per_class) for k in trained.known_classes]
+    names = tuple(trained.class_names[k] for k in trained.known_classes)
+    drawn = dict(zip(names, (count for _, count in found), strict=True))
     return Augmented(
         np.concatenate([pixels(images) for images, _ in found]),
         np.repeat(np.arange(len(found)), per_class),
-        trained.class_names,
+        names,
         _provenance(trained, per_class, seed, drawn, critic, min_confidence),
         f"{trained.title}: {per_class} images of each class, seed {seed}",
     )
@@ -187,6 +188,7 @@ def _provenance(
         "checkpoint_sha256": read_facts(run.checkpoint)["sha256"],
         "step": run.progress[0],
         "learnt_from": run.environment["data"],
+        "without": list(run.experiment.data.without),
         "seed": seed,
         "images": total,
         "per_class": per_class,

@@ -129,10 +129,8 @@ def _conditions(trained: Trained, batch: Batch) -> Iterator[Tensor | None]:
     elif trained.model.labels == "some":
         yield None
     else:
-        unseen = trained.run.experiment.data.without
-        for k, name in enumerate(trained.class_names):
-            if name not in unseen:
-                yield torch.full((len(batch),), k, device=batch.x.device)
+        for k in trained.known_classes:
+            yield torch.full((len(batch),), k, device=batch.x.device)
 
 
 def _squared_error(model: Reconstructs, x: Tensor, c: Tensor | None, _: int) -> Tensor:

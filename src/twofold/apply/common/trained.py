@@ -44,6 +44,12 @@ class Trained:
         """What a caption calls it."""
         return f"{self.model.title} of {self.run.name}"
 
+    @property
+    def known_classes(self) -> list[int]:
+        """The numbers of the classes it was trained on: all but those left out of the data."""
+        unseen = self.run.experiment.data.without
+        return [k for k, name in enumerate(self.class_names) if name not in unseen]
+
     def able(self, capability: type[T], verb: str) -> T:
         """Who answers for a capability.
 
