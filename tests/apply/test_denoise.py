@@ -63,6 +63,19 @@ def test_without_steps_it_is_the_reconstruction_of_the_noisy_image(run_of):
     torch.testing.assert_close(result.denoised, expected)
 
 
+def test_a_model_that_infers_the_class_reads_it_off_the_noisy_image(run_of, toy_data):
+    """So that labels, right or wrong, change nothing; a CVAE must be told, and says so."""
+    test = toy_data.split("test")
+    wrong = ImageDataset(test.images, (test.labels + 1) % 3, test.class_names)
+    for family, told in (("m2", {}), ("cvae", {"class_told": 15})):
+        one, two = (
+            denoise(run_of(family), images, n=15, steps=2, device="cpu") for images in (test, wrong)
+        )
+        assert torch.equal(one.denoised, two.denoised) == (family == "m2")
+        for measure in one.measures:
+            assert {k: v for k, v in measure.depends.items() if k == "class_told"} == told
+
+
 def test_images_that_are_noisy_already(run_of):
     result = denoise(run_of("cvae"), n=6, noise=0, steps=3, device="cpu")
     assert torch.equal(result.noisy, result.images)

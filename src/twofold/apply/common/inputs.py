@@ -50,6 +50,17 @@ class Inputs:
         """Shape (N,), -1 where not known; None where none is."""
         return self.dataset.labels
 
+    @property
+    def num_known(self) -> int:
+        """Of how many the class is known."""
+        return int(self.dataset.class_counts.sum())
+
+    @property
+    def class_told(self) -> dict[str, int]:
+        """How many the model is told the class of: only what it cannot find out itself."""
+        tells = self.trained.model.condition.about == "class" and not self.trained.infers_class
+        return {"class_told": self.num_known} if tells else {}
+
     def batches(self, size: int = BATCH) -> Iterator[Batch]:
         """The images on the device, prepared as in training: floats, binarised where that was so.
 
