@@ -6,6 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from twofold.data import ImageDataset
 from twofold.experiments.resolve import parse_experiment
@@ -86,6 +89,23 @@ def toy_experiment() -> Callable[..., Experiment]:
 @pytest.fixture(scope="session")
 def silent() -> Silent:
     return Silent()
+
+
+class NoDoubles(TorchDispatchMode):
+    """Refuses float64 anywhere but on the CPU, as Apple's GPU does."""
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        made = func(*args, **(kwargs or {}))
+        if isinstance(made, torch.Tensor) and made.dtype == torch.float64:
+            assert made.device.type == "cpu", f"{func} makes doubles on {made.device}"
+        return made
+
+
+@pytest.fixture
+def no_doubles():
+    """A device where tensors have shapes and no numbers, and may not be doubles."""
+    with FakeTensorMode(), NoDoubles():
+        yield torch.device("meta")
 
 
 @pytest.fixture

@@ -59,6 +59,11 @@ def test_imports_run_downward(path: Path):
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_what_goes_to_the_cpu_becomes_double_there(path: Path):
+    assert ".double().cpu()" not in path.read_text(), "Apple's GPU has no doubles"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
 def test_no_pickle_and_nothing_that_unpickles(path: Path):
     text = path.read_text()
     for word in ("import pickle", "allow_pickle=True", "torch.load(", "torch.save(", "joblib"):

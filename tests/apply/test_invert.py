@@ -7,6 +7,7 @@ import torch
 
 from twofold.apply.common.trained import open_run
 from twofold.apply.invert import invert
+from twofold.conditions import part_mask
 from twofold.errors import UsageError
 from twofold.metrics.pixels import mse, psnr
 
@@ -38,6 +39,21 @@ def test_the_codes_are_those_of_the_inversions(run_of, family):
     assert found["invert/mse"].error == pytest.approx(errors.std().item() / math.sqrt(6))
     assert found["invert/psnr"].value == pytest.approx(result.psnr.mean().item())
     assert found["invert/psnr"].depends["restarts"] == 2
+
+
+@pytest.mark.parametrize("predicts", ["image", "hidden"])
+def test_a_model_that_was_shown_a_part_is_measured_by_the_rest(run_of, predicts):
+    run = run_of("cvae", family="vae", condition="left-half", predicts=predicts)
+    result = invert(run, n=6, steps=5, restarts=2, device="cpu")
+    hidden = ~part_mask("left-half", 8, 8)
+    torch.testing.assert_close(result.psnr, psnr(result.inversions, result.images, hidden))
+    near, error = result.measures
+    assert near.value == pytest.approx(result.psnr.mean().item())
+    expected = mse(result.inversions, result.images, hidden).mean().item()
+    assert error.value == pytest.approx(expected)
+    assert error.value != pytest.approx(mse(result.inversions, result.images).mean().item())
+    assert near.title.endswith("of the hidden part")
+    assert error.title.endswith("of the hidden part")
 
 
 def test_more_restarts_are_never_worse_and_a_seed_reproduces(run_of):

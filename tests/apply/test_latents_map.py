@@ -8,6 +8,7 @@ import torch
 
 from twofold.apply.common.trained import open_run
 from twofold.apply.latents import latents
+from twofold.data import ImageDataset
 from twofold.data.preprocess import to_unit
 from twofold.errors import UsageError
 from twofold.experiments.run import Run
@@ -67,6 +68,16 @@ def test_the_class_may_be_kept_from_the_encoder(run_of, toy_data):
     assert "a random class given to the encoder" in kept[0].caption
     inferred = latents(run_of("m2"), images, withheld=True, device="cpu")
     assert "the class it infers given to the encoder" in inferred.caption
+
+
+def test_a_class_that_m2_found_out_is_not_called_the_true_one(run_of, toy_data):
+    some = ImageDataset(toy_data.images[:5], np.array([0, -1, 2, -1, -1]), toy_data.class_names)
+    for images, what in (
+        (toy_data.images[:5], "images, the class it infers given to the encoder"),
+        (some, "the true class of 2 and for the others the class it infers given to the encoder"),
+        (toy_data.subset(range(5)), "the true class given to the encoder"),
+    ):
+        assert latents(run_of("m2"), images, device="cpu").caption.endswith(what)
 
 
 def test_codes_of_draw_have_a_map_too(run_of):

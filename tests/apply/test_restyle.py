@@ -95,7 +95,7 @@ def test_the_error_knows_that_the_classes_of_one_image_fail_together(cvae, toy_d
     seen = torch.where(hit[:, None], asked, (asked + 1) % 3)
     log_probs = torch.nn.functional.one_hot(seen, 3).double()
     critic = judges.judge(judges.JUDGE, toy_data, progress=silent)
-    together = _recognised(log_probs, torch.arange(100) % 3, critic, toy_data, {})
+    together = _recognised(log_probs, torch.arange(100) % 3, torch.arange(3), critic, toy_data, {})
     assert together.value == pytest.approx(75)
     assert together.error == pytest.approx(100 * (0.75 * 0.25 / 99) ** 0.5)
 

@@ -12,6 +12,11 @@ from twofold.metrics.measure import NotMeasured
 from twofold.metrics.pixels import mse, psnr, ssim
 
 
+def test_a_device_without_doubles_will_do(no_doubles):
+    x = torch.ones(2, 3, 1, 8, 8, device=no_doubles)
+    assert psnr(x, x[0]).shape == (2, 3)
+
+
 def test_a_constant_difference():
     x = torch.rand(2, 5, 3, 4, 6) / 2
     for difference, decibels in ((0.1, 20.0), (0.01, 40.0), (0.5, 20 * math.log10(2))):

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from twofold.apply.common.folder import write_image_folder
+from twofold.apply.common.folder import require_free, write_image_folder
 from twofold.apply.common.result import Result, Save, pixels
 from twofold.apply.common.trained import Trained, open_run
 from twofold.apply.judges import JUDGE, Judge, judge
@@ -71,8 +71,7 @@ class Augmented(Result):
 
     def _save_folder(self, folder: Path) -> None:
         """A PNG each in a folder per class, which is a data set, and the provenance beside them."""
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise UsageError(f"{folder} is not an empty folder; choose another name")
+        require_free(folder)
         with atomic_folder(folder) as temporary:
             write_image_folder(temporary, self.images, self.labels, self.class_names)
             write_json(temporary / PROVENANCE, self.provenance)
@@ -87,7 +86,7 @@ def augment(
     device: str = "auto",
     progress: Progress | None = None,
 ) -> Augmented:
-    """Makes a training set with as many images of each class.
+    """Makes a training set with as many images of each class that the model was trained on.
 
     Arguments:
         run: A run, or its folder, of a model that is told the class.
@@ -116,12 +115,13 @@ def augment(
         where = str(trained.device)
         critic = judge(JUDGE, trained.run.dataset(), where, progress or Console())
     draw = _Draw(trained, model, critic, min_confidence or 0.0, seed)
-    found = [draw.of_class(k, per_class) for k in range(len(trained.class_names))]
-    drawn = dict(zip(trained.class_names, (count for _, count in found), strict=True))
+    found = [draw.of_class(k, per_class) for k in trained.known_classes]
+    names = tuple(trained.class_names[k] for k in trained.known_classes)
+    drawn = dict(zip(names, (count for _, count in found), strict=True))
     return Augmented(
         np.concatenate([pixels(images) for images, _ in found]),
         np.repeat(np.arange(len(found)), per_class),
-        trained.class_names,
+        names,
         _provenance(trained, per_class, seed, drawn, critic, min_confidence),
         f"{trained.title}: {per_class} images of each class, seed {seed}",
     )
@@ -188,6 +188,7 @@ def _provenance(
         "checkpoint_sha256": read_facts(run.checkpoint)["sha256"],
         "step": run.progress[0],
         "learnt_from": run.environment["data"],
+        "without": list(run.experiment.data.without),
         "seed": seed,
         "images": total,
         "per_class": per_class,

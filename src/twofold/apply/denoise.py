@@ -83,6 +83,9 @@ def denoise(
 ) -> Denoised:
     """Adds noise to images and takes it away again, through the model's codes.
 
+    A model that infers the class does so from the noisy image. Any other that is told the class is
+    told the true one, and gains by it.
+
     Arguments:
         run: A run or its folder.
         images: As of `load_inputs`; by default test images of the run.
@@ -119,14 +122,17 @@ def denoise(
         return load_inputs(trained, images, n=count, label=label, resize=resize, seed=seed)
 
     with seeded(seed, trained.device):
-        shown = inputs(n)
+        shown = examined = inputs(n)
         done = [denoiser(batch) for batch in shown.batches()]
-        examined = iter(done)
+        figures = map(_figures, done)
         if measure is not None:
-            more = inputs(None if measure == "all" else measure)
-            examined = (denoiser(batch) for batch in more.batches())
-        depends = {"noise": noise, "flip": flip, "steps": steps, "seed": seed}
-        measures = means(map(_figures, examined), depends) if noise or flip else []
+            examined = inputs(None if measure == "all" else measure)
+            figures = (_figures(denoiser(batch)) for batch in examined.batches())
+        depends = {
+            **{"noise": noise, "flip": flip, "steps": steps, "seed": seed},
+            **examined.class_told,
+        }
+        measures = means(figures, depends) if noise or flip else []
     clean, noisy, _, denoised = (torch.cat(part).cpu() for part in zip(*done, strict=True))
     added = f"noise {noise:g}, flip {flip:g}"
     caption = f"{trained.title}, {added}, seed {seed}, {shown.source}"
@@ -150,7 +156,10 @@ Done = tuple[Tensor, Tensor, Tensor, Tensor]  # clean, noisy, by the encoder alo
 
 
 class _Denoiser:
-    """Adds noise to a batch, and takes it away without having seen the clean images."""
+    """Adds noise to a batch, and takes it away without having seen the clean images.
+
+    The class is read off the noisy ones by a model that can; any other is told the true one.
+    """
 
     def __init__(self, trained: Trained, noise: float, flip: float, steps: int) -> None:
         self.trained, self.noise, self.flip, self.steps = trained, noise, flip, steps
@@ -160,7 +169,7 @@ class _Denoiser:
     @torch.no_grad()
     def __call__(self, batch: Batch) -> Done:
         noisy = add_noise(batch.x, self.noise, self.flip)
-        c = self.trained.told(batch.afresh(noisy))
+        c = self.trained.told(Batch(noisy, None if self.trained.infers_class else batch.y))
         encoded = self.encoder.codes(noisy, c)[None]  # (1, B, D)
         drawn = torch.randn(DRAWS if self.steps else 0, *encoded.shape[1:], device=noisy.device)
         # A flipped pixel is off by 1 or not at all.

@@ -195,7 +195,7 @@ _ENDS = {"images": _of_images, "seeds": _of_seeds, "classes": _of_classes}
 
 def _mixed(a: Tensor, b: Tensor, steps: int) -> Tensor:
     """What the model is told on the way from a to b: (N, ...) and (N, ...) to (N, steps, ...)."""
-    return line(a, b, torch.linspace(0, 1, steps, dtype=torch.float64, device=a.device))
+    return line(a, b, torch.linspace(0, 1, steps, dtype=torch.float64))
 
 
 def _row_heads(start: Codes, end: Codes) -> Sequence[str]:

@@ -14,6 +14,7 @@ from twofold.apply.common.inputs import Images, load_inputs
 from twofold.apply.common.per_image import PerImage, means, squared_error
 from twofold.apply.common.result import Result, pixels
 from twofold.apply.common.trained import open_run, seeded
+from twofold.conditions import ImagePart
 from twofold.errors import UsageError
 from twofold.experiments.run import Run
 from twofold.metrics.inversion import Inverted, invert_images
@@ -34,7 +35,8 @@ class Inversions(Result):
         inversions: What the model makes of the codes, the same shape.
         z: Codes, shape (N, D), which `model.generate` takes.
         labels: The class that each was made with, shape (N,), or None.
-        psnr: Of each inversion, in dB, shape (N,).
+        psnr: Of each inversion, in dB, shape (N,); of the hidden pixels alone where the model was
+            shown others.
         caption: Model, seed and run, and how it was searched.
         measures: PSNR and squared error.
     """
@@ -74,7 +76,8 @@ def invert(
 ) -> Inversions:
     """Searches, by gradient descent, for the codes whose images are nearest to given ones.
 
-    A model that is told a class is told that of each image.
+    A model that is told a class is told that of each image. One that is shown a part of the image
+    is measured by the rest.
 
     Arguments:
         run: A run or its folder.
@@ -108,11 +111,14 @@ def invert(
             told.append(c)
     found, truth = torch.cat([part.images for part in parts]).float(), torch.cat(x)
     labels = torch.cat(told).cpu() if trained.model.condition.about == "class" else None
-    near = psnr(found, truth)
+    condition = model.condition
+    hidden = ~condition.visible if isinstance(condition, ImagePart) else None
+    of = "" if hidden is None else " of the hidden part"
+    near = psnr(found, truth, hidden)
     depends = {"restarts": restarts, "steps": steps, "prior": prior, "seed": seed}
     figures = [
-        PerImage("invert/psnr", "PSNR of the inversions", near, "dB"),
-        squared_error("invert", "inversions", found, truth),
+        PerImage("invert/psnr", f"PSNR{of or ' of the inversions'}", near, "dB"),
+        squared_error("invert", f"inversions{of}", found, truth, mask=hidden),
     ]
     return Inversions(
         truth.cpu(),

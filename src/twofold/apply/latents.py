@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from twofold.apply.common.inputs import Images, load_inputs
+from twofold.apply.common.inputs import Images, Inputs, load_inputs
 from twofold.apply.common.result import Result, Save
 from twofold.apply.common.trained import Trained, open_run, seeded
 from twofold.apply.measures.codes import Told, ways
@@ -122,7 +122,7 @@ def latents(
         found = [able.codes(b.x, _condition(trained, told, b)) for b in inputs.batches()]
     codes = torch.cat(found).float().cpu()
     points, axes_names, how = _laid_out(codes, layout)
-    what = f", {told.what} given to the encoder" if told.what else ""
+    what = _in_words(told, inputs)
     return LatentMap(
         codes,
         points,
@@ -139,6 +139,18 @@ def _told(model: HasCodes, withheld: bool, seed: int) -> Told:
     if withheld or "leaking" not in known:
         return known["withheld"]
     return known["leaking"]
+
+
+def _in_words(told: Told, inputs: Inputs) -> str:
+    """What the encoder was given, for the caption."""
+    what, known = told.what, inputs.num_known
+    if told.name == "leaking" and known < len(inputs):
+        what = (
+            f"the true class of {known} and for the others the class it infers"
+            if known
+            else ("the class it infers")
+        )
+    return f", {what} given to the encoder" if what else ""
 
 
 def _condition(trained: Trained, told: Told, batch: Any) -> Tensor | None:

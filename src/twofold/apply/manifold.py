@@ -82,7 +82,8 @@ def manifold(
         steps: Images along each side.
         span: The grid goes from -span to span.
         quantiles: Take as coordinates the quantiles of N(0, 1) at the middles of `steps` equal
-            shares instead, so that each image stands for as much of the prior.
+            shares instead: each image then stands for as much of the prior, where there are two
+            latents. In a larger space the plane is but a cut, and has no share of it.
         label: Of a model that is told a class; by default the first.
         resize: Bring images of another size to the model's.
         seed: Of the choice of images, and of drawn directions.
@@ -139,7 +140,7 @@ def _plane(
         orthonormal, _ = torch.linalg.qr(model.sample_latent(2, seed).T)  # (D, 2)
         return _Plane("random", torch.zeros(D, device=device), orthonormal.T * (D / 2) ** 0.5)
     codes = codes_of_images(trained, "show the manifold", images, IMAGES, label, resize, seed)
-    points = codes.z.double().cpu().numpy()
+    points = codes.z.cpu().double().numpy()
     axes = principal_axes(points, 2)
     along = axes.directions * axes.project(points).std(axis=0)  # (D, 2)
     centre, along = torch.as_tensor(axes.mean), torch.as_tensor(along).T

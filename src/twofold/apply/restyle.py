@@ -45,7 +45,8 @@ class Restyled(Result):
         inputs: Shape (N, C, H, W).
         images: Shape (N, K, C, H, W).
         labels: The classes that the inputs were encoded with, shape (N,).
-        class_names: K names.
+        classes: What each column is, K numbers: all classes that the model was trained on.
+        class_names: Of the numbers.
         caption: Model, run and how it was done.
         measures: How often the class is recognised, and how much of the style is kept.
     """
@@ -53,6 +54,7 @@ class Restyled(Result):
     inputs: Tensor
     images: Tensor
     labels: Tensor
+    classes: Sequence[int]
     class_names: tuple[str, ...]
     caption: str
     measures: Sequence[Measure] = ()
@@ -60,7 +62,7 @@ class Restyled(Result):
     def picture(self) -> NDArray[np.uint8]:
         """A row for each image: itself, then every class in its style."""
         rows = torch.cat([self.inputs[:, None], self.images[:, :MAX_ROWS]], dim=1)
-        heads = ["input", *self.class_names[:MAX_ROWS]]
+        heads = ["input", *(self.class_names[k] for k in self.classes[:MAX_ROWS])]
         return grid(pixels(rows), column_heads=heads, scale=max(1, WIDTH // rows.shape[-1]))
 
     def arrays(self) -> Mapping[str, Any]:
@@ -68,6 +70,7 @@ class Restyled(Result):
             "inputs": self.inputs,
             "images": self.images,
             "labels": self.labels,
+            "classes": np.array(self.classes),
             "class_names": np.array(self.class_names),
         }
 
@@ -85,7 +88,7 @@ def restyle(
     device: str = "auto",
     progress: Progress | None = None,
 ) -> Restyled:
-    """Draws every class in the style of each image.
+    """Draws every class that the model was trained on in the style of each image.
 
     Arguments:
         run: A run, or its folder, of a model that encodes and is told the class.
@@ -114,14 +117,16 @@ def restyle(
     found: Sequence[Measure] = ()
     if measure > 0:
         dataset = trained.run.dataset()
-        measured = load_inputs(trained, n=measure, seed=seed)
+        drawn = load_inputs(trained, n=measure, seed=seed)
+        known = drawn.dataset.without(trained.run.experiment.data.without)
+        measured = Inputs(known, trained, drawn.source)
         critic = judge(JUDGE, dataset, str(trained.device), progress or Console())
         with seeded(seed, trained.device):
             found = _measured(artist, measured, critic, dataset, seed)
     how = "a code drawn afresh for each class" if fresh_noise else "one code along each row"
     x, made, y = (torch.cat(part).cpu() for part in zip(*parts, strict=True))
     caption = f"{trained.title}: {inputs.source} in every class, {how}"
-    return Restyled(x, made, y, trained.class_names, caption, found)
+    return Restyled(x, made, y, artist.classes, trained.class_names, caption, found)
 
 
 @dataclass(frozen=True)
@@ -141,25 +146,25 @@ class _Artist:
         return cls(trained, encoder, trained.able(Generative, "restyle"), drawer)
 
     @property
-    def num_classes(self) -> int:
-        return len(self.trained.class_names)
+    def classes(self) -> list[int]:
+        return self.trained.known_classes
 
     @torch.no_grad()
     def restyled(self, inputs: Inputs) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """By batch: images (B, C, H, W), each as every class (B, K, C, H, W), classes (B,)."""
-        for batch in inputs.batches(max(1, BATCH // self.num_classes)):
+        for batch in inputs.batches(max(1, BATCH // len(self.classes))):
             y = self.trained.told(batch)
             assert y is not None, "the model is told a class"
             yield batch.x, self._every_class(batch, y), y
 
     def _every_class(self, batch: Batch, y: Tensor) -> Tensor:
-        B, K = len(batch), self.num_classes
+        B, K = len(batch), len(self.classes)
         if self.drawer is None:
             z = self.encoder.codes(batch.x, y).repeat_interleave(K, dim=0)  # (B K, D)
         else:
             x, told = batch.x.repeat_interleave(K, dim=0), y.repeat_interleave(K)
             z = self.drawer.posterior(x, told).rsample()
-        classes = torch.arange(K, device=y.device).repeat(B)
+        classes = torch.tensor(self.classes, device=y.device).repeat(B)
         return self.generator.generate(z, classes).float().unflatten(0, (B, K))
 
 
@@ -177,7 +182,9 @@ def _measured(
         labels.append(y.cpu())
         before.append(_features(x))
         after.append(_features(flat).unflatten(0, (B, K)))
-    log_probs, y = torch.cat(seen), torch.cat(labels)  # (N, K, K), (N,)
+    log_probs, y = torch.cat(seen), torch.cat(labels)  # (N, K, all classes), (N,)
+    classes = torch.tensor(artist.classes)  # (K,), rising
+    column = torch.searchsorted(classes, y)  # (N,)
     styles, restyled = torch.cat(before), torch.cat(after)
     depends = {
         "split": "test",
@@ -185,11 +192,11 @@ def _measured(
         "seed": seed,
         "code": "drawn for each class" if artist.drawer else "posterior mean",
     }
-    found = [_recognised(log_probs, y, critic, dataset, depends)]
+    found = [_recognised(log_probs, y, classes, critic, dataset, depends)]
     for i, name in enumerate(("brightness", "slant")):
         if name == "slant" and dataset.image_shape[0] != 1:
             continue  # it is that of light on black
-        of = (styles[:, i], restyled[:, :, i], y)
+        of = (styles[:, i], restyled[:, :, i], column)
         found.append(
             Measure(
                 f"style/{name}",
@@ -211,11 +218,16 @@ def _features(x: Tensor) -> Tensor:
 
 
 def _recognised(
-    log_probs: Tensor, y: Tensor, critic: Judge, dataset: ImageDataset, depends: Mapping[str, Any]
+    log_probs: Tensor,
+    y: Tensor,
+    classes: Tensor,
+    critic: Judge,
+    dataset: ImageDataset,
+    depends: Mapping[str, Any],
 ) -> Measure:
-    """How often the class asked for is seen: N images as K classes, log-probabilities (N, K, K)."""
+    """How often the class asked for is seen: N images as K classes (K,)."""
     N, K = log_probs.shape[:2]
-    asked = torch.arange(K, device=y.device).expand(N, K)
+    asked = classes.expand(N, K)
     real = dataset.split("test").labelled()
     x = to_unit(torch.as_tensor(real.images))
     floor = accuracy(critic.classifier.classify(x), torch.as_tensor(real.labels))

@@ -84,7 +84,8 @@ def frechet_bias(x: Tensor, count: int) -> float:
         count: How many images the other set has.
     """
     rng = np.random.default_rng(0)
-    mean, covariance = x.double().mean(dim=0).cpu().numpy(), np.cov(x.double().cpu().numpy().T)
+    points = x.cpu().double()
+    mean, covariance = points.mean(dim=0).numpy(), np.cov(points.numpy().T)
     values, vectors = np.linalg.eigh(np.atleast_2d(covariance))
     root = vectors * np.sqrt(np.clip(values, 0.0, None))
 

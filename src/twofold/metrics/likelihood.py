@@ -42,8 +42,8 @@ def elbo_terms(
         for batch in batches:
             c = model.condition.pick(batch.x, batch.y)
             terms = model.elbo_terms(batch.x, c, num_samples)
-            recon.append(terms[0].double().cpu())
-            kl.append(terms[1].double().cpu())
+            recon.append(terms[0].cpu().double())
+            kl.append(terms[1].cpu().double())
     return torch.cat(recon), torch.cat(kl)
 
 

@@ -46,7 +46,7 @@ def copying_score(generated: Tensor, held_out: Tensor) -> float:
     from scipy.stats import rankdata
 
     n, m = len(generated), len(held_out)
-    ranks = rankdata(torch.cat([generated, held_out]).double().cpu().numpy())
+    ranks = rankdata(torch.cat([generated, held_out]).cpu().double().numpy())
     wins = ranks[:n].sum() - n * (n + 1) / 2  # pairs in which the generated one is farther
     return float((wins - n * m / 2) / math.sqrt(n * m * (n + m + 1) / 12))
 
@@ -57,4 +57,4 @@ def threshold_of_duplicates(distances: Tensor) -> float:
     Arguments:
         distances: Of real images to their nearest other, shape (N,).
     """
-    return float(np.quantile(distances.double().cpu().numpy(), 0.01))
+    return float(np.quantile(distances.cpu().double().numpy(), 0.01))

@@ -19,7 +19,7 @@ REACH = 5  # pixels to either side that SSIM's window sees
 
 
 def mse(x: Tensor, target: Tensor, where: Tensor | None = None) -> Tensor:
-    """Mean squared error over channels and pixels, in float64.
+    """Mean squared error over channels and pixels, in float64 on the CPU.
 
     Arguments:
         x: Images, shape (..., C, H, W).
@@ -29,8 +29,8 @@ def mse(x: Tensor, target: Tensor, where: Tensor | None = None) -> Tensor:
     Returns:
         Shape (...).
     """
-    squared = (x.double() - target.double()).square()
-    chosen = squared.flatten(-2) if where is None else squared[..., where]
+    squared = (x.cpu().double() - target.cpu().double()).square()  # not every device has doubles
+    chosen = squared.flatten(-2) if where is None else squared[..., where.cpu()]
     return chosen.mean(dim=(-2, -1))
 
 
@@ -45,7 +45,7 @@ def psnr(x: Tensor, target: Tensor, where: Tensor | None = None) -> Tensor:
         where: Which pixels count, boolean (H, W); all by default.
 
     Returns:
-        Shape (...), float64.
+        Shape (...), float64, on the CPU.
 
     Example:
         >>> psnr(torch.full((1, 2, 2), 0.6), torch.full((1, 2, 2), 0.5)).round(decimals=3)

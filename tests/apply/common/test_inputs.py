@@ -7,14 +7,18 @@ import pytest
 import torch
 from PIL import Image
 
-from twofold.apply.common.inputs import load_inputs
+from twofold.apply.common import components
+from twofold.apply.common.inputs import _draw, load_inputs
 from twofold.apply.common.result import Result
 from twofold.apply.common.trained import Trained, open_run, seeded
+from twofold.apply.measures import make_subject
 from twofold.data import ImageDataset
 from twofold.data.batches import Batch
+from twofold.data.preprocess import fix_binary, to_unit
 from twofold.errors import RunError, UsageError
 from twofold.experiments.train import train
 from twofold.metrics.measure import Measure
+from twofold.metrics.planes import principal_axes
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +38,42 @@ def test_by_default_the_test_images_as_they_are(trained, toy_data):
     assert [len(batch) for batch in batches] == [4, 4, 4, 3]
     x = torch.cat([batch.x for batch in batches])
     assert torch.equal((x * 255).round().to(torch.uint8), torch.as_tensor(inputs.dataset.images))
+
+
+@pytest.fixture(scope="module")
+def binary(tmp_path_factory, toy_data, toy_experiment, silent) -> Trained:
+    """Of a run on a static binarisation."""
+    out = tmp_path_factory.mktemp("runs") / "binary"
+    experiment = toy_experiment(epochs=1)
+    data = experiment.data.model_copy(update={"binarise": "static", "binarise_seed": 3})
+    experiment = experiment.model_copy(update={"data": data})
+    run = train(experiment, out=out, dataset=toy_data, progress=silent)
+    run.dataset = lambda: toy_data
+    return open_run(run, "cpu")
+
+
+def test_an_image_is_binarised_the_same_whichever_are_drawn(binary, toy_data, silent):
+    settings = {"samples": 10, "iwae_samples": 1, "seed": 0}
+    subject = make_subject(binary.run, settings, None, torch.device("cpu"), silent)
+    expected = torch.cat([batch.x for batch in subject.batches.in_order()])
+    assert set(expected.unique().tolist()) == {0.0, 1.0}
+    everything, some = load_inputs(binary), load_inputs(binary, n=10)
+    assert torch.equal(torch.cat([batch.x for batch in everything.batches(4)]), expected)
+    drawn = _draw(toy_data.split("test"), 10, 0)
+    assert not np.array_equal(drawn, np.arange(10)), "others than the first"
+    assert torch.equal(next(some.batches()).x, expected[drawn])
+
+
+def test_components_are_of_the_images_that_were_trained_on(binary, toy_data, monkeypatch):
+    seen = []
+    monkeypatch.setattr(components, "AXES_FROM", 40)
+    monkeypatch.setattr(components, "principal_axes", lambda x, k: seen.append(x) or axes(x, k))
+    axes = principal_axes
+    components.component_scores(binary, [load_inputs(binary, n=3)], seed=0)
+    images = torch.as_tensor(toy_data.split("train").images)
+    learnt = to_unit(fix_binary(images, "static", 3)).flatten(1).numpy()
+    assert seen[0].shape == (40, 64)
+    assert {row.tobytes() for row in seen[0]} <= {row.tobytes() for row in learnt}
 
 
 def test_a_few_of_every_class_in_order(trained):
@@ -70,6 +110,17 @@ def test_labels_go_by_the_name_of_the_class(trained, toy_data):
     assert load_inputs(trained, other).labels.tolist() == [2, 0, -1]
     strange = ImageDataset(toy_data.images[:2], np.array([0, 1]), ("c", "x"))
     assert load_inputs(trained, strange).labels is None
+
+
+def test_a_class_given_for_all_is_that_of_images_without_a_label_alone(trained, toy_data):
+    test = toy_data.split("test")
+    assert np.array_equal(load_inputs(trained, label="a").labels, test.labels)
+    some = ImageDataset(test.images[:3], np.array([0, -1, 1]), ("c", "a"))
+    assert load_inputs(trained, some, label="b").labels.tolist() == [2, 1, 0]
+    strange = ImageDataset(test.images[:2], np.array([0, 1]), ("c", "x"))
+    assert load_inputs(trained, strange, label="b").labels.tolist() == [1, 1]
+    with pytest.raises(UsageError, match="unknown class 'd'"):
+        load_inputs(trained, label="d")
 
 
 def test_other_sizes_only_if_told(trained):

@@ -21,6 +21,13 @@ def test_both_ends_are_included_to_the_bit(path):
     assert torch.allclose(path_between(B, A, 7, path).flip(1), way, atol=1e-6)
 
 
+@pytest.mark.parametrize("path", ["linear", "spherical"])
+def test_a_device_without_doubles_will_do(no_doubles, path):
+    a, b = torch.ones(2, 5, 20, device=no_doubles)
+    way = path_between(a, b, 7, path)
+    assert (way.shape, way.dtype, way.device.type) == ((5, 7, 20), torch.float32, "meta")
+
+
 def test_a_line_is_even():
     way = path_between(A, B, 6, "linear")
     assert torch.allclose(way[:, 2], 0.6 * A + 0.4 * B, atol=1e-6)

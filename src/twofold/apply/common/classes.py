@@ -11,7 +11,9 @@ Classes = int | str | Sequence[int | str]  # one by number or name, or several
 
 
 def asked_classes(trained: Trained, label: Classes | None) -> list[int]:
-    """The classes asked for, all if none is named; empty for a model that is told none.
+    """The classes asked for; if none is named those the model knows, if it is told any.
+
+    A class that was left out of training can be asked for by name or number.
 
     Raises:
         UsageError: If there is no such class, or the model cannot be asked for one.
@@ -24,6 +26,6 @@ def asked_classes(trained: Trained, label: Classes | None) -> list[int]:
             )
         return []
     if label is None:
-        return list(range(len(trained.class_names)))
+        return trained.known_classes
     wanted = [label] if isinstance(label, (int, str)) else label
     return [class_index(one, trained.class_names) for one in wanted]

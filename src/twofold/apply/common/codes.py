@@ -66,9 +66,7 @@ def codes_of_images(
         UsageError: If the model finds no codes, or the images do not fit it.
     """
     model = trained.able(HasCodes, verb)
-    inputs = load_inputs(trained, images, n=n, resize=resize, seed=seed)
-    if inputs.labels is None and label is not None:
-        inputs = load_inputs(trained, images, n=n, label=label, resize=resize, seed=seed)
+    inputs = load_inputs(trained, images, n=n, label=label, resize=resize, seed=seed)
     return _encoded(trained, model, inputs, seed)
 
 

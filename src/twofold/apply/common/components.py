@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from twofold.apply.common.inputs import Inputs
+from twofold.apply.common.inputs import Inputs, fixed
 from twofold.apply.common.scores import BLANK, contrast
 from twofold.apply.common.trained import Trained, seeded
 from twofold.experiments.train import training_images
@@ -49,6 +49,7 @@ def component_scores(trained: Trained, inputs: list[Inputs], seed: int) -> Compo
         seed: Of a dynamic binarisation.
     """
     normal = training_images(trained.run.dataset(), trained.run.experiment, trained.model)
+    normal = fixed(normal, trained)
     normal = normal.subset(draw(len(normal), AXES_FROM))
     most = normal.images[0].size
     own = min(trained.model.latent_dim, most)
@@ -60,7 +61,7 @@ def component_scores(trained: Trained, inputs: list[Inputs], seed: int) -> Compo
         squared, edges = [], []
         for batch in (batch for part in inputs for batch in part.batches()):
             squared.append(axes.residuals(batch.x.flatten(1).cpu().numpy())[:, counts])
-            edges.append(contrast(batch.x).double().cpu().numpy())
+            edges.append(contrast(batch.x).cpu().double().numpy())
     errors = np.concatenate(squared)
     relative = errors / (np.concatenate(edges)[:, None] + BLANK)
     return ComponentScores(tuple(counts), own, errors, relative)

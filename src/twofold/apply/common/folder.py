@@ -10,7 +10,17 @@ from twofold.errors import UsageError
 from twofold.files import write_bytes
 from twofold.pictures.formats import png_bytes
 
-__all__ = ["write_image_folder"]
+__all__ = ["require_free", "write_image_folder"]
+
+
+def require_free(folder: Path) -> None:
+    """Refuses a path where there is anything but an empty folder.
+
+    Raises:
+        UsageError: If there is.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UsageError(f"{folder} is not an empty folder; choose another name")
 
 
 def write_image_folder(
@@ -31,8 +41,7 @@ def write_image_folder(
         UsageError: If the folder is not empty, or a class has a name that no folder can have.
         RunError: If it cannot be written, for example because the disk is full.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UsageError(f"{folder} is not an empty folder; choose another name")
+    require_free(folder)
     for name in class_names if labels is not None else ():
         if name in ("", ".", "..") or set(name) & set("/\\\0"):
             raise UsageError(f"the class name {name!r} cannot be a folder; write an .npz")

@@ -1,7 +1,7 @@
 """The images that a verb is given: test images of the run, a path, a named set, or an array."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +13,14 @@ from twofold.apply.common.trained import Trained, class_index
 from twofold.data import ImageDataset, load_images
 from twofold.data.batches import Batch, Batches
 from twofold.data.dataset import UNLABELLED
+from twofold.data.preprocess import fix_binary
 from twofold.data.resize import resize as resized
 from twofold.data.resize import to_grey
 from twofold.data.splits import balanced_order
 from twofold.errors import RunError, UsageError
 from twofold.pictures.sheets import to_uint8
 
-__all__ = ["BATCH", "Images", "Inputs", "load_inputs"]
+__all__ = ["BATCH", "Images", "Inputs", "fixed", "load_inputs"]
 
 BATCH = 500  # images at a time on the device
 
@@ -31,7 +32,8 @@ class Inputs:
     """Images of the model's size, with their classes where they are known.
 
     Attributes:
-        dataset: uint8 (N, C, H, W), labels by the model's own classes.
+        dataset: uint8 (N, C, H, W), labels by the model's own classes. Of a static binarisation
+            these are the images that were drawn, which going through batches leaves as they are.
         trained: For whom they are.
         source: In words: `test images of mnist`.
     """
@@ -47,6 +49,17 @@ class Inputs:
     def labels(self) -> NDArray[np.int64] | None:
         """Shape (N,), -1 where not known; None where none is."""
         return self.dataset.labels
+
+    @property
+    def num_known(self) -> int:
+        """Of how many the class is known."""
+        return int(self.dataset.class_counts.sum())
+
+    @property
+    def class_told(self) -> dict[str, int]:
+        """How many the model is told the class of: only what it cannot find out itself."""
+        tells = self.trained.model.condition.about == "class" and not self.trained.infers_class
+        return {"class_told": self.num_known} if tells else {}
 
     def batches(self, size: int = BATCH) -> Iterator[Batch]:
         """The images on the device, prepared as in training: floats, binarised where that was so.
@@ -80,7 +93,7 @@ def load_inputs(
             or arrays (N, C, H, W), uint8 or floats in [0, 1]; by default the test images of the
             run.
         n: Draw so many, the classes in balance and in order; all by default.
-        label: The class of all images, by number or name, where they have no labels.
+        label: The class of the images that have no label, by number or name.
         resize: Bring images of another size or number of channels to the model's.
         seed: Of the draw.
 
@@ -89,12 +102,23 @@ def load_inputs(
         RunError: If the run has no test images, or they are gone.
     """
     dataset, source = _read(trained, images, resize)
-    dataset = _labelled(_fitted(dataset, trained, resize), trained, label)
+    dataset = _labelled(fixed(_fitted(dataset, trained, resize), trained), trained, label)
     if n is not None:
         if n < 1:
             raise UsageError(f"n={n}: ask for at least one image")
         dataset = dataset.subset(_draw(dataset, n, seed))
     return Inputs(dataset, trained, source)
+
+
+def fixed(dataset: ImageDataset, trained: Trained) -> ImageDataset:
+    """All images of a set with the binarisation that happens once, as in training and measuring.
+
+    A static binarisation goes through the set in order, so it comes before images are chosen: else
+    another choice would show other pixels of the same image.
+    """
+    data = trained.run.experiment.data
+    images = fix_binary(torch.as_tensor(dataset.images), data.binarise, data.binarise_seed)
+    return replace(dataset, images=images.numpy())
 
 
 def _read(trained: Trained, images: Images | None, resize: bool) -> tuple[ImageDataset, str]:
@@ -148,14 +172,15 @@ def _words(channels: int, height: int, width: int) -> str:
 
 
 def _labelled(dataset: ImageDataset, trained: Trained, label: int | str | None) -> ImageDataset:
-    """Labels by the model's classes: those given for all, else those of the same name."""
+    """Labels by the model's classes: those of the same name, and `label` where there is none."""
     names = trained.class_names
     labels = None
-    if label is not None:
-        labels = np.full(len(dataset), class_index(label, names))
-    elif dataset.labels is not None and set(dataset.class_names) <= set(names):
+    if dataset.labels is not None and set(dataset.class_names) <= set(names):
         numbers = np.array([names.index(name) for name in dataset.class_names])
         labels = np.where(dataset.labels == UNLABELLED, UNLABELLED, numbers[dataset.labels])
+    if label is not None:
+        known = np.full(len(dataset), UNLABELLED) if labels is None else labels
+        labels = np.where(known == UNLABELLED, class_index(label, names), known)
     kept = names if labels is not None else ()
     return ImageDataset(dataset.images, labels, kept, dataset.name, dataset.source)
 

@@ -36,7 +36,7 @@ def path_between(a: Tensor, b: Tensor, steps: int, path: str) -> Tensor:
     """
     if path not in PATHS:
         raise unknown_name("path", path, PATHS)
-    t = torch.linspace(0, 1, steps, device=a.device, dtype=torch.float64)
+    t = torch.linspace(0, 1, steps, dtype=torch.float64)
     return (line if path == "linear" else arc)(a, b, t)
 
 
@@ -47,7 +47,7 @@ def to_and_fro(span: float, steps: int) -> Tensor:
 
 def line(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
     """(1 - t) a + t b for every t: (N, ...), (N, ...) and (T,) to (N, T, ...)."""
-    t = t.to(a.dtype).view(-1, *[1] * (a.dim() - 1))
+    t = t.to(a.dtype).to(a.device).view(-1, *[1] * (a.dim() - 1))
     return torch.lerp(a[:, None], b[:, None], t)
 
 
@@ -64,7 +64,8 @@ def arc(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
     Returns:
         Shape (N, T, D).
     """
-    dtype, a, b, t = a.dtype, a.double(), b.double(), t.double()
+    like = a
+    a, b, t = (part.cpu().double() for part in (a, b, t))  # not every device has doubles
     from_size, to_size = a.norm(dim=1, keepdim=True), b.norm(dim=1, keepdim=True)  # (N, 1)
     start, end = F.normalize(a, dim=1), F.normalize(b, dim=1)  # zero stays zero
     angle = (start * end).sum(dim=1, keepdim=True).clamp(-1, 1).arccos()  # (N, 1)
@@ -74,4 +75,4 @@ def arc(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
     turned = shares[0][..., None] * start[:, None] + shares[1][..., None] * end[:, None]
     length = torch.lerp(from_size, to_size, t)  # (N, T)
     bent = length[..., None] * turned
-    return torch.where(straight[..., None], line(a, b, t), bent).to(dtype)
+    return torch.where(straight[..., None], line(a, b, t), bent).to(like.dtype).to(like.device)

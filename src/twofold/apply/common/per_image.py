@@ -36,10 +36,20 @@ class PerImage:
     caution: str = ""
 
 
-def squared_error(verb: str, of: str, made: Tensor, truth: Tensor, caution: str = "") -> PerImage:
-    """The mean squared error over channels and pixels of images in [0, 1], (B, C, H, W) both."""
+def squared_error(
+    verb: str,
+    of: str,
+    made: Tensor,
+    truth: Tensor,
+    caution: str = "",
+    mask: Tensor | None = None,
+) -> PerImage:
+    """The mean squared error over channels and pixels of images in [0, 1], (B, C, H, W) both.
+
+    Only the pixels of a mask (H, W) count where there is one.
+    """
     title, unit = f"squared error of the {of}", "per pixel in [0, 1]"
-    return PerImage(f"{verb}/mse", title, mse(made, truth), unit, "lower", caution=caution)
+    return PerImage(f"{verb}/mse", title, mse(made, truth, mask), unit, "lower", caution=caution)
 
 
 def means(batches: Iterable[Sequence[PerImage]], depends: Mapping[str, Any]) -> list[Measure]:
@@ -54,7 +64,7 @@ def means(batches: Iterable[Sequence[PerImage]], depends: Mapping[str, Any]) -> 
     for batch in batches:
         for figure in batch:
             first.setdefault(figure.name, figure)
-            values.setdefault(figure.name, []).append(figure.values.double().cpu())
+            values.setdefault(figure.name, []).append(figure.values.cpu().double())
     return [_mean(figure, torch.cat(values[name]), depends) for name, figure in first.items()]
 
 

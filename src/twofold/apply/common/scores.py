@@ -110,7 +110,7 @@ def score_images(inputs: Inputs, score: Score, num_samples: int, seed: int) -> N
                 [score.of(model, batch.x, c, num_samples) for c in _conditions(trained, batch)]
             ).amin(dim=0)
             corrected = lowest if score.correction is None else lowest - score.correction(batch.x)
-            found.append(corrected.double().cpu())
+            found.append(corrected.cpu().double())
     scores = torch.cat(found).numpy()
     if not np.isfinite(scores).all():
         broken = int((~np.isfinite(scores)).sum())
@@ -129,10 +129,8 @@ def _conditions(trained: Trained, batch: Batch) -> Iterator[Tensor | None]:
     elif trained.model.labels == "some":
         yield None
     else:
-        unseen = trained.run.experiment.data.without
-        for k, name in enumerate(trained.class_names):
-            if name not in unseen:
-                yield torch.full((len(batch),), k, device=batch.x.device)
+        for k in trained.known_classes:
+            yield torch.full((len(batch),), k, device=batch.x.device)
 
 
 def _squared_error(model: Reconstructs, x: Tensor, c: Tensor | None, _: int) -> Tensor:

@@ -44,6 +44,12 @@ class Trained:
         """What a caption calls it."""
         return f"{self.model.title} of {self.run.name}"
 
+    @property
+    def known_classes(self) -> list[int]:
+        """The numbers of the classes it was trained on: all but those left out of the data."""
+        unseen = self.run.experiment.data.without
+        return [k for k, name in enumerate(self.class_names) if name not in unseen]
+
     def able(self, capability: type[T], verb: str) -> T:
         """Who answers for a capability.
 
@@ -62,6 +68,11 @@ class Trained:
         if about != "class":
             told = "a part of the image and no class" if about == "image" else "no class"
             raise UsageError(f"cannot {verb}: {self.model.title} is told {told}; use a {others}")
+
+    @property
+    def infers_class(self) -> bool:
+        """Whether it finds out the class that it is told, as M2 does."""
+        return self.model.condition.about == "class" and self.model.offers(Classifies) is not None
 
     def told(self, batch: Batch) -> Tensor | None:
         """What the model is told beside each image: nothing, its class, or the image itself.

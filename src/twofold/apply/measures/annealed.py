@@ -98,7 +98,7 @@ def _details(found: Annealed) -> dict[str, Any]:
     """Each image's estimate and how far it can be trusted, with means over images."""
     images = (found.log_likelihood, found.error, found.effective, found.acceptance)
     return {
-        "images": torch.stack([values.double().cpu() for values in images], dim=1).tolist(),
+        "images": torch.stack([values.cpu().double() for values in images], dim=1).tolist(),
         "columns": ["ln p(x)", "standard error over chains", "effective chains", "acceptance"],
         "effective": found.effective.mean().item(),
         "acceptance": found.acceptance.mean().item(),
