@@ -13,6 +13,7 @@ from twofold.apply.common.trained import open_run, seeded
 from twofold.apply.common.visible import part_name, visible_part
 from twofold.apply.complete import complete
 from twofold.conditions import part_mask
+from twofold.data import ImageDataset
 from twofold.distributions import Masked
 from twofold.errors import UsageError
 from twofold.metrics.pixels import psnr, ssim
@@ -85,6 +86,55 @@ def test_a_class_that_is_not_known_is_tried(run_of, toy_data):
     assert result.completions.isfinite().all()
     told = complete(run, toy_data.images[:3], n=3, label="b", device="cpu")
     assert told.labels.tolist() == [1, 1, 1]
+
+
+def codes_of(run, images):
+    """What `complete` draws given the left half, of images in one batch."""
+    trained = open_run(run, "cpu")
+    filler = make_filler(trained, LEFT, completions=1, samples=1)
+    batch = next(load_inputs(trained, images).batches())
+    with seeded(0, trained.device):
+        return filler._seen(batch), filler
+
+
+def test_one_image_without_a_label_hides_the_class_of_no_other(run_of, toy_data):
+    y = np.array([1, -1, 2, 0])
+    chains, filler = codes_of(
+        run_of("cvae"), ImageDataset(toy_data.images[:4], y, toy_data.class_names)
+    )
+    for i, k in enumerate(y):
+        assert set(chains.c[:, i].tolist()) == ({0, 1, 2} if k < 0 else {k})
+    assert chains.z.shape == (33, 4, 4), "as many chains of each of three classes"
+    assert filler.chains == 33
+    assert not torch.equal(chains.z[:, 0], chains.z[:, 2])
+
+
+def test_codes_are_those_of_their_own_image(run_of, toy_data):
+    """In order again, though the images whose class is known go first."""
+    images = toy_data.images[[0, 1, 2]].copy()
+    images[0] = 0  # black, and far more probable than noise
+    for y in ([0, 1, -1], [-1, 1, 0]):
+        given = ImageDataset(images, np.array(y), toy_data.class_names)
+        found = codes_of(run_of("cvae", epochs=60), given)[0].log_likelihood
+        assert found.argmax() == 0
+        assert found[0] > found[1:].max() + 1
+
+
+def test_m2_is_not_told_the_class_that_it_infers(run_of, toy_data):
+    chains, _ = codes_of(run_of("m2"), toy_data.subset(range(3)))
+    assert all(set(chains.c[:, i].tolist()) == {0, 1, 2} for i in range(3))
+
+
+def test_figures_say_how_many_were_told_their_class(run_of, toy_data):
+    some = ImageDataset(toy_data.images[:3], np.array([0, -1, 2]), toy_data.class_names)
+    found = by_name(complete(run_of("cvae"), some, n=3, completions=2, device="cpu"))
+    assert {measure.depends["class_told"] for measure in found.values()} == {2}
+    title = found["completion/log_likelihood/ais"].title
+    assert title.startswith("ln p(hidden | visible) given the class where it is known: ")
+    for run in (run_of("m2"), run_of("cvae", family="vae"), run_of("cvae", **TOLD)):
+        found = by_name(complete(run, n=3, completions=2, samples=2, device="cpu"))
+        assert all("class_told" not in measure.depends for measure in found.values())
+        assert not any("given the class" in measure.title for measure in found.values())
 
 
 def test_who_completes_nothing(run_of):

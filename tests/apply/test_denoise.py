@@ -89,7 +89,7 @@ class Flat(nn.Module):
 def test_the_code_is_the_likeliest_under_the_noise(noise, flip, prior):
     """Wᵀ(x − b) / (1 + λ) with λ the variance of the noise: σ², and half of the pixels flipped."""
     model = Flat()
-    trained = SimpleNamespace(able=lambda *_: model, told=lambda _: None, infers_class=False)
+    trained = SimpleNamespace(able=lambda *_: model, told=lambda _: None, needs_class=False)
     batch = Batch(torch.rand(6, 1, 8, 8))
     _, noisy, encoded, denoised = _Denoiser(trained, noise, flip, steps=400)(batch)
     assert torch.equal(encoded, torch.full_like(noisy, 0.5))

@@ -83,8 +83,9 @@ def complete(
 
     A model that was trained to complete images, which is told the visible part, draws z from the
     prior. Of any other model with a decoder p(x|z), codes are drawn from p(z | visible pixels) by
-    annealed importance sampling; where it is told a class and the images have none, the class is
-    drawn as well. That takes about two seconds per image and core, for small networks.
+    annealed importance sampling. A CVAE is told the class of the images that have a label; of the
+    others, and of all images where the model infers the class, as M2 does, the class is drawn as
+    well. That takes about two seconds per image and core, for small networks.
 
     Arguments:
         run: A run or its folder.
@@ -114,16 +115,17 @@ def complete(
         return load_inputs(trained, images, n=count, label=label, resize=resize, seed=seed)
 
     with seeded(seed, trained.device):
-        shown = inputs(n)
+        shown = examined = inputs(n)
         filled = list(_filled(filler, shown, completions))
-        examined = iter(filled)
+        batches = iter(filled)
         if measure is not None:
-            examined = _filled(filler, inputs(None if measure == "all" else measure), completions)
+            examined = inputs(None if measure == "all" else measure)
+            batches = _filled(filler, examined, completions)
         missing: dict[str, str] = {}
         name = part_name(visible)
         measures = means(
-            (_figures(filler, visible, batch, made, missing) for batch, made in examined),
-            {"visible": name, "completions": completions, "seed": seed},
+            (_figures(filler, visible, batch, made, missing) for batch, made in batches),
+            {"visible": name, "completions": completions, "seed": seed, **examined.class_told},
         )
     return Completions(
         torch.cat([batch.x for batch, _ in filled]).cpu(),

@@ -169,7 +169,7 @@ class _Denoiser:
     @torch.no_grad()
     def __call__(self, batch: Batch) -> Done:
         noisy = add_noise(batch.x, self.noise, self.flip)
-        c = self.trained.told(Batch(noisy, None if self.trained.infers_class else batch.y))
+        c = self.trained.told(Batch(noisy, batch.y if self.trained.needs_class else None))
         encoded = self.encoder.codes(noisy, c)[None]  # (1, B, D)
         drawn = torch.randn(DRAWS if self.steps else 0, *encoded.shape[1:], device=noisy.device)
         # A flipped pixel is off by 1 or not at all.

@@ -15,7 +15,7 @@ References:
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -32,7 +32,7 @@ from twofold.metrics.annealed import annealed_likelihood
 from twofold.metrics.likelihood import running_log_mean_exp
 from twofold.models.base import Decodes, Encodes, evaluating
 
-__all__ = ["Chains", "PartOf", "codes_given", "hidden_bound", "hidden_by_prior"]
+__all__ = ["Chains", "PartOf", "codes_given", "hidden_bound", "hidden_by_prior", "joined"]
 
 ROWS = 20_000  # decoded images at a time: what bounds the memory
 
@@ -173,6 +173,21 @@ class Chains:
         chosen = chosen.gather(1, shuffle).T  # (count, N)
         image = torch.arange(len(ends), device=chosen.device)
         return self.z[chosen, image], None if self.c is None else self.c[chosen, image]
+
+
+def joined(parts: Sequence[Chains], order: Tensor) -> Chains:
+    """As many chains of each of several sets of images, these then put in another order.
+
+    Arguments:
+        parts: All with a condition, or all with none.
+        order: Which image of all comes first, and so on, shape (N,).
+    """
+    cs = [part.c for part in parts if part.c is not None]
+    return Chains(
+        torch.cat([part.z for part in parts], dim=1)[:, order],
+        torch.cat(cs, dim=1)[:, order] if cs else None,
+        torch.cat([part.log_weights for part in parts], dim=1)[:, order],
+    )
 
 
 def codes_given(

@@ -3,6 +3,7 @@
 Each gives several completions of a batch, and estimates of the likelihood of what was hidden.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -12,10 +13,11 @@ from torch import Tensor
 
 from twofold.apply.common.per_image import PerImage
 from twofold.apply.common.trained import Trained
-from twofold.apply.measures.likelihood import what_is_no_probability
+from twofold.apply.measures.likelihood import given, what_is_no_probability
+from twofold.conditions import ClassCondition
 from twofold.data.batches import Batch
 from twofold.data.dataset import UNLABELLED
-from twofold.metrics.completion import Chains, codes_given, hidden_bound, hidden_by_prior
+from twofold.metrics.completion import Chains, codes_given, hidden_bound, hidden_by_prior, joined
 from twofold.metrics.measure import NotMeasured
 from twofold.models.base import Decodes, Encodes, Generative, HasLikelihood, evaluating
 
@@ -55,7 +57,11 @@ def make_filler(trained: Trained, visible: Tensor, completions: int, samples: in
     if trained.model.condition.about == "image":
         return _Told(trained, trained.able(Generative, "complete"), visible, samples)
     decoder, model = trained.able(Decodes, "complete"), trained.able(Generative, "complete")
-    return _Searching(trained, decoder, model, visible, max(CHAINS, 2 * completions))
+    chains = max(CHAINS, 2 * completions)
+    if isinstance(model.condition, ClassCondition):  # as many of each class
+        K = model.condition.num_classes
+        chains = K * max(2, math.ceil(chains / K))
+    return _Searching(trained, decoder, model, visible, chains)
 
 
 @dataclass(frozen=True)
@@ -93,7 +99,11 @@ class _Told:
 
 @dataclass(frozen=True)
 class _Searching:
-    """Any other decoder: z ~ p(z | visible), found by annealing."""
+    """Any other decoder: z ~ p(z | visible), found by annealing.
+
+    The class is hidden too where it is not known, or where the model infers it, and is drawn with
+    the code.
+    """
 
     trained: Trained
     decoder: Decodes
@@ -109,11 +119,12 @@ class _Searching:
     def likelihood(self, batch: Batch) -> list[PerImage]:
         seen, whole = self._seen(batch), self._codes(batch, torch.ones_like(self.visible))
         depends = {"chains": self.chains, "temperatures": TEMPERATURES}
+        told = f"{given(self.trained.model)} where it is known" if self.trained.needs_class else ""
         how = f"ln p(x) − ln p(visible) by AIS, {self.chains} chains, {TEMPERATURES} temperatures"
         difference = whole.log_likelihood - seen.log_likelihood
         effective = torch.minimum(seen.effective, whole.effective)
         return [
-            _log_likelihood(self.trained, "ais", how, difference, depends),
+            _log_likelihood(self.trained, "ais", how, difference, depends, told),
             PerImage(
                 "completion/effective_chains",
                 f"effective chains of {self.chains}, of the worse of the two",
@@ -127,10 +138,15 @@ class _Searching:
         return batch.once("seen", lambda: self._codes(batch, self.visible))
 
     def _codes(self, batch: Batch, part: Tensor) -> Chains:
-        c = batch.y if self.model.condition.about == "class" else None
-        if c is not None and bool((c == UNLABELLED).any()):
-            c = None  # the class is hidden too, and drawn with the code
-        return codes_given(self.decoder, batch.x, c, part, self.chains, TEMPERATURES)
+        y = batch.y if self.trained.needs_class else None
+        known = torch.zeros(len(batch), dtype=torch.bool) if y is None else y.cpu() != UNLABELLED
+        rows = [mask.nonzero().squeeze(1).to(batch.x.device) for mask in (known, ~known)]
+        found = [
+            codes_given(self.decoder, batch.x[some], c, part, self.chains, TEMPERATURES)
+            for some, c in zip(rows, (None if y is None else y[rows[0]], None), strict=True)
+            if len(some)
+        ]
+        return joined(found, torch.cat(rows).argsort())
 
 
 @torch.no_grad()
@@ -144,14 +160,14 @@ def _filled(
 
 
 def _log_likelihood(
-    trained: Trained, name: str, how: str, values: Tensor, depends: dict[str, Any]
+    trained: Trained, name: str, how: str, values: Tensor, depends: dict[str, Any], told: str = ""
 ) -> PerImage:
-    """ln p(hidden | visible) as a figure, estimated in the way that the title says."""
+    """ln p(hidden | visible) as a figure, estimated and told beside as the title says."""
     able = trained.able(HasLikelihood, "measure the hidden part")
     data = {"binarise": trained.run.experiment.data.binarise, "likelihood": able.likelihood.name}
     return PerImage(
         f"completion/log_likelihood/{name}",
-        f"ln p(hidden | visible): {how}",
+        f"ln p(hidden | visible){told}: {how}",
         values,
         "nats per image",
         depends={**data, **depends},

@@ -58,8 +58,7 @@ class Inputs:
     @property
     def class_told(self) -> dict[str, int]:
         """How many the model is told the class of: only what it cannot find out itself."""
-        tells = self.trained.model.condition.about == "class" and not self.trained.infers_class
-        return {"class_told": self.num_known} if tells else {}
+        return {"class_told": self.num_known} if self.trained.needs_class else {}
 
     def batches(self, size: int = BATCH) -> Iterator[Batch]:
         """The images on the device, prepared as in training: floats, binarised where that was so.

@@ -70,9 +70,9 @@ class Trained:
             raise UsageError(f"cannot {verb}: {self.model.title} is told {told}; use a {others}")
 
     @property
-    def infers_class(self) -> bool:
-        """Whether it finds out the class that it is told, as M2 does."""
-        return self.model.condition.about == "class" and self.model.offers(Classifies) is not None
+    def needs_class(self) -> bool:
+        """Whether it is told a class that it cannot find out itself, as M2 can."""
+        return self.model.condition.about == "class" and self.model.offers(Classifies) is None
 
     def told(self, batch: Batch) -> Tensor | None:
         """What the model is told beside each image: nothing, its class, or the image itself.
