@@ -269,3 +269,10 @@ def test_masks_that_do_not_fit(run_of):
 def test_a_model_with_a_mask_of_its_own_takes_no_other(run_of):
     with pytest.raises(UsageError, match="trained to see left-half and can be shown no other"):
         complete(run_of("cvae", **TOLD), part="top-half", device="cpu")
+
+
+def test_measure_0_measures_nothing(run_of):
+    shown = complete(run_of("cvae"), n=2, completions=2, measure=0, device="cpu")
+    assert not shown.measures
+    assert not shown.not_measured
+    assert shown.completions.shape[:2] == (2, 2)

@@ -122,3 +122,22 @@ def test_what_cannot_be_gone_between(toy_run, toy_data):
         interpolate(toy_run("vae"), toy_data.images[:1], device="cpu")
     with pytest.raises(UsageError, match="steps=1"):
         interpolate(toy_run("vae"), steps=1, device="cpu")
+
+
+def test_images_that_nobody_would_look_at(toy_run):
+    from twofold.apply.manifold import manifold
+    from twofold.apply.traverse import traverse
+
+    for verb, kind, options, words in (
+        (interpolate, "vae", {"between": "seeds"}, "between seeds no images are looked at"),
+        (manifold, "plane", {}, "looks at no images"),
+        (manifold, "cgan", {}, "looks at no images"),
+        (traverse, "cgan", {}, "starts from a draw; leave images out"),
+    ):
+        with pytest.raises(UsageError, match=words):
+            verb(toy_run(kind), "no-such-path", device="cpu", **options)
+
+
+def test_a_result_says_what_it_is_in_a_line(toy_run):
+    made = interpolate(toy_run("vae"), between="seeds", n=1, steps=2, device="cpu")
+    assert repr(made) == f"<Interpolation: {made.caption}>"

@@ -90,7 +90,7 @@ def test_codes_of_draw_have_a_map_too(run_of):
 def test_files_say_the_same(run_of, tmp_path):
     found = latents(run_of("cvae"), n=9, device="cpu")
     rows = list(csv.reader(found.save(tmp_path / "map.csv").read_text().splitlines()))
-    assert rows[0] == ["index", "label", "x", "y"]
+    assert rows[0] == ["index", "true", "x", "y"]
     assert [row[1] for row in rows[1:]] == [*"aaabbbccc"]
     assert [float(row[2]) for row in rows[1:]] == pytest.approx(found.points[:, 0].tolist())
     arrays = np.load(found.save(tmp_path / "map.npz"))

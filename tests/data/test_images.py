@@ -286,7 +286,10 @@ def test_all_bad_images_are_named_at_once(tmp_path, write_images):
     assert "3 of 8 images cannot be read; replace or remove them: cut.png (" in message
     assert "empty.png (empty file), page.png (not an image that Pillow knows)" in message
     assert "1 of 8 images are not 6×6" in message
-    assert "pass a size, for example size=28, to bring all to one: wide.png (8×6)" in message
+    assert (
+        "pass a size, for example size=28, or --resize beside a trained model: wide.png (8×6)"
+        in message
+    )
 
 
 def test_ten_names_and_a_count(tmp_path):

@@ -33,7 +33,7 @@ TRIES = 50  # images drawn for each that is wanted, before a filter is given up
 COLUMNS = 10  # of the picture
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Augmented(Result):
     """Generated images, as many of each class.
 
@@ -109,7 +109,7 @@ def augment(
         raise UsageError(f"min_confidence={min_confidence}; expected more than 0 and at most 1")
     trained = open_run(run, device)
     model = trained.able(Generative, "augment")
-    trained.told_class("augment", "CVAE, CGAN, ACGAN, M2 or a hybrid of these")
+    trained.told_class("augment", "CVAE, CGAN, M2 or a hybrid of these")
     critic = None
     if min_confidence is not None:
         where = str(trained.device)

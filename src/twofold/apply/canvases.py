@@ -24,7 +24,7 @@ BATCH = 100  # images at a time, as each has a canvas for every step
 HELD = 8  # times that the finished picture is shown at the end of the film
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Canvases(Result):
     """Reconstructions and samples as they come about.
 

@@ -25,7 +25,7 @@ from twofold.pictures.captions import captioned
 __all__ = ["Classified", "classify"]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Classified(Result):
     """What a model takes images for.
 

@@ -22,6 +22,7 @@ from twofold.experiments.run import Run
 from twofold.metrics.measure import Measure, NotMeasured
 from twofold.metrics.pixels import psnr, ssim
 from twofold.pictures.sheets import grid
+from twofold.training.progress import Console, Progress
 
 __all__ = ["Completions", "complete"]
 
@@ -30,7 +31,7 @@ HIDDEN = 0.7  # grey level of what is hidden, in the picture
 ROWS = 4_000  # completions at a time
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Completions(Result):
     """Images with what a model makes of their hidden part.
 
@@ -78,6 +79,7 @@ def complete(
     resize: bool = False,
     seed: int = 0,
     device: str = "auto",
+    progress: Progress | None = None,
 ) -> Completions:
     """Fills in the hidden part of images.
 
@@ -95,12 +97,13 @@ def complete(
         mask: Which pixels are visible; see `visible_part`.
         completions: K, of each image.
         n: How many images to show.
-        measure: How many to measure, or `all`; by default those that are shown.
+        measure: How many to measure, 0 for none, or `all`; by default those that are shown.
         samples: k of the conditional model's log-likelihood.
         label: The class of all images, where they have no labels.
         resize: Bring images and mask to the model's size.
         seed: Of the draws.
         device: Where to compute.
+        progress: Who is told what takes its time.
 
     Raises:
         UsageError: If the model can complete nothing, or what is given does not fit.
@@ -114,13 +117,17 @@ def complete(
     def inputs(count: int | None) -> Inputs:
         return load_inputs(trained, images, n=count, label=label, resize=resize, seed=seed)
 
+    progress = progress or Console()
     with seeded(seed, trained.device):
         shown = examined = inputs(n)
+        progress.say(f"completing {len(shown)} images, {filler.how}")
         filled = list(_filled(filler, shown, completions))
-        batches = iter(filled)
-        if measure is not None:
+        batches = iter(filled if measure != 0 else ())
+        if measure is not None and measure != 0:
             examined = inputs(None if measure == "all" else measure)
             batches = _filled(filler, examined, completions)
+        if measure != 0:
+            progress.say(f"measuring {len(examined)} images; measure 0 leaves this out")
         missing: dict[str, str] = {}
         name = part_name(visible)
         measures = means(

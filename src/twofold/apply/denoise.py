@@ -34,7 +34,7 @@ DRAWS = 3  # of the prior, from which the search begins as well
 NOISE = 0.3  # added where nothing else is asked for, and thought to be in images noisy already
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Denoised(Result):
     """Images before and after.
 

@@ -28,7 +28,7 @@ __all__ = ["BETWEEN", "Interpolation", "interpolate"]
 BETWEEN = ("images", "seeds", "classes")
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class Interpolation(Strips):
     """A row for each pair, from the one to the other.
 
@@ -104,6 +104,8 @@ def interpolate(
     kind = between or _default(trained)
     if kind not in BETWEEN:
         raise unknown_name("kind of ends", kind, BETWEEN)
+    if images is not None and kind != "images" and model.condition.about != "image":
+        raise UsageError(f"between {kind} no images are looked at; leave them out")
     asked = _Asked(trained, images, 2 if square else n, square, label, resize, seed)
     start, end = _ENDS[kind](asked)
     way = path or ("spherical" if kind == "seeds" else "linear")

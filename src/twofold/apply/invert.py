@@ -26,7 +26,7 @@ from twofold.pictures.sheets import grid
 __all__ = ["Inversions", "invert"]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Inversions(Result):
     """Images with the nearest that a model makes.
 

@@ -31,7 +31,7 @@ FEWEST = 3  # points that make a map
 COLOURS = 128  # of the file: those of the classes, and the shades of their edges
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class LatentMap(Result):
     """Codes of N images and where they lie on a plane.
 
@@ -73,7 +73,7 @@ class LatentMap(Result):
     def table(self) -> tuple[Sequence[str], Sequence[Sequence[Any]]]:
         columns: dict[str, Sequence[Any]] = {"index": range(len(self.points))}
         if self.labels is not None:
-            columns["label"] = [self.class_names[k] if k >= 0 else "" for k in self.labels]
+            columns["true"] = [self.class_names[k] if k >= 0 else "" for k in self.labels]
         columns |= {"x": self.points[:, 0].tolist(), "y": self.points[:, 1].tolist()}
         return list(columns), list(zip(*columns.values(), strict=True))
 
@@ -117,6 +117,11 @@ def latents(
     trained = open_run(run, device)
     able = trained.able(HasCodes, "map latents")
     inputs = load_inputs(trained, images, n=n, label=label, resize=resize, seed=seed)
+    if withheld and trained.model.condition.about != "class":
+        raise UsageError(
+            f"this {trained.model.title} is told no class that could be withheld; leave withheld "
+            "out"
+        )
     told = _told(able, withheld, seed)
     with torch.no_grad(), seeded(seed, trained.device), evaluating(able):
         found = [able.codes(b.x, _condition(trained, told, b)) for b in inputs.batches()]
@@ -148,7 +153,7 @@ def _in_words(told: Told, inputs: Inputs) -> str:
         what = (
             f"the true class of {known} and for the others the class it infers"
             if known
-            else ("the class it infers")
+            else "the class it infers"
         )
     return f", {what} given to the encoder" if what else ""
 

@@ -29,7 +29,7 @@ __all__ = ["Manifold", "manifold"]
 IMAGES = 1000  # whose codes say along which directions a latent space is used
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class Manifold(Sheet):
     """Images of a plane of codes; the first coordinate grows to the right, the second upwards.
 
@@ -96,6 +96,8 @@ def manifold(
         raise UsageError(f"steps={steps}, span={span}: ask for 2 steps or more and a span above 0")
     trained = open_run(run, device)
     model = trained.able(Generative, "show the manifold")
+    if images is not None and not _looks(model):
+        raise UsageError(f"the manifold of {trained.title} looks at no images; leave them out")
     told = drawn_codes(trained, 1, label, images, resize, seed)
     plane = _plane(trained, model, images, label, resize, seed)
     u = _quantiles(steps) if quantiles else to_and_fro(span, steps)
@@ -121,6 +123,12 @@ _WORDS = {
     "principal": "the first two principal components of codes",
     "random": "a plane of two draws",
 }
+
+
+def _looks(model: Generative) -> bool:
+    """Whether images decide which plane is shown, or are shown a part of."""
+    found = model.latent_dim > 2 and model.offers(HasCodes) is not None
+    return found or model.condition.about == "image"
 
 
 def _plane(

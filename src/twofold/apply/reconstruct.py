@@ -23,10 +23,10 @@ __all__ = ["Reconstructions", "reconstruct"]
 
 COLUMNS = 10
 SHOWN = "the model was shown a part of each image, which counts as well"
-ROWS = ("input", "reconstruction", "sample")
+ROWS = ("input", "reconstruction", "prior sample")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Reconstructions(Result):
     """Images, reconstructions of them, and as many samples of the prior.
 

@@ -37,7 +37,7 @@ MEASURED = 1000  # test images
 WIDTH = 64  # pixels of an image and the name of its class
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Restyled(Result):
     """Images, and each of them as every class.
 

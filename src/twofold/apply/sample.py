@@ -24,7 +24,7 @@ __all__ = ["Samples", "sample"]
 COLUMNS = 10
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Samples(Result):
     """Images with what they were asked to be.
 

@@ -22,7 +22,7 @@ __all__ = ["Traversal", "traverse"]
 IMAGES = 1000  # whose codes say which latents carry something
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class Traversal(Strips):
     """A row for each latent, with its variance in brackets where there is one.
 
@@ -77,12 +77,21 @@ def traverse(
     Raises:
         UsageError: If the model makes no images, or a setting or the images do not fit.
     """
-    if n < 1 or steps < 2 or not 0 < span < float("inf"):
-        raise UsageError(
-            f"n={n}, steps={steps}, span={span}: ask for a latent, 2 steps and a span above 0"
-        )
+    for what, given, ok in (
+        ("n", n, n >= 1),
+        ("steps", steps, steps >= 2),
+        ("span", span, 0 < span < float("inf")),
+    ):
+        if not ok:
+            least = {"n": "at least 1", "steps": "at least 2", "span": "more than 0"}[what]
+            raise UsageError(f"{what}={given}; expected {least}")
     trained = open_run(run, device)
     model = trained.able(Generative, "traverse")
+    told_part = model.condition.about == "image"
+    if images is not None and model.offers(HasCodes) is None and not told_part:
+        raise UsageError(
+            f"{trained.title} finds no codes of images and starts from a draw; leave images out"
+        )
     wanted = None if latents is None else _checked(latents, model.latent_dim)
     start, variances = _start(trained, model, images, label, resize, seed)
     values = to_and_fro(span, steps)

@@ -6,7 +6,18 @@ from typing import Annotated, Literal
 import typer
 
 from twofold.cli.app import app
-from twofold.cli.options import USE, Device, Images, Label, Resize, RunPath, Seed, hand_over
+from twofold.cli.options import (
+    USE,
+    Device,
+    Images,
+    Label,
+    Quiet,
+    Resize,
+    RunPath,
+    Seed,
+    hand_over,
+    progress,
+)
 from twofold.errors import UsageError
 
 __all__ = ["complete", "denoise", "invert"]
@@ -14,14 +25,16 @@ __all__ = ["complete", "denoise", "invert"]
 Shown = Annotated[int, typer.Option("--n", "-n", help="How many images to show.", min=1)]
 Measured = Annotated[
     str | None,
-    typer.Option("--measure", help="How many images to measure, or all; by default those shown."),
+    typer.Option(
+        "--measure", help="How many images to measure, 0 for none, or all; by default those shown."
+    ),
 ]
 
 
 def _count(measure: str | None) -> int | Literal["all"] | None:
     if measure is None or measure == "all":
         return measure
-    if measure.isdecimal() and int(measure) > 0:
+    if measure.isdecimal():
         return int(measure)
     raise UsageError(f"--measure {measure}: give a number of images, or all")
 
@@ -57,6 +70,7 @@ def complete(
         Path | None, typer.Option(help="A .png or .npz; by default RUN/complete.png.")
     ] = None,
     device: Device = "auto",
+    quiet: Quiet = False,
 ) -> None:
     """Fill in the missing part of images, in several plausible ways."""
     from twofold.apply.complete import complete as complete_
@@ -74,6 +88,7 @@ def complete(
         resize=resize,
         seed=seed,
         device=device,
+        progress=progress(quiet),
     )
     hand_over(result, out or run / "complete.png")
 

@@ -81,7 +81,10 @@ def interpolate(
     images: Images = None,
     between: Annotated[
         str | None,
-        typer.Option(help="images, seeds or classes; by default images where there is an encoder."),
+        typer.Option(
+            help="images, seeds or classes; by default images where there is an encoder, seeds "
+            "where a part of the image is told."
+        ),
     ] = None,
     n: Annotated[int, typer.Option("--n", "-n", help="How many pairs, a row each.", min=1)] = 5,
     steps: Annotated[int, typer.Option(help="Images from end to end.", min=2)] = 10,

@@ -261,7 +261,8 @@ def _refuse_bad(
         ]
         problems.append(
             f"{len(odd)} of {len(files)} images are not {width}×{height} (width × height) as most "
-            f"are; pass a size, for example size=28, to bring all to one: {_first(odd)}"
+            f"are; pass a size, for example size=28, or --resize beside a trained model: "
+            f"{_first(odd)}"
         )
     if problems:
         raise DataError("\n".join(f"{where}: {problem}" for problem in problems))

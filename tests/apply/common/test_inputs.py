@@ -105,6 +105,15 @@ def test_a_file_and_a_folder_of_classes(trained, toy_data, tmp_path):
     assert load_inputs(trained, tmp_path / "b" / "one.png", label="c").labels.tolist() == [2]
 
 
+def test_a_single_folder_may_be_that_of_a_class(trained, toy_data, tmp_path):
+    for name, labels in (("b", [1]), ("x", None)):
+        (tmp_path / name / name).mkdir(parents=True)
+        Image.fromarray(toy_data.images[0, 0]).save(tmp_path / name / name / "one.png")
+        inputs = load_inputs(trained, tmp_path / name)
+        assert inputs.dataset.files == (f"{name}/one.png",)
+        assert (None if inputs.labels is None else inputs.labels.tolist()) == labels
+
+
 def test_labels_go_by_the_name_of_the_class(trained, toy_data):
     other = ImageDataset(toy_data.images[:3], np.array([0, 1, -1]), ("c", "a"))
     assert load_inputs(trained, other).labels.tolist() == [2, 0, -1]

@@ -21,7 +21,7 @@ OF_SAME = "the error is over images, for these models, and says nothing of anoth
 OF_OTHERS = "; the models judged different images, and their errors count as independent"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Detections(Result):
     """The area under the ROC curve of T models and of the baselines.
 

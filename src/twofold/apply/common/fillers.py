@@ -27,7 +27,14 @@ CHAINS, TEMPERATURES = 32, 200  # of annealing; more chains where more completio
 
 
 class Filler(Protocol):
-    """Completes images of which some pixels are visible."""
+    """Completes images of which some pixels are visible.
+
+    Attributes:
+        how: By what means, in words.
+    """
+
+    @property
+    def how(self) -> str: ...
 
     def fill(self, batch: Batch, count: int) -> Tensor:
         """So many completions of each image, pixels in [0, 1], shape (count, B, C, H, W)."""
@@ -73,6 +80,10 @@ class _Told:
     visible: Tensor
     samples: int
 
+    @property
+    def how(self) -> str:
+        return "as it was trained to"
+
     def fill(self, batch: Batch, count: int) -> Tensor:
         z = torch.randn(count, len(batch), self.model.latent_dim, device=batch.x.device)
         return _filled(self.model, z, [self._told(batch)] * count, batch.x, self.visible)
@@ -110,6 +121,13 @@ class _Searching:
     model: Generative
     visible: Tensor
     chains: int
+
+    @property
+    def how(self) -> str:
+        return (
+            f"by {self.chains} chains of codes through {TEMPERATURES} temperatures each, which "
+            "takes a second or more an image"
+        )
 
     def fill(self, batch: Batch, count: int) -> Tensor:
         z, c = self._seen(batch).resampled(count)

@@ -163,7 +163,7 @@ def _fitted(dataset: ImageDataset, trained: Trained, resize: bool) -> ImageDatas
     images = resized(images, (H, W))
     if images.shape[1] < C:
         images = images.repeat(C, axis=1)
-    return ImageDataset(images, dataset.labels, dataset.class_names, dataset.name, dataset.source)
+    return replace(dataset, images=images, splits={})
 
 
 def _words(channels: int, height: int, width: int) -> str:
@@ -177,11 +177,19 @@ def _labelled(dataset: ImageDataset, trained: Trained, label: int | str | None) 
     if dataset.labels is not None and set(dataset.class_names) <= set(names):
         numbers = np.array([names.index(name) for name in dataset.class_names])
         labels = np.where(dataset.labels == UNLABELLED, UNLABELLED, numbers[dataset.labels])
+    elif dataset.labels is None and (folder := _only_folder(dataset)) in names:
+        labels = np.full(len(dataset), names.index(folder))
     if label is not None:
         known = np.full(len(dataset), UNLABELLED) if labels is None else labels
         labels = np.where(known == UNLABELLED, class_index(label, names), known)
     kept = names if labels is not None else ()
-    return ImageDataset(dataset.images, labels, kept, dataset.name, dataset.source)
+    return replace(dataset, labels=labels, class_names=kept, splits={})
+
+
+def _only_folder(dataset: ImageDataset) -> str:
+    """The one folder that all images lie in, which may be that of a class; "" if there is none."""
+    folders = {file.rpartition("/")[0] for file in dataset.files}
+    return folders.pop() if len(folders) == 1 else ""
 
 
 def _draw(dataset: ImageDataset, n: int, seed: int) -> NDArray[np.int64]:

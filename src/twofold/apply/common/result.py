@@ -92,6 +92,9 @@ class Result(ABC):
         writers[path.suffix](path)
         return path
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {self.caption}>"
+
     def _repr_png_(self) -> bytes:
         return self.png()
 

@@ -75,8 +75,7 @@ def choose_score(trained: Trained, name: str | None, background: Any = None) -> 
             background.
     """
     if name is None:
-        name = "discriminator" if trained.model.offers(Reconstructs) is None else "relative"
-        name = name if background is None else "ratio"
+        name = _suiting(trained) if background is None else "ratio"
     if name not in SCORES:
         raise unknown_name("score", name, SCORES)
     if (name == "ratio") != (background is not None):
@@ -87,6 +86,17 @@ def choose_score(trained: Trained, name: str | None, background: Any = None) -> 
         )
     trained.able(SCORES[name].capability, f"score images by {SCORES[name].title}")
     return SCORES[name]
+
+
+def _suiting(trained: Trained) -> str:
+    """By reconstruction where the model reconstructs, else by its discriminator."""
+    model = trained.model
+    if model.offers(Reconstructs) is None and model.offers(Discriminates) is None:
+        raise UsageError(
+            f"cannot find anomalies: a {model.title} neither makes images again nor tells real "
+            "from generated ones; use a VAE, CVAE, M2, DRAW, GAN or a hybrid"
+        )
+    return "discriminator" if model.offers(Reconstructs) is None else "relative"
 
 
 @torch.no_grad()

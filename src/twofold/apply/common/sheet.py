@@ -14,7 +14,7 @@ from twofold.pictures.sheets import contact_sheet, grid, side_of
 __all__ = ["Sheet", "Strips"]
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class Sheet(Result):
     """Images in rows and columns.
 
@@ -36,7 +36,7 @@ class Sheet(Result):
         return {"images": self.images}
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class Strips(Sheet):
     """Rows along each of which something changes, so that its columns in turn are a film."""
 

@@ -67,7 +67,9 @@ class Trained:
         about = self.model.condition.about
         if about != "class":
             told = "a part of the image and no class" if about == "image" else "no class"
-            raise UsageError(f"cannot {verb}: {self.model.title} is told {told}; use a {others}")
+            raise UsageError(
+                f"cannot {verb}: this {self.model.title} is told {told}; use a {others}"
+            )
 
     @property
     def needs_class(self) -> bool:
@@ -91,7 +93,8 @@ class Trained:
         if reader is None:
             raise UsageError(
                 f"a {self.model.title} is told the class of each image, and these have no labels; "
-                "put each class into a folder of its name, or give one class for all"
+                "put each class into a folder of its name, or give one for all with --class (in "
+                "Python: label=)"
             )
         found = reader.classify(batch.x).argmax(dim=1)
         return found if y is None else torch.where(y == UNLABELLED, found, y)
