@@ -42,3 +42,37 @@ def test_every_file_it_points_to_is_there():
     root = Path(__file__).parents[1]
     for target in re.findall(r"\]\((?!http)([^)]+)\)", README):
         assert (root / target).exists(), target
+
+
+GALLERY = Path(__file__).parents[1] / "docs" / "gallery" / "README.md"
+SHOWN = re.findall(r"^    (twofold .+?)(?:\s+#.*)?$", GALLERY.read_text(), re.MULTILINE)
+
+
+@pytest.mark.parametrize("command", SHOWN)
+def test_every_command_of_the_gallery_is_understood(command: str):
+    """Read as the command line would read it, and not run."""
+    import typer
+
+    from twofold.cli import app
+
+    _, verb, *options = shlex.split(command)
+    root = typer.main.get_command(app)
+    found = root.get_command(root.make_context("twofold", [verb, "--help"]), verb)  # type: ignore[attr-defined]
+    assert found is not None
+    context = found.make_context(verb, options)
+    assert context.params
+
+
+def test_the_gallery_shows_every_verb_and_pictures_that_are_there():
+    from twofold.cli import app
+    from twofold.cli.options import LOOK, USE
+
+    text = GALLERY.read_text()
+    verbs = {
+        c.callback.__name__ for c in app.registered_commands if c.rich_help_panel in (LOOK, USE)
+    }
+    assert verbs == set(re.findall(r"^\*\*(\w+)\*\*: ", text, re.MULTILINE))
+    pictures = re.findall(r"\]\(([\w-]+\.png)\)|src=\"([\w-]+\.png)\"", text)
+    assert len(pictures) >= len(verbs)
+    for one, other in pictures:
+        assert (GALLERY.parent / (one or other)).exists()
