@@ -133,7 +133,7 @@ def test_models_that_cannot_are_told_which_can(run_of):
         ("cvae", {"family": "vae"}, "VAE is told no class; use a CVAE, CDRAW, M2"),
         ("draw", {}, "DRAW is told no class; use a CVAE"),
         ("cvae", {"condition": "left-half"}, "told a part of the image and no class; use a CVAE"),
-        ("cgan", {}, "CGAN has no encoder; use a VAE, CVAE"),
+        ("cgan", {}, "CGAN has no encoder to find a style by; use a CVAE"),
     ):
         with pytest.raises(UsageError, match=f"cannot restyle: .*{reason}"):
             restyle(run_of(family, epochs=1, **model), device="cpu")

@@ -120,14 +120,14 @@ def complete(
     progress = progress or Console()
     with seeded(seed, trained.device):
         shown = examined = inputs(n)
-        progress.say(f"completing {len(shown)} images, {filler.how}")
+        progress.say(f"completing {_many(len(shown))}, {filler.how}")
         filled = list(_filled(filler, shown, completions))
         batches = iter(filled if measure != 0 else ())
         if measure is not None and measure != 0:
             examined = inputs(None if measure == "all" else measure)
             batches = _filled(filler, examined, completions)
         if measure != 0:
-            progress.say(f"measuring {len(examined)} images; measure 0 leaves this out")
+            progress.say(f"measuring {_many(len(examined))}; measure 0 leaves this out")
         missing: dict[str, str] = {}
         name = part_name(visible)
         measures = means(
@@ -143,6 +143,10 @@ def complete(
         measures,
         missing,
     )
+
+
+def _many(count: int) -> str:
+    return f"{count} image{'s' * (count != 1)}"
 
 
 def _filled(filler: Filler, inputs: Inputs, count: int) -> Iterator[tuple[Batch, Tensor]]:

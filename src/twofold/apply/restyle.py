@@ -22,6 +22,7 @@ from twofold.apply.judges import JUDGE, Judge, judge
 from twofold.data import ImageDataset
 from twofold.data.batches import Batch
 from twofold.data.preprocess import to_unit
+from twofold.errors import UsageError
 from twofold.experiments.run import Run
 from twofold.metrics.accuracy import accuracy
 from twofold.metrics.measure import Measure, mean_and_error
@@ -35,6 +36,7 @@ __all__ = ["Restyled", "restyle"]
 
 MEASURED = 1000  # test images
 WIDTH = 64  # pixels of an image and the name of its class
+ABLE = "CVAE, CDRAW, M2 or a hybrid of these"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -140,7 +142,12 @@ class _Artist:
 
     @classmethod
     def of(cls, trained: Trained, fresh_noise: bool) -> "_Artist":
-        trained.told_class("restyle", "CVAE, CDRAW, M2 or a hybrid of these")
+        trained.told_class("restyle", ABLE)
+        if trained.model.offers(HasCodes) is None:
+            raise UsageError(
+                f"cannot restyle: {trained.model.title} has no encoder to find a style by; "
+                f"use a {ABLE}"
+            )
         encoder = trained.able(HasCodes, "restyle")
         drawer = trained.able(Encodes, "restyle with fresh noise") if fresh_noise else None
         return cls(trained, encoder, trained.able(Generative, "restyle"), drawer)
