@@ -65,11 +65,11 @@ class SemiSupervisedClassifier(ClassifierMixin, BaseEstimator):
         >>> model.classes_, model.score(X, np.repeat([3, 7], 50))
         (array([3, 7]), 1.0)
 
-        On scikit-learn's digits, 30 % held out, with 5 labels in each class of the other 1257
-        (`load_digits(return_X_y=True)`, five draws of split, labels and seed): 90.9 ± 1.2 % right,
-        beside 88.1 ± 1.6 % of `SelfTrainingClassifier(LogisticRegression(max_iter=2000))`, 85.2 %
-        of an `SVC` on the labelled rows alone, and 93.6 ± 0.9 % of
-        `LabelSpreading(kernel="knn")`, which suits these data.
+        On scikit-learn's digits, 30 % held out, with 5 labels in each class of the other 1257, five
+        draws of split, labels and weights (`benchmarks/few_labels.py`): 91.2 ± 1.5 % right, beside
+        87.5 ± 3.9 % of `SelfTrainingClassifier(LogisticRegression(max_iter=2000))`, 85.6 ± 2.2 % of
+        an `SVC` on the labelled rows alone, and 92.9 ± 1.1 % of `LabelSpreading(kernel="knn")`,
+        which suits these data.
     """
 
     classes_: NDArray[Any]
