@@ -9,10 +9,10 @@ import torch
 
 from twofold.apply.anomaly import anomaly
 from twofold.apply.common.components import component_scores
-from twofold.apply.common.detections import side_by_side
 from twofold.apply.common.inputs import load_inputs
 from twofold.apply.common.scores import choose_score, contrast, score_images
 from twofold.apply.common.trained import open_run
+from twofold.apply.detections import side_by_side
 from twofold.data import ImageDataset
 from twofold.data.preprocess import to_unit
 from twofold.errors import UsageError

@@ -143,12 +143,12 @@ class _Artist:
     @classmethod
     def of(cls, trained: Trained, fresh_noise: bool) -> "_Artist":
         trained.told_class("restyle", ABLE)
-        if trained.model.offers(HasCodes) is None:
+        encoder = trained.model.offers(HasCodes)
+        if encoder is None:
             raise UsageError(
                 f"cannot restyle: {trained.model.title} has no encoder to find a style by; "
                 f"use a {ABLE}"
             )
-        encoder = trained.able(HasCodes, "restyle")
         drawer = trained.able(Encodes, "restyle with fresh noise") if fresh_noise else None
         return cls(trained, encoder, trained.able(Generative, "restyle"), drawer)
 

@@ -47,7 +47,7 @@ def anomaly(
 ) -> None:
     """Find images that are unlike the training images."""
     from twofold.apply.anomaly import anomaly as anomaly_
-    from twofold.apply.common.detections import side_by_side
+    from twofold.apply.detections import side_by_side
 
     found = [
         anomaly_(

@@ -24,7 +24,7 @@ from twofold.experiments.schema import Experiment
 from twofold.files import read_arrays, write_arrays
 from twofold.training.record import read_records
 
-__all__ = ["Run"]
+__all__ = ["MOVABLE", "Run", "flat"]
 
 MOVABLE = frozenset({"name", "title", "source", "reported", "notes", "data.name"}) | {
     f"training.{field}" for field in ("device", "checkpoint_every", "tensorboard", "compile")
@@ -168,8 +168,8 @@ class Run:
         from twofold.training.checkpoint import read_facts
 
         origin = read_facts(self.checkpoint).get("origin")
-        then = _flat(origin) if isinstance(origin, dict) else {}
-        now = _flat(self.experiment.model_dump(mode="json"))
+        then = flat(origin) if isinstance(origin, dict) else {}
+        now = flat(self.experiment.model_dump(mode="json"))
         edited = [
             f"{key} was {then[key]!r} and is {now[key]!r}"
             for key in then.keys() & now.keys() - MOVABLE
@@ -260,11 +260,12 @@ class Run:
         return self.samples[-1].read_bytes() if self.samples else None
 
 
-def _flat(section: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+def flat(section: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """The fields of nested settings by their dotted names."""
     found: dict[str, Any] = {}
     for key, value in section.items():
         if isinstance(value, dict):
-            found |= _flat(value, f"{prefix}{key}.")
+            found |= flat(value, f"{prefix}{key}.")
         else:
             found[prefix + key] = value
     return found

@@ -67,7 +67,7 @@ class Book(Strict):
 
 
 def book_names() -> list[str]:
-    """The reports that can be reproduced, oldest name first."""
+    """The reports that can be reproduced, in the order of the alphabet."""
     return sorted(path.stem for path in FOLDER.glob("*.yaml"))
 
 

@@ -3,13 +3,13 @@
 import hashlib
 import json
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from twofold.errors import RunError
 from twofold.experiments.resolve import load_experiment, resolve
-from twofold.experiments.run import Run
+from twofold.experiments.run import MOVABLE, Run, flat
 from twofold.experiments.schema import Experiment
 from twofold.files import write_bytes
 
@@ -17,10 +17,7 @@ __all__ = ["collect", "command_of", "keep_sheets", "recipe_digest", "settings_of
 
 ENVIRONMENT = ("twofold", "python", "torch", "processor", "cores", "threads", "device")
 KEPT = ("title", "value", "error", "unit", "better", "floor", "depends")
-WORDS = frozenset({"name", "title", "source", "reported", "notes"})
-MACHINE = frozenset(
-    f"training.{field}" for field in ("device", "checkpoint_every", "tensorboard", "compile")
-)
+FREE = MOVABLE - {"data.name"}  # what decides neither weights nor figures
 SEEDS = frozenset({"seed", "data.label_seed"})
 
 
@@ -92,18 +89,18 @@ def recipe_digest(experiment: Experiment) -> str:
     A field at its default is not part of it, so that a new field leaves old digests as they are.
     """
     content = experiment.model_dump(mode="json", exclude_defaults=True)
-    settings = {key: value for key, value in _leaves(content) if key not in WORDS | MACHINE | SEEDS}
+    settings = {key: value for key, value in flat(content).items() if key not in FREE | SEEDS}
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def command_of(experiment: Experiment) -> str:
     """What to type for this run: the experiment's name, and what differs from its file."""
-    mine = dict(_leaves(experiment.model_dump(mode="json")))
-    file = dict(_leaves(load_experiment(experiment.name).model_dump(mode="json")))
+    mine = flat(experiment.model_dump(mode="json"))
+    file = flat(load_experiment(experiment.name).model_dump(mode="json"))
     changed = {
         key: value
         for key, value in mine.items()
-        if key not in WORDS and (key not in file or value != file[key])
+        if key not in FREE and (key not in file or value != file[key])
     }
     changes = [f"{key}={json.dumps(value)}" for key, value in changed.items() if key != "seed"]
     return " ".join(["twofold train", experiment.name, f"seed={experiment.seed}", *changes])
@@ -117,11 +114,3 @@ def settings_of(command: str) -> Experiment:
     """
     _, _, name, *changes = shlex.split(command)
     return resolve(name, changes)
-
-
-def _leaves(section: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in section.items():
-        if isinstance(value, dict):
-            yield from _leaves(value, f"{prefix}{key}.")
-        else:
-            yield prefix + key, value

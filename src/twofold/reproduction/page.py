@@ -1,6 +1,6 @@
 """The page: every printed figure beside ours, with a verdict, the hardware and the command."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from twofold.experiments.resolve import load_experiment
 from twofold.experiments.schema import Reported
@@ -14,7 +14,7 @@ __all__ = ["page"]
 
 HEAD = """# The reproduction book
 
-Every figure that the five reports print, beside ours. This page is made by `twofold reproduce` from
+Every figure that the reports print, beside ours. This page is made by `twofold reproduce` from
 the figures of finished runs and is not edited by hand. Ours is the mean ± standard deviation over n
 runs that differ in the training seed, or in the draw of labels where only some are kept.
 
@@ -36,11 +36,9 @@ def _report(book: Book, results: Results) -> str:
     lines = [f"## {book.title}", "", book.source, ""]
     lines += [_row(COLUMNS), "|---|---|---:|---:|---:|---|---:|"]
     notes: list[str] = []
-    hardware: set[str] = set()
-    for chapter in book.chapters:
-        draws = results.of(chapter)
-        if draws is not None:
-            hardware |= {_hardware(run) for run in draws.runs}
+    chapters = [(chapter, results.of(chapter)) for chapter in book.chapters]
+    done = [(chapter, draws) for chapter, draws in chapters if draws is not None]
+    for chapter, draws in chapters:
         for reported in load_experiment(chapter.experiment).reported:
             figure = _figure(reported, draws)
             lines.append(_row(_cells(chapter, figure, draws)))
@@ -48,9 +46,11 @@ def _report(book: Book, results: Results) -> str:
     lines += ["", *(f"- {note}" for note in dict.fromkeys(notes))]
     lines += [f"- {remark}" for remark in book.remarks]
     lines += [f"- `{name}` is left out: {why}" for name, why in book.omitted.items()]
-    lines += [f"- {command}" for command in _commands(book, results)]
+    lines += [f"- {_command(draws)}" for _, draws in done]
+    hardware = {_hardware(run) for _, draws in done for run in draws.runs}
     lines += [f"- Hardware: {kind}." for kind in sorted(hardware)]
-    lines += _pictures(book, results)
+    for chapter, draws in done:
+        lines += _picture(chapter, draws, results.sheets)
     return "\n".join(lines) + "\n"
 
 
@@ -87,22 +87,16 @@ def _notes(chapter: Chapter, figure: Figure) -> Iterator[str]:
             yield f"{name}: {why}"
 
 
-def _commands(book: Book, results: Results) -> Iterator[str]:
-    for chapter in book.chapters:
-        draws = results.of(chapter)
-        if draws is not None:
-            budget = "as reported" if draws.is_full else "laptop budget"
-            yield f"`{draws.command}` and so on ({budget})"
+def _command(draws: Draws) -> str:
+    return f"`{draws.command}` and so on ({'as reported' if draws.is_full else 'laptop budget'})"
 
 
-def _pictures(book: Book, results: Results) -> Iterator[str]:
-    """Samples of the first run of every experiment, not chosen by anybody."""
-    for chapter in book.chapters:
-        draws = results.of(chapter)
-        name = sheet_name(chapter.experiment, draws.runs[0]["seed"]) if draws else ""
-        if name in results.sheets:
-            yield f"\n`{chapter.experiment}`, samples of the first run:\n"
-            yield f"![samples of {chapter.experiment}](results/{name})"
+def _picture(chapter: Chapter, draws: Draws, sheets: Collection[str]) -> Iterator[str]:
+    """Samples of the first run, not chosen by anybody."""
+    name = sheet_name(chapter.experiment, draws.runs[0]["seed"])
+    if name in sheets:
+        yield f"\n`{chapter.experiment}`, samples of the first run:\n"
+        yield f"![samples of {chapter.experiment}](results/{name})"
 
 
 def _hardware(run: dict) -> str:

@@ -1,7 +1,8 @@
-"""What the verbs share.
+"""What the verbs share, and what the larger of them are made of.
 
 How a run is opened (`trained.py`), images come in (`inputs.py`) and results go out (`result.py`,
 `sheet.py`, `folder.py`, `per_image.py`); codes of images and what lies between them (`codes.py`,
 `classes.py`, `paths.py`); who can complete an image (`visible.py`, `fillers.py`); what an anomaly
-is scored by (`scores.py`, `components.py`, `detections.py`).
+is scored by (`scores.py`, `components.py`) and what the scores are
+worth (`verdict.py`).
 """
