@@ -70,7 +70,11 @@ def test_a_cvae_is_measured_on_the_test_images(cvae, silent, quick_judges):
         *("copies", "nearest", "copying", "duplicates"),
         *("gan_test/classifier-cnn", "inception_score", "class_kl"),
         "reconstruction/classifier-cnn",
-        *("loss/train/vae", "loss/validation/vae"),
+        *(
+            f"loss/{split}/vae{part}"
+            for split in ("train", "validation")
+            for part in ("", "/recon_nll", "/kl")
+        ),
         *("seconds_per_epoch", "training_seconds", "training_speed", "peak_memory", "parameters"),
         *("training_flops", "generation_flops", "generation_speed"),
     ]
@@ -390,8 +394,26 @@ def test_losses_are_those_of_the_log(tmp_path):
     found = {m.name: m.value for m in evaluate(run, ["losses"], progress=Silent()).measures}
     last = [r for r in run.records if r["kind"] == "train" and r["epoch"] > 1.0]
     held_out = [r for r in run.records if r["kind"] == "validation"][-1]
-    mean = sum(r["terms"]["vae"]["loss"] for r in last) / len(last)
+
+    def mean(term: str) -> float:
+        return pytest.approx(sum(r["terms"]["vae"][term] for r in last) / len(last))
+
+    parts = {"": "loss", "/recon_nll": "recon_nll", "/kl": "kl"}
     assert found == {
-        "loss/train/vae": pytest.approx(mean),
-        "loss/validation/vae": held_out["terms"]["vae"]["loss"],
+        **{f"loss/train/vae{part}": mean(term) for part, term in parts.items()},
+        **{f"loss/validation/vae{part}": held_out["terms"]["vae"][parts[part]] for part in parts},
     }
+    assert found["loss/train/vae"] == pytest.approx(
+        found["loss/train/vae/recon_nll"] + found["loss/train/vae/kl"], rel=1e-5
+    )
+
+
+def test_a_discriminator_is_right_about_the_mean_of_both_kinds(tmp_path):
+    changes = TOY | {"log_every": 1, "epochs": 1}
+    run = train("digits-cgan", changes, out=tmp_path / "run", progress=Silent())
+    found = {m.name: m.value for m in evaluate(run, ["losses"], progress=Silent()).measures}
+    terms = [r["terms"]["discriminator"] for r in run.records if r["kind"] == "train"]
+    both = [(t["accuracy_real"] + t["accuracy_fake"]) / 2 for t in terms]
+    assert found["loss/train/discriminator/accuracy"] == pytest.approx(sum(both) / len(both))
+    assert 0.0 < found["loss/train/discriminator/accuracy"] < 1.0
+    assert "loss/train/generator/adversarial" not in found  # nothing is said twice

@@ -1,7 +1,7 @@
 """What training ended with: the losses of the log, of training images and of held-out ones."""
 
-import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from twofold.apply.measures.subject import Subject
@@ -9,7 +9,37 @@ from twofold.metrics.measure import Measure, NotMeasured
 
 __all__ = ["losses"]
 
-UNIT = "nats per image"
+NATS = "nats per image"
+PARTS = {"recon_nll": "reconstruction term", "kl": "KL"}  # of a loss, as reports print them
+TOLD = ("accuracy_real", "accuracy_fake")
+WHERE = {"train": "last epoch of training", "validation": "validation images"}
+
+
+@dataclass(frozen=True)
+class _Spans:
+    """What the log says of one split: the terms of every phase, and what each line counts."""
+
+    split: str
+    epoch: float
+    lines: tuple[tuple[Mapping[str, Mapping[str, float]], int], ...]
+
+    @property
+    def phases(self) -> Mapping[str, Mapping[str, float]]:
+        return self.lines[-1][0]
+
+    def mean(self, phase: str, term: str) -> float:
+        having = [(terms[phase], count) for terms, count in self.lines if phase in terms]
+        counted = sum(count for _, count in having)
+        return sum(terms.get(term, float("nan")) * count for terms, count in having) / counted
+
+    def measure(self, name: str, title: str, value: float, unit: str = NATS) -> Measure:
+        return Measure(
+            f"loss/{self.split}/{name}",
+            f"{title}, {WHERE[self.split]}",
+            value,
+            unit,
+            depends={"split": self.split, "epoch": self.epoch},
+        )
 
 
 def losses(subject: Subject) -> Iterator[Measure]:
@@ -17,37 +47,39 @@ def losses(subject: Subject) -> Iterator[Measure]:
 
     The first is the mean over steps between which the weights changed, as reports print it; dropout
     and batch statistics are those of training. A line of the log counts by its steps, where all of
-    them lie within the last epoch.
+    them lie within the last epoch. Where a loss has a reconstruction term and a KL these stand
+    beside it, and so does the share of images that a discriminator told right.
     """
-    records = subject.run.records
-    train = [record for record in records if record["kind"] == "train"]
+    for spans in filter(None, (_training(subject), _validation(subject))):
+        for phase, terms in spans.phases.items():
+            yield spans.measure(phase, f"loss of {phase}", spans.mean(phase, "loss"))
+            for part in PARTS.keys() & terms.keys():
+                title = f"{PARTS[part]} of {phase}"
+                yield spans.measure(f"{phase}/{part}", title, spans.mean(phase, part))
+            if terms.keys() >= set(TOLD):
+                share = sum(spans.mean(phase, told) for told in TOLD) / len(TOLD)
+                title = f"share of images that {phase} told right"
+                yield spans.measure(f"{phase}/accuracy", title, share, unit="")
+
+
+def _training(subject: Subject) -> _Spans:
+    train = [record for record in subject.run.records if record["kind"] == "train"]
     if not train:
         raise NotMeasured("the log has no line of training yet")
     last = train[-1]["epoch"]
     starts = [{"step": 0, "epoch": 0.0}, *train[:-1]]
     final = [
-        (record, record["step"] - start["step"])
+        (record["terms"], record["step"] - start["step"])
         for start, record in zip(starts, train, strict=True)
         if start["epoch"] > last - 1 - 1e-9 or record is train[-1]
     ]
-    for phase in train[-1]["terms"]:
-        spans = [
-            (_loss(record, phase), steps) for record, steps in final if phase in record["terms"]
-        ]
-        mean = sum(loss * steps for loss, steps in spans) / sum(steps for _, steps in spans)
-        yield _measure("train", phase, mean, {"split": "train", "epoch": last})
-    held_out = [r for r in records if r["kind"] == "validation" and r["split"] == "validation"]
-    for phase in held_out[-1]["terms"] if held_out else ():
-        depends = {"split": "validation", "epoch": held_out[-1]["epoch"]}
-        yield _measure("validation", phase, _loss(held_out[-1], phase), depends)
+    return _Spans("train", last, tuple(final))
 
 
-def _loss(record: dict[str, Any], phase: str) -> float:
-    return record["terms"][phase].get("loss", math.nan)
-
-
-def _measure(split: str, phase: str, value: float, depends: dict[str, Any]) -> Measure:
-    where = {"train": "last epoch of training", "validation": "validation images"}[split]
-    return Measure(
-        f"loss/{split}/{phase}", f"loss of {phase}, {where}", value, UNIT, depends=depends
-    )
+def _validation(subject: Subject) -> _Spans | None:
+    found: list[dict[str, Any]] = [
+        record
+        for record in subject.run.records
+        if record["kind"] == "validation" and record["split"] == "validation"
+    ]
+    return _Spans("validation", found[-1]["epoch"], ((found[-1]["terms"], 1),)) if found else None
