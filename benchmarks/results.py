@@ -1,6 +1,7 @@
 """Collects finished runs into docs/results: the figures as JSON, the table as Markdown, the sheets.
 
     python benchmarks/results.py collect runs/lam2023-cvae-0 runs/lam2023-cvae-1 … --name lam2023
+    python benchmarks/results.py collect runs/lam2023-vae-0 … --name lam2023 --add
     python benchmarks/results.py write            # tables and page again, from the committed JSON
 
 The Markdown, docs/reproduction.md included, is never edited by hand; a test fails when it differs
@@ -10,15 +11,16 @@ from its JSON.
 import argparse
 import json
 import statistics
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from twofold.experiments.run import Run
 from twofold.report.words import number, plus_minus
-from twofold.reproduction.book import book_names, load_book
-from twofold.reproduction.collect import collect, keep_sheets
-from twofold.reproduction.page import page
-from twofold.reproduction.results import load_results
+from twofold.reproduction.book import Chapter, book_names, load_book
+from twofold.reproduction.collect import collect
+from twofold.reproduction.plates import draw_plates
+from twofold.reproduction.publish import publish
 
 DOCS = Path(__file__).parents[1] / "docs"
 FOLDER = DOCS / "results"
@@ -104,27 +106,55 @@ def write(name: str, results: dict[str, Any]) -> None:
     (FOLDER / f"{name}.md").write_text(heading + table(results))
 
 
+def merged(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    """Both sets of runs; a draw of a recipe that is in both is taken from the new one."""
+    experiments = dict(old["experiments"])
+    for name, entry in new["experiments"].items():
+        before = experiments.get(name, {"runs": []})["runs"]
+        again = {_draw(run) for run in entry["runs"]}
+        kept = [run for run in before if _draw(run) not in again]
+        experiments[name] = {**entry, "runs": sorted([*kept, *entry["runs"]], key=_draw)}
+    return {"experiments": experiments}
+
+
+def _draw(run: dict[str, Any]) -> tuple[str, int, int]:
+    return run["recipe"], run["seed"], run["label_seed"]
+
+
+def draw_pictures(runs: Sequence[Run]) -> None:
+    """The last samples of every run, and the plates of the first of each experiment."""
+    chapters = {
+        chapter.experiment: chapter for name in book_names() for chapter in load_book(name).chapters
+    }
+    for run in runs:
+        name = run.experiment.name
+        chapter = chapters.pop(name, Chapter(experiment=name, measures=()))
+        draw_plates(chapter, run, FOLDER)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True)
     collecting = commands.add_parser("collect")
     collecting.add_argument("runs", nargs="+", type=Path)
     collecting.add_argument("--name", required=True)
-    collecting.add_argument("--no-sheets", action="store_true", help="leave the samples out")
+    collecting.add_argument("--add", action="store_true", help="keep the runs that are there")
+    collecting.add_argument("--no-sheets", action="store_true", help="draw no pictures")
     commands.add_parser("write")
     arguments = parser.parse_args()
     if arguments.command == "collect":
         runs = [Run(path) for path in arguments.runs]
-        text = json.dumps(collect(runs), indent=1, ensure_ascii=False) + "\n"
-        (FOLDER / f"{arguments.name}.json").write_text(text)
+        path, results = FOLDER / f"{arguments.name}.json", collect(runs)
+        if arguments.add and path.exists():
+            results = merged(json.loads(path.read_text()), results)
+        path.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
         if not arguments.no_sheets:
-            keep_sheets(runs, FOLDER)
+            draw_pictures(runs)
     for path in sorted(FOLDER.glob("*.json")):
         results = json.loads(path.read_text())
         if "experiments" in results:
             write(path.stem, results)
-    books = [load_book(name) for name in book_names()]
-    (DOCS / "reproduction.md").write_text(page(books, load_results(FOLDER)))
+    publish([load_book(name) for name in book_names()], FOLDER, DOCS / "reproduction.md")
 
 
 if __name__ == "__main__":

@@ -395,7 +395,7 @@ def test_losses_are_those_of_the_log(tmp_path):
     last = [r for r in run.records if r["kind"] == "train" and r["epoch"] > 1.0]
     held_out = [r for r in run.records if r["kind"] == "validation"][-1]
 
-    def mean(term: str) -> float:
+    def mean(term: str) -> object:
         return pytest.approx(sum(r["terms"]["vae"][term] for r in last) / len(last))
 
     parts = {"": "loss", "/recon_nll": "recon_nll", "/kl": "kl"}

@@ -1,7 +1,9 @@
 """The reproduction book: verdicts, what is left to do, and a page that says what was run."""
 
+import inspect
 import json
 import re
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,9 @@ from twofold.metrics.measure import Measure
 from twofold.reproduction import book as books
 from twofold.reproduction.book import book_names, load_book
 from twofold.reproduction.collect import recipe_digest, settings_of
+from twofold.reproduction.finding import PLACE
 from twofold.reproduction.page import page
+from twofold.reproduction.plates import VERBS, plate_name
 from twofold.reproduction.reproduce import plan_reproduction, reproduce
 from twofold.reproduction.results import load_results
 from twofold.reproduction.verdict import judge_figure
@@ -90,6 +94,24 @@ def test_books_name_what_there_is(name):
         assert chapter.experiment.startswith(name)
         figures = {one.measure for one in load_experiment(chapter.experiment).reported}
         assert chapter.verdicts.keys() <= figures
+        for plate in chapter.plates:
+            verb = getattr(import_module(VERBS[plate.verb]), plate.verb)
+            inspect.signature(verb).bind("run", **plate.options)
+        drawn = [plate_name(chapter.experiment, 0, plate) for plate in chapter.plates]
+        assert len(set(drawn)) == len(drawn)
+
+
+@pytest.mark.parametrize("name", book_names())
+def test_findings_speak_of_what_the_book_runs(name):
+    """Every row is a chapter whose measures are taken, and every figure of a reading is there."""
+    book = load_book(name)
+    for finding in book.findings:
+        for row in finding.rows.values():
+            book.chapter(row.experiment)
+        for row, heading in PLACE.findall(finding.reading):
+            assert row in finding.rows
+            assert heading in finding.columns
+        assert not re.search(r"\d[.,]\d", PLACE.sub("", finding.reading)), "a figure was typed"
 
 
 def test_every_printed_figure_is_in_a_book_or_left_out_for_a_reason():
@@ -138,6 +160,7 @@ TOY = {
             "experiment": "digits-cvae",
             "measures": ["losses"],
             "laptop": {"epochs": 1, "data.limit": 200, "training.batch_size": 50},
+            "plates": [{"verb": "reconstruct", "place": "figure 7", "options": {"n": 3}}],
         }
     ],
 }
@@ -158,9 +181,9 @@ def toy_book(tmp_path, monkeypatch):
 @pytest.mark.usefixtures("toy_book")
 def test_a_report_is_run_once_and_then_only_read(tmp_path, silent):
     out = tmp_path / "out"
-    lines = plan_reproduction("digits", seeds="0,1", out=out)
+    lines = plan_reproduction("digits", seeds="0,1", out=out, jobs=1)
     assert "digits-cvae-laptop: 0 of 2 there, about" in lines[1]
-    done = reproduce("digits", seeds="0,1", out=out, progress=silent)
+    done = reproduce("digits", seeds="0,1", out=out, jobs=1, progress=silent)
     assert [run.path.name for run in done.runs] == [
         "digits-cvae-laptop-seed0",
         "digits-cvae-laptop-seed1",
@@ -169,10 +192,14 @@ def test_a_report_is_run_once_and_then_only_read(tmp_path, silent):
     assert "A toy" in text
     (picture,) = re.findall(r"!\[samples of digits-cvae\]\((.+)\)", text)
     assert (out / picture).exists()
+    (plate,) = re.findall(r"!\[reconstruct, as in figure 7 of digits-cvae\]\((.+)\)", text)
+    assert (out / plate).exists()
     committed = json.loads((out / "results" / "digits.json").read_text())
     assert len(committed["experiments"]["digits-cvae"]["runs"]) == 2
     before = [(run.path / "evaluation.json").stat().st_mtime_ns for run in done.runs]
+    drawn = (out / plate).stat().st_mtime_ns
     again = reproduce("digits", seeds="0,1", out=out, progress=silent)
+    assert (out / plate).stat().st_mtime_ns == drawn
     assert [(run.path / "evaluation.json").stat().st_mtime_ns for run in again.runs] == before
     assert "done" in plan_reproduction("digits", seeds="0,1", out=out)[1]
 
@@ -182,6 +209,8 @@ def test_unknown_reports_and_budgets(tmp_path):
         reproduce("lam2024", out=tmp_path)
     with pytest.raises(UsageError, match="unknown budget 'desktop'"):
         reproduce("lam2023", budget="desktop", out=tmp_path)
+    with pytest.raises(UsageError, match="jobs=0: at least one run"):
+        reproduce("lam2023", jobs=0, out=tmp_path)
 
 
 def test_the_estimate_is_of_all_steps(tmp_path, monkeypatch):

@@ -26,6 +26,14 @@ def reproduce(
     out: Annotated[Path, typer.Option(help="Folder of runs, figures and the page.")] = Path(
         "runs/reproduce"
     ),
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            help="Runs trained at a time; by default one for each core, or one where there is a "
+            "GPU.",
+            min=1,
+        ),
+    ] = None,
     plan: Annotated[
         bool, typer.Option("--plan", help="Say what would be run and how long it takes, and stop.")
     ] = False,
@@ -36,8 +44,10 @@ def reproduce(
     from twofold.reproduction.reproduce import reproduce as reproduce_
 
     if plan:
-        for line in plan_reproduction(report, budget=budget, seeds=seeds, out=out):
+        for line in plan_reproduction(report, budget=budget, seeds=seeds, out=out, jobs=jobs):
             typer.echo(line)
         return
-    done = reproduce_(report, budget=budget, seeds=seeds, out=out, progress=progress(quiet))
+    done = reproduce_(
+        report, budget=budget, seeds=seeds, out=out, jobs=jobs, progress=progress(quiet)
+    )
     typer.echo(done.page)

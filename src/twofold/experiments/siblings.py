@@ -13,7 +13,7 @@ from twofold.experiments.schema import Experiment
 from twofold.experiments.train import State, resume, state_of, train
 from twofold.training.progress import Console, Progress
 
-__all__ = ["Seeds", "Sibling", "plan_seeds", "train_seeds"]
+__all__ = ["Seeds", "Sibling", "plan_seeds", "train_seeds", "train_sibling"]
 
 Seeds = Iterable[int] | str
 
@@ -76,7 +76,7 @@ def train_seeds(
     for number, one in enumerate(siblings, 1):
         progress.say(f"{number} of {len(siblings)}: {one.draw} in {one.folder}, {_news(one.state)}")
         try:
-            runs.append(_train(one, progress, dataset))
+            runs.append(train_sibling(one, progress, dataset))
         except RunError as error:
             raise RunError(f"{one.draw} in {one.folder}: {error}") from error
         if not runs[-1].finished:
@@ -130,7 +130,8 @@ def _which(seeds: Seeds | None, label_seeds: Seeds | None) -> tuple[str, str, Se
     return "seed", "seed", () if seeds is None else seeds
 
 
-def _train(sibling: Sibling, progress: Progress, dataset: ImageDataset | None) -> Run:
+def train_sibling(sibling: Sibling, progress: Progress, dataset: ImageDataset | None = None) -> Run:
+    """One of the runs, trained, continued or left as it is."""
     if sibling.state == "new":
         return train(sibling.experiment, out=sibling.folder, progress=progress, dataset=dataset)
     return resume(sibling.folder, progress=progress, dataset=dataset)

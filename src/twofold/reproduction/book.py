@@ -13,11 +13,37 @@ from twofold.experiments.schema import Experiment
 from twofold.experiments.siblings import Seeds
 from twofold.training.settings import Strict
 
-__all__ = ["BUDGETS", "Book", "Budget", "Chapter", "book_names", "load_book"]
+__all__ = [
+    "BUDGETS",
+    "Book",
+    "Budget",
+    "Chapter",
+    "Finding",
+    "Plate",
+    "Row",
+    "book_names",
+    "load_book",
+]
 
 FOLDER = Path(__file__).parent / "books"
 Budget = Literal["full", "laptop"]
 BUDGETS: tuple[Budget, ...] = ("full", "laptop")
+
+
+class Plate(Strict):
+    """A picture of the report, which a verb draws of our first run.
+
+    Attributes:
+        verb: Of `twofold.reproduction.plates.VERBS`, with the options of the function.
+        place: Where the report has it.
+        name: Sets apart two plates of one verb.
+        options: What the verb is given.
+    """
+
+    verb: str
+    place: str
+    name: str = ""
+    options: dict[str, Any] = Field(default_factory=dict)
 
 
 class Chapter(Strict):
@@ -28,6 +54,7 @@ class Chapter(Strict):
         measures: What to evaluate, as `evaluate` names it.
         laptop: What the laptop budget changes, such as the epochs; nothing where it is cheap.
         labels: Whether the draws differ in the labels that are kept rather than in the seed.
+        plates: The report's pictures of this model beyond a sheet of samples.
         verdicts: By figure: why ours is not the report's, where that is known.
     """
 
@@ -35,6 +62,7 @@ class Chapter(Strict):
     measures: tuple[str, ...]
     laptop: dict[str, Any] = Field(default_factory=dict)
     labels: bool = False
+    plates: tuple[Plate, ...] = ()
     verdicts: dict[str, str] = Field(default_factory=dict)
 
     def settings(self, budget: Budget) -> Experiment:
@@ -46,6 +74,39 @@ class Chapter(Strict):
         return {"label_seeds" if self.labels else "seeds": seeds}
 
 
+class Row(Strict):
+    """One of the things that a finding compares.
+
+    Attributes:
+        label: In words.
+        experiment: A chapter of the book.
+        told: What stands for `{told}` in the measures of the columns.
+    """
+
+    label: str
+    experiment: str
+    told: str = ""
+
+
+class Finding(Strict):
+    """A question that several experiments answer together.
+
+    Attributes:
+        name: Of its picture's file.
+        title: The question, or what the report concludes.
+        columns: Headings, each with the measure below it; `{told}` in it is the row's.
+        rows: What is compared, by a key.
+        reading: What the figures say. `{row.heading}` stands for a figure of ours, so that no
+            number is typed; without one of them there is no reading.
+    """
+
+    name: str
+    title: str
+    columns: dict[str, str]
+    rows: dict[str, Row]
+    reading: str
+
+
 class Book(Strict):
     """A report and its experiments.
 
@@ -54,6 +115,7 @@ class Book(Strict):
         title: For people.
         source: The reference.
         chapters: In the order in which they are run.
+        findings: What the experiments say together.
         omitted: Experiments with a printed figure that are not run, and why.
         remarks: What a reader of the figures must know.
     """
@@ -62,8 +124,20 @@ class Book(Strict):
     title: str
     source: str
     chapters: tuple[Chapter, ...]
+    findings: tuple[Finding, ...] = ()
     omitted: dict[str, str] = Field(default_factory=dict)
     remarks: tuple[str, ...] = ()
+
+    def chapter(self, experiment: str) -> Chapter:
+        """The chapter of an experiment.
+
+        Raises:
+            UsageError: If it has none.
+        """
+        known = {chapter.experiment: chapter for chapter in self.chapters}
+        if experiment not in known:
+            raise unknown_name(f"chapter of {self.name}", experiment, known)
+        return known[experiment]
 
 
 def book_names() -> list[str]:

@@ -4,16 +4,14 @@ import hashlib
 import json
 import shlex
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 from twofold.errors import RunError
 from twofold.experiments.resolve import load_experiment, resolve
 from twofold.experiments.run import MOVABLE, Run, flat
 from twofold.experiments.schema import Experiment
-from twofold.files import write_bytes
 
-__all__ = ["collect", "command_of", "keep_sheets", "recipe_digest", "settings_of", "sheet_name"]
+__all__ = ["collect", "command_of", "recipe_digest", "settings_of"]
 
 ENVIRONMENT = ("twofold", "python", "torch", "processor", "cores", "threads", "device")
 KEPT = ("title", "value", "error", "unit", "better", "floor", "depends")
@@ -36,19 +34,6 @@ def collect(runs: Iterable[Run]) -> dict[str, Any]:
         entry = experiments.setdefault(name, _heading(name, run))
         entry["runs"].append(_figures(run, evaluation))
     return {"experiments": experiments}
-
-
-def sheet_name(experiment: str, seed: int) -> str:
-    """Under which a run's samples lie beside the figures."""
-    return f"{experiment}-seed{seed}.png"
-
-
-def keep_sheets(runs: Iterable[Run], folder: Path) -> None:
-    """Copies the last samples of every run; a classifier draws none."""
-    for run in runs:
-        for last in run.samples[-1:]:
-            name = sheet_name(run.experiment.name, run.experiment.seed)
-            write_bytes(folder / name, last.read_bytes())
 
 
 def _heading(name: str, run: Run) -> dict[str, Any]:

@@ -1,12 +1,16 @@
 """The page: every printed figure beside ours, with a verdict, the hardware and the command."""
 
-from collections.abc import Collection, Iterator, Sequence
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 from twofold.experiments.resolve import load_experiment
 from twofold.experiments.schema import Reported
-from twofold.report.words import number, plus_minus, with_unit
+from twofold.report.words import count, listing, number, plural, plus_minus, with_unit
 from twofold.reproduction.book import Book, Chapter
-from twofold.reproduction.collect import sheet_name
+from twofold.reproduction.finding import Answer, answers, picture_name
+from twofold.reproduction.plates import shown
 from twofold.reproduction.results import Draws, Results
 from twofold.reproduction.verdict import Figure, judge_figure
 
@@ -21,10 +25,22 @@ runs that differ in the training seed, or in the draw of labels where only some 
 A figure is *reproduced* where it lies within two of these standard deviations, or within a
 tolerance that its experiment file states; *better* where ours lies beyond on the good side; *not
 comparable* where the report measured something else, which the notes explain; *to look at* where
-the report has a picture and words, and the samples of our runs are to be held beside it. What was
-not run is blank, and so is a figure that no measure of ours gives.
+the report has a picture and words, and our pictures are to be held beside them. What was
+not run is blank, and so is a figure that no measure of ours gives. The *laptop budget* trains for
+fewer epochs than the report where that would be dear; the commands say for how many.
 """
-COLUMNS = ("figure", "place", "reported", "ours", "n", "verdict", "minutes a run")
+FIGURES = ("figure", "place", "reported", "ours", "n", "verdict", "run")
+RUNS = ("run", "command", "budget", "minutes a run", "machine")
+BUDGET = {True: "as reported", False: "laptop"}
+
+
+@dataclass(frozen=True)
+class _Done:
+    """A chapter that was run, and its place in the list of runs."""
+
+    number: int
+    chapter: Chapter
+    draws: Draws
 
 
 def page(books: Sequence[Book], results: Results) -> str:
@@ -33,24 +49,29 @@ def page(books: Sequence[Book], results: Results) -> str:
 
 
 def _report(book: Book, results: Results) -> str:
-    lines = [f"## {book.title}", "", book.source, ""]
-    lines += [_row(COLUMNS), "|---|---|---:|---:|---:|---|---:|"]
-    notes: list[str] = []
     chapters = [(chapter, results.of(chapter)) for chapter in book.chapters]
-    done = [(chapter, draws) for chapter, draws in chapters if draws is not None]
-    for chapter, draws in chapters:
-        for reported in load_experiment(chapter.experiment).reported:
-            figure = _figure(reported, draws)
-            lines.append(_row(_cells(chapter, figure, draws)))
-            notes += _notes(chapter, figure)
+    having = [(chapter, draws) for chapter, draws in chapters if draws is not None]
+    done = [_Done(i, chapter, draws) for i, (chapter, draws) in enumerate(having, 1)]
+    judged = [
+        (chapter, draws, _figure(reported, draws))
+        for chapter, draws in chapters
+        for reported in load_experiment(chapter.experiment).reported
+    ]
+    numbers = {one.chapter.experiment: one.number for one in done}
+    lines = [f"## {book.title}", "", book.source, ""]
+    lines += [_tally([figure for _, _, figure in judged]), ""]
+    lines += _table(FIGURES, "llrrrlr", (_cells(*one, numbers) for one in judged))
+    notes = [note for chapter, _, figure in judged for note in _notes(chapter, figure)]
     lines += ["", *(f"- {note}" for note in dict.fromkeys(notes))]
     lines += [f"- {remark}" for remark in book.remarks]
     lines += [f"- `{name}` is left out: {why}" for name, why in book.omitted.items()]
-    lines += [f"- {_command(draws)}" for _, draws in done]
-    hardware = {_hardware(run) for _, draws in done for run in draws.runs}
-    lines += [f"- Hardware: {kind}." for kind in sorted(hardware)]
-    for chapter, draws in done:
-        lines += _picture(chapter, draws, results.sheets)
+    if done:
+        lines += ["", "### How it was run", "", *_runs(done)]
+    for answer in answers(book, results):
+        lines += ["", *_finding(answer, results)]
+    pictures = [line for one in done for line in _pictures(one, results)]
+    if pictures:
+        lines += ["", "### Pictures", "", "Of the first run, chosen by nobody.", *pictures]
     return "\n".join(lines) + "\n"
 
 
@@ -59,7 +80,19 @@ def _figure(reported: Reported, draws: Draws | None) -> Figure:
     return judge_figure(reported, measured, was_run=draws is not None)
 
 
-def _cells(chapter: Chapter, figure: Figure, draws: Draws | None) -> Iterator[str]:
+def _tally(figures: Sequence[Figure]) -> str:
+    """How many of the printed figures came out how."""
+    found = Counter(figure.verdict for figure in figures)
+    unknown = found.pop("", 0)
+    words = [f"{much} {verdict}" for verdict, much in found.items()]
+    if unknown:
+        words.append(f"{unknown} not run or not measured")
+    return f"{plural(len(figures), 'printed figure')}: {listing(words)}."
+
+
+def _cells(
+    chapter: Chapter, draws: Draws | None, figure: Figure, numbers: dict[str, int]
+) -> Iterator[str]:
     reported = figure.reported
     yield f"`{chapter.experiment}`: {reported.measure}"
     yield reported.place
@@ -72,9 +105,7 @@ def _cells(chapter: Chapter, figure: Figure, draws: Draws | None) -> Iterator[st
     yield str(len(draws.runs))
     reduced = figure.verdict and not draws.is_full
     yield f"{figure.verdict}, laptop budget" if reduced else figure.verdict
-    seconds = [run.get("training_seconds") for run in draws.runs]
-    known = [value for value in seconds if value]
-    yield number(sum(known) / len(known) / 60, 2) if known else ""
+    yield str(numbers[chapter.experiment])
 
 
 def _notes(chapter: Chapter, figure: Figure) -> Iterator[str]:
@@ -84,26 +115,90 @@ def _notes(chapter: Chapter, figure: Figure) -> Iterator[str]:
     if figure.verdict in ("not reproduced", "better"):
         why = chapter.verdicts.get(figure.reported.measure)
         if why:
-            yield f"{name}: {why}"
+            yield f"{name}: {figure.verdict}, {why}"
+
+
+def _runs(done: Sequence[_Done]) -> Iterator[str]:
+    """The commands, and the machines on which they were run."""
+    machines: dict[str, str] = {}
+    rows = []
+    for one in done:
+        for run in one.draws.runs:
+            machines.setdefault(_hardware(run), chr(ord("a") + len(machines)))
+        seconds = [run["training_seconds"] for run in one.draws.runs]
+        known = [value for value in seconds if value]
+        rows.append(
+            (
+                str(one.number),
+                f"`{_command(one.draws)}`",
+                BUDGET[one.draws.is_full],
+                number(sum(known) / len(known) / 60, 2) if known else "",
+                ", ".join(sorted({machines[_hardware(run)] for run in one.draws.runs})),
+            )
+        )
+    yield from _table(RUNS, "rllrl", rows)
+    yield ""
+    yield "; ".join(f"{letter}: {machine}" for machine, letter in machines.items()) + "."
 
 
 def _command(draws: Draws) -> str:
-    return f"`{draws.command}` and so on ({'as reported' if draws.is_full else 'laptop budget'})"
+    """One command for all draws, where they differ in seeds or in label draws alone."""
+    draw = re.compile(r" (?:seed|data\.label_seed)=\d+")
+    commands = {draw.sub("", run["command"]) for run in draws.runs}
+    seeds, labels = ([run[key] for run in draws.runs] for key in ("seed", "label_seed"))
+    if len(commands) > 1 or (len(set(seeds)) > 1 and len(set(labels)) > 1):
+        return "; ".join(run["command"] for run in draws.runs)
+    key, values = ("label_seeds", labels) if len(set(labels)) > 1 else ("seeds", seeds)
+    return f"{commands.pop()} {key}={','.join(map(str, values))}"
 
 
-def _picture(chapter: Chapter, draws: Draws, sheets: Collection[str]) -> Iterator[str]:
-    """Samples of the first run, not chosen by anybody."""
-    name = sheet_name(chapter.experiment, draws.runs[0]["seed"])
-    if name in sheets:
-        yield f"\n`{chapter.experiment}`, samples of the first run:\n"
-        yield f"![samples of {chapter.experiment}](results/{name})"
+def _finding(answer: Answer, results: Results) -> Iterator[str]:
+    finding = answer.finding
+    yield from (f"### {finding.title}", "")
+    headings = ("", *finding.columns, "n")
+    rows = [
+        (row.label, *(answer.cell(key, heading) for heading in finding.columns), answer.runs(key))
+        for key, row in finding.rows.items()
+    ]
+    if any(floor is not None for floor in answer.floors.values()):
+        floors = (None if f is None else number(f) for f in answer.floors.values())
+        rows.append(("real images", *(floor or "" for floor in floors), ""))
+    yield from _table(headings, "l" + "r" * len(finding.columns) + "r", rows)
+    if answer.reading:
+        yield from ("", answer.reading)
+    picture = f"{picture_name(finding)}.png"
+    if picture in results.sheets:
+        yield from ("", f"![{finding.title}](results/{picture})")
+
+
+def _pictures(one: _Done, results: Results) -> Iterator[str]:
+    experiment, seed = one.chapter.experiment, one.draws.runs[0]["seed"]
+    words = [
+        f"{reported.measure}, {reported.place}: {reported.value}"
+        for reported in load_experiment(experiment).reported
+        if isinstance(reported.value, str)
+    ]
+    said = f" The report has {listing(words)}." if words else ""
+    for i, (text, name) in enumerate(shown(one.chapter, experiment, seed, results.sheets)):
+        yield f"\n`{experiment}`, {text}.{said if i == 0 else ''}\n"
+        yield f"![{text} of {experiment}](results/{name})"
 
 
 def _hardware(run: dict) -> str:
-    return "{processor}, {device}, {threads} thread(s) of {cores} cores, torch {torch}".format(
-        **run["environment"]
+    environment = run["environment"]
+    threads = plural(environment["threads"], "thread")
+    return (
+        f"{environment['processor']}, {environment['device']}, {threads} of "
+        f"{count(environment['cores'])} cores, torch {environment['torch']}"
     )
 
 
-def _row(cells: Sequence[str] | Iterator[str]) -> str:
-    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+def _table(headings: Sequence[str], sides: str, rows: Iterable[Iterable[str]]) -> Iterator[str]:
+    yield _row(headings)
+    yield _row([{"l": "---", "r": "---:"}[side] for side in sides], space="")
+    yield from (_row(row) for row in rows)
+
+
+def _row(cells: Iterable[str], space: str = " ") -> str:
+    inner = f"{space}|{space}".join(cell.replace("|", r"\|") for cell in cells)
+    return f"|{space}{inner}{space}|"

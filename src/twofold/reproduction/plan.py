@@ -16,7 +16,7 @@ from twofold.metrics.cost import wait_for
 from twofold.reproduction.book import Book, Budget, Chapter
 from twofold.training.progress import Silent
 
-__all__ = ["Step", "plan", "seconds_left"]
+__all__ = ["Step", "plan", "seconds_each"]
 
 WARM, TIMED = 2, 4  # rounds of all phases: the first steps allocate, the next are timed
 
@@ -66,19 +66,21 @@ def _step(chapter: Chapter, budget: Budget, seeds: Seeds, out: Path) -> Step:
     return Step(chapter, experiment, folder, tuple(siblings))
 
 
-def seconds_left(steps: Sequence[Step]) -> float:
-    """Of training, by timing a few steps of each experiment that is not finished.
+def seconds_each(steps: Sequence[Step]) -> list[float]:
+    """How long one run of each step takes, by timing a few of its steps; 0 of what is finished.
 
-    An interrupted run counts whole. Evaluation comes on top.
+    Evaluation comes on top.
     """
     loaded: dict[str, ImageDataset] = {}
-    total = 0.0
+    found = []
     for step in steps:
-        if step.unfinished:
-            key = step.experiment.data.model_dump_json()
-            dataset = loaded.setdefault(key, load_data(step.experiment.data))
-            total += step.unfinished * _seconds(step.experiment, dataset)
-    return total
+        if not step.unfinished:
+            found.append(0.0)
+            continue
+        key = step.experiment.data.model_dump_json()
+        dataset = loaded.setdefault(key, load_data(step.experiment.data))
+        found.append(_seconds(step.experiment, dataset))
+    return found
 
 
 def _seconds(experiment: Experiment, dataset: ImageDataset) -> float:

@@ -1,24 +1,33 @@
 """Running a report again: its experiments over seeds, their figures, and the page of both."""
 
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
+import torch
+
 from twofold.apply.evaluate import evaluate
-from twofold.errors import unknown_name
+from twofold.errors import UsageError, unknown_name
+from twofold.experiments.crew import threads_each, train_all
+from twofold.experiments.environment import pick_device
 from twofold.experiments.run import Run
-from twofold.experiments.siblings import Seeds, train_seeds
-from twofold.files import write_json, write_text
-from twofold.report.words import duration
+from twofold.experiments.siblings import Seeds
+from twofold.files import write_json
+from twofold.report.words import duration, plural
 from twofold.reproduction.book import BUDGETS, Book, Budget, book_names, load_book
-from twofold.reproduction.collect import collect, keep_sheets
-from twofold.reproduction.page import page
-from twofold.reproduction.plan import Step, plan, seconds_left
-from twofold.reproduction.results import load_results
+from twofold.reproduction.collect import collect
+from twofold.reproduction.plan import Step, plan, seconds_each
+from twofold.reproduction.plates import draw_plates
+from twofold.reproduction.publish import publish
 from twofold.training.progress import Console, Progress
 
 __all__ = ["Reproduction", "plan_reproduction", "reproduce"]
 
 FOLDER = Path("runs/reproduce")
+MOST_JOBS = 8  # by default: each takes up to a gigabyte of memory
 
 
 @dataclass(frozen=True)
@@ -40,41 +49,49 @@ def reproduce(
     budget: str = "laptop",
     seeds: Seeds = (0, 1, 2),
     out: str | Path = FOLDER,
+    jobs: int | None = None,
     progress: Progress | None = None,
 ) -> Reproduction:
     """Trains and evaluates the experiments of a report, and writes its figures beside ours.
 
-    What is done already is skipped, and an interrupted run continued; the page and its JSON are
-    written after every experiment.
+    What is done already is skipped, and an interrupted run continued; the page, its pictures and
+    its JSON are written after every experiment.
 
     Arguments:
         report: A name of `book_names()`, or `all`.
         budget: `full` as reported, or `laptop`, with fewer epochs where a book says so.
         seeds: Draws of each experiment, as numbers or as text: `0,1,2` or `0..4`.
         out: A folder for runs, figures and page.
+        jobs: Runs trained at a time; by default as many as there are cores, at most 8, and one
+            where there is a GPU.
         progress: Who is told how it goes.
 
     Raises:
         UsageError: If there is no such report or budget, before anything is run.
         RunError: If a run fails or a folder holds something else.
     """
-    progress, out = progress or Console(), Path(out)
+    progress, out, jobs = progress or Console(), Path(out), _jobs(jobs)
     books = _books(report)
     plans = [plan(book, _checked(budget), seeds, out) for book in books]
-    progress.say("timing a few steps of each experiment")
-    left = seconds_left([step for steps in plans for step in steps])
-    progress.say(f"about {duration(left)} of training to do, and evaluation on top")
+    steps = [step for steps_of_book in plans for step in steps_of_book]
     done: list[Run] = []
-    path = out / "reproduction.md"
-    for book, steps in zip(books, plans, strict=True):
-        of_book: list[Run] = []
-        for step in steps:
-            of_book += _run(step, seeds, progress)
-            write_json(out / "results" / f"{book.name}.json", collect(of_book))
-            keep_sheets(of_book, out / "results")
-            write_text(path, page(books, load_results(out / "results")))
-        done += of_book
-    return Reproduction(path, tuple(done))
+    with _threads(threads_each(jobs)):
+        progress.say("timing a few steps of each experiment")
+        clock = _Clock(steps, seconds_each(steps), jobs, progress)
+        clock.tell("to do")
+        trained = train_all([one for step in steps for one in step.siblings], jobs, progress)
+        for book, steps_of_book in zip(books, plans, strict=True):
+            of_book: list[Run] = []
+            for step in steps_of_book:
+                runs = list(islice(trained, len(step.siblings)))
+                _measure(runs, step, progress)
+                draw_plates(step.chapter, runs[0], out / "results")
+                of_book += runs
+                write_json(out / "results" / f"{book.name}.json", collect(of_book))
+                publish(books, out / "results", out / "reproduction.md")
+                clock.finished(step)
+            done += of_book
+    return Reproduction(out / "reproduction.md", tuple(done))
 
 
 def plan_reproduction(
@@ -83,18 +100,69 @@ def plan_reproduction(
     budget: str = "laptop",
     seeds: Seeds = (0, 1, 2),
     out: str | Path = FOLDER,
+    jobs: int | None = None,
 ) -> list[str]:
     """What `reproduce` would do, in lines: runs to train, those that are there, and the time."""
+    jobs = _jobs(jobs)
     lines, total = [], 0.0
     for book in _books(report):
         lines.append(book.title)
-        for step in plan(book, _checked(budget), seeds, Path(out)):
-            left = seconds_left([step])
-            total += left
+        steps = plan(book, _checked(budget), seeds, Path(out))
+        with _threads(threads_each(jobs)):
+            each = seconds_each(steps)
+        for step, seconds in zip(steps, each, strict=True):
+            total += seconds * step.unfinished
             there = len(step.siblings) - step.unfinished
-            news = f"about {duration(left)}" if step.unfinished else "done"
+            news = f"about {duration(seconds)} a run" if step.unfinished else "done"
             lines.append(f"  {step.folder.name}: {there} of {len(step.siblings)} there, {news}")
-    return [*lines, f"about {duration(total)} of training, and evaluation on top"]
+    return [*lines, _about(total, jobs, "to do")]
+
+
+class _Clock:
+    """How much of the training is left, told after every experiment."""
+
+    def __init__(
+        self, steps: Sequence[Step], each: Sequence[float], jobs: int, progress: Progress
+    ) -> None:
+        self.left = {
+            step.folder: seconds * step.unfinished
+            for step, seconds in zip(steps, each, strict=True)
+        }
+        self.jobs, self.progress = jobs, progress
+
+    def finished(self, step: Step) -> None:
+        self.progress.say(f"{step.chapter.experiment}: measured")
+        self.left.pop(step.folder)
+        self.tell("left")
+
+    def tell(self, what: str) -> None:
+        if total := sum(self.left.values()):
+            self.progress.say(_about(total, self.jobs, what))
+
+
+def _about(seconds: float, jobs: int, what: str) -> str:
+    """`about 2 h of training to do, two runs at a time, and evaluation on top`."""
+    together = f", {plural(jobs, 'run')} at a time" if jobs > 1 else ""
+    return f"about {duration(seconds / jobs)} of training {what}{together}, and evaluation on top"
+
+
+def _jobs(jobs: int | None) -> int:
+    if jobs is None:
+        return min(os.cpu_count() or 1, MOST_JOBS) if pick_device("auto").type == "cpu" else 1
+    if jobs < 1:
+        raise UsageError(f"jobs={jobs}: at least one run is trained at a time")
+    return jobs
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    """So many threads in this process, so that it does not fight with those that train."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _books(report: str) -> list[Book]:
@@ -108,17 +176,12 @@ def _checked(budget: str) -> Budget:
     raise unknown_name("budget", budget, BUDGETS)
 
 
-def _run(step: Step, seeds: Seeds, progress: Progress) -> list[Run]:
-    """The runs of a step, trained and evaluated."""
-    draws = step.chapter.draws(seeds)
-    runs = train_seeds(step.experiment, out=step.folder, progress=progress, **draws)
-    if not runs[-1].finished:
-        raise KeyboardInterrupt
+def _measure(runs: Sequence[Run], step: Step, progress: Progress) -> None:
+    """Takes the measures of a chapter that a run lacks."""
     for run in runs:
         missing = [name for name in step.chapter.measures if not _is_measured(run, name)]
         if missing:
             evaluate(run, missing, progress=progress)
-    return runs
 
 
 def _is_measured(run: Run, kind: str) -> bool:

@@ -1,0 +1,118 @@
+"""What several experiments say together: a table, a picture, and a reading of both.
+
+No number of a reading is typed: it names the figures, which are filled in from the results, and
+where one of them is missing there is no reading.
+"""
+
+import re
+import statistics
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from twofold.metrics.measure import Measure
+from twofold.pictures.dots import Panel, draw_dots
+from twofold.pictures.style import Picture
+from twofold.report.words import number, plus_minus, with_unit
+from twofold.reproduction.book import Book, Finding
+from twofold.reproduction.results import Draws, Results
+
+__all__ = ["Answer", "answers", "picture_name"]
+
+PLACE = re.compile(r"\{([\w-]+)\.([^}]+)\}")
+
+
+def picture_name(finding: Finding) -> str:
+    """Of the picture's file."""
+    return f"finding-{finding.name}"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A finding with our figures.
+
+    Attributes:
+        finding: The question.
+        draws: Of each row, None where it was not run.
+    """
+
+    finding: Finding
+    draws: dict[str, Draws | None]
+
+    def measured(self, row: str, heading: str) -> list[Measure]:
+        """One figure of one row, of every run; empty unless all have it."""
+        draws, told = self.draws[row], self.finding.rows[row].told
+        name = self.finding.columns[heading].format(told=told)
+        return draws.measured(name) if draws else []
+
+    def cell(self, row: str, heading: str) -> str:
+        """Mean ± standard deviation over the runs; blank where there is none."""
+        found = self.measured(row, heading)
+        if not found:
+            return ""
+        values = [measure.value for measure in found]
+        spread = statistics.stdev(values) if len(values) > 1 else None
+        return plus_minus(statistics.fmean(values), spread)
+
+    def runs(self, row: str) -> str:
+        """How many, and whether at the laptop budget."""
+        draws = self.draws[row]
+        if draws is None:
+            return ""
+        return str(len(draws.runs)) if draws.is_full else f"{len(draws.runs)}, laptop budget"
+
+    @property
+    def was_run(self) -> bool:
+        """Whether there is anything to compare."""
+        return sum(draws is not None for draws in self.draws.values()) > 1
+
+    @property
+    def reading(self) -> str:
+        """The text with our figures; empty where one that it names is missing."""
+        text, missing = self.finding.reading, False
+
+        def fill(match: re.Match[str]) -> str:
+            nonlocal missing
+            found = self.measured(match[1], match[2])
+            missing = missing or not found
+            return with_unit(self.cell(match[1], match[2]), found[0].unit) if found else ""
+
+        filled = PLACE.sub(fill, text)
+        return "" if missing else filled
+
+    @cached_property
+    def floors(self) -> dict[str, float | None]:
+        """Of each column the figure of real data, where all runs agree on it."""
+        return {heading: self._floor(heading) for heading in self.finding.columns}
+
+    def _floor(self, heading: str) -> float | None:
+        found = {
+            number(measure.floor): measure.floor
+            for row in self.finding.rows
+            for measure in self.measured(row, heading)
+            if measure.floor is not None
+        }
+        return next(iter(found.values())) if len(found) == 1 else None
+
+    def picture(self) -> Picture:
+        """Every run as a dot, a panel for each column."""
+        rows = self.finding.rows
+        panels = [
+            Panel(
+                heading,
+                [[measure.value for measure in self.measured(row, heading)] for row in rows],
+                self.floors[heading],
+            )
+            for heading in self.finding.columns
+        ]
+        names = [row.label for row in rows.values()]
+        return draw_dots(names, panels, picture_name(self.finding), self.finding.title)
+
+
+def answers(book: Book, results: Results) -> Iterator[Answer]:
+    """The findings of a book of which two rows or more were run."""
+    for finding in book.findings:
+        draws = {key: results.of(book.chapter(row.experiment)) for key, row in finding.rows.items()}
+        answer = Answer(finding, draws)
+        if answer.was_run:
+            yield answer

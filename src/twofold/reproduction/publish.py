@@ -1,0 +1,27 @@
+"""Writing down what is known: the page, and the pictures that it draws of the figures."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from twofold.files import write_bytes, write_text
+from twofold.reproduction.book import Book
+from twofold.reproduction.finding import answers, picture_name
+from twofold.reproduction.page import page
+from twofold.reproduction.results import load_results
+
+__all__ = ["publish"]
+
+
+def publish(books: Sequence[Book], results: Path, path: Path) -> None:
+    """Draws the findings beside the figures of a folder, and writes the page.
+
+    Arguments:
+        books: In the order of the page.
+        results: The folder of figures and pictures, `results` beside the page.
+        path: The page.
+    """
+    known = load_results(results)
+    for book in books:
+        for answer in answers(book, known):
+            write_bytes(results / f"{picture_name(answer.finding)}.png", answer.picture().png)
+    write_text(path, page(books, load_results(results)))

@@ -1,0 +1,142 @@
+"""What several experiments say together: no figure is typed, and none is made up."""
+
+import pytest
+
+from twofold.reproduction.book import Book
+from twofold.reproduction.collect import recipe_digest
+from twofold.reproduction.finding import answers
+from twofold.reproduction.page import page
+from twofold.reproduction.plates import draw_plates
+from twofold.reproduction.publish import publish
+from twofold.reproduction.results import Results
+
+BOOK = Book.model_validate(
+    {
+        "name": "digits",
+        "title": "A toy",
+        "source": "none",
+        "chapters": [
+            {"experiment": "digits-cvae", "measures": ["gan-test"]},
+            {"experiment": "digits-cgan", "measures": ["gan-test"]},
+        ],
+        "findings": [
+            {
+                "name": "which",
+                "title": "Which is better?",
+                "columns": {"recognised": "gan_test/{told}", "FID": "fid"},
+                "rows": {
+                    "vae": {"label": "a CVAE", "experiment": "digits-cvae", "told": "mlp"},
+                    "gan": {"label": "a CGAN", "experiment": "digits-cgan", "told": "cnn"},
+                },
+                "reading": "The CVAE has {vae.recognised}, the CGAN {gan.recognised}.",
+            }
+        ],
+    }
+)
+
+
+def run(chapter, seed: int, **values: float) -> dict:
+    measures = {
+        name: {
+            "title": name,
+            "value": value,
+            "error": None,
+            "unit": "%",
+            "better": "higher",
+            "floor": 99.5,
+            "depends": {},
+        }
+        for name, value in values.items()
+    }
+    environment = {"processor": "x", "device": "cpu", "threads": 1, "cores": 2, "torch": "2"}
+    return {
+        "seed": seed,
+        "label_seed": 0,
+        "command": f"twofold train {chapter.experiment} seed={seed}",
+        "recipe": recipe_digest(chapter.settings("full")),
+        "environment": environment,
+        "training_seconds": 60.0,
+        "measures": measures,
+    }
+
+
+def results(*, gan: bool = True, sheets: tuple[str, ...] = ()) -> Results:
+    vae_chapter, gan_chapter = BOOK.chapters
+    vae_runs = [run(vae_chapter, seed, **{"gan_test/mlp": 90.0 + seed}) for seed in (0, 1, 2)]
+    content = {"experiments": {"digits-cvae": {"runs": vae_runs}}}
+    if gan:
+        one = run(gan_chapter, 0, **{"gan_test/cnn": 80.0, "fid": 3.0})
+        content["experiments"]["digits-cgan"] = {"runs": [one]}
+    return Results([content], sheets)
+
+
+def test_a_reading_is_filled_in():
+    (answer,) = answers(BOOK, results())
+    assert answer.reading == "The CVAE has 91.0\u00a0±\u00a01.0\u00a0%, the CGAN 80\u00a0%."
+    assert answer.cell("vae", "FID") == ""
+    assert answer.floors == {"recognised": 99.5, "FID": 99.5}
+    picture = answer.picture()
+    assert picture.png.startswith(b"\x89PNG")
+    assert "a CVAE" in picture.svg
+
+
+def test_without_a_figure_there_is_no_reading():
+    finding = BOOK.findings[0]
+    asks = finding.model_copy(update={"reading": "{vae.FID} against {gan.FID}"})
+    (answer,) = answers(BOOK.model_copy(update={"findings": (asks,)}), results())
+    assert answer.reading == ""
+
+
+def test_one_experiment_alone_answers_nothing():
+    assert list(answers(BOOK, results(gan=False))) == []
+
+
+def test_the_page_lays_it_out():
+    text = page([BOOK], results(sheets=("finding-which.png",)))
+    assert "| a CVAE | 91.0\u00a0±\u00a01.0 |  | 3 |" in text
+    assert "| real images | 99.5 | 99.5 |  |" in text
+    assert "![Which is better?](results/finding-which.png)" in text
+    assert "| 1 | `twofold train digits-cvae seeds=0,1,2` | as reported | 1 | a |" in text
+    assert "a: x, cpu, 1 thread of 2 cores, torch 2." in text
+
+
+def test_draws_that_differ_in_more_than_a_seed_have_a_command_each():
+    chapter = BOOK.chapters[0]
+    one, other = run(chapter, 0), run(chapter, 1)
+    other |= {"label_seed": 1, "command": "twofold train digits-cvae seed=1 data.label_seed=1"}
+    found = Results([{"experiments": {"digits-cvae": {"runs": [one, other]}}}])
+    commands = "`twofold train digits-cvae seed=0; twofold train digits-cvae seed=1 data.label_"
+    assert commands in page([BOOK], found)
+
+
+def test_label_draws_have_one_command():
+    chapter = BOOK.chapters[0]
+    runs = [run(chapter, 0) for _ in range(2)]
+    runs[1] |= {"label_seed": 4, "command": "twofold train digits-cvae seed=0 data.label_seed=4"}
+    found = Results([{"experiments": {"digits-cvae": {"runs": runs}}}])
+    assert "`twofold train digits-cvae label_seeds=0,4`" in page([BOOK], found)
+
+
+def test_an_empty_folder_makes_a_page_of_blanks(tmp_path):
+    publish([BOOK], tmp_path, tmp_path / "page.md")
+    assert [path.name for path in tmp_path.iterdir()] == ["page.md"]
+    assert "How it was run" not in (tmp_path / "page.md").read_text()
+
+
+@pytest.mark.parametrize("verb", ["reconstruct", "latents"])
+def test_plates_are_drawn_once_for_a_run(tmp_path, silent, verb):
+    from twofold.experiments.train import train
+    from twofold.reproduction.book import Chapter
+
+    changes = {"epochs": 1, "layers": "fc-8", "latent_dim": 2, "limit": 100}
+    trained = train("digits-cvae", changes, out=tmp_path / "run", progress=silent)
+    plate = {"verb": verb, "place": "figure 1", "options": {"n": 20}}
+    chapter = Chapter.model_validate(
+        {"experiment": "digits-cvae", "measures": [], "plates": [plate]}
+    )
+    draw_plates(chapter, trained, tmp_path / "out")
+    path = tmp_path / "out" / f"digits-cvae-seed0-{verb}.png"
+    before = path.stat().st_mtime_ns
+    draw_plates(chapter, trained, tmp_path / "out")
+    assert path.stat().st_mtime_ns == before
+    assert (tmp_path / "out" / "digits-cvae-seed0.png").exists()
