@@ -417,3 +417,11 @@ def test_a_discriminator_is_right_about_the_mean_of_both_kinds(tmp_path):
     assert found["loss/train/discriminator/accuracy"] == pytest.approx(sum(both) / len(both))
     assert 0.0 < found["loss/train/discriminator/accuracy"] < 1.0
     assert "loss/train/generator/adversarial" not in found  # nothing is said twice
+
+
+def test_samples_that_keep_to_the_middle_of_the_prior_say_so(tmp_path, silent):
+    run = train("digits-cvae", TOY | {"sampling_scale": 0.5}, out=tmp_path / "r", progress=silent)
+    found = evaluate(run, ["coverage", "likelihood"], samples=100, progress=silent)
+    assert found["precision/random"].depends["sampling_scale"] == 0.5
+    assert "0.5 times as wide as the prior" in found["precision/random"].caution
+    assert "times as wide" not in found["elbo"].caution

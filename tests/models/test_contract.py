@@ -13,6 +13,7 @@ from torch import Tensor
 from twofold.data.batches import Batch
 from twofold.errors import DataError, TwofoldError, UsageError
 from twofold.experiments.families import FAMILIES, build_model
+from twofold.experiments.resolve import resolve
 from twofold.experiments.schema import Experiment
 from twofold.models.base import (
     Classifies,
@@ -391,6 +392,24 @@ def test_models_of_one_latent_size_are_compared_at_the_same_codes():
     z = vae.sample_latent(100_000, seed=2)
     assert abs(z.mean().item()) < 5 / 400_000**0.5
     assert abs(z.square().mean().item() - 1) < 5 * (2 / 400_000) ** 0.5
+
+
+@pytest.mark.parametrize("name", ["vae", "cvae", "gan", "cgan", "acgan", "hybrid"])
+def test_a_narrower_scale_changes_samples_and_nothing_else(name):
+    """The codes of a seed are the same, nearer to the middle; ELBO and losses stay as they are."""
+    settings = experiment(name, "dense")
+    at = "model.autoencoder.sampling_scale" if name == "hybrid" else "sampling_scale"
+    narrow = build_model(resolve(settings, {at: 0.5}), (1, 8, 12), K)
+    plain = make(name, "dense", 1)
+    assert isinstance(plain, Generative)
+    assert isinstance(narrow, Generative)
+    torch.testing.assert_close(narrow.sample_latent(5, 3), 0.5 * plain.sample_latent(5, 3))
+    for mine, other in zip(plain.phases, narrow.phases, strict=True):
+        losses = []
+        for phase in (mine, other):
+            torch.manual_seed(0)
+            losses.append(phase.loss(make_batch(name, 1)).total)
+        torch.testing.assert_close(*losses)
 
 
 @pytest.mark.parametrize(("name", "layers", "channels"), CONDITIONAL)

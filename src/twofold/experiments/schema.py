@@ -107,6 +107,9 @@ class VAESettings(_Generative):
     predicts: Literal["image", "hidden"] = Field(
         "image", description="p(x|z) of all pixels, or of those that the condition hides"
     )
+    sampling_scale: float = Field(
+        1.0, gt=0, description="standard deviation of the codes of samples; 1 is the prior"
+    )
 
 
 class _GANSettings(_Generative):
@@ -119,6 +122,9 @@ class _GANSettings(_Generative):
     gp_weight: float = Field(0.0, ge=0, description="λ of the WGAN-GP penalty")
     ema: float = Field(0.0, ge=0, lt=1, description="decay of the generator's average")
     output: Literal["tanh", "sigmoid", "linear"] = Field("tanh", description="generator's end")
+    sampling_scale: float = Field(
+        1.0, gt=0, description="standard deviation of the codes of samples; 1 is the prior"
+    )
 
 
 class GANSettings(_GANSettings):

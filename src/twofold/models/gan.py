@@ -43,6 +43,7 @@ class GAN(Generative):
         gp_weight: λ of the WGAN-GP penalty.
         ema: Decay per step of the generator's moving average, from which samples come; 0 for none.
         output: What the generator ends in: `tanh`, `sigmoid`, or `linear` (clamped when sampling).
+        sampling_scale: Standard deviation of the noise of samples; 1 as in training.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class GAN(Generative):
         gp_weight: float = 0.0,
         ema: float = 0.0,
         output: str = "tanh",
+        sampling_scale: float = 1.0,
     ) -> None:
         super().__init__()
         if output not in OUTPUTS:
@@ -78,6 +80,7 @@ class GAN(Generative):
         self.gp_weight = gp_weight
         self.ema = ema
         self.output = output
+        self.sampling_scale = sampling_scale
 
     @property
     def phases(self) -> list[Phase]:

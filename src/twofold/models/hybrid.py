@@ -194,6 +194,7 @@ class Hybrid(Generative):
         self.judge = PlusOne(num_classes, fool) if num_classes else Binary(fool)
         self.image_shape = autoencoder.image_shape
         self.latent_dim = autoencoder.latent_dim
+        self.sampling_scale = autoencoder.sampling_scale
         self.num_classes = num_classes
         self.feature_layer = feature_layer if feature_weight else None
         self.recon_weight = recon_weight

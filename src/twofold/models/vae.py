@@ -66,6 +66,7 @@ class VAE(AutoEncoder):
             pushed (Kingma et al., 2016, appendix C.8).
         predicts: What p(x|z, c) is of where the condition is a part of the image: the whole `image`
             or, as Sohn et al. have it, its `hidden` pixels alone.
+        sampling_scale: Standard deviation of the codes of samples; 1 is the prior.
     """
 
     def __init__(
@@ -83,6 +84,7 @@ class VAE(AutoEncoder):
         kl_warmup: float = 0.0,
         free_bits: float = 0.0,
         predicts: str = "image",
+        sampling_scale: float = 1.0,
     ) -> None:
         super().__init__()
         if objective not in OBJECTIVES:
@@ -116,6 +118,7 @@ class VAE(AutoEncoder):
         self.kl_warmup = kl_warmup
         self.free_bits = free_bits
         self.predicts = predicts
+        self.sampling_scale = sampling_scale
 
     @property
     def phases(self) -> list[Phase]:

@@ -15,7 +15,7 @@ from twofold.metrics.measure import Measure, NotMeasured
 from twofold.metrics.recognition import recognition
 from twofold.pictures.sheets import to_uint8
 
-__all__ = ["gan_train"]
+__all__ = ["as_dataset", "gan_train"]
 
 
 def gan_train(subject: Subject) -> Iterator[Measure]:
@@ -31,7 +31,7 @@ def gan_train(subject: Subject) -> Iterator[Measure]:
         raise NotMeasured(f"a {model.title} is told no class: its images have no labels")
     count = len(subject.train)
     y = subject.classes(count)
-    generated = _as_dataset(subject.sample(count, y), y, subject.dataset)
+    generated = as_dataset(subject.sample(count, y), y, subject.dataset)
     recipe = judges.judge_recipe(judges.JUDGE, generated)
     key = judges.judge_key(recipe, generated)
     folder = subject.run.path / "judges" / f"gan-train-{recipe.name}-{key}"
@@ -63,7 +63,7 @@ def _learnt_from(subject: Subject) -> ImageDataset:
     return replace(train, splits={"train": np.arange(len(train))})
 
 
-def _as_dataset(x: Tensor, y: Tensor, like: ImageDataset) -> ImageDataset:
+def as_dataset(x: Tensor, y: Tensor, like: ImageDataset) -> ImageDataset:
     images = to_uint8(x.cpu().numpy())
     return ImageDataset(
         images,

@@ -148,7 +148,7 @@ class Subject:
         Raises:
             NotMeasured: If it makes none, or some are not finite.
         """
-        model, count = self.model, self.settings["samples"]
+        model, count = self._generative, self.settings["samples"]
         y = self.classes(count) if isinstance(model.condition, ClassCondition) else None
         c, caution = y, []
         if model.condition.about == "image":
@@ -162,6 +162,12 @@ class Subject:
         if binarise != "none":
             depends["trained_on"] = f"pixels binarised ({binarise})"
             caution.append("the model learnt binarised pixels and is compared with grey ones")
+        if model.sampling_scale != 1.0:
+            depends["sampling_scale"] = model.sampling_scale
+            caution.append(
+                f"codes are drawn {model.sampling_scale:g} times as wide as the prior, so that "
+                "the images are fewer kinds of the likelier ones"
+            )
         if y is not None:
             depends["classes"] = "as in training"
         if model.offers(Reconstructs):
@@ -174,10 +180,9 @@ class Subject:
         Raises:
             NotMeasured: If the model makes none, or some are not finite.
         """
-        if not isinstance(self.model, Generative):
-            raise NotMeasured(f"a {self.model.title.lower()} makes no images")
+        model = self._generative
         self.progress.say(f"generating {count} images")
-        x = self.model.sample(count, c, self.settings["seed"])
+        x = model.sample(count, c, self.settings["seed"])
         broken = (~x.isfinite().flatten(1).all(dim=1)).sum().item()
         if broken:
             raise NotMeasured(
@@ -185,6 +190,12 @@ class Subject:
                 "diverged; look at the losses, and train again with a smaller lr"
             )
         return x
+
+    @property
+    def _generative(self) -> Generative:
+        if not isinstance(self.model, Generative):
+            raise NotMeasured(f"a {self.model.title.lower()} makes no images")
+        return self.model
 
     def real(self, split: str, count: int | None = None) -> Tensor:
         """Images as they are in the data, without any binarisation, on the device.
