@@ -24,7 +24,7 @@ from twofold.training.progress import Console
 
 
 def measure(run: Run, scales: list[float], epochs: float | None) -> list[dict]:
-    """GAN-test of 10 000 images and GAN-train of as many as the run has learnt from, in per cent."""
+    """GAN-test of 10 000 images, GAN-train of as many as the run has learnt from, in per cent."""
     progress, device = Console(), pick_device("auto")
     settings = {"samples": 10_000, "iwae_samples": 1, "seed": 0}
     subject = make_subject(run, settings, None, device, progress)
