@@ -19,7 +19,7 @@ from twofold.reproduction.collect import recipe_digest, settings_of
 from twofold.reproduction.finding import PLACE
 from twofold.reproduction.page import page
 from twofold.reproduction.plates import VERBS, plate_name
-from twofold.reproduction.reproduce import plan_reproduction, reproduce
+from twofold.reproduction.reproduce import _in_turn, plan_reproduction, reproduce
 from twofold.reproduction.results import load_results
 from twofold.reproduction.verdict import judge_figure
 
@@ -202,6 +202,14 @@ def test_a_report_is_run_once_and_then_only_read(tmp_path, silent):
     assert (out / plate).stat().st_mtime_ns == drawn
     assert [(run.path / "evaluation.json").stat().st_mtime_ns for run in again.runs] == before
     assert "done" in plan_reproduction("digits", seeds="0,1", out=out)[1]
+
+
+def test_all_reports_begin_with_their_first_experiments():
+    one, two = load_book("lam2023"), load_book("belani2020")
+    names = [[chapter.experiment for chapter in book.chapters] for book in (one, two)]
+    order = [step for _, step in _in_turn((one, two), names)]  # type: ignore[arg-type]
+    assert order[:4] == [names[0][0], names[1][0], names[0][1], names[1][1]]
+    assert sorted(order) == sorted(names[0] + names[1])
 
 
 def test_unknown_reports_and_budgets(tmp_path):

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, zip_longest
 from pathlib import Path
 
 import torch
@@ -72,26 +72,25 @@ def reproduce(
     """
     progress, out, jobs = progress or Console(), Path(out), _jobs(jobs)
     books = _books(report)
-    plans = [plan(book, _checked(budget), seeds, out) for book in books]
-    steps = [step for steps_of_book in plans for step in steps_of_book]
-    done: list[Run] = []
+    order = _in_turn(books, [plan(book, _checked(budget), seeds, out) for book in books])
+    steps = [step for _, step in order]
+    done: dict[str, list[Run]] = {book.name: [] for book in books}
     with _threads(threads_each(jobs)):
         progress.say("timing a few steps of each experiment")
         clock = _Clock(steps, seconds_each(steps), jobs, progress)
         clock.tell("to do")
         trained = train_all([one for step in steps for one in step.siblings], jobs, progress)
-        for book, steps_of_book in zip(books, plans, strict=True):
-            of_book: list[Run] = []
-            for step in steps_of_book:
-                runs = list(islice(trained, len(step.siblings)))
-                _measure(runs, step, progress)
-                draw_plates(step.chapter, runs[0], out / "results")
-                of_book += runs
-                write_json(out / "results" / f"{book.name}.json", collect(of_book))
-                publish(books, out / "results", out / "reproduction.md")
-                clock.finished(step)
-            done += of_book
-    return Reproduction(out / "reproduction.md", tuple(done))
+        for book, step in order:
+            runs = list(islice(trained, len(step.siblings)))
+            _measure(runs, step, progress)
+            done[book.name] += runs
+            draw_plates(step.chapter, runs[0], out / "results")
+            write_json(out / "results" / f"{book.name}.json", collect(done[book.name]))
+            publish(books, out / "results", out / "reproduction.md")
+            clock.finished(step)
+    return Reproduction(
+        out / "reproduction.md", tuple(run for runs in done.values() for run in runs)
+    )
 
 
 def plan_reproduction(
@@ -163,6 +162,12 @@ def _threads(count: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def _in_turn(books: Sequence[Book], plans: Sequence[Sequence[Step]]) -> list[tuple[Book, Step]]:
+    """The first chapters of all books, then the second ones, and so on."""
+    rows = zip_longest(*plans)
+    return [(book, step) for row in rows for book, step in zip(books, row, strict=True) if step]
 
 
 def _books(report: str) -> list[Book]:
