@@ -96,7 +96,7 @@ def test_the_page_lays_it_out():
     assert "| a CVAE | 91.0\u00a0±\u00a01.0 |  | 3 |" in text
     assert "| real images | 99.5 | 99.5 |  |" in text
     assert "![Which is better?](results/finding-which.png)" in text
-    assert "| 1 | `twofold train digits-cvae seeds=0,1,2` | as reported | 1 | a |" in text
+    assert "| 1 | `twofold train digits-cvae seeds=0,1,2` | full | 1 | a |" in text
     assert "a: x, cpu, 1 thread of 2 cores, torch 2." in text
 
 

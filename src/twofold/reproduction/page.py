@@ -27,11 +27,11 @@ tolerance that its experiment file states; *better* where ours lies beyond on th
 comparable* where the report measured something else, which the notes explain; *to look at* where
 the report has a picture and words, and our pictures are to be held beside them. What was
 not run is blank, and so is a figure that no measure of ours gives. The *laptop budget* trains for
-fewer epochs than the report where that would be dear; the commands say for how many.
+fewer epochs than the report where that would be dear, the full one as the experiment says.
 """
 FIGURES = ("figure", "place", "reported", "ours", "n", "verdict", "run")
 RUNS = ("run", "command", "budget", "minutes a run", "machine")
-BUDGET = {True: "as reported", False: "laptop"}
+BUDGET = {True: "full", False: "laptop"}
 
 
 @dataclass(frozen=True)

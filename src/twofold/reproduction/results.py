@@ -16,9 +16,13 @@ __all__ = ["Results", "load_results"]
 
 @dataclass(frozen=True)
 class Draws:
-    """The runs of one recipe."""
+    """The runs of one recipe.
 
-    command: str
+    Attributes:
+        runs: What is committed of each, in the order of their seeds.
+        is_full: Whether they are as reported, and not at the laptop budget.
+    """
+
     runs: tuple[dict[str, Any], ...]
     is_full: bool
 
@@ -52,7 +56,7 @@ class Results:
             digest = recipe_digest(chapter.settings(budget))
             runs = [run for run in having if run.get("recipe") == digest]
             if runs:
-                return Draws(runs[0]["command"], tuple(_distinct(runs)), budget == "full")
+                return Draws(tuple(_distinct(runs)), budget == "full")
         return None
 
 
