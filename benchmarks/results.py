@@ -2,6 +2,7 @@
 
     python benchmarks/results.py collect runs/lam2023-cvae-0 runs/lam2023-cvae-1 … --name lam2023
     python benchmarks/results.py collect runs/lam2023-vae-0 … --name lam2023 --add
+    python benchmarks/results.py draw runs/lam2023-cvae-0   # its pictures alone
     python benchmarks/results.py write            # tables and page again, from the committed JSON
 
 The Markdown, docs/reproduction.md included, is never edited by hand; a test fails when it differs
@@ -140,6 +141,8 @@ def main() -> None:
     collecting.add_argument("--name", required=True)
     collecting.add_argument("--add", action="store_true", help="keep the runs that are there")
     collecting.add_argument("--no-sheets", action="store_true", help="draw no pictures")
+    drawing = commands.add_parser("draw")
+    drawing.add_argument("runs", nargs="+", type=Path)
     commands.add_parser("write")
     arguments = parser.parse_args()
     if arguments.command == "collect":
@@ -150,6 +153,8 @@ def main() -> None:
         path.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
         if not arguments.no_sheets:
             draw_pictures(runs)
+    if arguments.command == "draw":
+        draw_pictures([Run(path) for path in arguments.runs])
     for path in sorted(FOLDER.glob("*.json")):
         results = json.loads(path.read_text())
         if "experiments" in results:

@@ -25,7 +25,12 @@ BOOK = Book.model_validate(
                 "title": "Which is better?",
                 "columns": {"recognised": "gan_test/{told}", "FID": "fid"},
                 "rows": {
-                    "vae": {"label": "a CVAE", "experiment": "digits-cvae", "told": "mlp"},
+                    "vae": {
+                        "label": "a CVAE",
+                        "experiment": "digits-cvae",
+                        "told": "mlp",
+                        "picture": "samples",
+                    },
                     "gan": {"label": "a CGAN", "experiment": "digits-cgan", "told": "cnn"},
                 },
                 "reading": "The CVAE has {vae.recognised}, the CGAN {gan.recognised}.",
@@ -98,6 +103,13 @@ def test_the_page_lays_it_out():
     assert "![Which is better?](results/finding-which.png)" in text
     assert "| 1 | `twofold train digits-cvae seeds=0,1,2` | full | 1 | a |" in text
     assert "a: x, cpu, 1 thread of 2 cores, torch 2." in text
+
+
+def test_a_picture_of_a_finding_is_shown_once():
+    sheets = ("digits-cvae-seed0.png", "digits-cgan-seed0.png")
+    text = page([BOOK], results(sheets=sheets))
+    assert "| a CVAE |\n|---|\n| ![a CVAE](results/digits-cvae-seed0.png) |" in text
+    assert text.count("digits-cvae-seed0.png") == text.count("digits-cgan-seed0.png") == 1
 
 
 def test_draws_that_differ_in_more_than_a_seed_have_a_command_each():

@@ -18,7 +18,7 @@ from twofold.reproduction.book import book_names, load_book
 from twofold.reproduction.collect import recipe_digest, settings_of
 from twofold.reproduction.finding import PLACE
 from twofold.reproduction.page import page
-from twofold.reproduction.plates import VERBS, plate_name
+from twofold.reproduction.plates import SAMPLES, VERBS
 from twofold.reproduction.reproduce import _in_turn, plan_reproduction, reproduce
 from twofold.reproduction.results import load_results
 from twofold.reproduction.verdict import judge_figure
@@ -97,8 +97,8 @@ def test_books_name_what_there_is(name):
         for plate in chapter.plates:
             verb = getattr(import_module(VERBS[plate.verb]), plate.verb)
             inspect.signature(verb).bind("run", **plate.options)
-        drawn = [plate_name(chapter.experiment, 0, plate) for plate in chapter.plates]
-        assert len(set(drawn)) == len(drawn)
+        drawn = [plate.name or plate.verb for plate in chapter.plates]
+        assert len({SAMPLES, *drawn}) == 1 + len(drawn)
 
 
 @pytest.mark.parametrize("name", book_names())
@@ -107,7 +107,8 @@ def test_findings_speak_of_what_the_book_runs(name):
     book = load_book(name)
     for finding in book.findings:
         for row in finding.rows.values():
-            book.chapter(row.experiment)
+            plates = book.chapter(row.experiment).plates
+            assert row.picture in {"", SAMPLES, *(plate.name or plate.verb for plate in plates)}
         for row, heading in PLACE.findall(finding.reading):
             assert row in finding.rows
             assert heading in finding.columns
@@ -192,7 +193,7 @@ def test_a_report_is_run_once_and_then_only_read(tmp_path, silent):
     assert "A toy" in text
     (picture,) = re.findall(r"!\[samples of digits-cvae\]\((.+)\)", text)
     assert (out / picture).exists()
-    (plate,) = re.findall(r"!\[reconstruct, as in figure 7 of digits-cvae\]\((.+)\)", text)
+    (plate,) = re.findall(r"!\[reconstruct, figure 7 of digits-cvae\]\((.+)\)", text)
     assert (out / plate).exists()
     committed = json.loads((out / "results" / "digits.json").read_text())
     assert len(committed["experiments"]["digits-cvae"]["runs"]) == 2

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from twofold.pictures.canvas import label_ticks
 from twofold.pictures.style import INK, MUTED, Picture, drawing, render
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ def _fill(axes: "Axes", panel: Panel) -> None:
         axes.set_xscale("log")
     else:
         axes.xaxis.set_major_locator(MaxNLocator(4))
+    label_ticks(axes, lambda value: f"{value:g}".replace("-", "\N{MINUS SIGN}"))
     for row, values in enumerate(panel.values):
         if not values:
             continue

@@ -81,11 +81,14 @@ class Row(Strict):
         label: In words.
         experiment: A chapter of the book.
         told: What stands for `{told}` in the measures of the columns.
+        picture: Of the first run, to be shown beside those of the other rows: `samples`, or the
+            name of a plate.
     """
 
     label: str
     experiment: str
     told: str = ""
+    picture: str = ""
 
 
 class Finding(Strict):
@@ -98,6 +101,7 @@ class Finding(Strict):
         rows: What is compared, by a key.
         reading: What the figures say. `{row.heading}` stands for a figure of ours, so that no
             number is typed; without one of them there is no reading.
+        floor: What the floors of the measures are of.
     """
 
     name: str
@@ -105,6 +109,7 @@ class Finding(Strict):
     columns: dict[str, str]
     rows: dict[str, Row]
     reading: str
+    floor: str = "real images"
 
 
 class Book(Strict):

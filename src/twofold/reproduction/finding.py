@@ -15,15 +15,16 @@ from twofold.pictures.dots import Panel, draw_dots
 from twofold.pictures.style import Picture
 from twofold.report.words import number, plus_minus, with_unit
 from twofold.reproduction.book import Book, Finding
+from twofold.reproduction.plates import picture_name
 from twofold.reproduction.results import Draws, Results
 
-__all__ = ["Answer", "answers", "picture_name"]
+__all__ = ["Answer", "answers", "figure_name"]
 
 PLACE = re.compile(r"\{([\w-]+)\.([^}]+)\}")
 
 
-def picture_name(finding: Finding) -> str:
-    """Of the picture's file."""
+def figure_name(finding: Finding) -> str:
+    """Of the picture of its figures, without the ending."""
     return f"finding-{finding.name}"
 
 
@@ -80,6 +81,15 @@ class Answer:
         filled = PLACE.sub(fill, text)
         return "" if missing else filled
 
+    @property
+    def pictures(self) -> dict[str, str]:
+        """Files of the rows that have one, by their labels."""
+        return {
+            row.label: picture_name(row.experiment, draws.runs[0]["seed"], row.picture)
+            for key, row in self.finding.rows.items()
+            if row.picture and (draws := self.draws[key]) is not None
+        }
+
     @cached_property
     def floors(self) -> dict[str, float | None]:
         """Of each column the figure of real data, where all runs agree on it."""
@@ -106,7 +116,7 @@ class Answer:
             for heading in self.finding.columns
         ]
         names = [row.label for row in rows.values()]
-        return draw_dots(names, panels, picture_name(self.finding), self.finding.title)
+        return draw_dots(names, panels, figure_name(self.finding), self.finding.title)
 
 
 def answers(book: Book, results: Results) -> Iterator[Answer]:

@@ -2,14 +2,14 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from twofold.experiments.resolve import load_experiment
 from twofold.experiments.schema import Reported
 from twofold.report.words import count, listing, number, plural, plus_minus, with_unit
 from twofold.reproduction.book import Book, Chapter
-from twofold.reproduction.finding import Answer, answers, picture_name
+from twofold.reproduction.finding import Answer, answers, figure_name
 from twofold.reproduction.plates import shown
 from twofold.reproduction.results import Draws, Results
 from twofold.reproduction.verdict import Figure, judge_figure
@@ -67,9 +67,11 @@ def _report(book: Book, results: Results) -> str:
     lines += [f"- `{name}` is left out: {why}" for name, why in book.omitted.items()]
     if done:
         lines += ["", "### How it was run", "", *_runs(done)]
-    for answer in answers(book, results):
+    found = list(answers(book, results))
+    for answer in found:
         lines += ["", *_finding(answer, results)]
-    pictures = [line for one in done for line in _pictures(one, results)]
+    there = set(results.sheets).difference(*(answer.pictures.values() for answer in found))
+    pictures = [line for one in done for line in _pictures(one, there)]
     if pictures:
         lines += ["", "### Pictures", "", "Of the first run, chosen by nobody.", *pictures]
     return "\n".join(lines) + "\n"
@@ -162,16 +164,24 @@ def _finding(answer: Answer, results: Results) -> Iterator[str]:
     ]
     if any(floor is not None for floor in answer.floors.values()):
         floors = (None if f is None else number(f) for f in answer.floors.values())
-        rows.append(("real images", *(floor or "" for floor in floors), ""))
+        rows.append((finding.floor, *(floor or "" for floor in floors), ""))
     yield from _table(headings, "l" + "r" * len(finding.columns) + "r", rows)
     if answer.reading:
         yield from ("", answer.reading)
-    picture = f"{picture_name(finding)}.png"
-    if picture in results.sheets:
-        yield from ("", f"![{finding.title}](results/{picture})")
+    figure = f"{figure_name(finding)}.png"
+    if figure in results.sheets:
+        yield from ("", f"![{finding.title}](results/{figure})")
+    pictures = {
+        label: f"![{label}](results/{name})"
+        for label, name in answer.pictures.items()
+        if name in results.sheets
+    }
+    if pictures:
+        yield ""
+        yield from _table(list(pictures), "l" * len(pictures), [pictures.values()])
 
 
-def _pictures(one: _Done, results: Results) -> Iterator[str]:
+def _pictures(one: _Done, there: Collection[str]) -> Iterator[str]:
     experiment, seed = one.chapter.experiment, one.draws.runs[0]["seed"]
     words = [
         f"{reported.measure}, {reported.place}: {reported.value}"
@@ -179,7 +189,7 @@ def _pictures(one: _Done, results: Results) -> Iterator[str]:
         if isinstance(reported.value, str)
     ]
     said = f" The report has {listing(words)}." if words else ""
-    for i, (text, name) in enumerate(shown(one.chapter, experiment, seed, results.sheets)):
+    for i, (text, name) in enumerate(shown(one.chapter, experiment, seed, there)):
         yield f"\n`{experiment}`, {text}.{said if i == 0 else ''}\n"
         yield f"![{text} of {experiment}](results/{name})"
 

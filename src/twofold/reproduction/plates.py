@@ -8,9 +8,11 @@ from types import MappingProxyType
 from twofold.apply.common.result import Result
 from twofold.experiments.run import Run
 from twofold.files import write_bytes
-from twofold.reproduction.book import Chapter, Plate
+from twofold.reproduction.book import Chapter
 
-__all__ = ["VERBS", "draw_plates", "plate_name", "sheet_name", "shown"]
+__all__ = ["SAMPLES", "VERBS", "draw_plates", "picture_name", "shown"]
+
+SAMPLES = "samples"  # the sheet that a run draws itself while it trains
 
 _Verb = Callable[..., Result]
 VERBS: Mapping[str, str] = MappingProxyType(
@@ -30,23 +32,19 @@ VERBS: Mapping[str, str] = MappingProxyType(
 )
 
 
-def sheet_name(experiment: str, seed: int) -> str:
-    """Under which a run's samples lie beside the figures."""
-    return f"{experiment}-seed{seed}.png"
-
-
-def plate_name(experiment: str, seed: int, plate: Plate) -> str:
-    """Under which a plate lies beside them."""
-    return f"{experiment}-seed{seed}-{plate.name or plate.verb}.png"
+def picture_name(experiment: str, seed: int, picture: str = SAMPLES) -> str:
+    """Under which a picture of a run lies beside the figures: its samples, or a plate."""
+    mark = "" if picture == SAMPLES else f"-{picture}"
+    return f"{experiment}-seed{seed}{mark}.png"
 
 
 def draw_plates(chapter: Chapter, run: Run, folder: Path) -> None:
     """Draws the pictures of one run into a folder: its last samples, and plates older than it."""
     name, seed = run.experiment.name, run.experiment.seed
     for last in run.samples[-1:]:  # a classifier draws none
-        write_bytes(folder / sheet_name(name, seed), last.read_bytes())
+        write_bytes(folder / picture_name(name, seed), last.read_bytes())
     for plate in chapter.plates:
-        path = folder / plate_name(name, seed, plate)
+        path = folder / picture_name(name, seed, plate.name or plate.verb)
         if not path.exists() or path.stat().st_mtime < run.checkpoint.stat().st_mtime:
             verb: _Verb = getattr(import_module(VERBS[plate.verb]), plate.verb)
             write_bytes(path, verb(run, **plate.options).png())
@@ -56,7 +54,9 @@ def shown(
     chapter: Chapter, experiment: str, seed: int, there: Collection[str]
 ) -> Iterator[tuple[str, str]]:
     """What there is of a run's pictures: words, and the name of the file."""
-    words = {sheet_name(experiment, seed): "samples"}
-    for plate in chapter.plates:
-        words[plate_name(experiment, seed, plate)] = f"{plate.verb}, as in {plate.place}"
-    yield from ((text, name) for name, text in words.items() if name in there)
+    words = {SAMPLES: SAMPLES}
+    words |= {plate.name or plate.verb: f"{plate.verb}, {plate.place}" for plate in chapter.plates}
+    for picture, text in words.items():
+        name = picture_name(experiment, seed, picture)
+        if name in there:
+            yield text, name

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from twofold.files import write_bytes, write_text
 from twofold.reproduction.book import Book
-from twofold.reproduction.finding import answers, picture_name
+from twofold.reproduction.finding import answers, figure_name
 from twofold.reproduction.page import page
 from twofold.reproduction.results import load_results
 
@@ -23,5 +23,5 @@ def publish(books: Sequence[Book], results: Path, path: Path) -> None:
     known = load_results(results)
     for book in books:
         for answer in answers(book, known):
-            write_bytes(results / f"{picture_name(answer.finding)}.png", answer.picture().png)
+            write_bytes(results / f"{figure_name(answer.finding)}.png", answer.picture().png)
     write_text(path, page(books, load_results(results)))
