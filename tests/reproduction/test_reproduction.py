@@ -3,7 +3,6 @@
 import inspect
 import json
 import re
-from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -18,7 +17,7 @@ from twofold.reproduction.book import book_names, load_book
 from twofold.reproduction.collect import recipe_digest, settings_of
 from twofold.reproduction.finding import PLACE
 from twofold.reproduction.page import page
-from twofold.reproduction.plates import SAMPLES, VERBS
+from twofold.reproduction.plates import SAMPLES, VERBS, verb_of
 from twofold.reproduction.reproduce import _in_turn, plan_reproduction, reproduce
 from twofold.reproduction.results import load_results
 from twofold.reproduction.verdict import judge_figure
@@ -95,8 +94,8 @@ def test_books_name_what_there_is(name):
         figures = {one.measure for one in load_experiment(chapter.experiment).reported}
         assert chapter.verdicts.keys() <= figures
         for plate in chapter.plates:
-            verb = getattr(import_module(VERBS[plate.verb]), plate.verb)
-            inspect.signature(verb).bind("run", **plate.options)
+            assert plate.verb in VERBS
+            inspect.signature(verb_of(plate)).bind("run", **plate.options)
         drawn = [plate.name or plate.verb for plate in chapter.plates]
         assert len({SAMPLES, *drawn}) == 1 + len(drawn)
 
@@ -193,7 +192,7 @@ def test_a_report_is_run_once_and_then_only_read(tmp_path, silent):
     assert "A toy" in text
     (picture,) = re.findall(r"!\[samples of digits-cvae\]\((.+)\)", text)
     assert (out / picture).exists()
-    (plate,) = re.findall(r"!\[reconstruct, figure 7 of digits-cvae\]\((.+)\)", text)
+    (plate,) = re.findall(r"!\[reconstructions, figure 7 of digits-cvae\]\((.+)\)", text)
     assert (out / plate).exists()
     committed = json.loads((out / "results" / "digits.json").read_text())
     assert len(committed["experiments"]["digits-cvae"]["runs"]) == 2

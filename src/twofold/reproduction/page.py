@@ -59,8 +59,9 @@ def _report(book: Book, results: Results) -> str:
     ]
     numbers = {one.chapter.experiment: one.number for one in done}
     lines = [f"## {book.title}", "", book.source, ""]
-    lines += [_tally([figure for _, _, figure in judged]), ""]
-    lines += _table(FIGURES, "llrrrlr", (_cells(*one, numbers) for one in judged))
+    if judged:
+        lines += [_tally([figure for _, _, figure in judged]), ""]
+        lines += _table(FIGURES, "llrrrlr", (_cells(*one, numbers) for one in judged))
     notes = [note for chapter, _, figure in judged for note in _notes(chapter, figure)]
     lines += ["", *(f"- {note}" for note in dict.fromkeys(notes))]
     lines += [f"- {remark}" for remark in book.remarks]

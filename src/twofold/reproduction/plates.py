@@ -8,34 +8,35 @@ from types import MappingProxyType
 from twofold.apply.common.result import Result
 from twofold.experiments.run import Run
 from twofold.files import write_bytes
-from twofold.reproduction.book import Chapter
+from twofold.reproduction.book import Chapter, Plate
 
-__all__ = ["SAMPLES", "VERBS", "draw_plates", "picture_name", "shown"]
+__all__ = ["SAMPLES", "VERBS", "draw_plates", "picture_name", "shown", "verb_of"]
 
 SAMPLES = "samples"  # the sheet that a run draws itself while it trains
 
-_Verb = Callable[..., Result]
 VERBS: Mapping[str, str] = MappingProxyType(
     {
-        verb: f"twofold.apply.{verb}"
-        for verb in (
-            "canvases",
-            "complete",
-            "interpolate",
-            "latents",
-            "manifold",
-            "reconstruct",
-            "restyle",
-            "sample",
-        )
+        "canvases": "canvases step by step",
+        "complete": "completions",
+        "interpolate": "interpolations",
+        "latents": "latent codes",
+        "manifold": "manifold",
+        "reconstruct": "reconstructions",
+        "restyle": "digits in the style of others",
+        "sample": "samples",
     }
-)
+)  # and what each draws
 
 
 def picture_name(experiment: str, seed: int, picture: str = SAMPLES) -> str:
     """Under which a picture of a run lies beside the figures: its samples, or a plate."""
     mark = "" if picture == SAMPLES else f"-{picture}"
     return f"{experiment}-seed{seed}{mark}.png"
+
+
+def verb_of(plate: Plate) -> Callable[..., Result]:
+    """The function that draws a plate."""
+    return getattr(import_module(f"twofold.apply.{plate.verb}"), plate.verb)
 
 
 def draw_plates(chapter: Chapter, run: Run, folder: Path) -> None:
@@ -46,8 +47,7 @@ def draw_plates(chapter: Chapter, run: Run, folder: Path) -> None:
     for plate in chapter.plates:
         path = folder / picture_name(name, seed, plate.name or plate.verb)
         if not path.exists() or path.stat().st_mtime < run.checkpoint.stat().st_mtime:
-            verb: _Verb = getattr(import_module(VERBS[plate.verb]), plate.verb)
-            write_bytes(path, verb(run, **plate.options).png())
+            write_bytes(path, verb_of(plate)(run, **plate.options).png())
 
 
 def shown(
@@ -55,7 +55,8 @@ def shown(
 ) -> Iterator[tuple[str, str]]:
     """What there is of a run's pictures: words, and the name of the file."""
     words = {SAMPLES: SAMPLES}
-    words |= {plate.name or plate.verb: f"{plate.verb}, {plate.place}" for plate in chapter.plates}
+    for plate in chapter.plates:
+        words[plate.name or plate.verb] = f"{VERBS[plate.verb]}, {plate.place}"
     for picture, text in words.items():
         name = picture_name(experiment, seed, picture)
         if name in there:
