@@ -16,7 +16,7 @@ from twofold.reproduction import book as books
 from twofold.reproduction.book import book_names, load_book
 from twofold.reproduction.collect import recipe_digest, settings_of
 from twofold.reproduction.finding import PLACE
-from twofold.reproduction.page import page
+from twofold.reproduction.page import page, why_not
 from twofold.reproduction.plates import SAMPLES, VERBS, verb_of
 from twofold.reproduction.reproduce import _in_turn, plan_reproduction, reproduce
 from twofold.reproduction.results import load_results
@@ -149,6 +149,18 @@ def test_the_page_is_that_of_the_committed_results():
     """Made by `python benchmarks/results.py write`, never edited."""
     expected = page([load_book(name) for name in book_names()], load_results(RESULTS))
     assert (ROOT / "docs" / "reproduction.md").read_text() == expected
+
+
+def test_what_was_not_reproduced_has_a_reason():
+    results = load_results(RESULTS)
+    for book in map(load_book, book_names()):
+        for chapter in book.chapters:
+            draws = results.of(chapter)
+            for one in load_experiment(chapter.experiment).reported:
+                found = draws.measured(one.ours) if draws and one.ours else []
+                figure = judge_figure(one, found, was_run=draws is not None)
+                if figure.verdict == "not reproduced":
+                    assert why_not(chapter, draws, figure), f"{chapter.experiment}: {one.measure}"
 
 
 TOY = {

@@ -14,7 +14,7 @@ from twofold.reproduction.plates import shown
 from twofold.reproduction.results import Draws, Results
 from twofold.reproduction.verdict import Figure, judge_figure
 
-__all__ = ["page"]
+__all__ = ["page", "why_not"]
 
 HEAD = """# The reproduction book
 
@@ -62,7 +62,7 @@ def _report(book: Book, results: Results) -> str:
     if judged:
         lines += [_tally([figure for _, _, figure in judged]), ""]
         lines += _table(FIGURES, "llrrrlr", (_cells(*one, numbers) for one in judged))
-    notes = [note for chapter, _, figure in judged for note in _notes(chapter, figure)]
+    notes = [note for one in judged for note in _notes(*one)]
     lines += ["", *(f"- {note}" for note in dict.fromkeys(notes))]
     lines += [f"- {remark}" for remark in book.remarks]
     lines += [f"- `{name}` is left out: {why}" for name, why in book.omitted.items()]
@@ -111,14 +111,23 @@ def _cells(
     yield str(numbers[chapter.experiment])
 
 
-def _notes(chapter: Chapter, figure: Figure) -> Iterator[str]:
-    name = f"`{chapter.experiment}`, {figure.reported.measure}"
-    if figure.verdict == "not comparable":
-        yield f"{name}: not comparable, {figure.reason}"
-    if figure.verdict in ("not reproduced", "better"):
-        why = chapter.verdicts.get(figure.reported.measure)
-        if why:
-            yield f"{name}: {figure.verdict}, {why}"
+def _notes(chapter: Chapter, draws: Draws | None, figure: Figure) -> Iterator[str]:
+    """Why a figure is not the report's."""
+    reason = {
+        "not comparable": figure.reason,
+        "not reproduced": why_not(chapter, draws, figure),
+        "better": chapter.verdicts.get(figure.reported.measure, ""),
+    }.get(figure.verdict)
+    if reason:
+        yield f"`{chapter.experiment}`, {figure.reported.measure}: {figure.verdict}, {reason}"
+
+
+def why_not(chapter: Chapter, draws: Draws | None, figure: Figure) -> str:
+    """What its book says of a figure that was not reproduced, or what the laptop budget changed."""
+    reason = chapter.verdicts.get(figure.reported.measure, "")
+    if reason or draws is None or draws.is_full:
+        return reason
+    return f"with {listing([f'{key}={value}' for key, value in chapter.laptop.items()])}"
 
 
 def _runs(done: Sequence[_Done]) -> Iterator[str]:
