@@ -11,13 +11,12 @@ from its JSON.
 
 import argparse
 import json
-import statistics
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from twofold.experiments.run import Run
-from twofold.report.words import number, plus_minus
+from twofold.report.words import averaged, number
 from twofold.reproduction.book import Chapter, book_names, load_book
 from twofold.reproduction.collect import collect
 from twofold.reproduction.plates import draw_plates
@@ -65,8 +64,7 @@ def _cell(runs: list[dict[str, Any]], name: str) -> str:
     values = [run["measures"][name]["value"] for run in runs if name in run["measures"]]
     if len(values) < len(runs):
         return ""
-    mean = statistics.mean(values)
-    return plus_minus(mean, statistics.stdev(values) if len(values) > 1 else None)
+    return averaged(values)
 
 
 def _floor(experiments: dict[str, Any], name: str) -> str:

@@ -1,49 +1,118 @@
-"""Several runs at a time: the same weights as one after the other, and errors that come back."""
+"""Several runs at a time: the same weights as one after the other, and nothing left behind."""
 
 import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
 import torch
 
 from twofold.errors import RunError
 from twofold.experiments import crew
-from twofold.experiments.crew import threads_each, train_all
+from twofold.experiments.crew import Crew, threads_each
+from twofold.experiments.run import Run
 from twofold.experiments.siblings import plan_seeds, train_seeds
 
 TOY = {"epochs": 1, "layers": "fc-8", "latent_dim": 2, "limit": 100}
+LONG = TOY | {"epochs": 100_000}
+
+
+def together(siblings, jobs, progress):
+    with Crew(siblings, jobs, progress) as trained:
+        return list(trained)
+
+
+def wait_for(condition, seconds: float = 60.0) -> None:
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, "waited in vain"
+        time.sleep(0.05)
 
 
 def test_two_at_a_time_are_the_runs_that_come_one_by_one(tmp_path, silent):
-    """With as many threads; a sum over threads may differ in its last bit."""
     siblings = plan_seeds("digits-cvae", TOY, seeds="0,1", out=tmp_path / "two")
-    together = list(train_all(siblings, 2, silent))
-    assert [run.path.name for run in together] == ["two-seed0", "two-seed1"]
+    both = together(siblings, 2, silent)
+    assert [run.path.name for run in both] == ["two-seed0", "two-seed1"]
     alone = train_seeds("digits-cvae", TOY, seeds="0,1", out=tmp_path / "one", progress=silent)
-    for a, b in zip(together, alone, strict=True):
+    for a, b in zip(both, alone, strict=True):
         assert a.finished
         torch.testing.assert_close(a.model().state_dict(), b.model().state_dict())
-    before = [run.checkpoint.stat().st_mtime_ns for run in together]
+    before = [run.checkpoint.stat().st_mtime_ns for run in both]
     again = plan_seeds("digits-cvae", TOY, seeds="0,1", out=tmp_path / "two")
-    assert [r.checkpoint.stat().st_mtime_ns for r in train_all(again, 2, silent)] == before
+    assert [run.checkpoint.stat().st_mtime_ns for run in together(again, 2, silent)] == before
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_a_run_that_fails_says_which_and_why(tmp_path, silent, jobs):
     siblings = plan_seeds("digits-cvae", {**TOY, "lr": 1e30}, seeds="3", out=tmp_path / "bad")
-    with pytest.raises(RunError, match=r"seed=3 in .*bad-seed3: .*not finite"):
-        list(train_all(siblings, jobs, silent))
+    with pytest.raises(RunError, match=r"seed=3 in .*bad-seed3: .*not finite.*fp32$"):
+        together(siblings, jobs, silent)
 
 
-def test_a_run_that_was_interrupted_ends_the_others(tmp_path, silent, monkeypatch):
-    def interrupted(*_args: object, **_options: object):
-        return subprocess.CompletedProcess([], crew.INTERRUPTED, "", "")
+def test_after_a_failure_no_other_run_is_started(tmp_path, silent, monkeypatch):
+    started = []
 
-    monkeypatch.setattr(crew.subprocess, "run", interrupted)
-    siblings = plan_seeds("digits-cvae", TOY, seeds="0..3", out=tmp_path / "run")
-    with pytest.raises(KeyboardInterrupt):
-        list(train_all(siblings, 2, silent))
+    def train(_self: Crew, sibling) -> None:
+        started.append(sibling.draw)
+        if sibling.draw == "seed=0":
+            raise RunError("the first one failed")
+
+    monkeypatch.setattr(Crew, "_train_apart", train)
+    siblings = plan_seeds("digits-cvae", TOY, seeds="0..9", out=tmp_path / "run")
+    with (
+        pytest.raises(RunError, match="the first one failed"),
+        Crew(siblings, 1 + 1, silent) as trained,
+    ):
+        list(trained)
+    assert len(started) <= 2 + 1  # one beside it, and one that was quicker than its end
+
+
+def test_leaving_ends_what_is_under_way_and_it_can_be_resumed(tmp_path, silent):
+    """Whatever the reason for leaving, be it Ctrl-C or an error of the caller."""
+    siblings = plan_seeds("digits-cvae", LONG, seeds="0..3", out=tmp_path / "run")
+    first = siblings[0].folder
+
+    def work() -> None:
+        with Crew(siblings, 2, silent):
+            wait_for(lambda: (first / "metrics.jsonl").exists())
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        work()
+    done, total = Run(first).progress
+    assert 0 < done < total
+    assert not siblings[2].folder.exists()
+
+
+PARENT = """
+import sys, time
+from twofold.experiments.crew import Crew
+from twofold.experiments.siblings import plan_seeds
+from twofold.training.progress import Silent
+changes = {"epochs": 100000, "layers": "fc-8", "latent_dim": 2, "limit": 100}
+siblings = plan_seeds("digits-cvae", changes, seeds="0,1", out=sys.argv[1])
+with Crew(siblings, 2, Silent()) as trained:
+    list(trained)
+"""
+
+
+def test_a_killed_parent_leaves_nothing_that_trains(tmp_path: Path):
+    parent = subprocess.Popen([sys.executable, "-c", PARENT, str(tmp_path / "run")])
+    folders = [tmp_path / f"run-seed{seed}" for seed in (0, 1)]
+    wait_for(lambda: all((folder / "metrics.jsonl").exists() for folder in folders))
+    parent.kill()
+    parent.wait()
+
+    def at_rest() -> bool:
+        before = [(folder / "metrics.jsonl").stat().st_size for folder in folders]
+        time.sleep(1.0)
+        return before == [(folder / "metrics.jsonl").stat().st_size for folder in folders]
+
+    wait_for(at_rest)
+    assert all(0 < Run(folder).progress[0] < Run(folder).progress[1] for folder in folders)
 
 
 def test_cores_are_shared(monkeypatch):
-    monkeypatch.setattr(crew.os, "cpu_count", lambda: 8)
+    monkeypatch.setattr(crew, "num_cores", lambda: 8)
     assert [threads_each(jobs) for jobs in (1, 2, 3, 8, 16)] == [8, 4, 2, 1, 1]

@@ -404,6 +404,9 @@ def test_a_narrower_scale_changes_samples_and_nothing_else(name):
     assert isinstance(plain, Generative)
     assert isinstance(narrow, Generative)
     torch.testing.assert_close(narrow.sample_latent(5, 3), 0.5 * plain.sample_latent(5, 3))
+    c = told(plain, 5)
+    made = plain.images_of(0.5 * plain.prior_latent(5, 3), c)
+    torch.testing.assert_close(narrow.sample(5, c, seed=3), made)
     for mine, other in zip(plain.phases, narrow.phases, strict=True):
         losses = []
         for phase in (mine, other):

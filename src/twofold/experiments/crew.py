@@ -1,41 +1,50 @@
 """Training several runs at a time, each in a process of its own with its share of the cores.
 
-A process is told what to train as YAML on its standard input, and where by its argument; what goes
-wrong comes back as text. Small networks leave most cores idle, so two runs side by side take
-little longer than one.
+A process is told where to train by its argument and what by the first line on its standard input.
+That input then stays open: when it ends, because this process wants to stop or is no more, the run
+saves itself and ends too, so that no training is left behind to collide with the next start.
 """
 
 import os
 import subprocess
 import sys
+import threading
 import time
+from _thread import interrupt_main
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
-import yaml
-
 from twofold.errors import RunError, TwofoldError
-from twofold.experiments.resolve import parse_experiment, to_yaml
 from twofold.experiments.run import Run
+from twofold.experiments.schema import Experiment
 from twofold.experiments.siblings import Sibling, train_sibling
 from twofold.experiments.train import state_of
 from twofold.training.progress import Progress, Silent
 
-__all__ = ["threads_each", "train_all"]
+__all__ = ["Crew", "num_cores", "threads_each"]
 
 INTERRUPTED = 130
+ERROR = "error: "  # how the last line of a process that failed begins
+
+
+def num_cores() -> int:
+    """The cores that this process may use, which in a container are fewer than there are."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def threads_each(jobs: int) -> int:
-    """The threads of one of so many processes on this machine."""
-    return max(1, (os.cpu_count() or 1) // jobs)
+    """The threads of one of so many processes."""
+    return max(1, num_cores() // jobs)
 
 
-def train_all(siblings: Sequence[Sibling], jobs: int, progress: Progress) -> Iterator[Run]:
-    """Trains what is not finished, and gives every run in the order of the siblings.
+class Crew:
+    """Trains what is not finished, as a block: `with Crew(siblings, 2, progress) as trained:`.
 
-    Later runs go on being trained while the caller looks at an earlier one.
+    Within it, `trained` gives every run in the order of the siblings, while later ones go on being
+    trained. Leaving the block, for whatever reason, ends what is under way; it can be resumed.
 
     Arguments:
         siblings: What to train, and where.
@@ -43,21 +52,77 @@ def train_all(siblings: Sequence[Sibling], jobs: int, progress: Progress) -> Ite
         progress: Told when one starts and ends.
 
     Raises:
-        RunError: If a run fails; those under way are finished, and no other is started.
-        KeyboardInterrupt: After Ctrl-C, when every run under way has saved itself.
+        RunError: When the run that failed is asked for; those under way by then are finished, and
+            no other is started.
+        KeyboardInterrupt: After Ctrl-C.
     """
-    if jobs == 1:
-        yield from (_here(one, progress) for one in siblings)
-        return
-    with ThreadPoolExecutor(jobs) as pool:
-        futures = [pool.submit(_apart, one, threads_each(jobs), progress) for one in siblings]
+
+    def __init__(self, siblings: Sequence[Sibling], jobs: int, progress: Progress) -> None:
+        self.siblings, self.jobs, self.progress = siblings, jobs, progress
+        self._pool = ThreadPoolExecutor(jobs)
+        self._futures: list[Future[None]] = []
+        self._children: set[subprocess.Popen[bytes]] = set()
+        self._failure: BaseException | None = None
+        self._leaving = False
+
+    def __enter__(self) -> Iterator[Run]:
+        if self.jobs == 1:
+            return (_here(one, self.progress) for one in self.siblings)
+        self._futures = [self._pool.submit(self._train, one) for one in self.siblings]
+        return self._in_order()
+
+    def __exit__(self, *_: object) -> None:
+        self._leaving = True
+        for child in list(self._children):
+            assert child.stdin is not None
+            child.stdin.close()
+        self._pool.shutdown(cancel_futures=True)
+
+    def _in_order(self) -> Iterator[Run]:
+        for one, future in zip(self.siblings, self._futures, strict=True):
+            future.result()
+            yield Run(one.folder)
+
+    def _train(self, sibling: Sibling) -> None:
+        if sibling.state == "finished":
+            return
+        if self._leaving:
+            raise KeyboardInterrupt
+        if self._failure is not None:
+            raise self._failure
         try:
-            for one, future in zip(siblings, futures, strict=True):
-                future.result()
-                yield Run(one.folder)
-        finally:
-            for future in futures:
-                future.cancel()
+            self._train_apart(sibling)
+        except BaseException as error:
+            self._failure = self._failure or error
+            raise
+
+    def _train_apart(self, sibling: Sibling) -> None:
+        self.progress.say(f"{sibling.folder}: {sibling.draw}, training")
+        started = time.monotonic()
+        with subprocess.Popen(
+            [sys.executable, "-m", __name__, str(sibling.folder)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "OMP_NUM_THREADS": str(threads_each(self.jobs))},
+            start_new_session=True,  # a Ctrl-C reaches it through its input alone
+        ) as child:
+            assert child.stdin is not None
+            assert child.stdout is not None
+            self._children.add(child)
+            try:
+                child.stdin.write(sibling.experiment.model_dump_json().encode() + b"\n")
+                child.stdin.flush()
+                said = child.stdout.read().decode(errors="replace")
+            except (BrokenPipeError, ValueError):  # it died at once, or was closed on leaving
+                said = child.stdout.read().decode(errors="replace")
+            finally:
+                self._children.discard(child)
+        if self._leaving or child.returncode == INTERRUPTED:
+            raise KeyboardInterrupt
+        if child.returncode:
+            raise RunError(f"{sibling.draw} in {sibling.folder}: {_reason(said)}")
+        self.progress.say(f"{sibling.folder}: trained in {time.monotonic() - started:.0f} s")
 
 
 def _here(sibling: Sibling, progress: Progress) -> Run:
@@ -72,39 +137,32 @@ def _here(sibling: Sibling, progress: Progress) -> Run:
     return run
 
 
-def _apart(sibling: Sibling, threads: int, progress: Progress) -> None:
-    """Trains one run in a process of its own."""
-    if sibling.state == "finished":
-        return
-    progress.say(f"{sibling.folder}: {sibling.draw}, training")
-    started = time.monotonic()
-    done = subprocess.run(
-        [sys.executable, "-m", __name__, str(sibling.folder)],
-        input=to_yaml(sibling.experiment),
-        env={**os.environ, "OMP_NUM_THREADS": str(threads)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode == INTERRUPTED:
-        raise KeyboardInterrupt
-    if done.returncode:
-        lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
-        raise RunError(f"{sibling.draw} in {sibling.folder}: {lines[-1]}")
-    progress.say(f"{sibling.folder}: trained in {time.monotonic() - started:.0f} s")
+def _reason(said: str) -> str:
+    """Why a process failed: its own error, or the last line of whatever it printed."""
+    _, found, error = said.rpartition(ERROR)
+    lines = said.strip().splitlines() or ["it ended without a word"]
+    return error.strip() if found else lines[-1]
 
 
 def main() -> int:
     """What a process does: one run, from its start or from where it stopped."""
     folder = Path(sys.argv[1])
+    experiment = Experiment.model_validate_json(sys.stdin.buffer.readline())
+    threading.Thread(target=_end_with_the_input, daemon=True).start()
     try:
-        experiment = parse_experiment(yaml.safe_load(sys.stdin), str(folder))
         state = state_of(folder, experiment)
         run = train_sibling(Sibling("", experiment, folder, state), Silent())
     except TwofoldError as error:
-        print(error, file=sys.stderr)  # noqa: T201
+        sys.stdout.buffer.write(f"{ERROR}{error}\n".encode())
+        sys.stdout.flush()
         return 1
     return 0 if run.finished else INTERRUPTED
+
+
+def _end_with_the_input() -> None:
+    """Acts as Ctrl-C does when whoever started this process closes its input, or is gone."""
+    os.read(sys.stdin.fileno(), 1)  # buffered, it would hold a lock when the interpreter ends
+    interrupt_main()
 
 
 if __name__ == "__main__":

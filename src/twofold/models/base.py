@@ -203,11 +203,14 @@ class Generative(Model):
     def generate(self, z: Tensor, c: Tensor | None = None) -> Tensor:
         """Images (B, C, H, W) in [0, 1] from codes (B, D)."""
 
-    def sample_latent(self, n: int, seed: int = 0) -> Tensor:
-        """z ~ N(0, s² I), s the sampling scale, (n, D): the same on every device, for a seed."""
+    def prior_latent(self, n: int, seed: int = 0) -> Tensor:
+        """z ~ N(0, I), shape (n, D): the same on every device, for a seed."""
         generator = torch.Generator().manual_seed(seed)
-        z = self.sampling_scale * torch.randn(n, self.latent_dim, generator=generator)
-        return z.to(self.device)
+        return torch.randn(n, self.latent_dim, generator=generator).to(self.device)
+
+    def sample_latent(self, n: int, seed: int = 0) -> Tensor:
+        """z ~ N(0, s² I), s the sampling scale, shape (n, D): what samples are made of."""
+        return self.sampling_scale * self.prior_latent(n, seed)
 
     @torch.no_grad()
     def sample(

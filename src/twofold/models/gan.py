@@ -213,7 +213,7 @@ class GAN(Generative):
         with evaluating(self):
             for i, batch in enumerate(batches):
                 c = self.condition.pick(batch.x, batch.y)
-                x_fake = self.generate(self.sample_latent(len(batch), seed=i), c)
+                x_fake = self.generate(self.prior_latent(len(batch), seed=i), c)
                 real.append(self.score(self._real(batch), self.condition(c)))
                 fake.append(self.score(x_fake * 2 - 1, self.condition(c)))
                 if i == 0:

@@ -1,10 +1,12 @@
 """Numbers and lists as a person would write them, with spaces at which no line breaks.r"""
 
 import math
+import statistics
 from collections.abc import Sequence
 from itertools import takewhile
 
 __all__ = [
+    "averaged",
     "capitalised",
     "common_title",
     "count",
@@ -50,6 +52,17 @@ def plus_minus(value: float, error: float | None) -> str:
     if error is None or not math.isfinite(error) or error <= 0:
         return number(value)
     return f"{FIXED}±{FIXED}".join(to_precision([value, error], error))
+
+
+def averaged(values: Sequence[float]) -> str:
+    r"""Mean ± standard deviation over several draws, or the value of a single one.
+
+    Example:
+        >>> averaged([97.0, 98.0, 99.0]), averaged([3.0])
+        ('98.0\xa0±\xa01.0', '3')
+    """
+    spread = statistics.stdev(values) if len(values) > 1 else None
+    return plus_minus(statistics.fmean(values), spread)
 
 
 def to_precision(values: Sequence[float], error: float) -> list[str]:

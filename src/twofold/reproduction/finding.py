@@ -5,7 +5,6 @@ where one of them is missing there is no reading.
 """
 
 import re
-import statistics
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,7 +12,7 @@ from functools import cached_property
 from twofold.metrics.measure import Measure
 from twofold.pictures.dots import Panel, draw_dots
 from twofold.pictures.style import Picture
-from twofold.report.words import number, plus_minus, with_unit
+from twofold.report.words import averaged, number, with_unit
 from twofold.reproduction.book import Book, Finding
 from twofold.reproduction.plates import picture_name
 from twofold.reproduction.results import Draws, Results
@@ -51,9 +50,7 @@ class Answer:
         found = self.measured(row, heading)
         if not found:
             return ""
-        values = [measure.value for measure in found]
-        spread = statistics.stdev(values) if len(values) > 1 else None
-        return plus_minus(statistics.fmean(values), spread)
+        return averaged([measure.value for measure in found])
 
     def runs(self, row: str) -> str:
         """How many, and whether at the laptop budget."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from twofold.experiments.resolve import load_experiment
 from twofold.experiments.schema import Reported
-from twofold.report.words import count, listing, number, plural, plus_minus, with_unit
+from twofold.report.words import averaged, count, listing, number, plural, with_unit
 from twofold.reproduction.book import Book, Chapter
 from twofold.reproduction.finding import Answer, answers, figure_name
 from twofold.reproduction.plates import shown
@@ -104,7 +104,7 @@ def _cells(
         yield from ("", "", "", "")
         return
     values = figure.values
-    yield with_unit(plus_minus(figure.mean, figure.spread), figure.unit) if values else ""
+    yield with_unit(averaged(values), figure.unit) if values else ""
     yield str(len(draws.runs))
     reduced = figure.verdict and not draws.is_full
     yield f"{figure.verdict}, laptop budget" if reduced else figure.verdict

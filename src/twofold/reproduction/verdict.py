@@ -36,11 +36,6 @@ class Figure:
     def mean(self) -> float:
         return statistics.mean(self.values)
 
-    @property
-    def spread(self) -> float | None:
-        """Standard deviation over the draws; None of a single one."""
-        return statistics.stdev(self.values) if len(self.values) > 1 else None
-
 
 def judge_figure(reported: Reported, measured: Sequence[Measure], was_run: bool = True) -> Figure:
     """A verdict on one printed figure.

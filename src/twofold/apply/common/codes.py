@@ -93,7 +93,7 @@ def drawn_codes(
     resize: bool = False,
     seed: int = 0,
 ) -> Codes:
-    """Draws of z ~ N(0, I), each with a class in turn, or an image whose part is shown.
+    """The codes of samples, each with a class in turn, or with an image whose part is shown.
 
     Arguments:
         trained: The model, which makes images.

@@ -1,7 +1,9 @@
 """Whether generated images can stand in for real ones as training images."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from torch import Tensor
@@ -11,11 +13,12 @@ from twofold.apply.measures.recognition import real_accuracy
 from twofold.apply.measures.subject import Subject
 from twofold.conditions import ClassCondition
 from twofold.data import ImageDataset
-from twofold.metrics.measure import Measure, NotMeasured
+from twofold.experiments.resolve import resolve
+from twofold.metrics.measure import Measure, NotMeasured, joined
 from twofold.metrics.recognition import recognition
 from twofold.pictures.sheets import to_uint8
 
-__all__ = ["as_dataset", "gan_train"]
+__all__ = ["gan_train", "taught_by"]
 
 
 def gan_train(subject: Subject) -> Iterator[Measure]:
@@ -29,31 +32,47 @@ def gan_train(subject: Subject) -> Iterator[Measure]:
     model = subject.model
     if not isinstance(model.condition, ClassCondition):
         raise NotMeasured(f"a {model.title} is told no class: its images have no labels")
-    count = len(subject.train)
-    y = subject.classes(count)
-    generated = as_dataset(subject.sample(count, y), y, subject.dataset)
-    recipe = judges.judge_recipe(judges.JUDGE, generated)
-    key = judges.judge_key(recipe, generated)
-    folder = subject.run.path / "judges" / f"gan-train-{recipe.name}-{key}"
-    device = str(model.device)
-    made = judges.train_judge(recipe, generated, folder, device, subject.progress)
-    real = _learnt_from(subject)
-    floor = judges.judge(judges.JUDGE, real, device, subject.progress, exactly=True)
+    taught = taught_by(subject)
+    floor = judges.judge(
+        judges.JUDGE, _learnt_from(subject), str(model.device), subject.progress, exactly=True
+    )
     yield recognition(
-        f"gan_train/{recipe.name}",
-        f"GAN-train by {recipe.name}: real test images recognised",
-        made.classifier.classify(subject.real("test")),
+        f"gan_train/{taught.name}",
+        f"GAN-train by {taught.name}: real test images recognised",
+        taught.classifier.classify(subject.real("test")),
         subject.labels,
         subject.dataset.class_names,
         {
             **subject.depends,
-            "classifier": recipe.name,
-            "samples": count,
+            **subject.of_codes,
+            "classifier": taught.name,
+            "samples": len(subject.train),
             "classes": "as in training",
             "floor": floor.trained_on,
         },
         real_accuracy(subject, floor),
-        "one training of the classifier, whose own spread over seeds is not in the error",
+        joined(
+            "one training of the classifier, whose own spread over seeds is not in the error",
+            subject.caution_of_codes,
+        ),
+    )
+
+
+def taught_by(subject: Subject, changes: Mapping[str, Any] = MappingProxyType({})) -> judges.Judge:
+    """A classifier trained on as many generated images as the model has learnt from.
+
+    Arguments:
+        subject: Whose model is told a class.
+        changes: Of the judge's recipe.
+    """
+    count = len(subject.train)
+    y = subject.classes(count)
+    generated = _as_dataset(subject.sample(count, y), y, subject.dataset)
+    recipe = resolve(judges.judge_recipe(judges.JUDGE, generated), changes)
+    key = judges.judge_key(recipe, generated)
+    folder = subject.run.path / "judges" / f"gan-train-{recipe.name}-{key}"
+    return judges.train_judge(
+        recipe, generated, folder, str(subject.model.device), subject.progress
     )
 
 
@@ -63,7 +82,7 @@ def _learnt_from(subject: Subject) -> ImageDataset:
     return replace(train, splits={"train": np.arange(len(train))})
 
 
-def as_dataset(x: Tensor, y: Tensor, like: ImageDataset) -> ImageDataset:
+def _as_dataset(x: Tensor, y: Tensor, like: ImageDataset) -> ImageDataset:
     images = to_uint8(x.cpu().numpy())
     return ImageDataset(
         images,

@@ -1,5 +1,6 @@
 """What training ended with: the losses of the log, of training images and of held-out ones."""
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -21,16 +22,19 @@ class _Spans:
 
     split: str
     epoch: float
-    lines: tuple[tuple[Mapping[str, Mapping[str, float]], int], ...]
+    lines: tuple[tuple[Mapping[str, Mapping[str, float | None]], int], ...]
 
     @property
-    def phases(self) -> Mapping[str, Mapping[str, float]]:
+    def phases(self) -> Mapping[str, Mapping[str, float | None]]:
         return self.lines[-1][0]
 
     def mean(self, phase: str, term: str) -> float:
         having = [(terms[phase], count) for terms, count in self.lines if phase in terms]
         counted = sum(count for _, count in having)
-        return sum(terms.get(term, float("nan")) * count for terms, count in having) / counted
+        values = [(terms.get(term), count) for terms, count in having]
+        if any(value is None for value, _ in values):  # JSON has no word for what is not finite
+            return math.nan
+        return sum(value * count for value, count in values if value is not None) / counted
 
     def measure(self, name: str, title: str, value: float, unit: str = NATS) -> Measure:
         return Measure(
@@ -53,9 +57,10 @@ def losses(subject: Subject) -> Iterator[Measure]:
     for spans in filter(None, (_training(subject), _validation(subject))):
         for phase, terms in spans.phases.items():
             yield spans.measure(phase, f"loss of {phase}", spans.mean(phase, "loss"))
-            for part in PARTS.keys() & terms.keys():
-                title = f"{PARTS[part]} of {phase}"
-                yield spans.measure(f"{phase}/{part}", title, spans.mean(phase, part))
+            for part, words in PARTS.items():
+                if part in terms:
+                    title = f"{words} of {phase}"
+                    yield spans.measure(f"{phase}/{part}", title, spans.mean(phase, part))
             if terms.keys() >= set(TOLD):
                 share = sum(spans.mean(phase, told) for told in TOLD) / len(TOLD)
                 title = f"share of images that {phase} told right"

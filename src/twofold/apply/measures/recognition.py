@@ -54,7 +54,7 @@ def _gan_test(subject: Subject, judge: Judge) -> Measure:
             f"a {subject.model.title} is told no class to recognise; a CVAE or CGAN is"
         )
     title = f"GAN-test by {judge.name}: generated images recognised"
-    return _judged(subject, judge, "gan_test", title, made.x, made.y, made.depends)
+    return _judged(subject, judge, "gan_test", title, made.x, made.y, made.depends, made.caution)
 
 
 def _reconstruction(subject: Subject, judge: Judge) -> Measure:

@@ -162,12 +162,8 @@ class Subject:
         if binarise != "none":
             depends["trained_on"] = f"pixels binarised ({binarise})"
             caution.append("the model learnt binarised pixels and is compared with grey ones")
-        if model.sampling_scale != 1.0:
-            depends["sampling_scale"] = model.sampling_scale
-            caution.append(
-                f"codes are drawn {model.sampling_scale:g} times as wide as the prior, so that "
-                "the images are fewer kinds of the likelier ones"
-            )
+        depends |= self.of_codes
+        caution.append(self.caution_of_codes)
         if y is not None:
             depends["classes"] = "as in training"
         if model.offers(Reconstructs):
@@ -190,6 +186,22 @@ class Subject:
                 "diverged; look at the losses, and train again with a smaller lr"
             )
         return x
+
+    @property
+    def of_codes(self) -> dict[str, Any]:
+        """What figures of samples depend on where their codes are not drawn from the prior."""
+        scale = self._generative.sampling_scale
+        return {} if scale == 1.0 else {"sampling_scale": scale}
+
+    @property
+    def caution_of_codes(self) -> str:
+        """What a reader must know then; empty where codes come from the prior."""
+        if not self.of_codes:
+            return ""
+        return (
+            f"codes are drawn {self._generative.sampling_scale:g} times as wide as the prior, so "
+            "that the images are fewer kinds of the likelier ones"
+        )
 
     @property
     def _generative(self) -> Generative:
