@@ -125,10 +125,10 @@ def draw_pictures(runs: Sequence[Run]) -> None:
     chapters = {
         chapter.experiment: chapter for name in book_names() for chapter in load_book(name).chapters
     }
-    for run in runs:
+    for run in sorted(runs, key=lambda run: run.experiment.seed):
         name = run.experiment.name
         chapter = chapters.pop(name, Chapter(experiment=name, measures=()))
-        draw_plates(chapter, run, FOLDER)
+        draw_plates(chapter, run, FOLDER, anew=True)
 
 
 def main() -> None:

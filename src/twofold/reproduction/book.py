@@ -69,6 +69,12 @@ class Chapter(Strict):
         """The experiment at a budget."""
         return resolve(self.experiment, self.laptop if budget == "laptop" else {})
 
+    def stem(self, budget: Budget) -> str:
+        """How folders and pictures of its runs at a budget are named."""
+        return (
+            f"{self.experiment}-laptop" if budget == "laptop" and self.laptop else self.experiment
+        )
+
     def draws(self, seeds: Seeds) -> dict[str, Any]:
         """The seeds as `train_seeds` takes them."""
         return {"label_seeds" if self.labels else "seeds": seeds}
@@ -108,7 +114,7 @@ class Finding(Strict):
     title: str
     columns: dict[str, str]
     rows: dict[str, Row]
-    reading: str
+    reading: str = ""
     floor: str = "real images"
 
 

@@ -32,10 +32,12 @@ class Answer:
     """A finding with our figures.
 
     Attributes:
+        book: Whose finding.
         finding: The question.
         draws: Of each row, None where it was not run.
     """
 
+    book: Book
     finding: Finding
     draws: dict[str, Draws | None]
 
@@ -57,7 +59,8 @@ class Answer:
         draws = self.draws[row]
         if draws is None:
             return ""
-        return str(len(draws.runs)) if draws.is_full else f"{len(draws.runs)}, laptop budget"
+        count = str(len(draws.runs))
+        return count if draws.budget == "full" else f"{count}, laptop budget"
 
     @property
     def was_run(self) -> bool:
@@ -82,7 +85,9 @@ class Answer:
     def pictures(self) -> dict[str, str]:
         """Files of the rows that have one, by their labels."""
         return {
-            row.label: picture_name(row.experiment, draws.runs[0]["seed"], row.picture)
+            row.label: picture_name(
+                self.book.chapter(row.experiment).stem(draws.budget), draws.seed, row.picture
+            )
             for key, row in self.finding.rows.items()
             if row.picture and (draws := self.draws[key]) is not None
         }
@@ -120,6 +125,6 @@ def answers(book: Book, results: Results) -> Iterator[Answer]:
     """The findings of a book of which two rows or more were run."""
     for finding in book.findings:
         draws = {key: results.of(book.chapter(row.experiment)) for key, row in finding.rows.items()}
-        answer = Answer(finding, draws)
+        answer = Answer(book, finding, draws)
         if answer.was_run:
             yield answer

@@ -27,11 +27,11 @@ tolerance that its experiment file states; *better* where ours lies beyond on th
 comparable* where the report measured something else, which the notes explain; *to look at* where
 the report has a picture and words, and our pictures are to be held beside them. What was
 not run is blank, and so is a figure that no measure of ours gives. The *laptop budget* trains for
-fewer epochs than the report where that would be dear, the full one as the experiment says.
+fewer epochs than the report where that would be dear, the full one as the experiment says. Several
+runs shared a machine, so the minutes are no measure of speed.
 """
 FIGURES = ("figure", "place", "reported", "ours", "n", "verdict", "run")
 RUNS = ("run", "command", "budget", "minutes a run", "machine")
-BUDGET = {True: "full", False: "laptop"}
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ def _cells(
     values = figure.values
     yield with_unit(averaged(values), figure.unit) if values else ""
     yield str(len(draws.runs))
-    reduced = figure.verdict and not draws.is_full
+    reduced = figure.verdict and draws.budget != "full"
     yield f"{figure.verdict}, laptop budget" if reduced else figure.verdict
     yield str(numbers[chapter.experiment])
 
@@ -125,7 +125,7 @@ def _notes(chapter: Chapter, draws: Draws | None, figure: Figure) -> Iterator[st
 def why_not(chapter: Chapter, draws: Draws | None, figure: Figure) -> str:
     """What its book says of a figure that was not reproduced, or what the laptop budget changed."""
     reason = chapter.verdicts.get(figure.reported.measure, "")
-    if reason or draws is None or draws.is_full:
+    if reason or draws is None or draws.budget == "full":
         return reason
     return f"with {listing([f'{key}={value}' for key, value in chapter.laptop.items()])}"
 
@@ -143,7 +143,7 @@ def _runs(done: Sequence[_Done]) -> Iterator[str]:
             (
                 str(one.number),
                 f"`{_command(one.draws)}`",
-                BUDGET[one.draws.is_full],
+                one.draws.budget,
                 number(sum(known) / len(known) / 60, 2) if known else "",
                 ", ".join(sorted({machines[_hardware(run)] for run in one.draws.runs})),
             )
@@ -192,14 +192,14 @@ def _finding(answer: Answer, results: Results) -> Iterator[str]:
 
 
 def _pictures(one: _Done, there: Collection[str]) -> Iterator[str]:
-    experiment, seed = one.chapter.experiment, one.draws.runs[0]["seed"]
+    experiment = one.chapter.experiment
     words = [
         f"{reported.measure}, {reported.place}: {reported.value}"
         for reported in load_experiment(experiment).reported
         if isinstance(reported.value, str)
     ]
     said = f" The report has {listing(words)}." if words else ""
-    for i, (text, name) in enumerate(shown(one.chapter, experiment, seed, there)):
+    for i, (text, name) in enumerate(shown(one.chapter, one.draws, there)):
         yield f"\n`{experiment}`, {text}.{said if i == 0 else ''}\n"
         yield f"![{text} of {experiment}](results/{name})"
 

@@ -3,20 +3,22 @@
 import math
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from twofold.data import ImageDataset
+from twofold.experiments.crew import num_cores
 from twofold.experiments.data import load_data
 from twofold.experiments.schema import Experiment
 from twofold.experiments.siblings import Seeds, Sibling, plan_seeds
 from twofold.experiments.train import make_trainer
 from twofold.metrics.cost import wait_for
+from twofold.report.words import duration, plural
 from twofold.reproduction.book import Book, Budget, Chapter
 from twofold.training.progress import Silent
 
-__all__ = ["Step", "plan", "seconds_each"]
+__all__ = ["Load", "Step", "about", "loads", "plan"]
 
 WARM, TIMED = 2, 4  # rounds of all phases: the first steps allocate, the next are timed
 
@@ -59,28 +61,49 @@ def plan(book: Book, budget: Budget, seeds: Seeds, out: Path) -> list[Step]:
 
 
 def _step(chapter: Chapter, budget: Budget, seeds: Seeds, out: Path) -> Step:
-    reduced = budget == "laptop" and bool(chapter.laptop)
-    folder = out / (f"{chapter.experiment}-laptop" if reduced else chapter.experiment)
+    folder = out / chapter.stem(budget)
     experiment = chapter.settings(budget)
     siblings = plan_seeds(experiment, out=folder, **chapter.draws(seeds))
     return Step(chapter, experiment, folder, tuple(siblings))
 
 
-def seconds_each(steps: Sequence[Step]) -> list[float]:
-    """How long one run of each step takes, by timing a few of its steps; 0 of what is finished.
+@dataclass(frozen=True)
+class Load:
+    """What a step still costs: so many runs of so many seconds each, evaluation aside."""
 
-    Evaluation comes on top.
-    """
+    runs: int
+    seconds: float
+
+
+def loads(steps: Sequence[Step]) -> list[Load]:
+    """What each step still costs, by timing a few steps of its training."""
     loaded: dict[str, ImageDataset] = {}
     found = []
     for step in steps:
         if not step.unfinished:
-            found.append(0.0)
+            found.append(Load(0, 0.0))
             continue
         key = step.experiment.data.model_dump_json()
         dataset = loaded.setdefault(key, load_data(step.experiment.data))
-        found.append(_seconds(step.experiment, dataset))
+        found.append(Load(step.unfinished, _seconds(step.experiment, dataset)))
     return found
+
+
+def about(left: Iterable[Load], jobs: int, what: str) -> str:
+    """How long that takes, so many runs at a time but no more than there are cores or runs.
+
+    Example:
+        >>> about([Load(3, 600.0), Load(0, 0.0)], jobs=1, what="to do")
+        'about 30\xa0min 0\xa0s of training to do, and evaluation on top'
+    """
+    todo = [load for load in left if load.runs]
+    if not todo:
+        return f"no training {what}"
+    together = min(jobs, num_cores(), sum(load.runs for load in todo))
+    total = sum(load.runs * load.seconds for load in todo) / together
+    seconds = max(total, *(load.seconds for load in todo), 0.0)
+    aside = f", {plural(together, 'run')} at a time" if together > 1 else ""
+    return f"about {duration(seconds)} of training {what}{aside}, and evaluation on top"
 
 
 def _seconds(experiment: Experiment, dataset: ImageDataset) -> float:

@@ -1,6 +1,6 @@
 """The pictures of a report, drawn of our runs by the verbs that the command line has."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType
@@ -8,9 +8,11 @@ from types import MappingProxyType
 from twofold.apply.common.result import Result
 from twofold.experiments.run import Run
 from twofold.files import write_bytes
-from twofold.reproduction.book import Chapter, Plate
+from twofold.reproduction.book import Budget, Chapter, Plate
+from twofold.reproduction.collect import recipe_digest
+from twofold.reproduction.results import Draws
 
-__all__ = ["SAMPLES", "VERBS", "draw_plates", "picture_name", "shown", "verb_of"]
+__all__ = ["SAMPLES", "VERBS", "draw_plates", "first_draw", "picture_name", "shown", "verb_of"]
 
 SAMPLES = "samples"  # the sheet that a run draws itself while it trains
 
@@ -28,10 +30,21 @@ VERBS: Mapping[str, str] = MappingProxyType(
 )  # and what each draws
 
 
-def picture_name(experiment: str, seed: int, picture: str = SAMPLES) -> str:
-    """Under which a picture of a run lies beside the figures: its samples, or a plate."""
+def picture_name(stem: str, seed: int, picture: str = SAMPLES) -> str:
+    """Under which a picture of a run lies beside the figures: its samples, or a plate.
+
+    Arguments:
+        stem: As `Chapter.stem` has it.
+        seed: Of the run.
+        picture: `SAMPLES`, or the name of a plate.
+    """
     mark = "" if picture == SAMPLES else f"-{picture}"
-    return f"{experiment}-seed{seed}{mark}.png"
+    return f"{stem}-seed{seed}{mark}.png"
+
+
+def first_draw(runs: Sequence[Run]) -> Run:
+    """The run whose pictures are shown: that of the smallest seed."""
+    return min(runs, key=lambda run: (run.experiment.seed, run.experiment.data.label_seed))
 
 
 def verb_of(plate: Plate) -> Callable[..., Result]:
@@ -39,25 +52,35 @@ def verb_of(plate: Plate) -> Callable[..., Result]:
     return getattr(import_module(f"twofold.apply.{plate.verb}"), plate.verb)
 
 
-def draw_plates(chapter: Chapter, run: Run, folder: Path) -> None:
-    """Draws the pictures of one run into a folder: its last samples, and plates older than it."""
-    name, seed = run.experiment.name, run.experiment.seed
+def draw_plates(chapter: Chapter, run: Run, folder: Path, anew: bool = False) -> None:
+    """Draws the pictures of one run: its last samples, and the plates of its chapter.
+
+    Arguments:
+        chapter: Of the run's experiment.
+        run: Trained.
+        folder: Where they go.
+        anew: Whether plates are drawn that are there and younger than the run, too.
+    """
+    stem, seed = chapter.stem(_budget(chapter, run)), run.experiment.seed
     for last in run.samples[-1:]:  # a classifier draws none
-        write_bytes(folder / picture_name(name, seed), last.read_bytes())
+        write_bytes(folder / picture_name(stem, seed), last.read_bytes())
     for plate in chapter.plates:
-        path = folder / picture_name(name, seed, plate.name or plate.verb)
-        if not path.exists() or path.stat().st_mtime < run.checkpoint.stat().st_mtime:
+        path = folder / picture_name(stem, seed, plate.name or plate.verb)
+        if anew or not path.exists() or path.stat().st_mtime < run.checkpoint.stat().st_mtime:
             write_bytes(path, verb_of(plate)(run, **plate.options).png())
 
 
-def shown(
-    chapter: Chapter, experiment: str, seed: int, there: Collection[str]
-) -> Iterator[tuple[str, str]]:
-    """What there is of a run's pictures: words, and the name of the file."""
+def _budget(chapter: Chapter, run: Run) -> Budget:
+    is_full = recipe_digest(run.experiment) == recipe_digest(chapter.settings("full"))
+    return "full" if is_full else "laptop"
+
+
+def shown(chapter: Chapter, draws: Draws, there: Collection[str]) -> Iterator[tuple[str, str]]:
+    """What there is of the pictures of the first run: words, and the name of the file."""
     words = {SAMPLES: SAMPLES}
     for plate in chapter.plates:
         words[plate.name or plate.verb] = f"{VERBS[plate.verb]}, {plate.place}"
     for picture, text in words.items():
-        name = picture_name(experiment, seed, picture)
+        name = picture_name(chapter.stem(draws.budget), draws.seed, picture)
         if name in there:
             yield text, name

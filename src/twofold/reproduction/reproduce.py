@@ -1,6 +1,5 @@
 """Running a report again: its experiments over seeds, their figures, and the page of both."""
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,16 +10,16 @@ import torch
 
 from twofold.apply.evaluate import evaluate
 from twofold.errors import UsageError, unknown_name
-from twofold.experiments.crew import threads_each, train_all
+from twofold.experiments.crew import Crew, num_cores, threads_each
 from twofold.experiments.environment import pick_device
 from twofold.experiments.run import Run
 from twofold.experiments.siblings import Seeds
 from twofold.files import write_json
-from twofold.report.words import duration, plural
+from twofold.report.words import duration
 from twofold.reproduction.book import BUDGETS, Book, Budget, book_names, load_book
 from twofold.reproduction.collect import collect
-from twofold.reproduction.plan import Step, plan, seconds_each
-from twofold.reproduction.plates import draw_plates
+from twofold.reproduction.plan import Load, Step, about, loads, plan
+from twofold.reproduction.plates import draw_plates, first_draw
 from twofold.reproduction.publish import publish
 from twofold.training.progress import Console, Progress
 
@@ -77,17 +76,18 @@ def reproduce(
     done: dict[str, list[Run]] = {book.name: [] for book in books}
     with _threads(threads_each(jobs)):
         progress.say("timing a few steps of each experiment")
-        clock = _Clock(steps, seconds_each(steps), jobs, progress)
-        clock.tell("to do")
-        trained = train_all([one for step in steps for one in step.siblings], jobs, progress)
-        for book, step in order:
-            runs = list(islice(trained, len(step.siblings)))
-            _measure(runs, step, progress)
-            done[book.name] += runs
-            draw_plates(step.chapter, runs[0], out / "results")
-            write_json(out / "results" / f"{book.name}.json", collect(done[book.name]))
-            publish(books, out / "results", out / "reproduction.md")
-            clock.finished(step)
+        left = dict(zip((step.folder for step in steps), loads(steps), strict=True))
+        progress.say(about(left.values(), jobs, "to do"))
+        with Crew([one for step in steps for one in step.siblings], jobs, progress) as trained:
+            for book, step in order:
+                runs = list(islice(trained, len(step.siblings)))
+                _measure(runs, step, progress)
+                done[book.name] += runs
+                write_json(out / "results" / f"{book.name}.json", collect(done[book.name]))
+                draw_plates(step.chapter, first_draw(runs), out / "results")
+                publish(books, out / "results", out / "reproduction.md")
+                left.pop(step.folder)
+                progress.say(f"{step.folder.name} is done; {about(left.values(), jobs, 'left')}")
     return Reproduction(
         out / "reproduction.md", tuple(run for runs in done.values() for run in runs)
     )
@@ -103,51 +103,24 @@ def plan_reproduction(
 ) -> list[str]:
     """What `reproduce` would do, in lines: runs to train, those that are there, and the time."""
     jobs = _jobs(jobs)
-    lines, total = [], 0.0
+    lines: list[str] = []
+    every: list[Load] = []
     for book in _books(report):
         lines.append(book.title)
         steps = plan(book, _checked(budget), seeds, Path(out))
         with _threads(threads_each(jobs)):
-            each = seconds_each(steps)
-        for step, seconds in zip(steps, each, strict=True):
-            total += seconds * step.unfinished
-            there = len(step.siblings) - step.unfinished
-            news = f"about {duration(seconds)} a run" if step.unfinished else "done"
+            found = loads(steps)
+        every += found
+        for step, load in zip(steps, found, strict=True):
+            there = len(step.siblings) - load.runs
+            news = f"about {duration(load.seconds)} a run" if load.runs else "done"
             lines.append(f"  {step.folder.name}: {there} of {len(step.siblings)} there, {news}")
-    return [*lines, _about(total, jobs, "to do")]
-
-
-class _Clock:
-    """How much of the training is left, told after every experiment."""
-
-    def __init__(
-        self, steps: Sequence[Step], each: Sequence[float], jobs: int, progress: Progress
-    ) -> None:
-        self.left = {
-            step.folder: seconds * step.unfinished
-            for step, seconds in zip(steps, each, strict=True)
-        }
-        self.jobs, self.progress = jobs, progress
-
-    def finished(self, step: Step) -> None:
-        self.progress.say(f"{step.chapter.experiment}: measured")
-        self.left.pop(step.folder)
-        self.tell("left")
-
-    def tell(self, what: str) -> None:
-        if total := sum(self.left.values()):
-            self.progress.say(_about(total, self.jobs, what))
-
-
-def _about(seconds: float, jobs: int, what: str) -> str:
-    """`about 2 h of training to do, two runs at a time, and evaluation on top`."""
-    together = f", {plural(jobs, 'run')} at a time" if jobs > 1 else ""
-    return f"about {duration(seconds / jobs)} of training {what}{together}, and evaluation on top"
+    return [*lines, about(every, jobs, "to do")]
 
 
 def _jobs(jobs: int | None) -> int:
     if jobs is None:
-        return min(os.cpu_count() or 1, MOST_JOBS) if pick_device("auto").type == "cpu" else 1
+        return min(num_cores(), MOST_JOBS) if pick_device("auto").type == "cpu" else 1
     if jobs < 1:
         raise UsageError(f"jobs={jobs}: at least one run is trained at a time")
     return jobs

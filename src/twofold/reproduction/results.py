@@ -8,7 +8,7 @@ from typing import Any
 
 from twofold.errors import RunError
 from twofold.metrics.measure import Measure
-from twofold.reproduction.book import BUDGETS, Chapter
+from twofold.reproduction.book import BUDGETS, Budget, Chapter
 from twofold.reproduction.collect import recipe_digest
 
 __all__ = ["Results", "load_results"]
@@ -20,11 +20,16 @@ class Draws:
 
     Attributes:
         runs: What is committed of each, in the order of their seeds.
-        is_full: Whether they are as reported, and not at the laptop budget.
+        budget: At which they were trained.
     """
 
     runs: tuple[dict[str, Any], ...]
-    is_full: bool
+    budget: Budget
+
+    @property
+    def seed(self) -> int:
+        """Of the first run, whose pictures are shown."""
+        return self.runs[0]["seed"]
 
     def measured(self, name: str) -> list[Measure]:
         """A measure of every run; empty unless all have it."""
@@ -56,7 +61,7 @@ class Results:
             digest = recipe_digest(chapter.settings(budget))
             runs = [run for run in having if run.get("recipe") == digest]
             if runs:
-                return Draws(tuple(_distinct(runs)), budget == "full")
+                return Draws(tuple(_distinct(runs)), budget)
         return None
 
 
