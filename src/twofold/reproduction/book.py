@@ -71,9 +71,8 @@ class Chapter(Strict):
 
     def stem(self, budget: Budget) -> str:
         """How folders and pictures of its runs at a budget are named."""
-        return (
-            f"{self.experiment}-laptop" if budget == "laptop" and self.laptop else self.experiment
-        )
+        reduced = budget == "laptop" and self.laptop
+        return f"{self.experiment}-laptop" if reduced else self.experiment
 
     def draws(self, seeds: Seeds) -> dict[str, Any]:
         """The seeds as `train_seeds` takes them."""
