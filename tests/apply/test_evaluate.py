@@ -428,3 +428,8 @@ def test_samples_that_keep_to_the_middle_of_the_prior_say_so(tmp_path, silent):
         assert "0.5 times as wide as the prior" in found[name].caution
     for name in ("elbo", "reconstruction/classifier-cnn"):
         assert "times as wide" not in found[name].caution
+    path = run.path / "experiment.yaml"
+    path.write_text(path.read_text().replace("sampling_scale: 0.5", "sampling_scale: 0.9"))
+    again = evaluate(run.path, ["coverage"], samples=100, progress=silent)
+    assert again["precision/random"].depends["sampling_scale"] == 0.9
+    assert "elbo" not in [m["name"] for m in json.loads(again.path.read_text())["measures"]]

@@ -90,7 +90,7 @@ def evaluate(
                 missing[name] = str(reason)
         seconds[name] = round(time.perf_counter() - started, 2)
     done, total = run.progress
-    before = _still_valid(run)
+    before = run.current_evaluation
     again = {*kinds, *chosen}
     kept = [
         entry
@@ -103,7 +103,12 @@ def evaluate(
         {
             "measures": [*kept, *({**m.to_dict(), "kind": kinds[m.name]} for m in found)],
             "not_measured": _without(before.get("not_measured", {}), chosen) | missing,
-            "settings": {**settings, "step": done, "total_steps": total},
+            "settings": {
+                **settings,
+                "step": done,
+                "total_steps": total,
+                "sampling_scale": run.sampling_scale,
+            },
             "versions": describe_versions(),
             "seconds": {**_without(before.get("seconds", {}), chosen), **seconds},
         },
@@ -128,13 +133,6 @@ def _not_finite(measure: Measure) -> str:
         if number is not None and not math.isfinite(number):
             return f"{measure.title}{what} is {number}; look at the run's losses and samples"
     return ""
-
-
-def _still_valid(run: Run) -> dict[str, Any]:
-    """What was measured before, if it was of the same weights."""
-    before = run.evaluation or {}
-    same = before.get("settings", {}).get("step") == run.progress[0]
-    return before if same else {}
 
 
 def _without(entries: Any, names: Sequence[str]) -> dict[str, Any]:

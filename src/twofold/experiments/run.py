@@ -24,11 +24,14 @@ from twofold.experiments.schema import Experiment
 from twofold.files import read_arrays, write_arrays
 from twofold.training.record import read_records
 
-__all__ = ["MOVABLE", "Run", "flat"]
+__all__ = ["MOVABLE", "SAMPLING", "Run", "flat"]
 
-MOVABLE = frozenset({"name", "title", "source", "reported", "notes", "data.name"}) | {
-    f"training.{field}" for field in ("device", "checkpoint_every", "tensorboard", "compile")
-}
+SAMPLING = frozenset({"model.sampling_scale", "model.autoencoder.sampling_scale"})
+MOVABLE = (
+    frozenset({"name", "title", "source", "reported", "notes", "data.name"})
+    | {f"training.{field}" for field in ("device", "checkpoint_every", "tensorboard", "compile")}
+    | SAMPLING
+)  # what does not decide the weights
 
 
 class _Data(BaseModel):
@@ -111,6 +114,20 @@ class Run:
         """What `evaluate` measured, or None."""
         there = (self.path / "evaluation.json").exists()
         return self._json("evaluation.json", _Evaluation) if there else None
+
+    @property
+    def sampling_scale(self) -> float:
+        """How wide the codes of its samples are, 1 where its model has no such setting."""
+        fields = flat(self.experiment.model_dump(mode="json"))
+        return next((fields[key] for key in sorted(SAMPLING) if key in fields), 1.0)
+
+    @property
+    def current_evaluation(self) -> dict[str, Any]:
+        """What was measured of the weights as they are, sampled as they are now; else empty."""
+        found = self.evaluation or {}
+        settings = found.get("settings", {})
+        then = (settings.get("step"), settings.get("sampling_scale", 1.0))
+        return found if then == (self.progress[0], self.sampling_scale) else {}
 
     def keep_arrays(self, name: str, arrays: Mapping[str, Any]) -> None:
         """Keeps arrays behind a figure, as evaluation/NAME.npz."""

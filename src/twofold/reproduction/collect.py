@@ -8,14 +8,14 @@ from typing import Any
 
 from twofold.errors import RunError
 from twofold.experiments.resolve import load_experiment, resolve
-from twofold.experiments.run import MOVABLE, Run, flat
+from twofold.experiments.run import MOVABLE, SAMPLING, Run, flat
 from twofold.experiments.schema import Experiment
 
 __all__ = ["collect", "command_of", "recipe_digest", "settings_of"]
 
 ENVIRONMENT = ("twofold", "python", "torch", "processor", "cores", "threads", "device")
 KEPT = ("title", "value", "error", "unit", "better", "floor", "depends")
-FREE = MOVABLE - {"data.name"}  # what decides neither weights nor figures
+FREE = MOVABLE - SAMPLING - {"data.name"}  # what decides neither weights nor figures
 SEEDS = frozenset({"seed", "data.label_seed"})
 
 

@@ -164,7 +164,4 @@ def _measure(runs: Sequence[Run], step: Step, progress: Progress) -> None:
 
 def _is_measured(run: Run, kind: str) -> bool:
     """Whether a kind of measure was taken of the weights as they are, or could not be had."""
-    evaluation = run.evaluation or {}
-    if evaluation.get("settings", {}).get("step") != run.progress[0]:
-        return False
-    return kind in evaluation.get("seconds", {})
+    return kind in run.current_evaluation.get("seconds", {})
