@@ -21,6 +21,7 @@ from twofold.data.preprocess import to_unit
 from twofold.experiments.environment import describe_machine, pick_device
 from twofold.experiments.run import Run
 from twofold.metrics.accuracy import accuracy
+from twofold.reproduction.collect import command_of
 from twofold.training.progress import Console
 
 
@@ -59,8 +60,8 @@ def main() -> None:
     run = Run(arguments.run)
     text = json.dumps(
         {
-            "run": f"{run.experiment.name} seed={run.experiment.seed}",
-            "split": "validation",
+            "run": command_of(run.experiment),
+            "gan_train_on": "validation images",
             "machine": describe_machine(pick_device("auto")),
             "figures": measure(run, arguments.scales, arguments.epochs),
         },
