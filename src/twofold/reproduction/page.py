@@ -35,6 +35,15 @@ RUNS = ("run", "command", "budget", "minutes a run", "machine")
 
 
 @dataclass(frozen=True)
+class _Judged:
+    """A printed figure of a chapter beside ours, which was not run where there are no draws."""
+
+    chapter: Chapter
+    draws: Draws | None
+    figure: Figure
+
+
+@dataclass(frozen=True)
 class _Done:
     """A chapter that was run, and its place in the list of runs."""
 
@@ -45,27 +54,24 @@ class _Done:
 
 def page(books: Sequence[Book], results: Results) -> str:
     """The whole page as Markdown."""
-    return "\n".join([HEAD, *(_report(book, results) for book in books)])
+    every = [one.figure for book in books for one in _judged(book, results)]
+    overview = [f"In all, {_tally(every)}\n"] if len(books) > 1 else []
+    return "\n".join([HEAD, *overview, *(_report(book, results) for book in books)])
 
 
 def _report(book: Book, results: Results) -> str:
-    chapters = [(chapter, results.of(chapter)) for chapter in book.chapters]
-    having = [(chapter, draws) for chapter, draws in chapters if draws is not None]
+    having = [(one, draws) for one in book.chapters if (draws := results.of(one)) is not None]
     done = [_Done(i, chapter, draws) for i, (chapter, draws) in enumerate(having, 1)]
-    judged = [
-        (chapter, draws, _figure(reported, draws))
-        for chapter, draws in chapters
-        for reported in load_experiment(chapter.experiment).reported
-    ]
+    judged = _judged(book, results)
     numbers = {one.chapter.experiment: one.number for one in done}
     lines = [f"## {book.title}", "", book.source, ""]
     if judged:
-        lines += [_tally([figure for _, _, figure in judged]), ""]
-        lines += _table(FIGURES, "llrrrlr", (_cells(*one, numbers) for one in judged))
-    notes = [note for one in judged for note in _notes(*one)]
+        lines += [_tally([one.figure for one in judged]), ""]
+        lines += _table(FIGURES, "llrrrlr", (_cells(one, numbers) for one in judged))
+    notes = [note for one in judged for note in _notes(one)]
     lines += ["", *(f"- {note}" for note in dict.fromkeys(notes))]
     lines += [f"- {remark}" for remark in book.remarks]
-    lines += [f"- `{name}` is left out: {why}" for name, why in book.omitted.items()]
+    lines += _omissions(book)
     if done:
         lines += ["", "### How it was run", "", *_runs(done)]
     found = list(answers(book, results))
@@ -76,6 +82,23 @@ def _report(book: Book, results: Results) -> str:
     if pictures:
         lines += ["", "### Pictures", "", "Of the first run, chosen by nobody.", *pictures]
     return "\n".join(lines) + "\n"
+
+
+def _judged(book: Book, results: Results) -> list[_Judged]:
+    """Every printed figure of a book, in the order of its chapters."""
+    return [
+        _Judged(chapter, draws, _figure(reported, draws))
+        for chapter in book.chapters
+        for draws in [results.of(chapter)]
+        for reported in load_experiment(chapter.experiment).reported
+    ]
+
+
+def _omissions(book: Book) -> Iterator[str]:
+    """What is left out, those together that are so for one reason."""
+    for why in dict.fromkeys(book.omitted.values()):
+        names = [f"`{name}`" for name, reason in book.omitted.items() if reason == why]
+        yield f"- Left out: {listing(names)}; {why}"
 
 
 def _figure(reported: Reported, draws: Draws | None) -> Figure:
@@ -93,9 +116,8 @@ def _tally(figures: Sequence[Figure]) -> str:
     return f"{plural(len(figures), 'printed figure')}: {listing(words)}."
 
 
-def _cells(
-    chapter: Chapter, draws: Draws | None, figure: Figure, numbers: dict[str, int]
-) -> Iterator[str]:
+def _cells(one: _Judged, numbers: dict[str, int]) -> Iterator[str]:
+    chapter, draws, figure = one.chapter, one.draws, one.figure
     reported = figure.reported
     yield f"`{chapter.experiment}`: {reported.measure}"
     yield reported.place
@@ -111,15 +133,16 @@ def _cells(
     yield str(numbers[chapter.experiment])
 
 
-def _notes(chapter: Chapter, draws: Draws | None, figure: Figure) -> Iterator[str]:
+def _notes(one: _Judged) -> Iterator[str]:
     """Why a figure is not the report's."""
+    figure, known = one.figure, one.chapter.verdicts
     reason = {
         "not comparable": figure.reason,
-        "not reproduced": why_not(chapter, draws, figure),
-        "better": chapter.verdicts.get(figure.reported.measure, ""),
+        "not reproduced": why_not(one.chapter, one.draws, figure),
+        "better": known.get(figure.reported.measure, ""),
     }.get(figure.verdict)
     if reason:
-        yield f"`{chapter.experiment}`, {figure.reported.measure}: {figure.verdict}, {reason}"
+        yield f"`{one.chapter.experiment}`, {figure.reported.measure}: {figure.verdict}, {reason}"
 
 
 def why_not(chapter: Chapter, draws: Draws | None, figure: Figure) -> str:
