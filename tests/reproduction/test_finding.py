@@ -2,6 +2,7 @@
 
 import pytest
 
+from twofold.experiments.resolve import load_experiment
 from twofold.reproduction.book import Book
 from twofold.reproduction.collect import recipe_digest
 from twofold.reproduction.finding import answers
@@ -152,3 +153,21 @@ def test_plates_are_drawn_once_for_a_run(tmp_path, silent, verb):
     draw_plates(chapter, trained, tmp_path / "out")
     assert path.stat().st_mtime_ns == before
     assert (tmp_path / "out" / "digits-cvae-seed0.png").exists()
+
+
+def test_verdicts_are_summed_up_over_books():
+    """Two of the same, with figures that were printed and nothing run."""
+    book = Book.model_validate(
+        {
+            "name": "lin-yu2018",
+            "title": "A report",
+            "source": "none",
+            "chapters": [{"experiment": "lin-yu2018-vae-z2", "measures": []}],
+            "omitted": {"a": "too dear", "b": "too dear", "c": "no data"},
+        }
+    )
+    text = page([book, book], Results([]))
+    each = len(load_experiment("lin-yu2018-vae-z2").reported)
+    assert f"In all, {2 * each} printed figures: {2 * each} not run or not measured." in text
+    assert "- Left out: `a` and `b`; too dear\n- Left out: `c`; no data\n" in text
+    assert "In all" not in page([book], Results([]))
