@@ -115,4 +115,7 @@ def test_a_killed_parent_leaves_nothing_that_trains(tmp_path: Path):
 
 def test_cores_are_shared(monkeypatch):
     monkeypatch.setattr(crew, "num_cores", lambda: 8)
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    assert [threads_each(jobs) for jobs in (1, 4, 16)] == [2, 2, 1]
+    monkeypatch.delenv("OMP_NUM_THREADS")
     assert [threads_each(jobs) for jobs in (1, 2, 3, 8, 16)] == [8, 4, 2, 1, 1]

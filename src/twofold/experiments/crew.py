@@ -36,8 +36,10 @@ def num_cores() -> int:
 
 
 def threads_each(jobs: int) -> int:
-    """The threads of one of so many processes."""
-    return max(1, num_cores() // jobs)
+    """The threads of one of so many processes; no more than OMP_NUM_THREADS, where that is set."""
+    share = max(1, num_cores() // jobs)
+    most = os.environ.get("OMP_NUM_THREADS", "")
+    return min(share, int(most)) if most.isdecimal() and int(most) else share
 
 
 class Crew:
