@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import get_args
 
 from twofold.experiments.resolve import load_experiment
 from twofold.experiments.schema import Reported
@@ -12,7 +13,7 @@ from twofold.reproduction.book import Book, Chapter
 from twofold.reproduction.finding import Answer, answers, figure_name
 from twofold.reproduction.plates import shown
 from twofold.reproduction.results import Draws, Results
-from twofold.reproduction.verdict import Figure, judge_figure
+from twofold.reproduction.verdict import Figure, Verdict, judge_figure
 
 __all__ = ["page", "why_not"]
 
@@ -109,10 +110,11 @@ def _figure(reported: Reported, draws: Draws | None) -> Figure:
 def _tally(figures: Sequence[Figure]) -> str:
     """How many of the printed figures came out how."""
     found = Counter(figure.verdict for figure in figures)
-    unknown = found.pop("", 0)
-    words = [f"{much} {verdict}" for verdict, much in found.items()]
-    if unknown:
-        words.append(f"{unknown} not run or not measured")
+    words = [
+        f"{found[verdict]} {verdict or 'not run or not measured'}"
+        for verdict in get_args(Verdict)
+        if found[verdict]
+    ]
     return f"{plural(len(figures), 'printed figure')}: {listing(words)}."
 
 
