@@ -47,7 +47,11 @@ def reproduce(
         for line in plan_reproduction(report, budget=budget, seeds=seeds, out=out, jobs=jobs):
             typer.echo(line)
         return
-    done = reproduce_(
-        report, budget=budget, seeds=seeds, out=out, jobs=jobs, progress=progress(quiet)
-    )
+    try:
+        done = reproduce_(
+            report, budget=budget, seeds=seeds, out=out, jobs=jobs, progress=progress(quiet)
+        )
+    except KeyboardInterrupt:
+        typer.echo("stopped: every run has saved itself, and the same command continues", err=True)
+        raise typer.Exit(130) from None
     typer.echo(done.page)
