@@ -19,6 +19,7 @@ from twofold.errors import UsageError
 from twofold.experiments.resolve import resolve
 from twofold.experiments.run import Run
 from twofold.experiments.train import train
+from twofold.files import read_arrays
 from twofold.metrics.accuracy import accuracy_error
 from twofold.metrics.detection import area_under_roc
 from twofold.metrics.planes import principal_axes
@@ -241,7 +242,7 @@ def test_files_say_the_same(run_of, tmp_path):
     assert rows[0] == ["index", "true", "score", "flagged", "anomalous"]
     assert [row[1] for row in rows[1:]] == [*"aaabbbccc"]
     assert [row[4] for row in rows[1:]] == [*"000000111"]
-    assert np.load(found.save(tmp_path / "a.npz"))["scores"].tolist() == found.scores.tolist()
+    assert read_arrays(found.save(tmp_path / "a.npz"))["scores"].tolist() == found.scores.tolist()
     assert found.picture().shape[2] == 3
 
 

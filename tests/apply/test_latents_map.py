@@ -13,6 +13,7 @@ from twofold.data.preprocess import to_unit
 from twofold.errors import UsageError
 from twofold.experiments.run import Run
 from twofold.experiments.train import train
+from twofold.files import read_arrays
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +94,7 @@ def test_files_say_the_same(run_of, tmp_path):
     assert rows[0] == ["index", "true", "x", "y"]
     assert [row[1] for row in rows[1:]] == [*"aaabbbccc"]
     assert [float(row[2]) for row in rows[1:]] == pytest.approx(found.points[:, 0].tolist())
-    arrays = np.load(found.save(tmp_path / "map.npz"))
+    arrays = read_arrays(found.save(tmp_path / "map.npz"))
     assert np.array_equal(arrays["codes"], found.codes.numpy())
     assert "<svg" in found.save(tmp_path / "map.svg").read_text()
     assert found.picture().ndim == 3

@@ -7,6 +7,7 @@ import torch
 from twofold.apply import judges
 from twofold.apply.restyle import _recognised, restyle
 from twofold.errors import UsageError
+from twofold.files import read_arrays
 from twofold.metrics.style import brightness, kept_error, kept_within_class, slant
 
 pytestmark = pytest.mark.usefixtures("toy_judges")
@@ -104,7 +105,7 @@ def test_the_picture_has_a_row_for_each_image(cvae, tmp_path):
     result = restyle(cvae, n=3, measure=0, device="cpu")
     picture = result.picture()
     assert picture.shape == (26 + 3 * 66 + 2, 4 * 66 + 2)
-    arrays = np.load(result.save(tmp_path / "r.npz"))
+    arrays = read_arrays(result.save(tmp_path / "r.npz"))
     assert arrays["images"].shape == (3, 3, 1, 8, 8)
     assert arrays["class_names"].tolist() == ["a", "b", "c"]
 

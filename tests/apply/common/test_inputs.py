@@ -17,6 +17,7 @@ from twofold.data.batches import Batch
 from twofold.data.preprocess import fix_binary, to_unit
 from twofold.errors import RunError, UsageError
 from twofold.experiments.train import train
+from twofold.files import read_arrays
 from twofold.metrics.measure import Measure
 from twofold.metrics.planes import principal_axes
 
@@ -188,7 +189,7 @@ def test_a_result_saves_itself_as_the_ending_says(tmp_path):
     row = Row()
     with Image.open(row.save(tmp_path / "row.png")) as opened:
         assert opened.info["Description"] == "a row"
-    assert np.load(row.save(tmp_path / "row.npz"))["x"].tolist() == [0, 1, 2]
+    assert read_arrays(row.save(tmp_path / "row.npz"))["x"].tolist() == [0, 1, 2]
     assert row.save(tmp_path / "row.csv").read_text() == 'a,b\n1,x\n2,"y, z"\n'
     content = json.loads(row.save(tmp_path / "row.json").read_text())
     assert content["caption"] == "a row"
