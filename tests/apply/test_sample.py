@@ -12,6 +12,7 @@ from twofold.apply.common.trained import class_index
 from twofold.apply.sample import sample
 from twofold.errors import TwofoldError, UsageError
 from twofold.experiments.train import train
+from twofold.files import read_arrays
 
 
 @pytest.fixture(scope="module")
@@ -89,11 +90,11 @@ def test_files(run, tmp_path: Path):
         assert sheet.info["Description"] == "CVAE of cvae, seed 0"
         assert sheet.height == 3 * 58 + 2, "8×8 pixels sevenfold, gaps of 2, a row per class"
         assert sheet.width > 4 * 58 + 2, "headings beside four columns"
-    with np.load(images.save(tmp_path / "s.npz")) as arrays:
-        assert arrays["images"].dtype == np.uint8
-        assert np.array_equal(arrays["images"], pixels(images.images))
-        assert arrays["labels"].tolist() == images.labels.tolist()
-        assert arrays["class_names"].tolist() == ["a", "b", "c"]
+    arrays = read_arrays(images.save(tmp_path / "s.npz"))
+    assert arrays["images"].dtype == np.uint8
+    assert np.array_equal(arrays["images"], pixels(images.images))
+    assert arrays["labels"].tolist() == images.labels.tolist()
+    assert arrays["class_names"].tolist() == ["a", "b", "c"]
     folder = images.save(tmp_path / "folder")
     files = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*.png"))
     assert len(files) == 12
