@@ -95,7 +95,11 @@ def test_after_an_interruption_nothing_else_starts_and_the_command_continues(
 
 def test_a_folder_of_another_experiment_is_refused_before_any_training(siblings, tmp_path: Path):
     siblings([1])
-    with pytest.raises(RunError, match=r"run-seed1 holds a run of another experiment"):
+    with pytest.raises(
+        RunError,
+        match=r"run-seed1 holds a run of another experiment, "
+        r"with training.epochs=1.0 in place of 2.0; choose another --out",
+    ):
         siblings([0, 1], epochs=2)
     assert not (tmp_path / "run-seed0").exists()
 

@@ -19,8 +19,15 @@ def test_a_used_folder_is_refused(tmp_path: Path, toy_data, toy_experiment, sile
     run = train(toy_experiment(), out=tmp_path / "run", dataset=toy_data, progress=silent)
     with pytest.raises(RunError, match=r"already holds this run; `twofold resume"):
         train(toy_experiment(), out=run.path, dataset=toy_data, progress=silent)
-    with pytest.raises(RunError, match="a run of another experiment"):
+    with pytest.raises(RunError, match=r"with name=toy-cvae in place of toy-cgan, .*, …;"):
         train(toy_experiment("cgan"), out=run.path, dataset=toy_data, progress=silent)
+    with pytest.raises(RunError, match="already holds this run"):
+        train(
+            toy_experiment().model_copy(update={"title": "the same in other words"}),
+            out=run.path,
+            dataset=toy_data,
+            progress=silent,
+        )
     other = tmp_path / "other"
     other.mkdir()
     (other / "thesis.txt").write_text("dear to someone")

@@ -24,11 +24,13 @@ from twofold.experiments.schema import Experiment
 from twofold.files import read_arrays, write_arrays
 from twofold.training.record import read_records
 
-__all__ = ["MOVABLE", "SAMPLING", "Run", "flat"]
+__all__ = ["MOVABLE", "SAMPLING", "WORDS", "Run", "flat"]
 
 SAMPLING = frozenset({"model.sampling_scale", "model.autoencoder.sampling_scale"})
+WORDS = frozenset({"title", "source", "reported", "notes"})  # what is said of it
 MOVABLE = (
-    frozenset({"name", "title", "source", "reported", "notes", "data.name"})
+    WORDS
+    | {"name", "data.name"}
     | {f"training.{field}" for field in ("device", "checkpoint_every", "tensorboard", "compile")}
     | SAMPLING
 )  # what does not decide the weights

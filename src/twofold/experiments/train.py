@@ -15,7 +15,7 @@ from twofold.experiments.data import load_data
 from twofold.experiments.environment import describe_environment, pick_device
 from twofold.experiments.families import build_model
 from twofold.experiments.resolve import resolve, to_yaml
-from twofold.experiments.run import Run
+from twofold.experiments.run import WORDS, Run, flat
 from twofold.experiments.samples import draw_samples
 from twofold.experiments.schema import Experiment
 from twofold.files import write_json, write_text
@@ -213,8 +213,18 @@ def state_of(folder: Path, experiment: Experiment) -> State:
     if not (folder / "experiment.yaml").exists():
         raise RunError(f"{folder} is not empty and is no run; choose another --out")
     run = Run(folder)
-    if run.experiment != experiment:
-        raise RunError(f"{folder} holds a run of another experiment; choose another --out")
+    if differences := _differences(run.experiment, experiment):
+        raise RunError(
+            f"{folder} holds a run of another experiment, with {differences}; choose another --out"
+        )
     if not run.has_checkpoint:
         return "new"  # stopped before its first checkpoint, for example by a full disk
     return "finished" if run.finished else "interrupted"
+
+
+def _differences(there: Experiment, asked: Experiment) -> str:
+    """The first few fields in which a run is another than what is asked, but for their words."""
+    old, new = (flat(experiment.model_dump(mode="json")) for experiment in (there, asked))
+    fields = [key for key in (new | old) if key not in WORDS and old.get(key) != new.get(key)]
+    told = [f"{key}={old.get(key)} in place of {new.get(key)}" for key in fields[:3]]
+    return ", ".join(told if len(fields) <= 3 else [*told, "…"])
