@@ -44,9 +44,9 @@ def test_a_gan_can_be_looked_at_too(twofold, runs, verb, tmp_path):
 
 def test_options_reach_the_verb(twofold, runs, tmp_path):
     out = tmp_path / "all.npz"
-    assert twofold("sample", runs / "cvae", "--seeds", "3, 1", "-c", 7, "--out", out)[0] == 0
+    assert twofold("sample", runs / "cvae", "--seeds", "3, 0..1", "-c", 7, "--out", out)[0] == 0
     arrays = read_arrays(out)
-    assert (arrays["labels"].tolist(), arrays["seeds"].tolist()) == ([7, 7], [3, 1])
+    assert (arrays["labels"].tolist(), arrays["seeds"].tolist()) == ([7, 7, 7], [3, 0, 1])
     options = ("--between", "classes", "-c", 3, "-c", 8, "-n", 2, "--steps", 4)
     assert twofold("interpolate", runs / "cvae", *options, "--out", out)[0] == 0
     arrays = read_arrays(out)
@@ -82,7 +82,7 @@ def test_images_of_another_size_only_if_told(twofold, runs, tmp_path):
         ("reconstruct", (), "CGAN has no encoder; use a VAE"),
         ("interpolate", ("--between", "images"), "CGAN has no encoder; use a VAE"),
         ("canvases", (), "CGAN makes its images at one go; use DRAW"),
-        ("sample", ("--seeds", "1-3"), "--seeds 1-3: write whole numbers with commas"),
+        ("sample", ("--seeds", "1-3"), "--seeds 1-3 is not understood; write --seeds 0,1,2"),
         ("traverse", ("--latents", "99999"), "the latents of this model are numbered 0 to"),
     ],
 )

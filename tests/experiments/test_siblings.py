@@ -107,9 +107,9 @@ def test_a_folder_of_another_experiment_is_refused_before_any_training(siblings,
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({"seeds": ""}, "seeds is empty"),
+        ({"seeds": ""}, "seeds= is not understood"),
         ({"seeds": []}, "seeds is empty"),
-        ({"seeds": "4..0"}, "seeds is empty"),
+        ({"seeds": "4..0"}, "seeds=4..0 is not understood"),
         ({}, "seeds is empty"),
         ({"seeds": "0,1,0"}, "seeds repeats 0"),
         ({"seeds": "0,-1"}, "seed: got -1; input should be greater than or equal to 0"),

@@ -40,7 +40,9 @@ def sample(
     seed: Seed = 0,
     seeds: Annotated[
         str | None,
-        typer.Option(help="Several, as in 0,1,2: a row each, every class with the same code."),
+        typer.Option(
+            help="Several, as in 0,1,2 or 0..9: a row each, every class with the same code."
+        ),
     ] = None,
     out: Annotated[
         Path | None,
@@ -163,7 +165,8 @@ def traverse(
     images: Images = None,
     n: Annotated[int, typer.Option("--n", "-n", help="How many latents.", min=1)] = 10,
     latents: Annotated[
-        str | None, typer.Option(help="Which, as in 0,3,5; by default the most active ones.")
+        str | None,
+        typer.Option(help="Which, as in 0,3,5 or 0..4; by default the most active ones."),
     ] = None,
     steps: Annotated[int, typer.Option(help="Images in a row.", min=2)] = 11,
     span: Annotated[float, typer.Option(help="Each latent goes from -span to span.")] = 3.0,

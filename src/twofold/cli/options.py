@@ -53,19 +53,14 @@ def progress(quiet: bool) -> "Progress":
 
 
 def numbers(text: str | None, option: str) -> list[int] | None:
-    """Whole numbers with commas between them; None for no text.
+    """Whole numbers of an option that may be left out.
 
     Raises:
         UsageError: If it is anything else.
     """
-    from twofold.errors import UsageError
+    from twofold.ranges import whole_numbers
 
-    if text is None:
-        return None
-    parts = [part.strip() for part in text.split(",")]
-    if not all(part.isdecimal() for part in parts):
-        raise UsageError(f"{option} {text}: write whole numbers with commas, as in 0,1,2")
-    return [int(part) for part in parts]
+    return None if text is None else whole_numbers(text, f"{option} ")
 
 
 def hand_over(result: "Result", out: Path) -> None:

@@ -11,6 +11,7 @@ from twofold.experiments.resolve import parse_changes, resolve
 from twofold.experiments.run import Run
 from twofold.experiments.schema import Experiment
 from twofold.experiments.train import State, resume, state_of, train
+from twofold.ranges import whole_numbers
 from twofold.training.progress import Console, Progress
 
 __all__ = ["Seeds", "Sibling", "plan_seeds", "train_seeds", "train_sibling"]
@@ -154,23 +155,10 @@ def _folder(out: str | Path | None, experiment: Experiment) -> Path:
 
 def _checked(seeds: Seeds, key: str) -> list[int]:
     """The seeds as numbers, each once."""
-    found = _parsed(seeds, key) if isinstance(seeds, str) else list(seeds)
+    found = whole_numbers(seeds, f"{key}=") if isinstance(seeds, str) else list(seeds)
     if not found:
         raise UsageError(f"{key} is empty; give one or more, as in {key}=0,1,2 or {key}=0..4")
     repeated = sorted({seed for seed in found if found.count(seed) > 1})
     if repeated:
         raise UsageError(f"{key} repeats {', '.join(map(str, repeated))}; each is trained once")
     return found
-
-
-def _parsed(text: str, key: str) -> list[int]:
-    """The numbers of `0,1,2` or of the range `0..4`, which includes its end."""
-    first, dots, last = text.partition("..")
-    try:
-        if dots:
-            return list(range(int(first), int(last) + 1))
-        return [int(part) for part in text.split(",")] if text.strip() else []
-    except ValueError:
-        raise UsageError(
-            f"{key}={text} is not understood; write {key}=0,1,2 or {key}=0..4"
-        ) from None
