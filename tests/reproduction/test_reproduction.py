@@ -21,6 +21,7 @@ from twofold.reproduction.plates import SAMPLES, VERBS, verb_of
 from twofold.reproduction.reproduce import _in_turn, plan_reproduction, reproduce
 from twofold.reproduction.results import load_results
 from twofold.reproduction.verdict import judge_figure
+from twofold.training.optimisers import Player
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "docs" / "results"
@@ -245,3 +246,23 @@ def test_the_estimate_is_of_all_steps(tmp_path, monkeypatch):
     seconds = plans._seconds(experiment, dataset)
     assert seconds == pytest.approx(3 * 400 / 50 / plans.TIMED)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("family", "optimizers"),
+    [
+        ("m1m2", {"m1": {"stop": 1}, "m2": {"start": 1}}),
+        ("cgan", {"discriminator": {}, "generator": {"every": 3}}),
+    ],
+)
+def test_the_estimate_times_every_phase(family, optimizers, toy_experiment, toy_data, monkeypatch):
+    """A phase that starts late, or plays at every third step alone, costs its time too."""
+    from twofold.reproduction import plan as plans
+
+    played = []
+    take_step = Player.take_step
+    monkeypatch.setattr(
+        Player, "take_step", lambda *a: played.append(a[0].phase.name) or take_step(*a)
+    )
+    plans._seconds(toy_experiment(family, optimizers=optimizers), toy_data)
+    assert set(played) == set(optimizers)

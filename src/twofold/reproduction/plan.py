@@ -5,6 +5,7 @@ import tempfile
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from twofold.data import ImageDataset
@@ -16,6 +17,7 @@ from twofold.experiments.train import make_trainer
 from twofold.metrics.cost import wait_for
 from twofold.report.words import duration, plural
 from twofold.reproduction.book import Book, Budget, Chapter
+from twofold.training.loop import Trainer
 from twofold.training.progress import Silent
 
 __all__ = ["Load", "Step", "about", "loads", "plan"]
@@ -107,16 +109,29 @@ def about(left: Iterable[Load], jobs: int, what: str) -> str:
 
 
 def _seconds(experiment: Experiment, dataset: ImageDataset) -> float:
-    """One run's time by a few of its steps; nothing is written."""
+    """One run's time by a few steps of each stretch of its training; nothing is written."""
     with tempfile.TemporaryDirectory() as folder:
         trainer = make_trainer(experiment, dataset, Path(folder) / "timed", Silent())
-        steps = math.lcm(*(player.settings.every for player in trainer.players))
-        started = 0.0
-        for step in range((WARM + TIMED) * steps):
-            if step == WARM * steps:
-                wait_for(trainer.device)
-                started = time.perf_counter()
-            trainer.train_step(trainer.data.training_batch(step))
-        wait_for(trainer.device)
-        spent = time.perf_counter() - started
-    return spent / (TIMED * steps) * trainer.total_steps
+        stretches = pairwise(_turns(trainer))
+        return sum((end - begin) * _step_seconds(trainer, begin) for begin, end in stretches)
+
+
+def _turns(trainer: Trainer) -> list[int]:
+    """The first step, those at which a phase starts or stops, and the one after the last."""
+    epochs = [e for p in trainer.players for e in (p.settings.start, p.settings.stop)]
+    steps = {math.ceil(e * trainer.data.steps_per_epoch) for e in epochs if e is not None}
+    return sorted({0, trainer.total_steps} | {step for step in steps if step < trainer.total_steps})
+
+
+def _step_seconds(trainer: Trainer, begin: int) -> float:
+    """The time of a step, by a few rounds in which every phase has its turn."""
+    steps = math.lcm(*(player.settings.every for player in trainer.players))
+    started = 0.0
+    for step in range((WARM + TIMED) * steps):
+        if step == WARM * steps:
+            wait_for(trainer.device)
+            started = time.perf_counter()
+        trainer.step = begin + step
+        trainer.train_step(trainer.data.training_batch(trainer.step))
+    wait_for(trainer.device)
+    return (time.perf_counter() - started) / (TIMED * steps)
