@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import get_args
 
 from twofold.experiments.resolve import load_experiment
@@ -69,8 +70,7 @@ def _report(book: Book, results: Results) -> str:
     if judged:
         lines += [_tally([one.figure for one in judged]), ""]
         lines += _table(FIGURES, "llrrrlr", (_cells(one, numbers) for one in judged))
-    notes = [note for one in judged for note in _notes(one)]
-    lines += ["", *(f"- {note}" for note in dict.fromkeys(notes))]
+    lines += ["", *_notes(judged)]
     lines += [f"- {remark}" for remark in book.remarks]
     lines += _omissions(book)
     if done:
@@ -97,9 +97,16 @@ def _judged(book: Book, results: Results) -> list[_Judged]:
 
 def _omissions(book: Book) -> Iterator[str]:
     """What is left out, those together that are so for one reason."""
-    for why in dict.fromkeys(book.omitted.values()):
-        names = [f"`{name}`" for name, reason in book.omitted.items() if reason == why]
-        yield f"- Left out: {listing(names)}; {why}"
+    for why, names in _together((why, f"`{name}`") for name, why in book.omitted.items()):
+        yield f"- Left out: {names}; {why}"
+
+
+def _together(pairs: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """Each reason once, with the things that have it as an enumeration."""
+    found: dict[str, list[str]] = {}
+    for reason, thing in pairs:
+        found.setdefault(reason, []).append(thing)
+    return ((reason, listing(things)) for reason, things in found.items())
 
 
 def _figure(reported: Reported, draws: Draws | None) -> Figure:
@@ -135,16 +142,23 @@ def _cells(one: _Judged, numbers: dict[str, int]) -> Iterator[str]:
     yield str(numbers[chapter.experiment])
 
 
-def _notes(one: _Judged) -> Iterator[str]:
-    """Why a figure is not the report's."""
-    figure, known = one.figure, one.chapter.verdicts
-    reason = {
-        "not comparable": figure.reason,
-        "not reproduced": why_not(one.chapter, one.draws, figure),
-        "better": known.get(figure.reported.measure, ""),
-    }.get(figure.verdict)
-    if reason:
-        yield f"`{one.chapter.experiment}`, {figure.reported.measure}: {figure.verdict}, {reason}"
+def _notes(judged: Sequence[_Judged]) -> Iterator[str]:
+    """Why figures are not the report's, those of an experiment together that have one reason."""
+    for chapter, ones in groupby(judged, key=lambda one: one.chapter):
+        for reason, names in _together(_reasons(ones)):
+            yield f"- `{chapter.experiment}`, {names}: {reason}"
+
+
+def _reasons(judged: Iterable[_Judged]) -> Iterator[tuple[str, str]]:
+    for one in judged:
+        figure, known = one.figure, one.chapter.verdicts
+        reason = {
+            "not comparable": figure.reason,
+            "not reproduced": why_not(one.chapter, one.draws, figure),
+            "better": known.get(figure.reported.measure, ""),
+        }.get(figure.verdict)
+        if reason:
+            yield f"{figure.verdict}, {reason}", figure.reported.measure
 
 
 def why_not(chapter: Chapter, draws: Draws | None, figure: Figure) -> str:
@@ -152,7 +166,17 @@ def why_not(chapter: Chapter, draws: Draws | None, figure: Figure) -> str:
     reason = chapter.verdicts.get(figure.reported.measure, "")
     if reason or draws is None or draws.budget == "full":
         return reason
-    return f"with {listing([f'{key}={value}' for key, value in chapter.laptop.items()])}"
+    return f"trained {listing(list(_reduced(chapter)))}"
+
+
+def _reduced(chapter: Chapter) -> Iterator[str]:
+    """What the laptop budget changes; the length of training as a part of the whole."""
+    whole = chapter.settings("full").training.epochs
+    for key, value in chapter.laptop.items():
+        if key == "epochs" and whole:
+            yield f"for {value:g} of {whole:g} epochs"
+        else:
+            yield f"with {key}={value}"
 
 
 def _runs(done: Sequence[_Done]) -> Iterator[str]:
