@@ -86,6 +86,14 @@ def test_a_reading_is_filled_in():
     assert "a CVAE" in picture.svg
 
 
+def test_a_column_that_says_nothing_of_a_row_is_left_blank():
+    finding = BOOK.findings[0]
+    rows = finding.rows | {"gan": finding.rows["gan"].model_copy(update={"without": ("FID",)})}
+    book = BOOK.model_copy(update={"findings": (finding.model_copy(update={"rows": rows}),)})
+    (answer,) = answers(book, results())
+    assert (answer.cell("gan", "recognised"), answer.cell("gan", "FID")) == ("80", "")
+
+
 def test_without_a_figure_there_is_no_reading():
     finding = BOOK.findings[0]
     asks = finding.model_copy(update={"reading": "{vae.FID} against {gan.FID}"})
@@ -167,7 +175,34 @@ def test_verdicts_are_summed_up_over_books():
         }
     )
     text = page([book, book], Results([]))
-    each = len(load_experiment("lin-yu2018-vae-z2").reported)
-    assert f"In all, {2 * each} printed figures: {2 * each} not run or not measured." in text
+    reported = load_experiment("lin-yu2018-vae-z2").reported
+    each, numbers = len(reported), sum(not isinstance(one.value, str) for one in reported)
+    assert (
+        f"In all, {2 * each} results, {2 * numbers} of them numbers: "
+        f"{2 * each} not run or not measured."
+    ) in text
+    assert "| 157.226 ± 1 |" in text, "with its tolerance"
     assert "- Left out: `a` and `b`; too dear\n- Left out: `c`; no data\n" in text
     assert "In all" not in page([book], Results([]))
+
+
+def test_a_run_cut_short_is_told_from_one_that_failed():
+    book = Book.model_validate(
+        {
+            "name": "belani2020",
+            "title": "A report",
+            "source": "none",
+            "chapters": [
+                {"experiment": "belani2020-vae", "measures": [], "laptop": {"epochs": 50}}
+            ],
+        }
+    )
+    (chapter,) = book.chapters
+    trained = run(chapter, 0, **{"loss/train/vae": 3.0})
+    text = page([book], Results([{"experiments": {"belani2020-vae": {"runs": [trained]}}}]))
+    assert "1 not reproduced" in text
+    assert "less training" not in text
+    trained["recipe"] = recipe_digest(chapter.settings("laptop"))
+    text = page([book], Results([{"experiments": {"belani2020-vae": {"runs": [trained]}}}]))
+    assert "Of those not reproduced, 1 had less training than the report's." in text
+    assert "training loss: not reproduced, trained for 50 of 200 epochs" in text

@@ -109,6 +109,7 @@ def test_findings_speak_of_what_the_book_runs(name):
         for row in finding.rows.values():
             plates = book.chapter(row.experiment).plates
             assert row.picture in {"", SAMPLES, *(plate.name or plate.verb for plate in plates)}
+            assert set(row.without) < finding.columns.keys()
         for row, heading in PLACE.findall(finding.reading):
             assert row in finding.rows
             assert heading in finding.columns

@@ -86,6 +86,7 @@ class Row(Strict):
         label: In words.
         experiment: A chapter of the book.
         told: What stands for `{told}` in the measures of the columns.
+        without: Headings of columns that are left blank.
         picture: Of the first run, to be shown beside those of the other rows: `samples`, or the
             name of a plate.
     """
@@ -93,6 +94,7 @@ class Row(Strict):
     label: str
     experiment: str
     told: str = ""
+    without: tuple[str, ...] = ()
     picture: str = ""
 
 

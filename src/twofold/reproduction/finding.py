@@ -43,9 +43,10 @@ class Answer:
 
     def measured(self, row: str, heading: str) -> list[Measure]:
         """One figure of one row, of every run; empty unless all have it."""
-        draws, told = self.draws[row], self.finding.rows[row].told
-        name = self.finding.columns[heading].format(told=told)
-        return draws.measured(name) if draws else []
+        draws, one = self.draws[row], self.finding.rows[row]
+        if draws is None or heading in one.without:
+            return []
+        return draws.measured(self.finding.columns[heading].format(told=one.told))
 
     def cell(self, row: str, heading: str) -> str:
         """Mean ± standard deviation over the runs; blank where there is none."""

@@ -1,4 +1,4 @@
-"""The page: every printed figure beside ours, with a verdict, the hardware and the command."""
+"""The page: every reported result beside ours, with a verdict, the hardware and the command."""
 
 import re
 from collections import Counter
@@ -20,19 +20,29 @@ __all__ = ["page", "why_not"]
 
 HEAD = """# The reproduction book
 
-Every figure that the reports print, beside ours. This page is made by `twofold reproduce` from
-the figures of finished runs and is not edited by hand. Ours is the mean ± standard deviation over n
-runs that differ in the training seed, or in the draw of labels where only some are kept.
+The results of the reports beside ours: numbers that they print, or that were read off their
+pictures or the logs of their authors, as the second column says, and pictures with what is said of
+them. This page is made by `twofold reproduce` from finished runs and is not edited by hand. Ours is
+the mean ± standard deviation over n runs that differ in the training seed, or in the draw of labels
+where only some are kept.
 
-A figure is *reproduced* where it lies within two of these standard deviations, or within a
-tolerance that its experiment file states; *better* where ours lies beyond on the good side; *not
-comparable* where the report measured something else, which the notes explain; *to look at* where
-the report has a picture and words, and our pictures are to be held beside them. What was
-not run is blank, and so is a figure that no measure of ours gives. The *laptop budget* trains for
-fewer epochs than the report where that would be dear, the full one as the experiment says. Several
-runs shared a machine, so the minutes are no measure of speed.
+A number is *reproduced* where it lies within two of these standard deviations, or within the
+tolerance behind it; *better* where ours lies beyond on the good side; *not comparable* where the
+report measured something else, which the notes explain. A picture is *to look at*: the report's
+words are to be held beside ours. What was not run is blank, and so is what no measure of ours
+gives. The *laptop budget* trains for fewer epochs than the report where that would be dear, the
+full one as the experiment says. Several runs shared a machine, so the minutes are no measure of
+speed.
+
+*GAN-test* is the share of generated images that a classifier of real images takes for the class
+that was asked for, *GAN-train* the share of real test images that a classifier of generated ones
+recognises. *FID* is the Fréchet distance of generated from real images, *coverage* the share of
+real images with a generated one near them, *recall* the share that lies among generated ones, all
+by the features of a classifier. The *silhouette*, from −1 to 1, says how far classes lie apart. A
+dot in a picture of these is a run, a stroke the mean of its runs, a dashed line the last row of the
+table above.
 """
-FIGURES = ("figure", "place", "reported", "ours", "n", "verdict", "run")
+RESULTS = ("result", "place", "reported", "ours", "n", "verdict", "run")
 RUNS = ("run", "command", "budget", "minutes a run", "machine")
 
 
@@ -43,6 +53,11 @@ class _Judged:
     chapter: Chapter
     draws: Draws | None
     figure: Figure
+
+    @property
+    def reduced(self) -> bool:
+        """Whether ours was trained at less than the budget of the report."""
+        return self.draws is not None and self.draws.budget != "full"
 
 
 @dataclass(frozen=True)
@@ -56,7 +71,7 @@ class _Done:
 
 def page(books: Sequence[Book], results: Results) -> str:
     """The whole page as Markdown."""
-    every = [one.figure for book in books for one in _judged(book, results)]
+    every = [one for book in books for one in _judged(book, results)]
     overview = [f"In all, {_tally(every)}\n"] if len(books) > 1 else []
     return "\n".join([HEAD, *overview, *(_report(book, results) for book in books)])
 
@@ -68,8 +83,8 @@ def _report(book: Book, results: Results) -> str:
     numbers = {one.chapter.experiment: one.number for one in done}
     lines = [f"## {book.title}", "", book.source, ""]
     if judged:
-        lines += [_tally([one.figure for one in judged]), ""]
-        lines += _table(FIGURES, "llrrrlr", (_cells(one, numbers) for one in judged))
+        lines += [_tally(judged), ""]
+        lines += _table(RESULTS, "llrrrlr", (_cells(one, numbers) for one in judged))
     lines += ["", *_notes(judged)]
     lines += [f"- {remark}" for remark in book.remarks]
     lines += _omissions(book)
@@ -81,7 +96,7 @@ def _report(book: Book, results: Results) -> str:
     there = set(results.sheets).difference(*(answer.pictures.values() for answer in found))
     pictures = [line for one in done for line in _pictures(one, there)]
     if pictures:
-        lines += ["", "### Pictures", "", "Of the first run, chosen by nobody.", *pictures]
+        lines += ["", "### Pictures", "", "Of the first seed; not chosen by hand.", *pictures]
     return "\n".join(lines) + "\n"
 
 
@@ -114,15 +129,22 @@ def _figure(reported: Reported, draws: Draws | None) -> Figure:
     return judge_figure(reported, measured, was_run=draws is not None)
 
 
-def _tally(figures: Sequence[Figure]) -> str:
-    """How many of the printed figures came out how."""
-    found = Counter(figure.verdict for figure in figures)
+def _tally(judged: Sequence[_Judged]) -> str:
+    """How many of the reported results came out how."""
+    numbers = sum(not isinstance(one.figure.reported.value, str) for one in judged)
+    found = Counter(one.figure.verdict for one in judged)
+    cut = Counter(one.figure.verdict for one in judged if one.reduced)["not reproduced"]
     words = [
         f"{found[verdict]} {verdict or 'not run or not measured'}"
         for verdict in get_args(Verdict)
         if found[verdict]
     ]
-    return f"{plural(len(figures), 'printed figure')}: {listing(words)}."
+    aside = (
+        f" Of those not reproduced, {count(cut)} had less training than the report's."
+        if cut
+        else ""
+    )
+    return f"{plural(len(judged), 'result')}, {numbers} of them numbers: {listing(words)}.{aside}"
 
 
 def _cells(one: _Judged, numbers: dict[str, int]) -> Iterator[str]:
@@ -130,16 +152,22 @@ def _cells(one: _Judged, numbers: dict[str, int]) -> Iterator[str]:
     reported = figure.reported
     yield f"`{chapter.experiment}`: {reported.measure}"
     yield reported.place
-    yield reported.value if isinstance(reported.value, str) else f"{reported.value:g}"
+    yield _said(reported)
     if draws is None:
         yield from ("", "", "", "")
         return
     values = figure.values
     yield with_unit(averaged(values), figure.unit) if values else ""
     yield str(len(draws.runs))
-    reduced = figure.verdict and draws.budget != "full"
-    yield f"{figure.verdict}, laptop budget" if reduced else figure.verdict
+    yield f"{figure.verdict}, laptop budget" if figure.verdict and one.reduced else figure.verdict
     yield str(numbers[chapter.experiment])
+
+
+def _said(reported: Reported) -> str:
+    if isinstance(reported.value, str):
+        return reported.value
+    within = reported.tolerance and not reported.incomparable
+    return f"{reported.value:g}" + (f" ± {reported.tolerance:g}" if within else "")
 
 
 def _notes(judged: Sequence[_Judged]) -> Iterator[str]:
@@ -243,7 +271,7 @@ def _finding(answer: Answer, results: Results) -> Iterator[str]:
 def _pictures(one: _Done, there: Collection[str]) -> Iterator[str]:
     experiment = one.chapter.experiment
     words = [
-        f"{reported.measure}, {reported.place}: {reported.value}"
+        f"{reported.measure}, “{reported.value}” ({reported.place})"
         for reported in load_experiment(experiment).reported
         if isinstance(reported.value, str)
     ]
