@@ -270,14 +270,19 @@ def _finding(answer: Answer, results: Results) -> Iterator[str]:
 
 def _pictures(one: _Done, there: Collection[str]) -> Iterator[str]:
     experiment = one.chapter.experiment
+    pictures = list(shown(one.chapter, one.draws, there))
+    if not pictures:
+        return
     words = [
-        f"{reported.measure}, “{reported.value}” ({reported.place})"
+        f"{reported.measure} ({reported.place}): {reported.value}"
         for reported in load_experiment(experiment).reported
         if isinstance(reported.value, str)
     ]
-    said = f" The report has {listing(words)}." if words else ""
-    for i, (text, name) in enumerate(shown(one.chapter, one.draws, there)):
-        yield f"\n`{experiment}`, {text}.{said if i == 0 else ''}\n"
+    yield f"\n#### `{experiment}`"
+    if words:
+        yield f"\nThe report has {'; '.join(words)}."
+    for text, name in pictures:
+        yield f"\n{text[0].upper()}{text[1:]}:\n"
         yield f"![{text} of {experiment}](results/{name})"
 
 
