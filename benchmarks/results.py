@@ -127,8 +127,9 @@ def draw_pictures(runs: Sequence[Run]) -> None:
     }
     for run in sorted(runs, key=lambda run: run.experiment.seed):
         name = run.experiment.name
-        chapter = chapters.pop(name, Chapter(experiment=name, measures=()))
+        chapter = chapters.get(name, Chapter(experiment=name, measures=()))
         draw_plates(chapter, run, FOLDER, anew=True)
+        chapters[name] = chapter.model_copy(update={"plates": ()})
 
 
 def main() -> None:
