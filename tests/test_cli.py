@@ -120,7 +120,7 @@ def test_dry_run_prints_and_writes_nothing(twofold, tmp_path: Path, monkeypatch)
         (["data", "mnits"], 2, "did you mean 'mnist'"),
         (["train"], 2, "Missing argument"),
         (["train", "vae", "seeds=0,0"], 2, "seeds repeats 0"),
-        (["train", "vae", "seeds"], 2, "seeds is empty"),
+        (["train", "vae", "seeds"], 2, "seeds= is not understood; write seeds=0,1,2"),
         (["train", "vae", "seeds=0,1", "seed=2"], 2, "say the same thing twice"),
         (["sample", "x", "--n", "0"], 2, "greater than or equal to 1"),
         (["sample", "x", "--seed", "9" * 30], 2, "9223372036854775807"),
