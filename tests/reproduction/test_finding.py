@@ -206,3 +206,6 @@ def test_a_run_cut_short_is_told_from_one_that_failed():
     text = page([book], Results([{"experiments": {"belani2020-vae": {"runs": [trained]}}}]))
     assert "Of those not reproduced, 1 had less training than the report's." in text
     assert "training loss: not reproduced, trained for 50 of 200 epochs" in text
+    trained["measures"]["loss/train/vae"]["value"] = 300.0
+    text = page([book], Results([{"experiments": {"belani2020-vae": {"runs": [trained]}}}]))
+    assert "training loss: better, trained for 50 of 200 epochs" in text

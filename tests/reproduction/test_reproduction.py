@@ -16,7 +16,7 @@ from twofold.reproduction import book as books
 from twofold.reproduction.book import book_names, load_book
 from twofold.reproduction.collect import recipe_digest, settings_of
 from twofold.reproduction.finding import PLACE
-from twofold.reproduction.page import page, why_not
+from twofold.reproduction.page import page, why
 from twofold.reproduction.plates import SAMPLES, VERBS, verb_of
 from twofold.reproduction.reproduce import _in_turn, plan_reproduction, reproduce
 from twofold.reproduction.results import load_results
@@ -163,7 +163,7 @@ def test_what_was_not_reproduced_has_a_reason():
                 found = draws.measured(one.ours) if draws and one.ours else []
                 figure = judge_figure(one, found, was_run=draws is not None)
                 if figure.verdict == "not reproduced":
-                    assert why_not(chapter, draws, figure), f"{chapter.experiment}: {one.measure}"
+                    assert why(chapter, draws, figure), f"{chapter.experiment}: {one.measure}"
 
 
 TOY = {

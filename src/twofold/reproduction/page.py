@@ -16,7 +16,7 @@ from twofold.reproduction.plates import shown
 from twofold.reproduction.results import Draws, Results
 from twofold.reproduction.verdict import Figure, Verdict, judge_figure
 
-__all__ = ["page", "why_not"]
+__all__ = ["page", "why"]
 
 HEAD = """# The reproduction book
 
@@ -179,22 +179,19 @@ def _notes(judged: Sequence[_Judged]) -> Iterator[str]:
 
 def _reasons(judged: Iterable[_Judged]) -> Iterator[tuple[str, str]]:
     for one in judged:
-        figure, known = one.figure, one.chapter.verdicts
-        reason = {
-            "not comparable": figure.reason,
-            "not reproduced": why_not(one.chapter, one.draws, figure),
-            "better": known.get(figure.reported.measure, ""),
-        }.get(figure.verdict)
-        if reason:
+        figure = one.figure
+        known = why(one.chapter, one.draws, figure)
+        reasons = {"not comparable": figure.reason, "not reproduced": known, "better": known}
+        if reason := reasons.get(figure.verdict):
             yield f"{figure.verdict}, {reason}", figure.reported.measure
 
 
-def why_not(chapter: Chapter, draws: Draws | None, figure: Figure) -> str:
-    """What its book says of a figure that was not reproduced, or what the laptop budget changed."""
-    reason = chapter.verdicts.get(figure.reported.measure, "")
-    if reason or draws is None or draws.budget == "full":
-        return reason
-    return f"trained {listing(list(_reduced(chapter)))}"
+def why(chapter: Chapter, draws: Draws | None, figure: Figure) -> str:
+    """Why a figure is not the report's: what its book knows, and what the laptop budget changed."""
+    reasons = [chapter.verdicts.get(figure.reported.measure, "")]
+    if draws is not None and draws.budget != "full":
+        reasons.append(f"trained {listing(list(_reduced(chapter)))}")
+    return "; ".join(filter(None, reasons))
 
 
 def _reduced(chapter: Chapter) -> Iterator[str]:
