@@ -2,7 +2,7 @@
 
     python benchmarks/draw_speed.py [--rounds 9] [--save results.json]
 
-The floor makes the same products forward and backward, with the same shapes and optimiser, and
+The floor makes the same products forward and backward, with the same shapes and optimizer, and
 nothing else: no filters are computed, no codes drawn, no canvas summed, no likelihood taken. The
 two take turns; a ratio is formed in each round and the median is quoted.
 """
@@ -66,12 +66,12 @@ class Floor(nn.Module):
 
 def step_of(model: nn.Module, loss: Callable[[], Tensor]) -> Callable[[], None]:
     """One step of Adam."""
-    optimiser = torch.optim.Adam(model.parameters(), fused=True)
+    optimizer = torch.optim.Adam(model.parameters(), fused=True)
 
     def step() -> None:
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss().backward()
-        optimiser.step()
+        optimizer.step()
 
     return step
 

@@ -51,7 +51,7 @@ def semi_supervised(seed: int) -> dict[str, Any]:
 
 
 def labels_alone() -> dict[str, Any]:
-    """Those that see the fifty labelled images only."""
+    """Those that see the fifty labeled images only."""
     return {
         "SVC, labels alone": SVC(),
         "logistic regression, labels alone": LogisticRegression(max_iter=2000),

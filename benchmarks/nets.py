@@ -68,5 +68,5 @@ def mnist_sized(count: int) -> Tensor:
     """Random uint8 images of the shape and darkness of MNIST; speed does not depend on more."""
     generator = torch.Generator().manual_seed(0)
     bright = torch.rand(count, 1, 28, 28, generator=generator) < 0.19
-    grey = torch.randint(0, 256, (count, 1, 28, 28), generator=generator)
-    return (bright * grey).to(torch.uint8)
+    gray = torch.randint(0, 256, (count, 1, 28, 28), generator=generator)
+    return (bright * gray).to(torch.uint8)

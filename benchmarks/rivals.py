@@ -28,7 +28,7 @@ Contestant = Callable[[int], float]
 def bare_vae(encoder: nn.Module, decoder: nn.Module, images: Tensor, batch_size: int) -> Contestant:
     """A training step and nothing else: floats in memory, fused Adam, no log, no shuffling."""
     x_all = (images.float() / 255).flatten(1)
-    optimiser = torch.optim.Adam([*encoder.parameters(), *decoder.parameters()], 1e-3, fused=True)
+    optimizer = torch.optim.Adam([*encoder.parameters(), *decoder.parameters()], 1e-3, fused=True)
 
     def train(steps: int) -> float:
         started = time.perf_counter()
@@ -40,9 +40,9 @@ def bare_vae(encoder: nn.Module, decoder: nn.Module, images: Tensor, batch_size:
             recon = F.binary_cross_entropy_with_logits(decoder(z), x, reduction="none")
             kl = 0.5 * (mu.square() + logvar.exp() - 1 - logvar)
             loss = (recon.sum(1) + kl.sum(1)).mean()
-            optimiser.zero_grad(set_to_none=True)
+            optimizer.zero_grad(set_to_none=True)
             loss.backward()
-            optimiser.step()
+            optimizer.step()
         return (time.perf_counter() - started) / steps
 
     return train
@@ -132,8 +132,8 @@ def popular_gan(images: Tensor, batch_size: int) -> Contestant:
     backward passes through everything, plain Adam, losses read at every step for the console."""
     generator, discriminator = popular_generator(), leaky_discriminator()
     settings = {"lr": 2e-4, "betas": (0.5, 0.999)}
-    g_optimiser = torch.optim.Adam(generator.parameters(), **settings)
-    d_optimiser = torch.optim.Adam(discriminator.parameters(), **settings)
+    g_optimizer = torch.optim.Adam(generator.parameters(), **settings)
+    d_optimizer = torch.optim.Adam(discriminator.parameters(), **settings)
     bce = nn.BCELoss()
 
     def train(steps: int) -> float:
@@ -142,16 +142,16 @@ def popular_gan(images: Tensor, batch_size: int) -> Contestant:
         started = time.perf_counter()
         for x in loader:
             valid, fake = torch.ones(len(x), 1), torch.zeros(len(x), 1)
-            g_optimiser.zero_grad()
+            g_optimizer.zero_grad()
             x_fake = generator(torch.randn(len(x), 100))
             g_loss = bce(discriminator(x_fake), valid)
             g_loss.backward()
-            g_optimiser.step()
-            d_optimiser.zero_grad()
+            g_optimizer.step()
+            d_optimizer.zero_grad()
             real_loss = bce(discriminator(x.flatten(1)), valid)
             d_loss = (real_loss + bce(discriminator(x_fake.detach()), fake)) / 2
             d_loss.backward()
-            d_optimiser.step()
+            d_optimizer.step()
             lines.append(f"{d_loss.item():.4f} {g_loss.item():.4f}")
         return (time.perf_counter() - started) / steps
 

@@ -3,8 +3,8 @@
     python benchmarks/sampling_scale.py runs/lam2023-cvae-best-seed0 1 0.9 0.8 --out scale.json
 
 No test image is looked at, so that the scale of an experiment can be chosen by it: the share of
-generated images that the classifier recognises, and the share of the run's validation images that a
-classifier of generated images recognises, by the judge's recipe. The run needs both classes and
+generated images that the classifier recognizes, and the share of the run's validation images that a
+classifier of generated images recognizes, by the judge's recipe. The run needs both classes and
 validation images.
 """
 
@@ -37,12 +37,12 @@ def measure(run: Run, scales: list[float], epochs: float | None) -> list[dict]:
     for scale in scales:
         subject.model.sampling_scale = scale
         asked = subject.classes(settings["samples"])
-        recognised = accuracy(judge.classifier.classify(subject.sample(len(asked), asked)), asked)
+        recognized = accuracy(judge.classifier.classify(subject.sample(len(asked), asked)), asked)
         taught = taught_by(subject, {} if epochs is None else {"epochs": epochs})
         found.append(
             {
                 "scale": scale,
-                "gan_test": 100 * recognised,
+                "gan_test": 100 * recognized,
                 "gan_train": 100 * accuracy(taught.classifier.classify(x), y),
             }
         )

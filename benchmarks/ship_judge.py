@@ -3,8 +3,8 @@
     twofold train classifier-cnn validation=0 --out runs/judge
     python benchmarks/ship_judge.py runs/judge
 
-The weights are those of the run; optimiser state is left out. The file beside them says on which
-test images it may be used, by their fingerprint, and how many of them it recognises.
+The weights are those of the run; optimizer state is left out. The file beside them says on which
+test images it may be used, by their fingerprint, and how many of them it recognizes.
 """
 
 import argparse

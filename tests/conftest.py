@@ -59,7 +59,7 @@ MODELS["hybrid"] = {
 
 @pytest.fixture(scope="session")
 def toy_data() -> ImageDataset:
-    """120 grey 8×8 images of 3 classes, each a bright row of its own and some noise."""
+    """120 gray 8×8 images of 3 classes, each a bright row of its own and some noise."""
     rng = np.random.default_rng(0)
     labels = np.arange(120) % 3
     images = rng.integers(0, 80, (120, 1, 8, 8))

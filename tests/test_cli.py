@@ -160,7 +160,7 @@ def test_data_counts_images_without_a_label_and_shows_the_others(twofold, tmp_pa
     code, output, _ = twofold("data", tmp_path / "x.npz", "--picture", tmp_path / "sheet.png")
     assert code == 0
     assert "2 (0: 20, 1: 20)" in output
-    assert "unlabelled   20 of 60 images" in output
+    assert "unlabeled   20 of 60 images" in output
     assert set(np.unique(Image.open(tmp_path / "sheet.png"))) == {0, 100, 128}  # 128 is between
 
 

@@ -27,7 +27,7 @@ from twofold.distributions import (
     Bernoulli,
     ContinuousBernoulli,
     DiagonalGaussian,
-    DiscretisedLogistic,
+    DiscretizedLogistic,
     Gaussian,
     Likelihood,
     bits_per_dim,
@@ -79,7 +79,7 @@ def test_bernoulli_is_torchs():
     torch.testing.assert_close(Bernoulli(logits).log_prob(x), reference)
 
 
-def test_bernoulli_keeps_grey_targets_soft():
+def test_bernoulli_keeps_gray_targets_soft():
     """Trap: integer cast of soft targets."""
     x, probs = torch.full((1, 1, 1, 1), 0.3), torch.full((1, 1, 1, 1), 0.8)
     expected = 0.3 * math.log(0.8) + 0.7 * math.log(0.2)
@@ -95,7 +95,7 @@ def test_bernoulli_applies_one_sigmoid():
 
 @pytest.mark.parametrize("logit", LOGITS)
 def test_continuous_bernoulli_is_torchs(logit):
-    """torch's own normaliser is a Taylor series near one half, good to 1e-5."""
+    """torch's own normalizer is a Taylor series near one half, good to 1e-5."""
     x, logits = images(50, 1, 1, 1).double(), torch.full((50, 1, 1, 1), logit).double()
     reference = TorchContinuousBernoulli(logits=logits).log_prob(x).sum(dim=(1, 2, 3))
     if abs(logit) < 30:  # beyond, torch clamps its probabilities
@@ -117,7 +117,7 @@ def test_gaussian_keeps_its_constant():
 
 
 @pytest.mark.parametrize("log_scale", [-6.0, -3.0, -1.0, 1.0])
-def test_discretised_logistic_is_a_difference_of_the_cdf(log_scale):
+def test_discretized_logistic_is_a_difference_of_the_cdf(log_scale):
     """Against torch's logistic in float64, where the difference of near-equals is harmless."""
     level = torch.arange(256, dtype=torch.float64)
     mean = torch.tensor(0.4, dtype=torch.float64)
@@ -129,17 +129,17 @@ def test_discretised_logistic_is_a_difference_of_the_cdf(log_scale):
     upper = torch.where(level < 255, logistic.cdf((level + 0.5) / 255), 1.0)
     lower = torch.where(level > 0, logistic.cdf((level - 0.5) / 255), 0.0)
     reference = (upper - lower).clamp(min=1e-300).log()
-    mine = DiscretisedLogistic(mean, scale).pixel_log_prob(level / 255)
+    mine = DiscretizedLogistic(mean, scale).pixel_log_prob(level / 255)
     sharp = reference > math.log(1e-9)  # below, it is the reference that loses its digits
     assert sharp.sum() >= 3
     torch.testing.assert_close(mine[sharp], reference[sharp], rtol=1e-6, atol=1e-6)
 
 
-def test_discretised_logistic_in_single_precision():
+def test_discretized_logistic_in_single_precision():
     mean, log_scale = images(7, 1, 8, 8), torch.full((1, 1, 1), -4.0)
     x = (images(7, 1, 8, 8, seed=1) * 255).round() / 255
-    single = DiscretisedLogistic(mean, log_scale).log_prob(x)
-    double = DiscretisedLogistic(mean.double(), log_scale.double()).log_prob(x.double())
+    single = DiscretizedLogistic(mean, log_scale).log_prob(x)
+    double = DiscretizedLogistic(mean.double(), log_scale.double()).log_prob(x.double())
     torch.testing.assert_close(single.double(), double, rtol=1e-4, atol=0)
 
 
@@ -180,9 +180,9 @@ def test_gaussian_integrates_to_one(logvar):
 
 @pytest.mark.parametrize("mean", [0.0, 0.2, 0.5, 1.0])
 @pytest.mark.parametrize("log_scale", [-9.0, -5.0, -2.0, 0.0, 3.0])
-def test_discretised_logistic_sums_to_one(mean, log_scale):
+def test_discretized_logistic_sums_to_one(mean, log_scale):
     levels = torch.arange(256, dtype=torch.float64) / 255
-    p = DiscretisedLogistic(
+    p = DiscretizedLogistic(
         torch.tensor(mean, dtype=torch.float64), torch.tensor(log_scale, dtype=torch.float64)
     )
     assert p.pixel_log_prob(levels).exp().sum().item() == pytest.approx(1, abs=1e-9)
@@ -218,7 +218,7 @@ def test_samples_have_the_log_prob(name):
     samples = p.sample(torch.Generator().manual_seed(1))
     if name == "bernoulli":
         x, weights = torch.tensor([0.0, 1.0]), torch.ones(2)
-    elif name == "discretised-logistic":
+    elif name == "discretized-logistic":
         x, weights = torch.arange(256) / 255, torch.ones(256)
     else:
         x, weights = quadrature(0, 1) if name.startswith("cont") else quadrature(-25, 25)
@@ -240,14 +240,14 @@ def test_continuous_bernoulli_samples_near_zero_are_not_uniform(logit):
 
 @pytest.mark.parametrize("mean", [0.0, 0.04, 0.5, 0.97])
 @pytest.mark.parametrize("log_scale", [-7.0, -4.0, -2.0, 0.0])
-def test_discretised_logistic_mean_knows_the_tails(mean, log_scale):
+def test_discretized_logistic_mean_knows_the_tails(mean, log_scale):
     """Levels end at 0 and 255, so the mean of a wide logistic is not its location.
 
-    The closed form integrates over grey values; the half-level of rounding may remain.
+    The closed form integrates over gray values; the half-level of rounding may remain.
     """
     levels = torch.arange(256, dtype=torch.float64) / 255
     location = torch.tensor(mean, dtype=torch.float64)
-    p = DiscretisedLogistic(location, torch.tensor(log_scale, dtype=torch.float64))
+    p = DiscretizedLogistic(location, torch.tensor(log_scale, dtype=torch.float64))
     moment = (levels * p.pixel_log_prob(levels).exp()).sum().item()
     assert p.mean.item() == pytest.approx(moment, abs=0.5 / 255)
 
@@ -314,13 +314,13 @@ def test_what_is_learned():
         "gaussian": [],
         "gaussian-learned": ["log_sigma"],
         "gaussian-map": [],
-        "discretised-logistic": ["log_scale"],
+        "discretized-logistic": ["log_scale"],
     }
 
 
 def test_what_is_a_probability_of_pixels():
     discrete = [name for name in LIKELIHOODS if Likelihood(name, 1).is_discrete]
-    assert discrete == ["bernoulli", "discretised-logistic"]
+    assert discrete == ["bernoulli", "discretized-logistic"]
     assert [name for name in LIKELIHOODS if Likelihood(name, 1).needs_binary] == ["bernoulli"]
 
 
@@ -340,8 +340,8 @@ def test_gaussian_map_reads_means_then_log_variances():
     torch.testing.assert_close(likelihood(output).log_prob(x), reference)
 
 
-def test_discretised_logistic_has_a_scale_per_channel():
-    likelihood = Likelihood("discretised-logistic", 2)
+def test_discretized_logistic_has_a_scale_per_channel():
+    likelihood = Likelihood("discretized-logistic", 2)
     with torch.no_grad():
         likelihood.log_scale[:] = torch.tensor([-5.0, 1.0])[:, None, None]
     output, x = torch.zeros(1, 2, 1, 1), torch.full((1, 2, 1, 1), 127 / 255)
@@ -392,7 +392,7 @@ def test_log_probs_are_torchs():
 
 
 def test_noise_enters_once():
-    """Trap: noise multiplied twice in the reparameterisation (eps² moves the mean by sigma)."""
+    """Trap: noise multiplied twice in the reparameterization (eps² moves the mean by sigma)."""
     z = DiagonalGaussian(MU, LOGVAR).rsample(200_000, torch.Generator().manual_seed(0))
     assert agrees(z, MU)
     assert agrees((z - MU).square(), LOGVAR.exp())

@@ -129,7 +129,7 @@ class ImagePart(Condition):
     Arguments:
         visible: Boolean mask, shape (H, W); True where the model may look.
         channels: C of the images.
-        binary: Show Bernoulli draws of the grey values instead of these.
+        binary: Show Bernoulli draws of the gray values instead of these.
 
     Raises:
         UsageError: If everything or nothing is visible.
@@ -207,7 +207,7 @@ def make_condition(
         image_shape: (C, H, W).
         num_classes: K of the data; 0 when it has no labels.
         mask: For `mask`: nested lists or an array of shape (H, W), non-zero where visible.
-        binary: Whether the visible part is shown as Bernoulli draws of its grey values.
+        binary: Whether the visible part is shown as Bernoulli draws of its gray values.
     """
     channels, height, width = image_shape
     if mask is not None and kind != "mask":

@@ -21,7 +21,7 @@ __all__ = [
     "ContinuousBernoulli",
     "Density",
     "DiagonalGaussian",
-    "DiscretisedLogistic",
+    "DiscretizedLogistic",
     "Gaussian",
     "ImageDistribution",
     "Likelihood",
@@ -152,7 +152,7 @@ class ImageDistribution(ABC):
 class Bernoulli(ImageDistribution):
     """Pixels are 1 with probability sigmoid(logits).
 
-    On binary images this is a probability. On grey images in (0, 1) the same formula is the usual
+    On binary images this is a probability. On gray images in (0, 1) the same formula is the usual
     binary cross-entropy, which is *not* a likelihood: compare it only with itself.
     """
 
@@ -172,7 +172,7 @@ class Bernoulli(ImageDistribution):
 
 
 class ContinuousBernoulli(ImageDistribution):
-    r"""The Bernoulli formula on [0, 1] made a density by its normalising constant.
+    r"""The Bernoulli formula on [0, 1] made a density by its normalizing constant.
 
     .. math:: p(x) = C(\lambda) \lambda^x (1-\lambda)^{1-x}, \quad
               C(\lambda) = \frac{2 \tanh^{-1}(1-2\lambda)}{1-2\lambda}
@@ -231,7 +231,7 @@ class Gaussian(ImageDistribution):
     """Pixels are normal with a given mean and one log-variance (a number, or a map).
 
     This is a density on real-valued pixels. With 8-bit images it is comparable across models only
-    after dequantisation; add 8·ln 2 nats per pixel for a bound on the discrete likelihood.
+    after dequantization; add 8·ln 2 nats per pixel for a bound on the discrete likelihood.
     """
 
     def __init__(self, mean: Tensor, logvar: Tensor) -> None:
@@ -252,8 +252,8 @@ class Gaussian(ImageDistribution):
         return self.mu + (0.5 * self.logvar).exp() * eps
 
 
-class DiscretisedLogistic(ImageDistribution):
-    """A logistic density integrated over each of the 256 grey levels: a probability.
+class DiscretizedLogistic(ImageDistribution):
+    """A logistic density integrated over each of the 256 gray levels: a probability.
 
     The two outermost levels take the tails, so the 256 probabilities sum to one.
 
@@ -329,7 +329,7 @@ class Likelihood(nn.Module):
     Arguments:
         name: `bernoulli`, `continuous-bernoulli`, `gaussian` (fixed σ), `gaussian-learned` (one σ
             for all pixels, learned), `gaussian-map` (σ for each pixel from the decoder) or
-            `discretised-logistic` (a learned scale per channel).
+            `discretized-logistic` (a learned scale per channel).
         channels: C, the channels of the image.
         sigma: σ of `gaussian`; the initial σ of the learned ones.
 
@@ -348,7 +348,7 @@ class Likelihood(nn.Module):
             self.register_buffer("log_sigma", log_sigma)
         elif name == "gaussian-learned":
             self.log_sigma = nn.Parameter(log_sigma)
-        elif name == "discretised-logistic":
+        elif name == "discretized-logistic":
             self.log_scale = nn.Parameter(torch.full((channels, 1, 1), math.log(0.1)))
 
     @property
@@ -359,7 +359,7 @@ class Likelihood(nn.Module):
     @property
     def is_discrete(self) -> bool:
         """Whether ln p(x|z) is a probability of discrete pixels rather than a density."""
-        return self.name in ("bernoulli", "discretised-logistic")
+        return self.name in ("bernoulli", "discretized-logistic")
 
     @property
     def needs_binary(self) -> bool:
@@ -376,8 +376,8 @@ class Likelihood(nn.Module):
         if self.name == "gaussian-map":
             mean, logvar = output.chunk(2, dim=-3)
             return Gaussian(torch.sigmoid(mean), logvar.clamp(-10, 10))
-        if self.name == "discretised-logistic":
-            return DiscretisedLogistic(torch.sigmoid(output), self.log_scale)
+        if self.name == "discretized-logistic":
+            return DiscretizedLogistic(torch.sigmoid(output), self.log_scale)
         return Gaussian(torch.sigmoid(output), 2 * self.log_sigma)
 
 
@@ -387,7 +387,7 @@ LIKELIHOODS = (
     "gaussian",
     "gaussian-learned",
     "gaussian-map",
-    "discretised-logistic",
+    "discretized-logistic",
 )
 
 
@@ -405,7 +405,7 @@ def bits_per_dim(nats: float, image_shape: tuple[int, int, int], density: bool =
     Arguments:
         nats: Negative log-likelihood, nats per image.
         image_shape: (C, H, W).
-        density: Whether the nats are of a density on [0, 1]; then the 8 bits of the grey level
+        density: Whether the nats are of a density on [0, 1]; then the 8 bits of the gray level
             that it does not resolve are added.
 
     Example:

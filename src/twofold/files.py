@@ -1,6 +1,6 @@
 """Files that are either whole or not there.
 
-Every file Twofold writes goes through `atomic_write`: the bytes go to a temporary neighbour, are
+Every file Twofold writes goes through `atomic_write`: the bytes go to a temporary neighbor, are
 flushed to the disk, and are renamed over the target, so that a process killed at any moment leaves
 the old file or the new one and never half of either.
 """

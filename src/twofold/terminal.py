@@ -128,7 +128,7 @@ def save_preview(dataset: "ImageDataset", path: Path, columns: int = 10) -> Path
 
 
 def show_preview(dataset: "ImageDataset") -> None:
-    """A row of images as coloured half blocks, where the terminal shows colours."""
+    """A row of images as colored half blocks, where the terminal shows colors."""
     console = Console()
     if not console.is_terminal:
         return
@@ -158,7 +158,7 @@ def show_preview(dataset: "ImageDataset") -> None:
 
 def _by_class(dataset: "ImageDataset", columns: int) -> Any:
     """The first images of each class in turn, or simply the first where none has a label."""
-    if dataset.num_unlabelled == len(dataset):
+    if dataset.num_unlabeled == len(dataset):
         return dataset.images[: columns * 10]
     classes = range(min(dataset.num_classes, MAX_ROWS))
     rows = [np.flatnonzero(dataset.labels == k)[:columns] for k in classes]

@@ -337,7 +337,7 @@ def test_without_a_threshold_images_are_ranked_and_none_is_flagged(run_of, wide,
 def test_a_background_has_the_likelihood_of_the_same_pixels(run_of):
     for changes, message in (
         ({"model.likelihood": "gaussian"}, "likelihood bernoulli and the background .* gaussian"),
-        ({"binarise": "threshold"}, "binarisation none and the background .* threshold"),
+        ({"binarize": "threshold"}, "binarization none and the background .* threshold"),
     ):
         other = run_of("vae", "c", **changes)
         with pytest.raises(UsageError, match=f"{message}, and their likelihoods have no ratio"):

@@ -55,7 +55,7 @@ def test_provenance_says_where_they_come_from(cvae, tmp_path):
     assert "filter" not in said
 
 
-def test_only_what_the_judge_recognises_is_kept_and_the_rest_counted(cvae, toy_data, silent):
+def test_only_what_the_judge_recognizes_is_kept_and_the_rest_counted(cvae, toy_data, silent):
     critic = judges.judge(judges.JUDGE, toy_data, progress=silent)
     plain = augment(cvae, per_class=200, device="cpu")
     sure = seen_as_asked(critic, plain)
@@ -79,7 +79,7 @@ def seen_as_asked(critic, made) -> np.ndarray:
 
 def test_a_filter_that_nothing_passes_is_given_up(cvae, silent, monkeypatch):
     monkeypatch.setattr(module, "AT_ONCE", 10)
-    with pytest.raises(RunError, match=r"images of class 'a' the classifier recognises \d+ with"):
+    with pytest.raises(RunError, match=r"images of class 'a' the classifier recognizes \d+ with"):
         augment(cvae, per_class=5, min_confidence=1.0, device="cpu", progress=silent)
 
 

@@ -63,11 +63,11 @@ def test_operations_of_a_dense_cgan(tmp_path, silent, every):
 
 def test_a_gan_with_a_gradient_penalty_has_its_operations_counted(tmp_path, silent):
     """torch's counter of modules cannot stand one."""
-    plain, penalised = (
+    plain, penalized = (
         train("digits-cgan", {**TOY, "r1": r1}, out=tmp_path / str(r1), progress=silent)
         for r1 in (0, 1)
     )
-    less, more = (costs(run, silent)["training_flops"].value for run in (plain, penalised))
+    less, more = (costs(run, silent)["training_flops"].value for run in (plain, penalized))
     assert less < more < 3 * less
 
 

@@ -47,7 +47,7 @@ def blobs():
     return X, y, truth
 
 
-def test_unlabelled_rows_are_learnt_from(blobs):
+def test_unlabeled_rows_are_learnt_from(blobs):
     X, y, truth = blobs
     model = quick(min_steps=200).fit(X, y)
     assert model.score(X, truth) > 0.95  # chance is 0.33
@@ -71,7 +71,7 @@ def test_labels_of_any_kind(blobs, names):
     assert (model.predict(X) == np.array(names)[truth]).mean() > 0.8
 
 
-def test_every_row_labelled(blobs):
+def test_every_row_labeled(blobs):
     X, _, truth = blobs
     assert quick().fit(X, truth).score(X, truth) > 0.9
 

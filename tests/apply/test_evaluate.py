@@ -123,16 +123,16 @@ def test_a_bound_says_how_it_grew_with_k(cvae, silent):
 
 
 @pytest.mark.parametrize(
-    ("likelihood", "binarise", "added"),
+    ("likelihood", "binarize", "added"),
     [
         ("gaussian", "none", 8.0),
-        ("discretised-logistic", "none", 0.0),
+        ("discretized-logistic", "none", 0.0),
         ("bernoulli", "static", None),
     ],
 )
-def test_bits_per_dimension(likelihood, binarise, added, tmp_path, silent):
-    """Nats over 64 pixels and ln 2; a density does not resolve the 8 bits of a grey level."""
-    changes = {**TOY, "epochs": 1, "likelihood": likelihood, "binarise": binarise}
+def test_bits_per_dimension(likelihood, binarize, added, tmp_path, silent):
+    """Nats over 64 pixels and ln 2; a density does not resolve the 8 bits of a gray level."""
+    changes = {**TOY, "epochs": 1, "likelihood": likelihood, "binarize": binarize}
     run = train("digits-cvae", changes, out=tmp_path / "r", progress=silent)
     found = evaluate(run, ["likelihood"], iwae_samples=10, device="cpu", progress=silent)
     names = [measure.name for measure in found.measures]
@@ -144,7 +144,7 @@ def test_bits_per_dimension(likelihood, binarise, added, tmp_path, silent):
     assert bits.error == pytest.approx(iwae.error / (64 * np.log(2)), rel=1e-9)
     assert bits.better == "lower"
     assert bits.depends["samples"] == 10
-    assert ("without dequantisation" in bits.caution) == (added == 8.0)
+    assert ("without dequantization" in bits.caution) == (added == 8.0)
 
 
 @pytest.fixture

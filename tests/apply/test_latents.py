@@ -97,7 +97,7 @@ def test_both_measures_read_the_same_codes(cvae):
 
 
 def test_an_m2_gets_the_class_that_it_infers(subject_of):
-    subject = subject_of("m2", labels=100, labelled_batch_size=20)
+    subject = subject_of("m2", labels=100, labeled_batch_size=20)
     (_, told, _), (withheld, inferred, _) = posterior_codes(subject)
     assert same(told.test_codes, means(subject, subject.labels))
     x = torch.as_tensor(subject.dataset.split("test").images) / 255

@@ -50,8 +50,8 @@ def test_two_latents_are_shown_as_they_are(run_of, toy_data):
 
 def test_components_keep_as_much_variance_as_they_say(run_of):
     found = latents(run_of("cvae"), device="cpu")
-    centred = found.codes.double() - found.codes.double().mean(dim=0)
-    values = torch.linalg.eigvalsh(centred.T @ centred / len(centred)).flip(0)
+    centered = found.codes.double() - found.codes.double().mean(dim=0)
+    values = torch.linalg.eigvalsh(centered.T @ centered / len(centered)).flip(0)
     assert found.points.double().var(dim=0, correction=0).numpy() == pytest.approx(
         values[:2].numpy(), rel=1e-4
     )

@@ -60,8 +60,8 @@ def test_images_are_restyled_and_measured_in_the_classes_it_knows(run, toy_data,
     critic = judges.judge(judges.JUDGE, toy_data, progress=silent)
     seen = critic.classifier.classify(every.images.flatten(0, 1)).argmax(dim=1)
     hits = seen == torch.tensor([0, 2]).repeat(10)
-    recognised, brightness, _ = found.measures
-    assert recognised.value == pytest.approx(100 * hits.double().mean().item())
-    assert recognised.value > 70
-    assert list(recognised.per_class) == ["a", "c"]
-    assert recognised.depends["images"] == brightness.depends["images"] == 10
+    recognized, brightness, _ = found.measures
+    assert recognized.value == pytest.approx(100 * hits.double().mean().item())
+    assert recognized.value > 70
+    assert list(recognized.per_class) == ["a", "c"]
+    assert recognized.depends["images"] == brightness.depends["images"] == 10

@@ -104,7 +104,7 @@ def test_a_collapsed_model_keeps_precision_and_loses_recall_and_coverage(subject
     assert far["kid/random"].value > far["kid/random"].floor + 4 * far["kid/random"].error
 
 
-def test_a_memorising_model_is_caught(subject, run):
+def test_a_memorizing_model_is_caught(subject, run):
     """Training images as they are look perfect to every measure but those of memory."""
     images = subject.real("train", 300)
     found = figures(showing(subject, images), "memory")

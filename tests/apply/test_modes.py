@@ -126,14 +126,14 @@ def test_what_figures_depend_on_is_said(gan, count):
 
 def test_modes_are_of_stacked_digits(tmp_path, silent):
     run = train("gan", TOY, out=tmp_path / "digits", progress=silent)
-    grey = {**TOY, "data": "stacked-digits", "grey": True}
-    mixed = train("gan", grey, out=tmp_path / "grey", progress=silent)
+    gray = {**TOY, "data": "stacked-digits", "gray": True}
+    mixed = train("gan", gray, out=tmp_path / "gray", progress=silent)
     reasons = [
         evaluate(one, ["modes"], device="cpu", progress=silent).not_measured["modes"]
         for one in (run, mixed)
     ]
     assert reasons[0] == "modes are counted on stacked-mnist and stacked-digits; digits is neither"
-    assert reasons[1].startswith("grey=true mixes the three digits")
+    assert reasons[1].startswith("gray=true mixes the three digits")
 
 
 @pytest.mark.usefixtures("asked")

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from twofold.apply import judges
-from twofold.apply.restyle import _recognised, restyle
+from twofold.apply.restyle import _recognized, restyle
 from twofold.errors import UsageError
 from twofold.files import read_arrays
 from twofold.metrics.style import brightness, kept_error, kept_within_class, slant
@@ -65,20 +65,20 @@ def test_the_same_for_a_seed_in_any_batch(cvae, monkeypatch):
 
 def test_recognition_is_that_of_the_judge_on_all_classes(cvae, toy_data, silent):
     result = restyle(cvae, n=3, device="cpu", progress=silent)
-    recognised, *styles = result.measures
+    recognized, *styles = result.measures
     everything = restyle(cvae, toy_data.split("test"), n=15, device="cpu")
     critic = judges.judge(judges.JUDGE, toy_data, progress=silent)
     flat = everything.images.flatten(0, 1)
     hits = critic.classifier.classify(flat).argmax(dim=1) == torch.arange(3).repeat(15)
-    assert recognised.name == "restyled/classifier-cnn"
-    assert recognised.value == pytest.approx(100 * hits.double().mean().item())
-    assert recognised.floor > 90
-    assert recognised.value > 60  # chance is 33
-    assert recognised.depends["images"] == 15
-    assert critic.digest in recognised.depends["classifier"]
-    assert list(recognised.per_class) == ["a", "b", "c"]
+    assert recognized.name == "restyled/classifier-cnn"
+    assert recognized.value == pytest.approx(100 * hits.double().mean().item())
+    assert recognized.floor > 90
+    assert recognized.value > 60  # chance is 33
+    assert recognized.depends["images"] == 15
+    assert critic.digest in recognized.depends["classifier"]
+    assert list(recognized.per_class) == ["a", "b", "c"]
     others = hits.view(15, 3)[torch.arange(3) != everything.labels[:, None]]
-    assert recognised.details["others"] == pytest.approx(100 * others.double().mean().item())
+    assert recognized.details["others"] == pytest.approx(100 * others.double().mean().item())
     assert [measure.name for measure in styles] == ["style/brightness", "style/slant"]
     for measure, feature in zip(styles, (brightness, slant), strict=True):
         of = feature(everything.inputs), feature(flat).view(15, 3), everything.labels
@@ -87,16 +87,16 @@ def test_recognition_is_that_of_the_judge_on_all_classes(cvae, toy_data, silent)
 
 
 def test_the_error_knows_that_the_classes_of_one_image_fail_together(cvae, toy_data, silent):
-    recognised = restyle(cvae, n=3, device="cpu", progress=silent).measures[0]
-    share = recognised.value / 100
+    recognized = restyle(cvae, n=3, device="cpu", progress=silent).measures[0]
+    share = recognized.value / 100
     binomial = 100 * (share * (1 - share) / 45) ** 0.5
-    assert recognised.error >= 0.9 * binomial
+    assert recognized.error >= 0.9 * binomial
     hit = torch.arange(100) % 4 > 0  # three quarters, each as all of its classes or as none
     asked = torch.arange(3).expand(100, 3)
     seen = torch.where(hit[:, None], asked, (asked + 1) % 3)
     log_probs = torch.nn.functional.one_hot(seen, 3).double()
     critic = judges.judge(judges.JUDGE, toy_data, progress=silent)
-    together = _recognised(log_probs, torch.arange(100) % 3, torch.arange(3), critic, toy_data, {})
+    together = _recognized(log_probs, torch.arange(100) % 3, torch.arange(3), critic, toy_data, {})
     assert together.value == pytest.approx(75)
     assert together.error == pytest.approx(100 * (0.75 * 0.25 / 99) ** 0.5)
 

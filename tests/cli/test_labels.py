@@ -26,7 +26,7 @@ def test_restyle(twofold, runs, tmp_path):
     code, output, errors = twofold("restyle", runs / "m2", "-n", 3, "--measure", 20, "-q")
     path = runs / "m2" / "restyle.png"
     assert (code, output.strip().splitlines()[-1]) == (0, str(path)), errors
-    assert "restyled images recognised" in output
+    assert "restyled images recognized" in output
     with Image.open(path) as picture:
         assert "one code along each row" in picture.info["Description"]
     one = tmp_path / "one.png"
@@ -45,7 +45,7 @@ def test_restyle(twofold, runs, tmp_path):
         tmp_path / "r.png",
     ]
     code, output, _ = twofold("restyle", runs / "cvae", *options)
-    assert (code, "recognised" in output) == (0, False)
+    assert (code, "recognized" in output) == (0, False)
 
 
 def test_classify(twofold, runs, tmp_path):
@@ -72,4 +72,4 @@ def test_augment(twofold, runs, tmp_path):
     options = ["--per-class", 2, "--min-confidence", 0.01, "-q", "--out", tmp_path / "a.png"]
     code, output, errors = twofold("augment", runs / "cvae", *options)
     assert (code, output.strip()) == (0, str(tmp_path / "a.png"))
-    assert "images left out that were not recognised" in errors
+    assert "images left out that were not recognized" in errors

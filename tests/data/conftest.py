@@ -53,7 +53,7 @@ def mnist_folder(tmp_path, rng, idx_bytes) -> Path:
 
 @pytest.fixture
 def write_images(rng) -> Callable[..., None]:
-    """Writes grey noise under each of the relative paths."""
+    """Writes gray noise under each of the relative paths."""
 
     def write(root: Path, *names: str, size: tuple[int, int] = (6, 6), mode: str = "L") -> None:
         for name in names:

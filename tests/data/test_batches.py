@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from twofold.data import ImageDataset
-from twofold.data.batches import Batch, Batches, PartlyLabelled
+from twofold.data.batches import Batch, Batches, PartlyLabeled
 from twofold.errors import UsageError
 
 
@@ -64,7 +64,7 @@ def test_the_order_depends_on_seed_and_epoch_alone():
     assert stream(Batches(numbered(20), 7, seed=4), 20) != stream(batches, 20)
 
 
-def test_neighbouring_seeds_and_epochs_do_not_share_orders():
+def test_neighboring_seeds_and_epochs_do_not_share_orders():
     orders = [
         tuple(stream(Batches(numbered(30), 30, seed=seed), 150)[i : i + 30])
         for seed in range(8)
@@ -113,12 +113,12 @@ def test_a_batch_larger_than_the_data():
     assert len(Batches(numbered(20), 20)) == 20
 
 
-@pytest.mark.parametrize("binarise", ["none", "dynamic", "static", "threshold"])
-def test_the_data_set_is_never_changed(binarise):
+@pytest.mark.parametrize("binarize", ["none", "dynamic", "static", "threshold"])
+def test_the_data_set_is_never_changed(binarize):
     """Trap: test data overwritten by (re-)scaled training data. Pixels are read, never written."""
     dataset = numbered(20)
     before, fingerprint = dataset.images.copy(), dataset.fingerprint
-    batches = Batches(dataset, 7, binarise=binarise, shift=1)
+    batches = Batches(dataset, 7, binarize=binarize, shift=1)
     for step in range(5):
         batches.training_batch(step).x.mul_(0)
     for batch in batches.in_order():
@@ -128,10 +128,10 @@ def test_the_data_set_is_never_changed(binarise):
     assert batches.images.dtype == torch.uint8
 
 
-# --- binarisation and shifts ----------------------------------------------------------------------
+# --- binarization and shifts ----------------------------------------------------------------------
 
 
-def grey(count: int = 200) -> ImageDataset:
+def gray(count: int = 200) -> ImageDataset:
     rng = np.random.default_rng(0)
     return ImageDataset(rng.integers(0, 256, (count, 1, 4, 4)).astype(np.uint8), None)
 
@@ -140,15 +140,15 @@ def everything(batches: Batches) -> torch.Tensor:
     return torch.cat([batch.x for batch in batches.in_order()])
 
 
-def test_static_binarisation_is_one_fixed_draw():
+def test_static_binarization_is_one_fixed_draw():
     """Trap: a test set that changes with the training seed."""
-    batches = Batches(grey(), 50, binarise="static", binarise_seed=1, seed=7)
+    batches = Batches(gray(), 50, binarize="static", binarize_seed=1, seed=7)
     x = everything(batches)
     assert set(x.unique().tolist()) == {0, 1}
     assert torch.equal(everything(batches), x)
-    assert torch.equal(everything(Batches(grey(), 9, binarise="static", binarise_seed=1)), x)
+    assert torch.equal(everything(Batches(gray(), 9, binarize="static", binarize_seed=1)), x)
     assert not torch.equal(
-        everything(Batches(grey(), 50, binarise="static", binarise_seed=2, seed=7)), x
+        everything(Batches(gray(), 50, binarize="static", binarize_seed=2, seed=7)), x
     )
     training = torch.cat([batches.training_batch(step).x for step in range(4)])
     assert sorted(map(tuple, training.flatten(1).tolist())) == sorted(
@@ -156,19 +156,19 @@ def test_static_binarisation_is_one_fixed_draw():
     )
 
 
-def test_dynamic_binarisation_is_fresh_every_time():
-    batches = Batches(grey(), 50, binarise="dynamic")
+def test_dynamic_binarization_is_fresh_every_time():
+    batches = Batches(gray(), 50, binarize="dynamic")
     torch.manual_seed(0)
     draws = torch.stack([everything(batches) for _ in range(400)])  # (400, N, 1, 4, 4)
     assert set(draws.unique().tolist()) == {0, 1}
     assert not torch.equal(draws[0], draws[1])
-    p = everything(Batches(grey(), 50))
+    p = everything(Batches(gray(), 50))
     error = (p * (1 - p) / 400).sqrt()
     assert ((draws.mean(dim=0) - p).abs() <= 5 * error + 1e-6).all()
 
 
 def test_shifts_are_for_training_only():
-    dataset = grey()
+    dataset = gray()
     shifted = Batches(dataset, 50, shift=1)
     torch.testing.assert_close(everything(shifted), everything(Batches(dataset, 50)))
     torch.manual_seed(0)
@@ -218,7 +218,7 @@ def test_a_batch_afresh_shares_nothing():
     assert other.x.shape == (3, 4)
     for copy in (again, other):
         assert copy.y is batch.y
-        assert (copy.epoch, copy.num_labelled, copy.labelled_share) == (2.5, 1, 0.3)
+        assert (copy.epoch, copy.num_labeled, copy.labeled_share) == (2.5, 1, 0.3)
         assert copy.once("a", lambda: 2) == 2
 
 
@@ -228,23 +228,23 @@ KNOWN = [3, 4, 8, 11, 17]
 
 
 def partly(
-    labelled_batch_size: int = 2, batch_size: int = 4, known: list[int] = KNOWN, **options: object
-) -> PartlyLabelled:
+    labeled_batch_size: int = 2, batch_size: int = 4, known: list[int] = KNOWN, **options: object
+) -> PartlyLabeled:
     """Twenty numbered images, of which some have their number as label."""
     dataset = numbered(20)
     labels = np.full(20, -1)
     labels[known] = known
     dataset = ImageDataset(dataset.images, labels, dataset.class_names)
-    return PartlyLabelled(Batches(dataset, batch_size, **options), labelled_batch_size)
+    return PartlyLabeled(Batches(dataset, batch_size, **options), labeled_batch_size)
 
 
-def test_the_labelled_come_first():
+def test_the_labeled_come_first():
     data = partly()
     for batch in map(data.training_batch, range(12)):
         assert batch.y is not None
         assert len(batch) == len(batch.y) == 6
-        assert batch.num_labelled == 2
-        assert batch.labelled_share == 5 / 20
+        assert batch.num_labeled == 2
+        assert batch.labeled_share == 5 / 20
         assert batch.y[:2].tolist() == which(batch)[:2], "with their own labels"
         assert set(which(batch)[:2]) <= set(KNOWN)
         assert batch.y[2:].tolist() == [-1] * 4
@@ -252,7 +252,7 @@ def test_the_labelled_come_first():
 
 
 def test_both_streams_show_every_image_once_an_epoch():
-    """An epoch is a pass over the 15 unlabelled; the 5 labelled come round 1.5 times as often."""
+    """An epoch is a pass over the 15 unlabeled; the 5 labeled come round 1.5 times as often."""
     data = partly()
     batches = [data.training_batch(step) for step in range(30)]
     known = [i for batch in batches for i in which(batch)[:2]]
@@ -275,15 +275,15 @@ def test_the_streams_depend_on_seed_and_step_alone():
     assert other != in_one_go
 
 
-def test_the_labelled_in_order():
+def test_the_labeled_in_order():
     assert [i for batch in partly().in_order() for i in which(batch)] == KNOWN
 
 
 @pytest.mark.parametrize(
     ("sizes", "words"),
     [
-        ((6, 4), "labelled_batch_size=6 is larger than the 5 labelled images; use lab.*=5 or"),
-        ((2, 16), "batch_size=16 is larger than the 15 unlabelled images; use batch_size=15 or"),
+        ((6, 4), "labeled_batch_size=6 is larger than the 5 labeled images; use lab.*=5 or"),
+        ((2, 16), "batch_size=16 is larger than the 15 unlabeled images; use batch_size=15 or"),
     ],
 )
 def test_more_than_there_are_is_refused(sizes, words):
@@ -292,10 +292,10 @@ def test_more_than_there_are_is_refused(sizes, words):
     assert len(partly(5, 15).training_batch(0)) == 20
 
 
-@pytest.mark.parametrize("binarise", ["none", "static", "threshold"])
-def test_a_part_has_the_pixels_of_the_whole(binarise):
-    """Trap: static binarisation drawn again, so that an image differs between parts."""
-    whole = Batches(grey(), 50, binarise=binarise, binarise_seed=1)
+@pytest.mark.parametrize("binarize", ["none", "static", "threshold"])
+def test_a_part_has_the_pixels_of_the_whole(binarize):
+    """Trap: static binarization drawn again, so that an image differs between parts."""
+    whole = Batches(gray(), 50, binarize=binarize, binarize_seed=1)
     index = torch.tensor([7, 3, 150])
     part = whole.only(index, 50)
     assert torch.equal(everything(part), everything(whole)[index])
@@ -314,5 +314,5 @@ def test_a_part_has_an_order_of_its_own():
 
 def test_parts_keep_shift_and_layout():
     data = partly(shift=1, channels_last=True)
-    assert data.labelled.shift == data.unlabelled.shift == 1
+    assert data.labeled.shift == data.unlabeled.shift == 1
     assert data.training_batch(0).x.is_contiguous(memory_format=torch.channels_last)

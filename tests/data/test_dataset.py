@@ -39,23 +39,23 @@ def test_labels_may_be_unknown():
     dataset = make(labels=LABELS - 1)
     assert dataset.class_names == ("0", "1")
     assert dataset.class_counts.tolist() == [2, 3]
-    assert dataset.num_unlabelled == 1
-    assert make().num_unlabelled == 0
-    assert make(labels=None).num_unlabelled == 6
+    assert dataset.num_unlabeled == 1
+    assert make().num_unlabeled == 0
+    assert make(labels=None).num_unlabeled == 6
     assert make(labels=np.full(6, -1)).class_counts.shape == (0,)
 
 
-def test_labelled_leaves_the_unknown_out():
-    dataset = make(labels=np.array([-1, 1, 0, -1, 1, 0]), class_names=("a", "b")).labelled()
+def test_labeled_leaves_the_unknown_out():
+    dataset = make(labels=np.array([-1, 1, 0, -1, 1, 0]), class_names=("a", "b")).labeled()
     assert dataset.images.tolist() == IMAGES[[1, 2, 4, 5]].tolist()
     assert np.asarray(dataset.labels).tolist() == [1, 0, 1, 0]
     assert dataset.class_names == ("a", "b")
-    assert make().labelled().fingerprint == make().fingerprint
+    assert make().labeled().fingerprint == make().fingerprint
 
 
 @pytest.mark.parametrize("labels", [None, np.full(6, -1)])
-def test_labelled_refuses_where_nothing_is(labels):
-    for ask in (ImageDataset.labelled, lambda dataset: dataset.keep_labels(2)):
+def test_labeled_refuses_where_nothing_is(labels):
+    for ask in (ImageDataset.labeled, lambda dataset: dataset.keep_labels(2)):
         with pytest.raises(DataError, match="the images of toy have no labels; put each class"):
             ask(make(labels=labels))
 
@@ -73,11 +73,11 @@ def test_kept_labels_are_balanced_and_true():
     dataset = many(np.repeat([0, 1, 2], [50, 20, 4]))
     few = dataset.keep_labels(9)
     assert few.class_counts.tolist() == [3, 3, 3]
-    assert few.num_unlabelled == 65
+    assert few.num_unlabeled == 65
     assert (few.labels == dataset.labels)[kept_by(dataset, 9)].all()
     assert (few.images == dataset.images).all()
     assert dataset.keep_labels(14).class_counts.tolist() == [5, 5, 4]
-    assert dataset.num_unlabelled == 0  # itself as it was
+    assert dataset.num_unlabeled == 0  # itself as it was
 
 
 def test_the_seed_says_which_labels_are_kept():
@@ -106,7 +106,7 @@ def test_what_else_a_set_knows_survives_keep_labels():
 
 @pytest.mark.parametrize("count", [0, 2, 7])
 def test_a_number_of_labels_that_cannot_be_kept(count):
-    words = f"labels={count}: toy has 6 labelled images .* of 3 classes; expected 3 to 6"
+    words = f"labels={count}: toy has 6 labeled images .* of 3 classes; expected 3 to 6"
     with pytest.raises(UsageError, match=words):
         make().keep_labels(count)
 

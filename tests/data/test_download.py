@@ -33,23 +33,23 @@ class Handler(http.server.BaseHTTPRequestHandler):
     release: ClassVar[threading.Event] = threading.Event()
 
     def do_GET(self):
-        behaviour, name = self.path.strip("/").split("/", 1)
-        type(self).requests[behaviour] += 1
+        behavior, name = self.path.strip("/").split("/", 1)
+        type(self).requests[behavior] += 1
         if self.headers["Accept-Encoding"] != "identity":
             return self.send_error(406)  # or a server might gzip a .gz and the client undo both
-        if behaviour in ("404", "500"):
-            return self.send_error(int(behaviour))
-        if behaviour == "flaky" and self.requests["flaky"] == 1:
+        if behavior in ("404", "500"):
+            return self.send_error(int(behavior))
+        if behavior == "flaky" and self.requests["flaky"] == 1:
             return self.send_error(503)
         content = self.server.files.get(name, CONTENT)  # type: ignore[attr-defined]
         self.send_response(200)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
-        if behaviour == "truncate":
+        if behavior == "truncate":
             self.wfile.write(content[:1000])
-        elif behaviour == "corrupt":
+        elif behavior == "corrupt":
             self.wfile.write(b"x" + content[1:])
-        elif behaviour == "stall":
+        elif behavior == "stall":
             self.wfile.write(content[:1000])
             self.wfile.flush()
             self.release.wait(20)
@@ -79,7 +79,7 @@ def server(monkeypatch):
 
 @pytest.fixture
 def at(server):
-    return lambda behaviour: f"http://127.0.0.1:{server.server_port}/{behaviour}/"
+    return lambda behavior: f"http://127.0.0.1:{server.server_port}/{behavior}/"
 
 
 def files_in_cache():
@@ -106,7 +106,7 @@ def test_a_damaged_cache_is_fetched_again(at):
 
 
 @pytest.mark.parametrize(
-    ("behaviour", "words"),
+    ("behavior", "words"),
     [
         ("404", "answered 404 Not Found"),
         ("500", "answered 500 Internal Server Error"),
@@ -115,15 +115,15 @@ def test_a_damaged_cache_is_fetched_again(at):
         ("stall", "timed out"),
     ],
 )
-def test_a_bad_mirror_fails_over_and_leaves_nothing(at, behaviour, words, monkeypatch):
+def test_a_bad_mirror_fails_over_and_leaves_nothing(at, behavior, words, monkeypatch):
     monkeypatch.setattr(download, "ROUNDS", 1)
     start = time.perf_counter()
-    assert fetch("set", [FILE], [at(behaviour), at("good")])["a.bin"].read_bytes() == CONTENT
-    assert (Handler.requests[behaviour], Handler.requests["good"]) == (1, 1)
+    assert fetch("set", [FILE], [at(behavior), at("good")])["a.bin"].read_bytes() == CONTENT
+    assert (Handler.requests[behavior], Handler.requests["good"]) == (1, 1)
     assert files_in_cache() == ["a.bin"]
     (cache_folder() / "set" / "a.bin").unlink()
     with pytest.raises(DataError, match=words):
-        fetch("set", [FILE], [at(behaviour)])
+        fetch("set", [FILE], [at(behavior)])
     assert files_in_cache() == []
     assert time.perf_counter() - start < 15
 

@@ -98,7 +98,7 @@ def test_idx_labels_must_fit(mnist_folder, idx_bytes):
 def test_idx_labels_start_at_zero(mnist_folder, idx_bytes):
     path = mnist_folder / "train-labels-idx1-ubyte.gz"
     path.write_bytes(gzip.compress(idx_bytes(np.arange(-1, 39, dtype=np.int8), 0x09)))
-    with pytest.raises(DataError, match=r"from -1 to 38, expected 0\.\.K-1; leave unlabelled"):
+    with pytest.raises(DataError, match=r"from -1 to 38, expected 0\.\.K-1; leave unlabeled"):
         load_dataset(mnist_folder)
 
 
@@ -188,7 +188,7 @@ def test_npz_whose_labels_are_partly_unknown(tmp_path, rng, dtype):
     dataset = load_dataset(tmp_path / "x.npz", **WHOLE)
     assert np.asarray(dataset.labels).tolist() == labels.tolist()
     assert dataset.class_counts.tolist() == [7, 6]
-    assert dataset.num_unlabelled == 7
+    assert dataset.num_unlabeled == 7
 
 
 def test_npz_whose_labels_are_all_unknown_has_none(tmp_path):

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from twofold.data import load_dataset, summarise
+from twofold.data import load_dataset, summarize
 from twofold.data.decode import decode
 from twofold.errors import DataError
 
@@ -60,7 +60,7 @@ def test_a_lone_folder_is_no_class(tmp_path, write_images):
     assert dataset.notes == ("the single folder 'all' was not taken for a class",)
 
 
-@pytest.mark.parametrize("name", ["unlabelled", "Unlabeled", "UNKNOWN"])
+@pytest.mark.parametrize("name", ["unlabeled", "Unlabelled", "UNKNOWN"])
 @pytest.mark.parametrize("wrapper", ["", "pets/", "train/"])
 def test_images_of_a_class_folder_tree_may_have_no_label(tmp_path, write_images, name, wrapper):
     folders = {"ant": 3, "zebra": 2, name: 4, f"{name}/deep": 1}
@@ -70,7 +70,7 @@ def test_images_of_a_class_folder_tree_may_have_no_label(tmp_path, write_images,
     dataset = load_dataset(tmp_path, **WHOLE)
     assert dataset.class_names == ("ant", "zebra")
     assert dataset.class_counts.tolist() == [3, 2]
-    assert dataset.num_unlabelled == 5
+    assert dataset.num_unlabeled == 5
     assert dataset.notes == (f"the images in {name!r} were taken to have no label",)
     expected = np.asarray(Image.open(tmp_path / wrapper / "zebra" / "1.png"))
     assert (dataset.subset(np.flatnonzero(dataset.labels == 1)).images[1, 0] == expected).all()
@@ -80,22 +80,22 @@ def test_images_of_a_class_folder_tree_may_have_no_label(tmp_path, write_images,
 
 
 @pytest.mark.parametrize("folders", [("",), ("cat/", "dog/")])
-def test_a_tree_of_unlabelled_images_has_no_labels(tmp_path, write_images, folders):
-    write_images(tmp_path, *(f"unlabelled/{k}{i}.png" for k in folders for i in range(3)))
+def test_a_tree_of_unlabeled_images_has_no_labels(tmp_path, write_images, folders):
+    write_images(tmp_path, *(f"unlabeled/{k}{i}.png" for k in folders for i in range(3)))
     dataset = load_dataset(tmp_path, **WHOLE)
     assert len(dataset) == 3 * len(folders)
     assert dataset.labels is None
     assert dataset.notes == ()
 
 
-def test_what_is_held_out_of_a_partly_labelled_tree_has_labels(tmp_path, write_images):
+def test_what_is_held_out_of_a_partly_labeled_tree_has_labels(tmp_path, write_images):
     write_images(tmp_path, *(f"{k}/{i}.png" for k in "ab" for i in range(10)))
-    write_images(tmp_path, *(f"unlabelled/{i}.png" for i in range(40)))
+    write_images(tmp_path, *(f"unlabeled/{i}.png" for i in range(40)))
     dataset = load_dataset(tmp_path)
     counts = {name: dataset.split(name).class_counts.tolist() for name in dataset.splits}
     assert counts == {"train": [8, 8], "validation": [1, 1], "test": [1, 1]}
     assert len(dataset.splits["train"]) == 16 + 40
-    assert "unlabelled   40 of 60 images" in str(summarise(dataset))
+    assert "unlabeled   40 of 60 images" in str(summarize(dataset))
 
 
 @pytest.mark.parametrize("names", [("train", "val", "test"), ("Training", "valid", "Testing")])
@@ -130,11 +130,11 @@ def test_validation_is_drawn_from_train_where_only_test_is_given(tmp_path, write
     [
         (
             ["a/1.png", "b/2.png", "3.png"],
-            "1 images of train lie beside class folders; .* into a folder unlabelled, or",
+            "1 images of train lie beside class folders; .* into a folder unlabeled, or",
         ),
         (
             ["train/a/1.png", "train/b/1.png", "test/1.png"],
-            "1 images of test lie beside class .* into a folder train/unlabelled, or",
+            "1 images of test lie beside class .* into a folder train/unlabeled, or",
         ),
         (
             ["train/a/1.png", "train/b/1.png", "test/a/1.png", "test/unknown/1.png"],
@@ -144,13 +144,13 @@ def test_validation_is_drawn_from_train_where_only_test_is_given(tmp_path, write
             ["cat/1.png", "unknown/1.png"],
             "single class folder, 'cat', beside 'unknown', whose images have no label; .*rename",
         ),
-        (["train/cat/1.png", "train/unlabelled/1.png"], "single class folder, 'cat'"),
-        (["train/unlabelled/1.png", "test/a/1.png"], "test has classes that train lacks: a"),
+        (["train/cat/1.png", "train/unlabeled/1.png"], "single class folder, 'cat'"),
+        (["train/unlabeled/1.png", "test/a/1.png"], "test has classes that train lacks: a"),
         (
-            ["train/a/1.png", "train/b/1.png", "unlabelled/1.png"],
-            r"beside it, unlabelled; expected .*\(images without a label in train/unlabelled\)",
+            ["train/a/1.png", "train/b/1.png", "unlabeled/1.png"],
+            r"beside it, unlabeled; expected .*\(images without a label in train/unlabeled\)",
         ),
-        (["test/a/1.png", "unlabelled/1.png"], "has test but no train folder"),
+        (["test/a/1.png", "unlabeled/1.png"], "has test but no train folder"),
         (["train/a/1.png", "train/b/1.png", "test/c/1.png"], "classes that train lacks: c"),
         (["train/a/1.png", "extra/a/1.png"], "folder train and, beside it, extra"),
         (["train/a/1.png", "1.png"], "folder train and, beside it, images"),
@@ -209,15 +209,15 @@ def test_links_are_followed_and_loops_are_not(tmp_path, write_images):
 # Pixels
 
 
-def test_grey_stays_grey_and_colour_wins(tmp_path, write_images):
+def test_gray_stays_gray_and_color_wins(tmp_path, write_images):
     write_images(tmp_path, "1.png", "2.png")
     assert load_dataset(tmp_path, **WHOLE).image_shape == (1, 6, 6)
     write_images(tmp_path, "3.png", mode="RGB")
     dataset = load_dataset(tmp_path, **WHOLE)
     assert dataset.image_shape == (3, 6, 6)
     assert (dataset.images[0, 0] == dataset.images[0, 2]).all()
-    assert dataset.notes == ("2 grey image(s) among colour ones were given three equal channels",)
-    assert load_dataset(tmp_path, grey=True, **WHOLE).image_shape == (1, 6, 6)
+    assert dataset.notes == ("2 gray image(s) among color ones were given three equal channels",)
+    assert load_dataset(tmp_path, gray=True, **WHOLE).image_shape == (1, 6, 6)
 
 
 def test_transparency_is_laid_over_white():
@@ -226,8 +226,8 @@ def test_transparency_is_laid_over_white():
     pixels, done = decode(encoded(rgba))
     assert pixels[:, 0].T.tolist() == [[255, 0, 0], [255, 255, 255]]
     assert done == ["an alpha channel, which was laid over white"]
-    grey = Image.new("LA", (1, 1), (100, 0))
-    assert decode(encoded(grey))[0].tolist() == [[[255]]]
+    gray = Image.new("LA", (1, 1), (100, 0))
+    assert decode(encoded(gray))[0].tolist() == [[[255]]]
     opaque = Image.new("LA", (1, 1), (100, 255))
     assert decode(encoded(opaque))[0].tolist() == [[[100]]]
 
@@ -263,7 +263,7 @@ def test_only_the_first_frame():
     assert done == ["several frames, of which the first was taken"]
 
 
-def test_orientation_is_honoured():
+def test_orientation_is_honored():
     image = Image.fromarray(np.array([[10, 20, 30]], np.uint8))
     exif = Image.Exif()
     exif[0x0112] = 6  # to be turned a quarter clockwise
@@ -349,7 +349,7 @@ def test_zip(tmp_path):
 
 
 def test_zip_with_images_without_a_label(tmp_path):
-    members = {f"pets/{k}/{i}.png": png() for k in ("cat", "dog", "unlabelled") for i in range(3)}
+    members = {f"pets/{k}/{i}.png": png() for k in ("cat", "dog", "unlabeled") for i in range(3)}
     write_zip(tmp_path / "pets.zip", members)
     dataset = load_dataset(tmp_path / "pets.zip", **WHOLE)
     assert np.asarray(dataset.labels).tolist() == [0, 0, 0, 1, 1, 1, -1, -1, -1]

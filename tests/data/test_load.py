@@ -10,8 +10,8 @@ from twofold.errors import DataError, UsageError
 
 
 @pytest.fixture
-def labelled(tmp_path, rng):
-    """A hundred grey images, 70 of class 0 and 30 of class 1, whose first pixel is their number."""
+def labeled(tmp_path, rng):
+    """A hundred gray images, 70 of class 0 and 30 of class 1, whose first pixel is their number."""
     images = rng.integers(0, 256, (100, 4, 4), np.uint8)
     images[:, 0, 0] = np.arange(100)
     path = tmp_path / "x.npz"
@@ -21,7 +21,7 @@ def labelled(tmp_path, rng):
 
 @pytest.fixture
 def partly(tmp_path, rng):
-    """The same, but that only the first 40 of class 0 and the first 10 of class 1 are labelled."""
+    """The same, but that only the first 40 of class 0 and the first 10 of class 1 are labeled."""
     images = rng.integers(0, 256, (100, 4, 4), np.uint8)
     images[:, 0, 0] = np.arange(100)
     path = tmp_path / "partly.npz"
@@ -63,46 +63,46 @@ def test_the_catalog():
     assert totals == [1797, 70_000, 70_000, 70_000, 73_257 + 26_032, 60_000, 70_000, 17_000]
 
 
-def test_splits_are_disjoint_exhaustive_and_stratified(labelled):
-    dataset = load_dataset(labelled)
+def test_splits_are_disjoint_exhaustive_and_stratified(labeled):
+    dataset = load_dataset(labeled)
     assert sizes(dataset) == {"train": 80, "validation": 10, "test": 10}
     assert sorted(np.concatenate(list(dataset.splits.values()))) == list(range(100))
     assert dataset.split("test").class_counts.tolist() == [7, 3]
     assert dataset.split("validation").class_counts.tolist() == [7, 3]
 
 
-def test_counts_and_fractions(labelled):
-    dataset = load_dataset(labelled, validation=20, test=0.3)
+def test_counts_and_fractions(labeled):
+    dataset = load_dataset(labeled, validation=20, test=0.3)
     assert sizes(dataset) == {"train": 50, "validation": 20, "test": 30}
-    assert sizes(load_dataset(labelled, validation=0, test=0)) == {"train": 100}
+    assert sizes(load_dataset(labeled, validation=0, test=0)) == {"train": 100}
 
 
-def test_the_split_seed_decides(labelled):
-    first, again = (numbers(load_dataset(labelled), "test") for _ in range(2))
+def test_the_split_seed_decides(labeled):
+    first, again = (numbers(load_dataset(labeled), "test") for _ in range(2))
     assert first == again
-    assert first != numbers(load_dataset(labelled, split_seed=1), "test")
+    assert first != numbers(load_dataset(labeled, split_seed=1), "test")
 
 
-def test_the_test_split_does_not_depend_on_the_validation_split(labelled):
-    assert numbers(load_dataset(labelled, validation=0), "test") == numbers(
-        load_dataset(labelled, validation=25), "test"
+def test_the_test_split_does_not_depend_on_the_validation_split(labeled):
+    assert numbers(load_dataset(labeled, validation=0), "test") == numbers(
+        load_dataset(labeled, validation=25), "test"
     )
 
 
-def test_labels_stay_with_their_images(labelled):
+def test_labels_stay_with_their_images(labeled):
     choices: list[dict[str, Any]] = [{}, {"limit": 17}, {"limit": 17, "size": 4}]
     for options in choices:
-        dataset = load_dataset(labelled, **options)
+        dataset = load_dataset(labeled, **options)
         assert ((dataset.images[:, 0, 0, 0] >= 70) == dataset.labels).all()
 
 
-def test_splits_are_drawn_from_the_labelled_and_count_those(partly):
+def test_splits_are_drawn_from_the_labeled_and_count_those(partly):
     dataset = load_dataset(partly)
     assert sizes(dataset) == {"train": 90, "validation": 5, "test": 5}
     assert sorted(np.concatenate(list(dataset.splits.values()))) == list(range(100))
     for split in ("validation", "test"):
         assert dataset.split(split).class_counts.tolist() == [4, 1]
-    assert dataset.split("train").num_unlabelled == 50
+    assert dataset.split("train").num_unlabeled == 50
     assert sizes(load_dataset(partly, validation=30, test=0.2)) == {
         "train": 60,
         "validation": 30,
@@ -110,17 +110,17 @@ def test_splits_are_drawn_from_the_labelled_and_count_those(partly):
     }
 
 
-def test_splits_larger_than_the_labelled_are_refused(partly):
-    with pytest.raises(UsageError, match="validation=50 of 50 labelled images; expected 0 to 49"):
+def test_splits_larger_than_the_labeled_are_refused(partly):
+    with pytest.raises(UsageError, match="validation=50 of 50 labeled images; expected 0 to 49"):
         load_dataset(partly, validation=50)
-    with pytest.raises(UsageError, match="30 and test 20 of the 50 labelled images of partly"):
+    with pytest.raises(UsageError, match="30 and test 20 of the 50 labeled images of partly"):
         load_dataset(partly, validation=30, test=20)
 
 
-def test_a_limit_balances_the_unlabelled_as_one_more_group(partly):
+def test_a_limit_balances_the_unlabeled_as_one_more_group(partly):
     train = load_dataset(partly, limit=24, validation=0).split("train")
     assert train.class_counts.tolist() == [8, 8]
-    assert train.num_unlabelled == 8
+    assert train.num_unlabeled == 8
     labels = np.repeat([0, -1, 1, -1], [40, 30, 10, 20])
     assert (train.labels == labels[train.images[:, 0, 0, 0]]).all()
 
@@ -137,9 +137,9 @@ def test_a_limit_balances_the_unlabelled_as_one_more_group(partly):
         ({"size": 0}, "size=0"),
     ],
 )
-def test_impossible_sizes(labelled, options, words):
+def test_impossible_sizes(labeled, options, words):
     with pytest.raises(UsageError, match=words):
-        load_dataset(labelled, **options)
+        load_dataset(labeled, **options)
 
 
 def test_a_split_of_its_own_is_not_divided_again(mnist_folder):
@@ -160,26 +160,26 @@ def test_too_few_images_to_divide(tmp_path):
         load_dataset(tmp_path / "x.npy")
 
 
-def test_limit(labelled):
-    dataset = load_dataset(labelled, limit=20)
+def test_limit(labeled):
+    dataset = load_dataset(labeled, limit=20)
     assert sizes(dataset) == {"train": 20, "validation": 10, "test": 10}
     assert len(dataset) == 40
     assert dataset.split("train").class_counts.tolist() == [10, 10]
-    whole = load_dataset(labelled)
+    whole = load_dataset(labeled)
     for split in ("train", "validation", "test"):
         assert set(numbers(dataset, split)) <= set(numbers(whole, split))
 
 
-def test_limit_is_deterministic_and_nested(labelled):
+def test_limit_is_deterministic_and_nested(labeled):
     """A sweep over the number of labels compares sets that contain one another."""
-    small, again, large = (load_dataset(labelled, limit=n) for n in (10, 10, 30))
+    small, again, large = (load_dataset(labeled, limit=n) for n in (10, 10, 30))
     assert small.fingerprint == again.fingerprint
     assert numbers(large, "train")[:10] == numbers(small, "train")
-    assert load_dataset(labelled, limit=10, split_seed=5).fingerprint != small.fingerprint
+    assert load_dataset(labeled, limit=10, split_seed=5).fingerprint != small.fingerprint
 
 
-def test_a_limit_beyond_the_set_keeps_it_all(labelled):
-    assert sizes(load_dataset(labelled, limit=10_000)) == sizes(load_dataset(labelled))
+def test_a_limit_beyond_the_set_keeps_it_all(labeled):
+    assert sizes(load_dataset(labeled, limit=10_000)) == sizes(load_dataset(labeled))
 
 
 def test_an_unknown_name():

@@ -1,10 +1,10 @@
-"""From uint8 to floats in [0, 1], the four binarisations, and shifts."""
+"""From uint8 to floats in [0, 1], the four binarizations, and shifts."""
 
 import pytest
 import torch
 from torch import Tensor
 
-from twofold.data.preprocess import BINARISE, fix_binary, shift_randomly, to_unit
+from twofold.data.preprocess import BINARIZE, fix_binary, shift_randomly, to_unit
 from twofold.errors import UsageError
 
 LEVELS = torch.arange(256, dtype=torch.uint8).reshape(1, 1, 16, 16)
@@ -15,7 +15,7 @@ def seeded() -> None:
     torch.manual_seed(0)
 
 
-def test_grey_levels_are_divided_by_255():
+def test_gray_levels_are_divided_by_255():
     """Zero and one exactly, so that white is a valid Bernoulli target; no level is lost."""
     x = to_unit(LEVELS)
     assert x.dtype == torch.float32
@@ -29,7 +29,7 @@ def test_images_are_scaled_once():
     images = LEVELS.clone()
     to_unit(images)
     to_unit(images, "dynamic")
-    for name in BINARISE:
+    for name in BINARIZE:
         fix_binary(images, name)
     assert torch.equal(images, LEVELS)
 
@@ -56,7 +56,7 @@ def test_static_is_a_bernoulli_draw_named_by_its_seed():
 
 
 @pytest.mark.parametrize("name", ["none", "dynamic"])
-def test_what_is_not_drawn_once_stays_grey(name):
+def test_what_is_not_drawn_once_stays_gray(name):
     assert torch.equal(fix_binary(LEVELS, name), LEVELS)
 
 
@@ -66,7 +66,7 @@ def test_only_dynamic_draws_in_the_step():
         assert torch.equal(to_unit(LEVELS, name), to_unit(LEVELS))
 
 
-def test_unknown_binarisation():
+def test_unknown_binarization():
     with pytest.raises(UsageError, match="did you mean 'static'"):
         fix_binary(LEVELS, "sttaic")
 

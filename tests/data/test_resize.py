@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from twofold.data import load_dataset
-from twofold.data.resize import checked_size, resize, to_grey
+from twofold.data.resize import checked_size, resize, to_gray
 from twofold.errors import UsageError
 
 
@@ -14,7 +14,7 @@ def test_the_same_size_is_untouched(rng):
     assert resize(images, (8, 8)) is images
 
 
-def test_flat_colours_stay(rng):
+def test_flat_colors_stay(rng):
     images = np.broadcast_to(np.array([10, 200, 90], np.uint8)[:, None, None], (2, 3, 40, 30))
     out = resize(np.ascontiguousarray(images), (8, 6))
     assert out.shape == (2, 3, 8, 6)
@@ -22,13 +22,13 @@ def test_flat_colours_stay(rng):
 
 
 def test_reduction_is_antialiased():
-    """A fine chequerboard becomes grey; picking every other pixel would make it black or white."""
+    """A fine chequerboard becomes gray; picking every other pixel would make it black or white."""
     board = (np.indices((64, 64)).sum(0) % 2 * 255).astype(np.uint8)[None, None]
     out = resize(board, (8, 8))
     assert abs(out[:, :, 1:-1, 1:-1].astype(int) - 127).max() <= 2
 
 
-def test_the_centre_is_cropped_to_the_aspect():
+def test_the_center_is_cropped_to_the_aspect():
     stripes = np.zeros((1, 1, 10, 30), np.uint8)
     stripes[..., 10:20] = 255
     assert (resize(stripes, (10, 10)) == 255).all()
@@ -43,10 +43,10 @@ def test_nothing_is_flipped():
     assert (np.diff(out, axis=1) > 0).all()
 
 
-def test_grey_is_pillows_grey(rng):
+def test_gray_is_pillows_gray(rng):
     images = rng.integers(0, 256, (4, 3, 9, 7), np.uint8)
-    for image, grey in zip(images, to_grey(images), strict=True):
-        assert (grey[0] == np.asarray(Image.fromarray(image.transpose(1, 2, 0)).convert("L"))).all()
+    for image, gray in zip(images, to_gray(images), strict=True):
+        assert (gray[0] == np.asarray(Image.fromarray(image.transpose(1, 2, 0)).convert("L"))).all()
 
 
 @pytest.mark.parametrize("size", [0, -1, 28.0, (28,), (28, 28, 1), (0, 5), 10_000, True])
@@ -76,9 +76,9 @@ def test_pillow_gives_the_same(size, box):
     assert abs(got - np.asarray(expected)).max() <= 1  # the order of rows and columns rounds
 
 
-def test_loading_resizes_and_greys(tmp_path, rng):
+def test_loading_resizes_and_grays(tmp_path, rng):
     np.save(tmp_path / "x.npy", rng.integers(0, 256, (6, 3, 12, 12), np.uint8))
-    dataset = load_dataset(tmp_path / "x.npy", size=(6, 4), grey=True, validation=0, test=0)
+    dataset = load_dataset(tmp_path / "x.npy", size=(6, 4), gray=True, validation=0, test=0)
     assert dataset.images.shape == (6, 1, 6, 4)
 
 

@@ -30,7 +30,7 @@ def test_the_seed_decides():
     assert first == again != other
 
 
-def test_unlabelled_images_are_held_out_too():
+def test_unlabeled_images_are_held_out_too():
     kept, held = hold_out(np.arange(10), None, 3, seed=0)
     assert len(held) == 3
     assert sorted([*kept, *held]) == list(range(10))
@@ -75,7 +75,7 @@ def test_balanced_order_is_balanced_at_every_length():
     assert np.bincount(labels[order[:45]]).tolist() == [20, 20, 5]
 
 
-def test_the_unlabelled_are_one_more_group_in_the_balance():
+def test_the_unlabeled_are_one_more_group_in_the_balance():
     labels = np.repeat([0, 1, -1], [50, 20, 90])
     order = balanced_order(np.arange(160), labels, seed=0)
     assert np.bincount(labels[order[:30]] + 1).tolist() == [10, 10, 10]
@@ -95,8 +95,8 @@ def test_counts_and_fractions(value, expected):
 
 
 def test_an_impossible_size_says_of_what():
-    with pytest.raises(UsageError, match="test=9 of 9 labelled images; expected 0 to 8"):
-        resolve_count(9, 9, "test", "labelled images")
+    with pytest.raises(UsageError, match="test=9 of 9 labeled images; expected 0 to 8"):
+        resolve_count(9, 9, "test", "labeled images")
 
 
 @pytest.mark.parametrize("value", [-1, 100, 1.0, -0.1, True, "10", float("nan")])

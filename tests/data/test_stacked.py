@@ -1,11 +1,11 @@
-"""Three digits in the colour channels."""
+"""Three digits in the color channels."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from twofold.data import ImageDataset, load_dataset, summarise
+from twofold.data import ImageDataset, load_dataset, summarize
 from twofold.data.stacked import STACKED_NAMES, draw_stacks, stack
 from twofold.errors import UsageError
 
@@ -19,7 +19,7 @@ def stacked():
 
 @pytest.fixture
 def numbered():
-    """Ninety grey images, each of one level that is its number, in three splits of all classes."""
+    """Ninety gray images, each of one level that is its number, in three splits of all classes."""
     images = np.arange(90, dtype=np.uint8)[:, None, None, None].repeat(4, 2).repeat(4, 3)
     splits = {name: np.arange(30) + 30 * i for i, name in enumerate(SPLITS)}
     names = tuple("0123456789")
@@ -87,7 +87,7 @@ def test_a_thousand_classes_in_order(stacked):
 
 
 def test_the_summary_does_not_list_a_thousand_classes(stacked):
-    shown = str(summarise(stacked))
+    shown = str(summarize(stacked))
     assert "1000 (6 to 38 images each)" in shown
     assert max(map(len, shown.splitlines())) < 100
 

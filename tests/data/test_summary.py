@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from twofold.data import ImageDataset, load_dataset, summarise
+from twofold.data import ImageDataset, load_dataset, summarize
 
 RNG = np.random.default_rng(0)
 
@@ -11,7 +11,7 @@ def noise(count, channels=1):
 
 
 def warnings_of(images, labels=None, **options):
-    return summarise(ImageDataset(images, labels, **options)).warnings
+    return summarize(ImageDataset(images, labels, **options)).warnings
 
 
 def test_figures():
@@ -19,7 +19,7 @@ def test_figures():
     labels = np.arange(10) % 2
     splits = {"train": np.arange(7), "test": np.arange(7, 10)}
     dataset = ImageDataset(images, labels, ("cat", "dog"), "pets", "here", splits, ("a note",))
-    summary = summarise(dataset)
+    summary = summarize(dataset)
     assert summary.num_images == 10
     assert summary.image_shape == (3, 6, 6)
     assert summary.splits == {"train": 7, "test": 3}
@@ -33,24 +33,24 @@ def test_figures():
 
 
 def test_it_can_be_read():
-    text = str(summarise(load_dataset("digits")))
-    assert text.startswith("digits: 1797 images, 8×8 grey\n")
+    text = str(summarize(load_dataset("digits")))
+    assert text.startswith("digits: 1797 images, 8×8 gray\n")
     assert "train 1437, validation 180, test 180" in text
     assert "10 (0: 178, 1: 182" in text
-    unlabelled = ImageDataset(noise(3), None, notes=("scaled",))
-    assert "no labels" in str(summarise(unlabelled))
-    assert "note         scaled" in str(summarise(unlabelled))
+    unlabeled = ImageDataset(noise(3), None, notes=("scaled",))
+    assert "no labels" in str(summarize(unlabeled))
+    assert "note         scaled" in str(summarize(unlabeled))
 
 
 def test_images_without_a_label_are_counted():
     labels = np.array([0, -1, 1, -1, 0, -1, 1])
-    summary = summarise(ImageDataset(noise(7), labels, ("cat", "dog")))
+    summary = summarize(ImageDataset(noise(7), labels, ("cat", "dog")))
     assert summary.class_counts == {"cat": 2, "dog": 2}
-    assert summary.num_unlabelled == 3
+    assert summary.num_unlabeled == 3
     assert summary.warnings == ()
-    assert "classes      2 (cat: 2, dog: 2)\n  unlabelled   3 of 7 images" in str(summary)
-    assert "unlabelled " not in str(summarise(ImageDataset(noise(2), None)))
-    assert "unlabelled " not in str(summarise(ImageDataset(noise(2), np.array([0, 1]))))
+    assert "classes      2 (cat: 2, dog: 2)\n  unlabeled   3 of 7 images" in str(summary)
+    assert "unlabeled " not in str(summarize(ImageDataset(noise(2), None)))
+    assert "unlabeled " not in str(summarize(ImageDataset(noise(2), np.array([0, 1]))))
 
 
 def test_a_class_with_one_image():
@@ -86,12 +86,12 @@ def test_masks_of_zeros_and_ones_are_dark():
 def test_flat_images():
     images = noise(5)
     images[1:3] = 7
-    assert warnings_of(images) == ("2 of 5 images are one flat colour",)
+    assert warnings_of(images) == ("2 of 5 images are one flat color",)
 
 
-def test_grey_in_three_channels():
+def test_gray_in_three_channels():
     assert warnings_of(np.repeat(noise(4), 3, axis=1)) == (
-        "grey images in three equal channels; grey=True loses nothing",
+        "gray images in three equal channels; gray=True loses nothing",
     )
 
 
@@ -105,4 +105,4 @@ def test_copies_across_splits():
 
 
 def test_an_empty_set():
-    assert summarise(ImageDataset(noise(0), None)).num_images == 0
+    assert summarize(ImageDataset(noise(0), None)).num_images == 0

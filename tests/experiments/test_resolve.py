@@ -93,7 +93,7 @@ def test_a_variant_says_only_what_differs():
     base, variant = load_experiment("lin-yu2018-gan"), load_experiment("lin-yu2018-gan-as-run")
     assert variant.model == base.model
     assert variant.training.epochs == 200
-    assert [variant.optimiser(p).lr for p in PHASES["gan"]] == [3e-4, 3e-4]
+    assert [variant.optimizer(p).lr for p in PHASES["gan"]] == [3e-4, 3e-4]
     assert base.reported
     assert not variant.reported
     assert variant.notes[0] == "As lin-yu2018-gan, except where its file differs."
@@ -109,20 +109,20 @@ def test_variants_of_each_other_are_refused(tmp_path: Path):
 
 def test_a_bare_key_changes_every_field_of_that_name():
     experiment = resolve("lam2023-cgan", ["lr=2e-4", "epochs=3"])
-    assert [experiment.optimiser(p).lr for p in PHASES["cgan"]] == [2e-4, 2e-4]
+    assert [experiment.optimizer(p).lr for p in PHASES["cgan"]] == [2e-4, 2e-4]
     assert experiment.training.epochs == 3
 
 
 def test_a_dotted_key_changes_one_field():
     experiment = resolve("lam2023-cgan", ["training.optimizers.generator.lr=5e-4"])
-    assert [experiment.optimiser(p).lr for p in PHASES["cgan"]] == [1e-3, 5e-4]
+    assert [experiment.optimizer(p).lr for p in PHASES["cgan"]] == [1e-3, 5e-4]
 
 
 def test_name_is_never_changed_by_accident():
-    """`name` is the experiment's; that of its optimisers needs the dotted key."""
+    """`name` is the experiment's; that of its optimizers needs the dotted key."""
     experiment = resolve("lam2023-cvae", ["name=mine", "seed=4"])
     assert (experiment.name, experiment.seed) == ("mine", 4)
-    assert experiment.optimiser("vae").name == "adam"
+    assert experiment.optimizer("vae").name == "adam"
 
 
 def test_data_is_short_for_its_name(tmp_path: Path):
@@ -146,7 +146,7 @@ def test_images_replace_epochs_and_the_other_way_round():
 
 def test_values_are_read_as_yaml():
     experiment = resolve("lam2023-cvae", ["betas=[0.5,0.9]", "condition=left-half", "layers=fc-64"])
-    assert experiment.optimiser("vae").betas == (0.5, 0.9)
+    assert experiment.optimizer("vae").betas == (0.5, 0.9)
     assert experiment.model.condition == "left-half"
     assert experiment.model.encoder.layers == experiment.model.decoder.layers == "fc-64"
 
@@ -203,7 +203,7 @@ def test_yaml_cannot_make_objects(tmp_path: Path):
         load_experiment(file)
 
 
-def test_an_optimiser_for_a_phase_that_is_not_there():
+def test_an_optimizer_for_a_phase_that_is_not_there():
     content = load_experiment("lam2023-cvae").model_dump(mode="json")
     content["training"]["optimizers"]["generator"] = {}
     with pytest.raises(UsageError, match=r"names the phase 'generator', but cvae has vae"):
@@ -254,14 +254,14 @@ def test_a_name_that_leaves_runs_is_refused(name: str):
 
 
 def test_the_routing_of_a_hybrid_decides_its_phases(toy_experiment):
-    """The optimisers follow, so that one field is enough, there and back."""
+    """The optimizers follow, so that one field is enough, there and back."""
     summed = resolve(toy_experiment("hybrid"), {"training.optimizers.autoencoder.lr": 2e-4})
     larsen = resolve(summed, ["routing=larsen"])
     assert sorted(larsen.training.optimizers) == ["decoder", "discriminator", "encoder"]
     assert (
-        larsen.optimiser("encoder")
-        == larsen.optimiser("decoder")
-        == summed.optimiser("autoencoder")
+        larsen.optimizer("encoder")
+        == larsen.optimizer("decoder")
+        == summed.optimizer("autoencoder")
     )
     assert resolve(larsen, ["routing=summed"]) == summed
     apart = resolve(larsen, {"training.optimizers.encoder.lr": 1e-3})

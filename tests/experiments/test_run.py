@@ -62,9 +62,9 @@ def test_a_damaged_checkpoint_is_named_by_every_verb(run: Run, silent, content: 
             verb()
 
 
-def test_a_checkpoint_without_its_optimisers_is_refused(run: Run, toy_data, silent):
+def test_a_checkpoint_without_its_optimizers_is_refused(run: Run, toy_data, silent):
     facts = json.loads(run.checkpoint.read_text())
-    del facts["optimisers"]
+    del facts["optimizers"]
     run.checkpoint.write_text(json.dumps({**facts, "total_steps": 99}))
     with pytest.raises(RunError, match=rf"{run.checkpoint.name} is damaged or of another"):
         resume(run, silent, toy_data)

@@ -52,9 +52,9 @@ def test_the_default_folder_is_numbered_when_taken(
 def test_labels_are_asked_for_before_anything_is_written(
     tmp_path: Path, toy_data, toy_experiment, silent
 ):
-    unlabelled = ImageDataset(toy_data.images, None, splits=toy_data.splits)
+    unlabeled = ImageDataset(toy_data.images, None, splits=toy_data.splits)
     with pytest.raises(DataError, match=r"needs labels of at least 2 classes.*sub-folders"):
-        train(toy_experiment("cgan"), out=tmp_path / "r", dataset=unlabelled, progress=silent)
+        train(toy_experiment("cgan"), out=tmp_path / "r", dataset=unlabeled, progress=silent)
     assert not (tmp_path / "r").exists()
 
 
@@ -96,12 +96,12 @@ def test_what_does_not_fit_is_refused_before_anything_is_written(
 @pytest.mark.parametrize(
     ("family", "changes", "words"),
     [
-        ("m2", {"data.labels": 2}, "labels=2: .* 90 labelled images .*3 classes; expected 3 to 90"),
+        ("m2", {"data.labels": 2}, "labels=2: .* 90 labeled images .*3 classes; expected 3 to 90"),
         ("draw", {"num_steps": 0}, "num_steps: got 0; .*greater than or equal to 1"),
-        ("m2", {"labelled_batch_size": 5}, "has no effect: every training image has a label"),
-        ("cvae", {"labelled_batch_size": 5}, "has no effect: CVAE does not learn from unlabelled"),
-        ("m2", {"data.labels": 9, "labelled_batch_size": 10}, "larger than the 9 labelled images"),
-        ("m2", {"data.labels": 85}, "batch_size=20 is larger than the 5 unlabelled images"),
+        ("m2", {"labeled_batch_size": 5}, "has no effect: every training image has a label"),
+        ("cvae", {"labeled_batch_size": 5}, "has no effect: CVAE does not learn from unlabeled"),
+        ("m2", {"data.labels": 9, "labeled_batch_size": 10}, "larger than the 9 labeled images"),
+        ("m2", {"data.labels": 85}, "batch_size=20 is larger than the 5 unlabeled images"),
         ("m2", {"start": 2, "stop": 1}, "stop=1 is not after start=2.*both count epochs"),
     ],
 )
@@ -137,11 +137,9 @@ def test_labels_must_reach_every_class_of_the_digits(tmp_path: Path, toy_experim
 def test_families_that_read_labels_ask_for_them(
     family, model, tmp_path: Path, toy_data, toy_experiment, silent
 ):
-    unlabelled = ImageDataset(toy_data.images, None, splits=toy_data.splits)
+    unlabeled = ImageDataset(toy_data.images, None, splits=toy_data.splits)
     with pytest.raises(DataError, match=r"needs labels.*sub-folder"):
-        train(
-            toy_experiment(family, model), out=tmp_path / "r", dataset=unlabelled, progress=silent
-        )
+        train(toy_experiment(family, model), out=tmp_path / "r", dataset=unlabeled, progress=silent)
     assert not (tmp_path / "r").exists()
 
 
@@ -239,7 +237,7 @@ def test_batch_norm_of_a_single_pixel_needs_more_than_one_image(tmp_path, silent
     assert not (tmp_path / "r").exists()
 
 
-def test_one_labelled_and_one_unlabelled_image_are_a_batch(
+def test_one_labeled_and_one_unlabeled_image_are_a_batch(
     tmp_path, toy_data, toy_experiment, silent
 ):
     experiment = toy_experiment("m2", batch_size=1, epochs=0.1)

@@ -10,12 +10,12 @@ from twofold.metrics.measure import NotMeasured
 
 @pytest.fixture
 def clusters():
-    """1000 points around 10 centres."""
+    """1000 points around 10 centers."""
     rng = np.random.default_rng(0)
-    centres = 30 * rng.standard_normal((10, 6))
+    centers = 30 * rng.standard_normal((10, 6))
 
     def draw(n, modes=10):
-        return (centres[rng.integers(0, modes, n)] + rng.standard_normal((n, 6))).astype(np.float32)
+        return (centers[rng.integers(0, modes, n)] + rng.standard_normal((n, 6))).astype(np.float32)
 
     return draw
 
@@ -42,18 +42,18 @@ def test_one_distribution_differs_in_one_bin_of_twenty():
 
 def test_a_lost_mode_shows(clusters):
     train = clusters(1000)
-    centres = make_bins(train, 10)
-    counts = assign_bins(train, centres)
+    centers = make_bins(train, 10)
+    counts = assign_bins(train, centers)
     assert counts.sum() == 1000
-    honest, collapsed = (assign_bins(clusters(1000, modes), centres) for modes in (10, 5))
+    honest, collapsed = (assign_bins(clusters(1000, modes), centers) for modes in (10, 5))
     assert different_bins(honest, counts) < 0.5 < 0.8 < different_bins(collapsed, counts)
     assert jensen_shannon(honest, counts) < 0.02 < 0.15 < jensen_shannon(collapsed, counts)
 
 
-def test_points_go_to_the_nearest_centre():
-    centres = np.array([[0.0, 0.0], [10.0, 0.0]], np.float32)
+def test_points_go_to_the_nearest_center():
+    centers = np.array([[0.0, 0.0], [10.0, 0.0]], np.float32)
     points = np.array([[1, 1], [9, 0], [4, 0], [6, 5]], np.float32)
-    assert assign_bins(points, centres).tolist() == [2, 2]
+    assert assign_bins(points, centers).tolist() == [2, 2]
 
 
 def test_the_divergence_by_hand():

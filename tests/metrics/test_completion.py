@@ -135,7 +135,7 @@ def test_a_draw_comes_up_as_often_as_its_weight_says():
 
 class ToldTheVisible(nn.Module):
     """p(hidden|z, c) of a linear model whose offset is the visible part's mean; q is the prior's
-    neighbour, so that both estimates have something to correct."""
+    neighbor, so that both estimates have something to correct."""
 
     def __init__(self, model) -> None:
         super().__init__()

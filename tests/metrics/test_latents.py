@@ -86,7 +86,7 @@ def test_classes_far_apart_are_read_and_shuffled_ones_are_not(reader):
     assert share == pytest.approx(1 / 3, abs=3 * (2 / 9 / 300) ** 0.5)
 
 
-def test_neighbours_are_those_of_a_loop_over_all_distances():
+def test_neighbors_are_those_of_a_loop_over_all_distances():
     codes, y = blobs(40, 1.5)
     test_codes, test_y = blobs(30, 1.5, seed=1)
     hits = []
@@ -100,7 +100,7 @@ def test_neighbours_are_those_of_a_loop_over_all_distances():
     assert knn_accuracy(codes[order], y[order], test_codes, test_y) == pytest.approx(expected)
 
 
-def test_neighbours_see_a_dimension_by_its_variance_and_classifiers_do_not():
+def test_neighbors_see_a_dimension_by_its_variance_and_classifiers_do_not():
     """A class written into a dimension that hardly varies, beside one of noise."""
     rng = np.random.default_rng(0)
     y = np.arange(400) % 2
@@ -111,8 +111,8 @@ def test_neighbours_see_a_dimension_by_its_variance_and_classifiers_do_not():
     assert knn_accuracy(*parts) < 0.7
 
 
-def test_five_neighbours_need_five_codes():
-    with pytest.raises(NotMeasured, match="4 labelled training images have no 5 nearest"):
+def test_five_neighbors_need_five_codes():
+    with pytest.raises(NotMeasured, match="4 labeled training images have no 5 nearest"):
         knn_accuracy(np.eye(4), np.arange(4), np.eye(4), np.arange(4))
 
 

@@ -1,4 +1,4 @@
-"""Copies and duplicates: a memorising model is caught, an honest one is not."""
+"""Copies and duplicates: a memorizing model is caught, an honest one is not."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import torch
 from scipy.stats import mannwhitneyu
 
 from twofold.metrics.memory import copied, copying_score, threshold_of_duplicates
-from twofold.metrics.neighbours import nearest
+from twofold.metrics.neighbors import nearest
 
 
 def share_of_copies(generated: torch.Tensor, train: torch.Tensor) -> float:

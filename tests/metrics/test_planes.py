@@ -22,7 +22,7 @@ def test_components_are_those_of_a_singular_value_decomposition():
     assert 0.6 < axes.shares[0] < 0.8
 
 
-def test_projections_are_centred_and_uncorrelated():
+def test_projections_are_centered_and_uncorrelated():
     x = points()
     axes = principal_axes(x, 4)
     projected = axes.project(x)
@@ -53,7 +53,7 @@ def test_points_that_are_all_the_same_have_no_variance_to_share():
     assert axes.project(np.ones((10, 3))) == pytest.approx(0)
 
 
-def test_tsne_keeps_neighbours_and_is_the_same_every_time():
+def test_tsne_keeps_neighbors_and_is_the_same_every_time():
     rng = np.random.default_rng(0)
     group = np.arange(90) % 3
     x = (20 * np.eye(3)[group] + rng.standard_normal((90, 3))).astype(np.float32)

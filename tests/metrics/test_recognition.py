@@ -6,10 +6,10 @@ import torch
 from twofold.metrics.recognition import recognition
 
 
-def test_recognised_over_all_and_by_class_that_is_there():
+def test_recognized_over_all_and_by_class_that_is_there():
     log_probs = torch.eye(3)[[0, 0, 1, 1]].log()
     found = recognition(
-        "r", "recognised", log_probs, torch.tensor([0, 0, 0, 1]), ("a", "b", "c"), {}, 0.5
+        "r", "recognized", log_probs, torch.tensor([0, 0, 0, 1]), ("a", "b", "c"), {}, 0.5
     )
     assert found.value == 75.0
     assert found.floor == 50.0

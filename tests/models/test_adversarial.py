@@ -22,7 +22,7 @@ def sigmoid(score: float) -> float:
     return 1 / (1 + math.exp(-score))
 
 
-# (real, fake, smoothing) -> D's loss, (real, fake) -> G's, as the papers print them, to minimise.
+# (real, fake, smoothing) -> D's loss, (real, fake) -> G's, as the papers print them, to minimize.
 BY_HAND = {
     "minimax": (
         lambda r, f, s: (

@@ -249,7 +249,7 @@ def test_dreg_is_still_where_the_posterior_is_exact(decoder):
 
 
 def test_dreg_by_hand(decoder):
-    """Tucker et al., equation 6: the sum of squared normalised weights times d ln w/dz dz/dphi."""
+    """Tucker et al., equation 6: the sum of squared normalized weights times d ln w/dz dz/dphi."""
     x, start = rows(decoder, 3, shift=0.3)
     mine = gradients(decoder, start, x, "dreg")[1]
     phi = start.clone().requires_grad_()

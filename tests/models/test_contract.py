@@ -1,4 +1,4 @@
-"""The same questions to every family, dense and convolutional, grey and in colour."""
+"""The same questions to every family, dense and convolutional, gray and in color."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -25,7 +25,7 @@ from twofold.models.base import (
     Reconstructs,
     require,
 )
-from twofold.training.optimisers import Player, make_optimiser
+from twofold.training.optimizers import Player, make_optimizer
 
 K = 3
 CAPABILITIES = (Generative, Encodes, Reconstructs, HasLikelihood, Classifies)
@@ -131,7 +131,7 @@ TABLE = {
         {**HYBRID, **CLASSES, "autoencoder": M2}, "M2-GAN", KNOWS_ALL, told=True, known=0.5
     ),
     "hybrid-m2-real": Case(
-        {**HYBRID, **CLASSES, "autoencoder": M2, "unlabelled": "real"},
+        {**HYBRID, **CLASSES, "autoencoder": M2, "unlabeled": "real"},
         "M2-GAN",
         KNOWS_ALL,
         told=True,
@@ -152,14 +152,14 @@ TABLE = {
 }
 # What may lack labels may also have all.
 TABLE |= {
-    f"{name}-labelled": replace(TABLE[name], known=1.0) for name in ("m2", "m1m2", "hybrid-m2")
+    f"{name}-labeled": replace(TABLE[name], known=1.0) for name in ("m2", "m1m2", "hybrid-m2")
 }
 # Whose networks are told the class beside an image (those of ACGAN and DRAW are not).
 JOINTLY = ("cvae", "cgan", "m2", "m2-gumbel", "hybrid-cvae", "hybrid-m2")
 
 
 def cases(names: Iterable[str] = tuple(TABLE)) -> list[Any]:
-    """Dense and convolutional, grey and in colour; DRAW alone has no layers to choose."""
+    """Dense and convolutional, gray and in color; DRAW alone has no layers to choose."""
     return [
         pytest.param(*case, id="-".join(map(str, case)))
         for case in product(names, NETWORKS, (1, 3))
@@ -201,21 +201,21 @@ def make(name: str, layers: str, channels: int, seed: int = 0) -> Model:
 
 
 def make_batch(name: str, channels: int, count: int = 6, size: tuple[int, int] = (8, 12)) -> Batch:
-    """Binary images; the labelled ones first, as in training."""
-    labelled = round(TABLE[name].known * count)
+    """Binary images; the labeled ones first, as in training."""
+    labeled = round(TABLE[name].known * count)
     y = torch.arange(count) % K
-    y[labelled:] = -1
+    y[labeled:] = -1
     return Batch(
         torch.rand(count, channels, *size).round(),
         y,
-        num_labelled=labelled,
-        labelled_share=0.3 if labelled < count else 1.0,
+        num_labeled=labeled,
+        labeled_share=0.3 if labeled < count else 1.0,
     )
 
 
 def make_player(phase: Phase, settings: Experiment) -> Player:
-    optimiser = settings.optimiser(phase.name).model_copy(update={"lr": 3e-3})
-    return Player(phase, optimiser, make_optimiser(phase.parameters, optimiser))
+    optimizer = settings.optimizer(phase.name).model_copy(update={"lr": 3e-3})
+    return Player(phase, optimizer, make_optimizer(phase.parameters, optimizer))
 
 
 def told(model: Model, count: int) -> Tensor | None:
@@ -267,7 +267,7 @@ def test_a_phase_moves_its_own_parameters_and_no_others(name, layers, channels):
         terms = phase.loss(batch)
         assert terms.total.shape == ()
         assert all(value.shape == () for value in terms.terms.values())
-        player.minimise(terms.total, 0, 1)
+        player.minimize(terms.total, 0, 1)
         for weight, parameter in model.named_parameters():
             moved = not torch.equal(parameter, before[weight])
             if id(parameter) in own:
@@ -303,7 +303,7 @@ def test_training_lowers_the_loss_of_its_phase(name, layers, channels):
         player, losses = make_player(phase, settings), []
         for step in range(25):
             total = phase.loss(batch.afresh()).total
-            player.minimise(total, step, 25)
+            player.minimize(total, step, 25)
             losses.append(total.item())
         assert sum(losses[-5:]) < sum(losses[:5]), phase.name
 
@@ -459,7 +459,7 @@ def test_a_condition_is_asked_for(name, layers, channels):
 
 @pytest.mark.parametrize(("name", "layers", "channels"), CONDITIONAL)
 def test_labels_are_asked_for_where_every_image_needs_one(name, layers, channels):
-    """What learns from unlabelled images too takes a batch without any."""
+    """What learns from unlabeled images too takes a batch without any."""
     model, x = make(name, layers, channels), torch.rand(4, channels, 8, 12)
     if model.labels == "some":
         assert all(torch.isfinite(phase.loss(Batch(x)).total) for phase in model.phases)

@@ -248,8 +248,8 @@ def test_a_canvas_is_the_one_before_and_a_stroke():
     torch.testing.assert_close(before[0].logit(), model.first_canvas + model.write(h))
 
 
-@pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian-map", "discretised-logistic"])
-def test_colour_and_two_numbers_per_pixel(likelihood):
+@pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian-map", "discretized-logistic"])
+def test_color_and_two_numbers_per_pixel(likelihood):
     model = DRAW(Likelihood(likelihood, 3), (3, 4, 5), T, D, HIDDEN, 2, 2)
     x = torch.rand(4, 3, 4, 5)
     assert model.canvases(torch.randn(4, T * D)).shape == (T, 4, 3, 4, 5)

@@ -382,7 +382,7 @@ def test_samples_come_from_the_average():
     torch.testing.assert_close(model.sample(4), torch.full((4, *SHAPE), 0.5))
 
 
-def test_nobody_minimises_the_average():
+def test_nobody_minimizes_the_average():
     model = make_gan(ema=0.9)
     trained = {id(p) for phase in model.phases for p in phase.parameters}
     assert not trained & {id(p) for p in model.generator_ema.parameters()}

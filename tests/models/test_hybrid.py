@@ -60,17 +60,17 @@ def make_hybrid(kind: str = "vae", classes: bool = False, **settings) -> Hybrid:
 
 
 def make_batch(kind: str = "vae", count: int = 6) -> Batch:
-    """For M2 the first two images are labelled, which stand for a tenth of the data."""
+    """For M2 the first two images are labeled, which stand for a tenth of the data."""
     x, y = torch.rand(count, *SHAPE).round(), torch.arange(count) % K
     if kind != "m2":
         return Batch(x, y)
     y[2:] = -1
-    return Batch(x, y, num_labelled=2, labelled_share=0.1)
+    return Batch(x, y, num_labeled=2, labeled_share=0.1)
 
 
 def again(batch: Batch) -> Batch:
     """The same images, with nothing drawn yet."""
-    return Batch(batch.x, batch.y, batch.epoch, batch.num_labelled, batch.labelled_share)
+    return Batch(batch.x, batch.y, batch.epoch, batch.num_labeled, batch.labeled_share)
 
 
 def gradients(total: Tensor, parameters: list[nn.Parameter]) -> list[Tensor]:
@@ -79,7 +79,7 @@ def gradients(total: Tensor, parameters: list[nn.Parameter]) -> list[Tensor]:
 
 
 def play(phase: Phase, batch: Batch, lr: float = 1e-2) -> None:
-    """One plain gradient step of a player, in place as an optimiser takes it."""
+    """One plain gradient step of a player, in place as an optimizer takes it."""
     loss = phase.loss(batch).total
     found = torch.autograd.grad(loss, phase.parameters, retain_graph=phase.keeps_graph)
     with torch.no_grad():
@@ -155,7 +155,7 @@ def test_twice_the_same_images_change_nothing(kind, classes, monkeypatch):
     """Trap: a batch-sum of features beside a batch-mean of the KL."""
     model = make_hybrid(kind, classes, feature_layer="fc-9", feature_weight=1.0)
     small, terms = make_batch(kind), []
-    n, share = small.num_labelled, small.labelled_share
+    n, share = small.num_labeled, small.labeled_share
     x_prior, y_prior = model._prior(small)
     monkeypatch.setattr(torch, "randn", lambda shape, **_: torch.zeros(shape))
     for times in (1, 2):
@@ -239,16 +239,16 @@ def test_a_real_image_without_label_is_merely_not_fake():
     assert judge.real(extreme, None).item() == pytest.approx(200 - math.log(3))
 
 
-@pytest.mark.parametrize("unlabelled", ["soft", "real"])
-def test_the_discriminators_terms_on_a_partly_labelled_batch(unlabelled):
+@pytest.mark.parametrize("unlabeled", ["soft", "real"])
+def test_the_discriminators_terms_on_a_partly_labeled_batch(unlabeled):
     """Labels where known, q(y|x) or merely `real` elsewhere; fakes averaged over q(y|x)."""
-    model, batch = make_hybrid("m2", True, unlabelled=unlabelled), make_batch("m2")
+    model, batch = make_hybrid("m2", True, unlabeled=unlabeled), make_batch("m2")
     torch.manual_seed(1)
     found = model.discriminator_loss(batch).terms
     log_d = model.discriminator(batch.x * 2 - 1).log_softmax(dim=1)
     q = model.autoencoder.classify(batch.x).exp()
     known = [-log_d[i, batch.y[i]] for i in range(2)]
-    if unlabelled == "soft":
+    if unlabeled == "soft":
         unknown = [-(q[i] * log_d[i, :K]).sum() for i in range(2, 6)]
     else:
         unknown = [-(1 - log_d[i, K].exp()).log() for i in range(2, 6)]
@@ -450,7 +450,7 @@ def test_diagnosis_watches_the_discriminator():
         ("vae", False, {"feature_layer": "fc-8", "feature_weight": 1.0}, "unknown feature layer"),
         ("vae", False, {"judge_canvases": True}, "VAE has no canvases, only DRAW has"),
         ("vae", False, {"label_reader": "discriminator"}, "needs class_outputs=true"),
-        ("m2", True, {"unlabelled": "sofft"}, "did you mean 'soft'"),
+        ("m2", True, {"unlabeled": "sofft"}, "did you mean 'soft'"),
         ("m2", True, {"label_reader": "autoencode"}, "did you mean 'autoencoder'"),
     ],
 )

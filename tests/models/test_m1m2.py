@@ -38,7 +38,7 @@ def make_m1m2(**of_m1) -> M1M2:
 
 def make_batch() -> Batch:
     y = torch.tensor([0, 2, -1, -1, -1])
-    return Batch(torch.rand(5, *SHAPE).round(), y, 1.0, num_labelled=2, labelled_share=0.3)
+    return Batch(torch.rand(5, *SHAPE).round(), y, 1.0, num_labeled=2, labeled_share=0.3)
 
 
 def gradients(model: M1M2, total: Tensor) -> dict[str, Tensor | None]:

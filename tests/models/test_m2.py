@@ -70,10 +70,10 @@ def binary(count: int) -> Tensor:
 
 
 def partly(x: Tensor, n: int, share: float) -> Batch:
-    """The first n images labelled."""
+    """The first n images labeled."""
     y = torch.arange(len(x)) % K
     y[n:] = -1
-    return Batch(x, y, num_labelled=n, labelled_share=share)
+    return Batch(x, y, num_labeled=n, labeled_share=share)
 
 
 # --- the objective --------------------------------------------------------------------------------
@@ -81,7 +81,7 @@ def partly(x: Tensor, n: int, share: float) -> Batch:
 
 def objective_by_hand(model: M2, batch: Batch, seed: int) -> Tensor:
     """J / N of equations 6 to 9, one image and one class at a time."""
-    B, n = len(batch), batch.num_labelled
+    B, n = len(batch), batch.num_labeled
     torch.manual_seed(seed)
     noise = torch.randn(n + K * (B - n), D)
 
@@ -96,22 +96,22 @@ def objective_by_hand(model: M2, batch: Batch, seed: int) -> Tensor:
         log_p = Bernoulli(logits=model.decoder(mu + q.stddev * eps, y)).log_prob(batch.x[i]).sum()
         return -log_p - math.log(1 / K) + kl_divergence(q, Normal(0.0, 1.0)).sum()
 
-    labelled, unlabelled, classification = [], [], []
+    labeled, unlabeled, classification = [], [], []
     for i in range(B):
         q_y = model.classifier(model.trunk(batch.x[i : i + 1]))[0].softmax(dim=0)
         if i < n:
             k = int(batch.y[i])
-            labelled.append(bound(i, k, noise[i]))
+            labeled.append(bound(i, k, noise[i]))
             classification.append(-q_y[k].log())
         else:
             each = [bound(i, k, noise[n + k * (B - n) + i - n]) for k in range(K)]
             entropy = -sum(q * q.log() for q in q_y)
-            unlabelled.append(sum(q_y[k] * each[k] for k in range(K)) - entropy)  # equation 7
-    share = batch.labelled_share if 0 < n < B else float(n == B)
+            unlabeled.append(sum(q_y[k] * each[k] for k in range(K)) - entropy)  # equation 7
+    share = batch.labeled_share if 0 < n < B else float(n == B)
     total = torch.zeros(())
     for weight, values in (
-        (share, labelled),
-        (1 - share, unlabelled),
+        (share, labeled),
+        (1 - share, unlabeled),
         (model.alpha, classification),
     ):
         if values:
@@ -122,7 +122,7 @@ def objective_by_hand(model: M2, batch: Batch, seed: int) -> Tensor:
 @pytest.mark.parametrize("apart", [False, True])
 @pytest.mark.parametrize("n", [0, 1, 3, 5])
 def test_the_sum_over_classes_is_that_of_a_loop(n, apart):
-    """Trap: no marginalisation over y. Value and every gradient."""
+    """Trap: no marginalization over y. Value and every gradient."""
     model, batch = make_m2(apart, alpha=0.7), partly(binary(5), n, share=0.3)
     torch.manual_seed(4)
     mine = model.loss(batch).total
@@ -190,17 +190,17 @@ def test_a_decoder_that_ignores_the_class_leaves_it_undecided():
     """Trap: entropy of the wrong sign, which would end in one class. U alone drives q(y|x) here."""
     model, x = deaf_to_classes(make_m2()), binary(4)
     model.classifier = Logits(torch.tensor([2.0, -1.0, 0.0]))
-    optimiser = torch.optim.Adam(model.classifier.parameters(), lr=0.1)
+    optimizer = torch.optim.Adam(model.classifier.parameters(), lr=0.1)
     for _ in range(150):
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         model.loss(Batch(x)).total.backward(inputs=[model.classifier.logits])
-        optimiser.step()
+        optimizer.step()
     torch.testing.assert_close(
         model.classify(x).exp(), torch.full((4, K), 1 / K), rtol=0, atol=1e-3, check_dtype=False
     )
 
 
-def test_unlabelled_images_teach_the_classifier():
+def test_unlabeled_images_teach_the_classifier():
     """Trap: no gradient to q(y|x). dU/dlogit_k = q_k (L_k + ln q_k - U), the mean over images."""
     model, x = without_noise(make_m2()), binary(4)
     model.classifier = Logits(torch.tensor([0.3, -0.4, 0.8]))
@@ -220,7 +220,7 @@ def test_unlabelled_images_teach_the_classifier():
 
 
 @pytest.mark.parametrize("alpha", [0.0, 0.1, 2.0])
-def test_alpha_weighs_the_mean_of_the_labelled(alpha):
+def test_alpha_weighs_the_mean_of_the_labeled(alpha):
     """Trap: an alpha that grows with the data. J / N has alpha on one mean cross-entropy."""
     model, batch = make_m2(alpha=alpha), partly(binary(6), 2, share=0.25)
     terms = model.loss(batch)
@@ -248,7 +248,7 @@ def test_only_the_share_of_the_data_set_weighs_not_that_of_the_batch(known, unkn
 
 @pytest.mark.parametrize("share", [0.02, 0.5, 0.9])
 def test_a_mixed_batch_is_its_two_parts(share):
-    """s (labelled) + (1 - s) (unlabelled), the classification apart."""
+    """s (labeled) + (1 - s) (unlabeled), the classification apart."""
     model, x = without_noise(make_m2(alpha=0.0)), binary(7)
     batch = partly(x, 3, share)
     known = model.loss(Batch(x[:3], batch.y[:3])).total
@@ -258,7 +258,7 @@ def test_a_mixed_batch_is_its_two_parts(share):
     )
 
 
-def test_the_measure_is_what_is_minimised():
+def test_the_measure_is_what_is_minimized():
     model, x = without_noise(make_m2(alpha=0.0)), binary(5)
     torch.testing.assert_close(-model.elbo(x).mean(), model.loss(Batch(x)).total, **SIX_DIGITS)
     y = torch.tensor([0, 1, 2, 1, 0])
@@ -338,7 +338,7 @@ def test_log_probabilities_of_classes():
     log_q = model.classify(x, batch_size=4)
     expected = model.classifier(model.trunk(x)).log_softmax(dim=1)
     torch.testing.assert_close(log_q.double(), expected, **SIX_DIGITS)
-    probs = model.unlabelled_probs(partly(x, 2, 0.5))
+    probs = model.unlabeled_probs(partly(x, 2, 0.5))
     torch.testing.assert_close(probs, log_q[2:].exp())
     assert not probs.requires_grad
 

@@ -1,4 +1,4 @@
-"""What a VAE minimises, in which units, and what it answers."""
+"""What a VAE minimizes, in which units, and what it answers."""
 
 import math
 
@@ -365,7 +365,7 @@ def test_codes_are_the_means_of_the_posterior():
     torch.testing.assert_close(model.codes(x), model.posterior(x).mu)
 
 
-@pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian-map", "discretised-logistic"])
+@pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian-map", "discretized-logistic"])
 def test_generated_images_are_in_range(likelihood):
     images = make_vae(likelihood=likelihood).generate(20 * torch.randn(50, D))
     assert images.shape == (50, *SHAPE)
@@ -407,12 +407,12 @@ def test_tiny_overfit():
         shape,
         latent_dim=8,
     )
-    optimiser = torch.optim.Adam(model.parameters(), lr=5e-3)
+    optimizer = torch.optim.Adam(model.parameters(), lr=5e-3)
     for _ in range(300):
         (phase,) = model.phases
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         phase.loss(Batch(x.repeat(4, 1, 1, 1))).total.backward(inputs=phase.parameters)
-        optimiser.step()
+        optimizer.step()
     with torch.no_grad():
         nll = -model.elbo(x, num_samples=500).mean().item()
         tighter = -model.log_likelihood(x, num_samples=500).mean().item()

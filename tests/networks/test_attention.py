@@ -39,13 +39,13 @@ def random_grid(count: int, glimpse: int, height: int, width: int) -> Grid:
 @pytest.mark.parametrize(("glimpse", "size"), [(1, 6), (2, 7), (3, 6), (5, 7)])
 def test_filters_are_those_of_equation_25(g, delta, sigma, glimpse, size):
     """Trap: squared denominators, or a grid that counts from 0: neither passes here."""
-    centre, stride, precision = (torch.tensor([v]) for v in (g, delta, 0.5 / sigma**2))
-    found = filterbank(centre, stride, precision, glimpse, size)
+    center, stride, precision = (torch.tensor([v]) for v in (g, delta, 0.5 / sigma**2))
+    found = filterbank(center, stride, precision, glimpse, size)
     torch.testing.assert_close(found, filters_by_hand(g, delta, sigma, glimpse, size)[None])
 
 
 def test_the_width_of_a_filter_is_sigma():
-    """Trap: squared denominators. ln F falls by 1/2σ² one pixel from the centre and 4/2σ² at two.
+    """Trap: squared denominators. ln F falls by 1/2σ² one pixel from the center and 4/2σ² at two.
 
     With exp(-((a - μ)/2σ²)²) the fall would be 1/4σ⁴: the same only at σ² = 1/2.
     """

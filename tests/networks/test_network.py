@@ -12,7 +12,7 @@ RESHAPES = ("Flatten", "Unflatten", "_Reshape")
 
 
 def leaves(network: nn.Module) -> list[nn.Module]:
-    """The layers in order, parametrised ones whole."""
+    """The layers in order, parametrized ones whole."""
     return [m for part in (network.before, network.after) for m in part]
 
 
@@ -84,7 +84,7 @@ def test_shapes(layers, shapes):
 
 
 def test_same_padding_keeps_the_image_in_place():
-    """A kernel that is one at its centre returns its input, whatever its odd size."""
+    """A kernel that is one at its center returns its input, whatever its odd size."""
     for kernel in (1, 3, 5, 7):
         network = build_network(f"conv{kernel}-out", (1, 6, 5), (1, 6, 5))
         (conv,) = leaves(network)

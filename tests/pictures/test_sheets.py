@@ -78,9 +78,9 @@ def test_a_square_of_columns():
 
 
 def test_pictures_below_each_other_end_at_one_edge():
-    grey, colour = np.zeros((2, 3), np.uint8), np.full((1, 5, 3), 7, np.uint8)
-    assert stacked([grey, grey]).shape == (4, 3)
-    both = stacked([grey, colour])
+    gray, color = np.zeros((2, 3), np.uint8), np.full((1, 5, 3), 7, np.uint8)
+    assert stacked([gray, gray]).shape == (4, 3)
+    both = stacked([gray, color])
     assert both.shape == (3, 5, 3)
     assert (both[:2, 2:] == 0).all()
     assert (both[:2, :2] == 255).all()

@@ -74,7 +74,7 @@ def test_every_figure_is_saved_as_png_and_svg(page):
         assert ElementTree.parse(folder / f"{name}.svg").getroot().tag.endswith("svg")
 
 
-def test_both_colour_schemes_reach_the_figures(page):
+def test_both_color_schemes_reach_the_figures(page):
     content = page.read_text()
     assert "prefers-color-scheme: dark" in content
     plots = re.findall(r"<svg.*?</svg>", content, re.DOTALL)

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from twofold.metrics.measure import Measure
-from twofold.pictures.style import CLASS_COLOURS
+from twofold.pictures.style import CLASS_COLORS
 from twofold.report.confusions import draw_confusions
 from twofold.report.maps import draw_maps
 from twofold.report.memory import draw_pairs
@@ -45,7 +45,7 @@ def test_a_confusion_matrix_has_shares_of_its_rows_with_asked_classes_down(facts
     assert of is run
     shown = texts(picture)
     assert [text for text in shown if text.isdigit()] == ["75", "25", "100", "50", "25", "25"]
-    assert shown.index("asked for") > shown.index("recognised as")
+    assert shown.index("asked for") > shown.index("recognized as")
     assert shown.count("cat") == shown.count("owl") == 2
 
 
@@ -205,14 +205,14 @@ def test_two_latents_are_their_own_map(facts):
     )
 
 
-def test_every_point_of_a_map_is_drawn_in_the_colour_of_its_class(facts):
+def test_every_point_of_a_map_is_drawn_in_the_color_of_its_class(facts):
     ((_, maps),) = draw_maps([facts("A", VAE, arrays=codes("withheld_tsne", count=90))])
     ((_, picture),) = maps
     counts = dict.fromkeys(range(3), 0)
     for path, k in re.findall(r'<path d="([^"]*)"[^>]*?stroke: var\(--class-(\d)', picture.inline):
         counts[int(k)] += path.count("L")
     assert counts == {0: 30, 1: 30, 2: 30}
-    blue = np.array([int(CLASS_COLOURS[0][i : i + 2], 16) for i in (1, 3, 5)])
+    blue = np.array([int(CLASS_COLORS[0][i : i + 2], 16) for i in (1, 3, 5)])
     with Image.open(io.BytesIO(picture.png)) as image:
         pixels = np.asarray(image.convert("RGB"), dtype=int)
     assert (abs(pixels - blue).max(axis=2) < 3).sum() > 30 * 20  # and far more than its legend

@@ -84,7 +84,7 @@ def test_fewer_training_images_leave_the_test_images_alike(facts):
     assert comparable([a, few], GAN_TEST) == ""
 
 
-@pytest.mark.parametrize("change", ["likelihood=gaussian", "binarise=dynamic", "condition=none"])
+@pytest.mark.parametrize("change", ["likelihood=gaussian", "binarize=dynamic", "condition=none"])
 def test_likelihoods_of_different_kinds_are_not_compared(facts, change):
     a = facts("A", "lam2023-cvae", elbo(-90))
     same = facts("B", "lam2023-cvae", elbo(-95), changes=["latent_dim=2"])
@@ -199,7 +199,7 @@ def test_the_introduction_says_what_was_compared(facts):
     runs = [facts("A", "lam2023-cvae"), facts("B", "lam2023-cgan", changes=["seed=3"])]
     found = " ".join(introduction(runs)).replace("\u202f", " ").replace("\u00a0", " ")
     assert title(runs) == "CVAE and CGAN on MNIST"
-    for words in ("Two models", "60 000 training images", "28 × 28 grey", "seed 3", "1 min 40 s"):
+    for words in ("Two models", "60 000 training images", "28 × 28 gray", "seed 3", "1 min 40 s"):
         assert words in found
 
 

@@ -24,7 +24,7 @@ BOOK = Book.model_validate(
             {
                 "name": "which",
                 "title": "Which is better?",
-                "columns": {"recognised": "gan_test/{told}", "FID": "fid"},
+                "columns": {"recognized": "gan_test/{told}", "FID": "fid"},
                 "rows": {
                     "vae": {
                         "label": "a CVAE",
@@ -34,7 +34,7 @@ BOOK = Book.model_validate(
                     },
                     "gan": {"label": "a CGAN", "experiment": "digits-cgan", "told": "cnn"},
                 },
-                "reading": "The CVAE has {vae.recognised}, the CGAN {gan.recognised}.",
+                "reading": "The CVAE has {vae.recognized}, the CGAN {gan.recognized}.",
             }
         ],
     }
@@ -80,7 +80,7 @@ def test_a_reading_is_filled_in():
     (answer,) = answers(BOOK, results())
     assert answer.reading == "The CVAE has 91.0\u00a0±\u00a01.0\u00a0%, the CGAN 80\u00a0%."
     assert answer.cell("vae", "FID") == ""
-    assert answer.floors == {"recognised": 99.5, "FID": 99.5}
+    assert answer.floors == {"recognized": 99.5, "FID": 99.5}
     picture = answer.picture()
     assert picture.png.startswith(b"\x89PNG")
     assert "a CVAE" in picture.svg
@@ -91,7 +91,7 @@ def test_a_column_that_says_nothing_of_a_row_is_left_blank():
     rows = finding.rows | {"gan": finding.rows["gan"].model_copy(update={"without": ("FID",)})}
     book = BOOK.model_copy(update={"findings": (finding.model_copy(update={"rows": rows}),)})
     (answer,) = answers(book, results())
-    assert (answer.cell("gan", "recognised"), answer.cell("gan", "FID")) == ("80", "")
+    assert (answer.cell("gan", "recognized"), answer.cell("gan", "FID")) == ("80", "")
 
 
 def test_without_a_figure_there_is_no_reading():

@@ -21,7 +21,7 @@ from twofold.reproduction.plates import SAMPLES, VERBS, verb_of
 from twofold.reproduction.reproduce import _in_turn, plan_reproduction, reproduce
 from twofold.reproduction.results import load_results
 from twofold.reproduction.verdict import judge_figure
-from twofold.training.optimisers import Player
+from twofold.training.optimizers import Player
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "docs" / "results"

@@ -6,15 +6,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from twofold.data.batches import Batches, PartlyLabelled
+from twofold.data.batches import Batches, PartlyLabeled
 from twofold.errors import RunError, UsageError
 from twofold.experiments.families import build_model
 from twofold.experiments.train import train
 from twofold.models.base import Phase, Terms
 from twofold.training.guard import all_finite
 from twofold.training.loop import Trainer
-from twofold.training.optimisers import Player, learning_rate, make_optimiser
-from twofold.training.settings import OptimiserSettings
+from twofold.training.optimizers import Player, learning_rate, make_optimizer
+from twofold.training.settings import OptimizerSettings
 
 
 def make_trainer(toy_data, experiment, folder: Path, **arguments) -> Trainer:
@@ -122,7 +122,7 @@ def test_the_origin_is_found_where_labels_are_missing(tmp_path, toy_data, toy_ex
     model = build_model(toy_experiment("m2"), toy_data.image_shape, 3)
     data = Batches(toy_data.split("train").keep_labels(9), 20)
     settings = toy_experiment("m2").training
-    trainer = Trainer(model, PartlyLabelled(data, 6), settings, tmp_path)
+    trainer = Trainer(model, PartlyLabeled(data, 6), settings, tmp_path)
     with torch.no_grad():  # finite itself, but not what comes of it
         model.decoder.after[0].weight.fill_(3e38)
     with pytest.raises(RunError, match=r"the first non-finite output is that of decoder\.after\.0"):
@@ -158,7 +158,7 @@ def test_d_to_g_ratio(tmp_path, toy_data, toy_experiment):
     trainer = make_trainer(toy_data, experiment, tmp_path)
     trainer.run()
     steps = {
-        player.phase.name: int(next(iter(player.optimiser.state.values()))["step"])
+        player.phase.name: int(next(iter(player.optimizer.state.values()))["step"])
         for player in trainer.players
     }
     assert steps == {"discriminator": 18, "generator": 6}
@@ -187,23 +187,23 @@ def test_a_batch_larger_than_the_data_is_refused_before_anything_is_written(
     assert not (tmp_path / "r").exists()
 
 
-# --- optimisers -----------------------------------------------------------------------------------
+# --- optimizers -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["adam", "adamw", "sgd", "adagrad", "rmsprop"])
-def test_every_optimiser_descends(name: str):
+def test_every_optimizer_descends(name: str):
     weight = torch.nn.Parameter(torch.tensor([3.0]))
-    settings = OptimiserSettings.model_validate({"name": name, "lr": 0.05})
+    settings = OptimizerSettings.model_validate({"name": name, "lr": 0.05})
     phase = Phase("p", [weight], lambda _: Terms({"square": weight.square().sum()}))
-    player = Player(phase, settings, make_optimiser([weight], settings))
+    player = Player(phase, settings, make_optimizer([weight], settings))
     for step in range(20):
-        player.minimise(weight.square().sum(), step, 20)
+        player.minimize(weight.square().sum(), step, 20)
     assert weight.abs().item() < 2.9
 
 
 def test_schedules():
     def rates(**fields) -> list[float]:
-        settings = OptimiserSettings.model_validate({"lr": 1.0, **fields})
+        settings = OptimizerSettings.model_validate({"lr": 1.0, **fields})
         return [learning_rate(settings, step, 10) for step in range(10)]
 
     assert rates() == [1.0] * 10
@@ -215,10 +215,10 @@ def test_schedules():
 
 def test_clipping_bounds_the_gradient():
     weight = torch.nn.Parameter(torch.tensor([3.0, 4.0]))
-    settings = OptimiserSettings.model_validate({"name": "sgd", "lr": 1.0, "clip": 1.0})
+    settings = OptimizerSettings.model_validate({"name": "sgd", "lr": 1.0, "clip": 1.0})
     phase = Phase("p", [weight], lambda _: Terms({}))
-    player = Player(phase, settings, make_optimiser([weight], settings))
-    player.minimise(weight.square().sum(), 0, 1)
+    player = Player(phase, settings, make_optimizer([weight], settings))
+    player.minimize(weight.square().sum(), 0, 1)
     assert player.gradient_norm().item() == pytest.approx(1.0, abs=1e-4)
     assert torch.allclose(weight, torch.tensor([2.4, 3.2]), atol=1e-4)
 

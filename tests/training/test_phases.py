@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from twofold.data.batches import Batch, Batches, PartlyLabelled
+from twofold.data.batches import Batch, Batches, PartlyLabeled
 from twofold.errors import UsageError
 from twofold.experiments.families import build_model
 from twofold.experiments.run import Run
@@ -19,9 +19,9 @@ from twofold.experiments.train import resume, train
 from twofold.models.base import Phase, Terms
 from twofold.training.checkpoint import load_checkpoint
 from twofold.training.loop import Trainer
-from twofold.training.optimisers import Player, make_optimiser
+from twofold.training.optimizers import Player, make_optimizer
 from twofold.training.progress import Silent
-from twofold.training.settings import OptimiserSettings
+from twofold.training.settings import OptimizerSettings
 
 LARSEN = {
     "routing": "larsen",
@@ -98,15 +98,15 @@ def test_alternating_players_do_not(tmp_path, toy_data, toy_experiment):
     assert any(not torch.allclose(mine, other, rtol=1e-3) for mine, other in weights)
 
 
-@pytest.mark.parametrize("optimiser", ["adam", "rmsprop"])
+@pytest.mark.parametrize("optimizer", ["adam", "rmsprop"])
 def test_the_halves_of_an_autoencoder_look_from_one_point(
-    optimiser, tmp_path, toy_data, toy_experiment
+    optimizer, tmp_path, toy_data, toy_experiment
 ):
     """DRAW's decoder acts through its encoder at the next step, which must not have moved yet."""
     experiment = toy_experiment("hybrid", {**LARSEN, "autoencoder": DRAW})
     content = experiment.model_dump(mode="json")
     for settings in content["training"]["optimizers"].values():
-        settings.update(name=optimiser, lr=0.1)
+        settings.update(name=optimizer, lr=0.1)
     trainer = make_trainer(toy_data, type(experiment).model_validate(content), tmp_path)
     model, batch = copy.deepcopy(trainer.model), trainer.data.training_batch(0)
     torch.manual_seed(5)
@@ -114,8 +114,8 @@ def test_the_halves_of_an_autoencoder_look_from_one_point(
     torch.manual_seed(5)
     alone, fresh = model.phases, batch.afresh()
     settings = trainer.settings.optimizers["discriminator"]
-    judge = Player(alone[0], settings, make_optimiser(alone[0].parameters, settings))
-    judge.minimise(alone[0].loss(fresh).total, 0, 1)
+    judge = Player(alone[0], settings, make_optimizer(alone[0].parameters, settings))
+    judge.minimize(alone[0].loss(fresh).total, 0, 1)
     for phase in alone[1:]:
         total = phase.loss(fresh).total
         expected = torch.autograd.grad(total, phase.parameters, retain_graph=True)
@@ -126,16 +126,16 @@ def test_the_halves_of_an_autoencoder_look_from_one_point(
 
 
 def make_player(weight: torch.nn.Parameter, **settings: object) -> Player:
-    checked = OptimiserSettings.model_validate(settings)
+    checked = OptimizerSettings.model_validate(settings)
     phase = Phase("p", [weight], lambda _: Terms({}))
-    return Player(phase, checked, make_optimiser([weight], checked))
+    return Player(phase, checked, make_optimizer([weight], checked))
 
 
 def test_l1_adds_the_sign():
     """The gradient of Σ|w| beside that of the loss; nothing pulls at a weight of 0."""
     weight = torch.nn.Parameter(torch.tensor([3.0, -2.0, 0.0]))
     player = make_player(weight, name="sgd", lr=1.0, l1=0.5)
-    player.minimise(0.1 * weight.sum(), 0, 1)
+    player.minimize(0.1 * weight.sum(), 0, 1)
     torch.testing.assert_close(weight.grad, torch.tensor([0.6, -0.4, 0.1]))
     torch.testing.assert_close(weight.detach(), torch.tensor([2.4, -1.6, -0.1]))
 
@@ -143,7 +143,7 @@ def test_l1_adds_the_sign():
 def test_l1_is_part_of_what_is_clipped():
     weight = torch.nn.Parameter(torch.tensor([3.0, 4.0]))
     player = make_player(weight, name="sgd", lr=1.0, l1=10.0, clip=0.1)
-    player.minimise(weight.sum(), 0, 1)
+    player.minimize(weight.sum(), 0, 1)
     assert player.gradient_norm().item() == pytest.approx(0.1, rel=1e-4)
 
 
@@ -234,13 +234,13 @@ def test_a_hybrid_told_half_the_image_is_saved(tmp_path, toy_data, toy_experimen
 
 @pytest.mark.parametrize("at", [5, 10, 15])
 def test_a_staged_run_resumes_to_the_same_bits(at, tmp_path, toy_data, toy_experiment):
-    """Stopped before, at and after the change; one optimiser has no state yet."""
+    """Stopped before, at and after the change; one optimizer has no state yet."""
     same_after_a_stop(staged(toy_experiment), at, tmp_path, dataset=toy_data)
 
 
 def test_m2_learns_from_fifty_labels(tmp_path, toy_experiment):
-    """On the digits that come with Twofold, the labelled images in every batch."""
-    content = toy_experiment("m2", epochs=1, labelled_batch_size=10).model_dump(mode="json")
+    """On the digits that come with Twofold, the labeled images in every batch."""
+    content = toy_experiment("m2", epochs=1, labeled_batch_size=10).model_dump(mode="json")
     content["data"] = {"name": "digits", "labels": 50}
     content["model"]["alpha"] = 1.0
     content["training"]["optimizers"]["m2"]["lr"] = 0.01
@@ -258,8 +258,8 @@ def test_m2_learns_from_fifty_labels(tmp_path, toy_experiment):
     }
     assert lines[-1]["terms"]["m2"]["loss"] < lines[0]["terms"]["m2"]["loss"]
     assert lines[-1]["terms"]["m2"]["accuracy"] > 0.5, "five times what chance would give"
-    unlabelled = run.environment["data"]["splits"]["train"] - 50
-    assert run.progress[1] == -(-unlabelled // 20)
+    unlabeled = run.environment["data"]["splits"]["train"] - 50
+    assert run.progress[1] == -(-unlabeled // 20)
 
 
 @pytest.mark.parametrize("family", ["cvae", "cgan", "classifier", "m2", "m1m2"])
@@ -276,7 +276,7 @@ def test_held_out_images_without_a_label_are_left_out(
     assert trainer.run().finished
 
 
-def test_a_model_that_needs_every_label_learns_from_the_labelled_alone(
+def test_a_model_that_needs_every_label_learns_from_the_labeled_alone(
     tmp_path, toy_data, toy_experiment
 ):
     content = toy_experiment("cvae", batch_size=9).model_dump(mode="json")
@@ -287,5 +287,5 @@ def test_a_model_that_needs_every_label_learns_from_the_labelled_alone(
     content["model"] = toy_experiment("m2").model_dump(mode="json")["model"]
     content["training"]["optimizers"] = {}
     trainer = make_trainer_of(Experiment.model_validate(content), toy_data, tmp_path, Silent())
-    assert isinstance(trainer.data, PartlyLabelled)
-    assert (len(trainer.data), len(trainer.data.labelled)) == (81, 9)
+    assert isinstance(trainer.data, PartlyLabeled)
+    assert (len(trainer.data), len(trainer.data.labeled)) == (81, 9)

@@ -58,15 +58,15 @@ def killed_at(path: Path, script: str, arguments: list[str], steps: int) -> None
 
 
 @pytest.mark.parametrize("family", ["cvae", "cgan"])
-@pytest.mark.parametrize("binarise", ["dynamic", "none"])
+@pytest.mark.parametrize("binarize", ["dynamic", "none"])
 def test_a_killed_run_resumes_to_the_same_bits(
-    family: str, binarise: str, tmp_path: Path, toy_experiment, silent
+    family: str, binarize: str, tmp_path: Path, toy_experiment, silent
 ) -> None:
-    """EMA, batch norm, dropout, schedule, a partial line of the log and dynamic binarisation."""
+    """EMA, batch norm, dropout, schedule, a partial line of the log and dynamic binarization."""
     experiment = toy_experiment(family, epochs=60, checkpoint_every=0.02, log_every=3)
     phases = experiment.training.optimizers
     content = experiment.model_dump(mode="json")
-    content["data"] = {"name": "digits", "limit": 310, "binarise": binarise}
+    content["data"] = {"name": "digits", "limit": 310, "binarize": binarize}
     content["training"]["optimizers"] = dict.fromkeys(phases, SCHEDULE)
     content["training"]["batch_size"] = 31
     file = tmp_path / "experiment.yaml"

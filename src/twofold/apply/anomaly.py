@@ -16,7 +16,7 @@ from twofold.apply.common.result import Result, pixels
 from twofold.apply.common.scores import Score, choose_score, score_images
 from twofold.apply.common.trained import Trained, open_run
 from twofold.apply.common.verdict import Verdict
-from twofold.data.dataset import UNLABELLED
+from twofold.data.dataset import UNLABELED
 from twofold.data.preprocess import to_unit
 from twofold.errors import UsageError
 from twofold.experiments.run import Run
@@ -241,15 +241,15 @@ def _likelihood(trained: Trained) -> str:
     return trained.able(HasLikelihood, "take a ratio of likelihoods").likelihood.name
 
 
-def _binarisation(trained: Trained) -> str:
+def _binarization(trained: Trained) -> str:
     data = trained.run.experiment.data
-    return f"static, seed {data.binarise_seed}" if data.binarise == "static" else data.binarise
+    return f"static, seed {data.binarize_seed}" if data.binarize == "static" else data.binarize
 
 
 _COMPARED: dict[str, Callable[[Trained], Any]] = {
     "images of shape": lambda trained: trained.model.image_shape,
     "likelihood": _likelihood,
-    "binarisation": _binarisation,
+    "binarization": _binarization,
 }
 
 
@@ -296,7 +296,7 @@ def _left_out(inputs: Inputs) -> NDArray[np.int64]:
     classes = [names.index(name) for name in inputs.trained.run.experiment.data.without]
     if inputs.labels is None or not classes:
         return np.zeros(len(inputs), np.int64)
-    return np.where(inputs.labels == UNLABELLED, -1, np.isin(inputs.labels, classes))
+    return np.where(inputs.labels == UNLABELED, -1, np.isin(inputs.labels, classes))
 
 
 def _normal(inputs: Inputs) -> Inputs:

@@ -93,7 +93,7 @@ def augment(
         per_class: Images of each class.
         min_confidence: Keep only images that a classifier of real ones takes for the class asked
             for with this probability or more, and draw others for the rest. What it does not
-            recognise is then missing, odd styles first.
+            recognize is then missing, odd styles first.
         seed: Of the latent codes.
         device: Where to compute.
         progress: Who is told if a classifier must be trained.
@@ -101,7 +101,7 @@ def augment(
     Raises:
         UsageError: If the model makes no images or is not told the class, or a number cannot be
             what was given.
-        RunError: If the run is damaged, or next to none of its images are recognised.
+        RunError: If the run is damaged, or next to none of its images are recognized.
     """
     if per_class < 1:
         raise UsageError(f"per_class={per_class}: ask for at least one image of each class")
@@ -129,7 +129,7 @@ def augment(
 
 @dataclass(frozen=True)
 class _Draw:
-    """Images of one class, those left out that a classifier does not recognise."""
+    """Images of one class, those left out that a classifier does not recognize."""
 
     trained: Trained
     model: Generative
@@ -145,13 +145,13 @@ class _Draw:
             if drawn >= TRIES * count and drawn >= TRIES * AT_ONCE:
                 raise RunError(
                     f"of {drawn} images of class {self.trained.class_names[k]!r} the classifier "
-                    f"recognises {have} with probability {self.min_confidence:g} or more, and "
+                    f"recognizes {have} with probability {self.min_confidence:g} or more, and "
                     f"{count} are wanted; lower min_confidence, or train the model longer"
                 )
             size = AT_ONCE if self.critic else min(AT_ONCE, count - have)
             x = self._some(k, size, rounds)
             rounds += 1
-            good = self._recognised(x, k).nonzero().squeeze(1)[: count - have]
+            good = self._recognized(x, k).nonzero().squeeze(1)[: count - have]
             kept.append(x[good].cpu())
             have += len(good)
             drawn += int(good[-1]) + 1 if have == count else size
@@ -163,7 +163,7 @@ class _Draw:
         c = torch.full((count,), k, device=self.trained.device)
         return self.model.sample(count, c, int(state >> np.uint64(1)))
 
-    def _recognised(self, x: Tensor, k: int) -> Tensor:
+    def _recognized(self, x: Tensor, k: int) -> Tensor:
         if self.critic is None:
             return torch.ones(len(x), dtype=torch.bool)
         return self.critic.classifier.classify(x)[:, k].exp() >= self.min_confidence

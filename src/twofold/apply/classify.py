@@ -13,7 +13,7 @@ from torch import Tensor
 from twofold.apply.common.inputs import Images, Inputs, load_inputs
 from twofold.apply.common.result import Result, pixels
 from twofold.apply.common.trained import open_run, seeded
-from twofold.data.dataset import UNLABELLED
+from twofold.data.dataset import UNLABELED
 from twofold.data.preprocess import to_unit
 from twofold.experiments.run import Run
 from twofold.metrics.calibration import calibration
@@ -69,9 +69,7 @@ class Classified(Result):
         words = []
         for i in self.shown.tolist():
             true = int(self.labels[i])
-            missed = (
-                f" ({self.class_names[true]})" if true not in (UNLABELLED, predicted[i]) else ""
-            )
+            missed = f" ({self.class_names[true]})" if true not in (UNLABELED, predicted[i]) else ""
             words.append(f"{names[i]} {sure[i]}%{missed}")
         return captioned(pixels(self.images), words)
 
@@ -85,13 +83,13 @@ class Classified(Result):
 
     def table(self) -> tuple[Sequence[str], Sequence[Sequence[Any]]]:
         """A row for each image, in the order they were given."""
-        known = bool((self.labels != UNLABELLED).any())
+        known = bool((self.labels != UNLABELED).any())
         headings = ["index", *(["file"] if self.files else []), *(["true"] if known else [])]
         headings += ["predicted", "probability", *(f"p({name})" for name in self.class_names)]
         rows = []
         for i, (name, row) in enumerate(zip(self.names, self.probabilities.tolist(), strict=True)):
             true = int(self.labels[i])
-            truth = ["" if true == UNLABELLED else self.class_names[true]] if known else []
+            truth = ["" if true == UNLABELED else self.class_names[true]] if known else []
             file = [self.files[i]] if self.files else []
             rows.append([i, *file, *truth, name, f"{max(row):.6g}", *(f"{p:.6g}" for p in row)])
         return headings, rows
@@ -115,7 +113,7 @@ def classify(
         n: How many the picture shows, of which the model is least certain.
         label: The true class of all images, where they have no labels and it is known.
         resize: Bring images of another size to the model's.
-        seed: Of the binarisation, where the model was trained with one that draws.
+        seed: Of the binarization, where the model was trained with one that draws.
         device: Where to compute.
 
     Raises:
@@ -143,14 +141,14 @@ def classify(
 
 def _labels(inputs: Inputs) -> Tensor:
     if inputs.labels is None:
-        return torch.full((len(inputs),), UNLABELLED)
+        return torch.full((len(inputs),), UNLABELED)
     return torch.as_tensor(inputs.labels)
 
 
 def _measured(log_probs: Tensor, inputs: Inputs) -> list[Measure]:
     """Accuracy and calibration on the images whose class is known; nothing where there is none."""
     y = _labels(inputs)
-    known = y != UNLABELLED
+    known = y != UNLABELED
     if not known.any():
         return []
     log_probs, y = log_probs[known], y[known]
@@ -158,7 +156,7 @@ def _measured(log_probs: Tensor, inputs: Inputs) -> list[Measure]:
     names = inputs.trained.class_names
     found = calibration(log_probs, y)
     return [
-        recognition("accuracy", "images recognised", log_probs, y, names, depends),
+        recognition("accuracy", "images recognized", log_probs, y, names, depends),
         Measure(
             "calibration_error",
             "expected calibration error",

@@ -27,7 +27,7 @@ from twofold.training.progress import Console, Progress
 __all__ = ["Completions", "complete"]
 
 SCALE = 2  # of the picture
-HIDDEN = 0.7  # grey level of what is hidden, in the picture
+HIDDEN = 0.7  # gray level of what is hidden, in the picture
 ROWS = 4_000  # completions at a time
 
 

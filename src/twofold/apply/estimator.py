@@ -1,4 +1,4 @@
-"""M2 as a classifier of scikit-learn, which learns from unlabelled rows too.
+"""M2 as a classifier of scikit-learn, which learns from unlabeled rows too.
 
 References:
     Semi-supervised Learning with Deep Generative Models (Kingma, Rezende, Mohamed and Welling,
@@ -18,7 +18,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from twofold.data import ImageDataset
-from twofold.data.dataset import UNLABELLED
+from twofold.data.dataset import UNLABELED
 from twofold.data.preprocess import to_unit
 from twofold.experiments.resolve import parse_experiment
 from twofold.experiments.schema import Experiment
@@ -33,18 +33,18 @@ class SemiSupervisedClassifier(ClassifierMixin, BaseEstimator):
     """The semi-supervised VAE M2, with the manners of scikit-learn.
 
     Rows of a table are brought to [0, 1] feature by feature, images (n, H, W) or (n, C, H, W) all
-    by one range; either is kept to 256 levels. Labels are numbers, with -1 for an unlabelled row as
+    by one range; either is kept to 256 levels. Labels are numbers, with -1 for an unlabeled row as
     in `sklearn.semi_supervised`, or an array of objects, such as strings, with -1 among them.
     Nothing is left on the disk.
 
     Arguments:
         latent_dim: Dimensions of z.
         layers: Hidden layers of q(y|x), q(z|x, y) and p(x|y, z), in the layer notation.
-        alpha: Weight of -ln q(y|x) on labelled rows, beside the bound in nats per row.
+        alpha: Weight of -ln q(y|x) on labeled rows, beside the bound in nats per row.
         likelihood: p(x|y, z): `bernoulli`, `gaussian` …
         epochs: Passes over the rows.
-        min_steps: Steps of the optimiser that are taken at least, which small sets need.
-        batch_size: Rows in a step; as many labelled ones are beside the unlabelled.
+        min_steps: Steps of the optimizer that are taken at least, which small sets need.
+        batch_size: Rows in a step; as many labeled ones are beside the unlabeled.
         lr: Learning rate of Adam.
         device: auto, cpu, cuda, cuda:1 or mps.
         random_state: Of weights, order and noise.
@@ -55,7 +55,7 @@ class SemiSupervisedClassifier(ClassifierMixin, BaseEstimator):
         model_: The `M2`, on the CPU.
 
     Example:
-        Two blobs, one labelled row in each.
+        Two blobs, one labeled row in each.
 
         >>> rng = np.random.default_rng(0)
         >>> X = np.concatenate([rng.normal(0, 1, (50, 2)), rng.normal(6, 1, (50, 2))])
@@ -68,7 +68,7 @@ class SemiSupervisedClassifier(ClassifierMixin, BaseEstimator):
         On scikit-learn's digits, 30 % held out, with 5 labels in each class of the other 1257, five
         draws of split, labels and weights (`benchmarks/few_labels.py`): 91.2 ± 1.5 % right, beside
         87.5 ± 3.9 % of `SelfTrainingClassifier(LogisticRegression(max_iter=2000))`, 85.6 ± 2.2 % of
-        an `SVC` on the labelled rows alone, and 92.9 ± 1.1 % of `LabelSpreading(kernel="knn")`,
+        an `SVC` on the labeled rows alone, and 92.9 ± 1.1 % of `LabelSpreading(kernel="knn")`,
         which suits these data.
     """
 
@@ -100,14 +100,14 @@ class SemiSupervisedClassifier(ClassifierMixin, BaseEstimator):
         self.random_state = random_state
 
     def fit(self, X: ArrayLike, y: Any) -> Self:
-        """Learns from labelled and unlabelled rows.
+        """Learns from labeled and unlabeled rows.
 
         Arguments:
             X: Shape (n, features), or images (n, H, W) or (n, C, H, W).
             y: Shape (n,), -1 where not known.
 
         Raises:
-            ValueError: If the data do not fit, fewer than two classes are labelled, or a parameter
+            ValueError: If the data do not fit, fewer than two classes are labeled, or a parameter
                 cannot be what was given.
         """
         flat, images = _flat(X)
@@ -159,8 +159,8 @@ class SemiSupervisedClassifier(ClassifierMixin, BaseEstimator):
         return levels.astype(np.uint8)[:, None, None, :]
 
     def _experiment(self, seed: int, labels: NDArray[np.int64]) -> Experiment:
-        unlabelled = int((labels == UNLABELLED).sum())
-        epoch = unlabelled or len(labels)
+        unlabeled = int((labels == UNLABELED).sum())
+        epoch = unlabeled or len(labels)
         batch_size = min(self.batch_size, epoch)
         network = {"layers": self.layers}
         return parse_experiment(
@@ -204,18 +204,18 @@ def _checked(rows_and_labels: Any) -> tuple[NDArray[np.float64], NDArray[Any]]:
     return rows, y
 
 
-def _is_unlabelled(y: NDArray[Any]) -> NDArray[np.bool_]:
-    return np.asarray(y == UNLABELLED) & np.ones(len(y), dtype=bool)
+def _is_unlabeled(y: NDArray[Any]) -> NDArray[np.bool_]:
+    return np.asarray(y == UNLABELED) & np.ones(len(y), dtype=bool)
 
 
 def _known(y: NDArray[Any]) -> NDArray[Any]:
-    return y[~_is_unlabelled(y)]
+    return y[~_is_unlabeled(y)]
 
 
 def _numbered(y: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int64]]:
     """The classes, and the number of each row's, -1 where not known."""
-    unknown = _is_unlabelled(y)
+    unknown = _is_unlabeled(y)
     classes, numbers = np.unique(y[~unknown], return_inverse=True)
-    labels = np.full(len(y), UNLABELLED, np.int64)
+    labels = np.full(len(y), UNLABELED, np.int64)
     labels[~unknown] = numbers
     return classes, labels

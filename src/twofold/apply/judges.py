@@ -89,7 +89,7 @@ def judge(
 
     Arguments:
         name: A recipe, `JUDGE` or another.
-        dataset: Labelled images with a train split.
+        dataset: Labeled images with a train split.
         device: Where to put it.
         progress: Who is told while it trains.
         exactly: Whether it must have seen the training images of `dataset` and no others.
@@ -100,9 +100,9 @@ def judge(
     path = _shipped_for(name, dataset, exactly)
     if path is not None:
         return _load_shipped(name, path, dataset, device)
-    labelled = dataset.split("train").labelled()
+    labeled = dataset.split("train").labeled()
     recipe = judge_recipe(name, dataset)
-    folder = cache_folder() / "judges" / f"{name}-{dataset.name}-{judge_key(recipe, labelled)}"
+    folder = cache_folder() / "judges" / f"{name}-{dataset.name}-{judge_key(recipe, labeled)}"
     return train_judge(recipe, dataset, folder, device, progress)
 
 
@@ -127,7 +127,7 @@ def train_judge(
         run = train(recipe, out=folder, progress=progress, dataset=dataset)
     if not run.finished:
         raise KeyboardInterrupt
-    count = len(dataset.split("train").labelled())
+    count = len(dataset.split("train").labeled())
     digest = read_facts(run.checkpoint)["sha256"][:16]
     trained_on = f"{count} training images of {dataset.name}"
     return Judge(recipe.name, run.model(device), digest, trained_on)

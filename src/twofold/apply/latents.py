@@ -1,4 +1,4 @@
-"""The codes of images as points on a plane, coloured by class."""
+"""The codes of images as points on a plane, colored by class."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ __all__ = ["LatentMap", "Layout", "latents"]
 
 Layout = Literal["direct", "pca", "tsne"]
 FEWEST = 3  # points that make a map
-COLOURS = 128  # of the file: those of the classes, and the shades of their edges
+COLORS = 128  # of the file: those of the classes, and the shades of their edges
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -63,7 +63,7 @@ class LatentMap(Result):
         return raster(self.scatter)
 
     def png(self) -> bytes:
-        return png_bytes(self.picture(), [("Description", self.caption)], COLOURS)
+        return png_bytes(self.picture(), [("Description", self.caption)], COLORS)
 
     def arrays(self) -> Mapping[str, Any]:
         known = {} if self.labels is None else {"labels": self.labels}

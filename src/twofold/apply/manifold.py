@@ -49,10 +49,10 @@ class Manifold(Sheet):
 
 @dataclass(frozen=True)
 class _Plane:
-    """The codes centre + u·along[0] + v·along[1]: shapes (D,) and (2, D)."""
+    """The codes center + u·along[0] + v·along[1]: shapes (D,) and (2, D)."""
 
     directions: str
-    centre: Tensor
+    center: Tensor
     along: Tensor
 
 
@@ -102,8 +102,8 @@ def manifold(
     plane = _plane(trained, model, images, label, resize, seed)
     u = _quantiles(steps) if quantiles else to_and_fro(span, steps)
     v = u.flip(0)
-    points = torch.stack(torch.meshgrid(v, u, indexing="ij"), dim=-1).to(plane.centre)  # (v, u, 2)
-    z = plane.centre + points.flip(-1) @ plane.along  # (S, S, D)
+    points = torch.stack(torch.meshgrid(v, u, indexing="ij"), dim=-1).to(plane.center)  # (v, u, 2)
+    z = plane.center + points.flip(-1) @ plane.along  # (S, S, D)
     c = None if told.c is None else told.c.expand(steps**2, *told.c.shape[1:])
     made = model.images_of(z.flatten(0, 1), c).cpu()
     shown = "".join(f", {name}" for name in told.names)
@@ -151,8 +151,8 @@ def _plane(
     points = codes.z.cpu().double().numpy()
     axes = principal_axes(points, 2)
     along = axes.directions * axes.project(points).std(axis=0)  # (D, 2)
-    centre, along = torch.as_tensor(axes.mean), torch.as_tensor(along).T
-    return _Plane("principal", centre.to(codes.z), along.to(codes.z))
+    center, along = torch.as_tensor(axes.mean), torch.as_tensor(along).T
+    return _Plane("principal", center.to(codes.z), along.to(codes.z))
 
 
 def _quantiles(steps: int) -> Tensor:

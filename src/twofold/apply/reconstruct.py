@@ -76,7 +76,7 @@ def reconstruct(
         n: How many, the classes in balance; None for all.
         label: The class of all images, where they have no labels.
         resize: Bring images of another size to the model's.
-        seed: Of the choice of images, of a dynamic binarisation, and of the samples.
+        seed: Of the choice of images, of a dynamic binarization, and of the samples.
         device: Where to compute.
 
     Raises:

@@ -50,7 +50,7 @@ class Restyled(Result):
         classes: What each column is, K numbers: all classes that the model was trained on.
         class_names: Of the numbers.
         caption: Model, run and how it was done.
-        measures: How often the class is recognised, and how much of the style is kept.
+        measures: How often the class is recognized, and how much of the style is kept.
     """
 
     inputs: Tensor
@@ -101,7 +101,7 @@ def restyle(
         fresh_noise: Draw another code of q(z|x, y) for each class, as the report did, and do not
             hold one fixed.
         measure: How many test images of the run are restyled to measure how often the class is
-            recognised; 0 for none. By default 1000, or none where `images` are given.
+            recognized; 0 for none. By default 1000, or none where `images` are given.
         seed: Of which images are shown and measured, and of fresh noise.
         device: Where to compute.
         progress: Who is told if a classifier must be trained for the measure.
@@ -178,7 +178,7 @@ class _Artist:
 def _measured(
     artist: _Artist, inputs: Inputs, critic: Judge, dataset: ImageDataset, seed: int
 ) -> list[Measure]:
-    """Whether the class is recognised, and whether brightness and slant are those of the input."""
+    """Whether the class is recognized, and whether brightness and slant are those of the input."""
     seen, labels = [], []
     before: list[Tensor] = []  # (B, 2) each: brightness and slant
     after: list[Tensor] = []  # (B, K, 2)
@@ -199,7 +199,7 @@ def _measured(
         "seed": seed,
         "code": "drawn for each class" if artist.drawer else "posterior mean",
     }
-    found = [_recognised(log_probs, y, classes, critic, dataset, depends)]
+    found = [_recognized(log_probs, y, classes, critic, dataset, depends)]
     for i, name in enumerate(("brightness", "slant")):
         if name == "slant" and dataset.image_shape[0] != 1:
             continue  # it is that of light on black
@@ -224,7 +224,7 @@ def _features(x: Tensor) -> Tensor:
     return torch.stack([brightness(x), slant(x)], dim=1)
 
 
-def _recognised(
+def _recognized(
     log_probs: Tensor,
     y: Tensor,
     classes: Tensor,
@@ -235,12 +235,12 @@ def _recognised(
     """How often the class asked for is seen: N images as K classes (K,)."""
     N, K = log_probs.shape[:2]
     asked = classes.expand(N, K)
-    real = dataset.split("test").labelled()
+    real = dataset.split("test").labeled()
     x = to_unit(torch.as_tensor(real.images))
     floor = accuracy(critic.classifier.classify(x), torch.as_tensor(real.labels))
     measure = recognition(
         f"restyled/{critic.name}",
-        "restyled images recognised",
+        "restyled images recognized",
         log_probs.flatten(0, 1),
         asked.flatten(),
         dataset.class_names,

@@ -126,5 +126,5 @@ def augment(
     )
     left_out = result.provenance.get("filter", {}).get("left_out")
     if left_out is not None:
-        typer.echo(f"{left_out} images left out that were not recognised", err=True)
+        typer.echo(f"{left_out} images left out that were not recognized", err=True)
     hand_over(result, out or run / "augment")

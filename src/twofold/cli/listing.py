@@ -29,18 +29,18 @@ def list_(
 def data(
     source: Annotated[str, typer.Argument(help="A data set's name, or a path to images.")],
     size: Annotated[int | None, typer.Option(help="Resize to this side.", min=1)] = None,
-    grey: Annotated[bool, typer.Option("--grey", help="Convert to one channel.")] = False,
+    gray: Annotated[bool, typer.Option("--gray", help="Convert to one channel.")] = False,
     limit: Annotated[int | None, typer.Option(help="Use so many training images.", min=1)] = None,
     picture: Annotated[
         Path | None, typer.Option(help="Write a sheet with images of every class, as PNG.")
     ] = None,
 ) -> None:
     """Show what a data set or a path holds."""
-    from twofold.data import load_dataset, summarise
+    from twofold.data import load_dataset, summarize
     from twofold.terminal import save_preview, show_preview
 
-    dataset = load_dataset(source, size=size, grey=grey, limit=limit)
-    typer.echo(str(summarise(dataset)))
+    dataset = load_dataset(source, size=size, gray=gray, limit=limit)
+    typer.echo(str(summarize(dataset)))
     if picture is not None:
         typer.echo(save_preview(dataset, picture))
     else:

@@ -35,7 +35,7 @@ def latents(
     ] = None,
     device: Device = "auto",
 ) -> None:
-    """Draw the latent codes of images on the plane, coloured by class."""
+    """Draw the latent codes of images on the plane, colored by class."""
     from twofold.apply.latents import latents as latents_
 
     result = latents_(

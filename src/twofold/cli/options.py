@@ -42,7 +42,7 @@ Label = Annotated[
     typer.Option("--class", "-c", help="The class of all images, where they have no labels."),
 ]
 Resize = Annotated[
-    bool, typer.Option("--resize", help="Bring images of another size or colour to the model's.")
+    bool, typer.Option("--resize", help="Bring images of another size or color to the model's.")
 ]
 
 

@@ -2,7 +2,7 @@
 
     dataset = load_dataset("mnist")             # or a folder, a zip, .npz, .npy, IDX, .mat
     train = dataset.split("train")              # 50 000 images, as the field divides MNIST
-    print(summarise(dataset))
+    print(summarize(dataset))
 
 Nothing here imports torch; pillow, scipy, scikit-learn and pooch are imported when they are needed.
 """
@@ -10,7 +10,7 @@ Nothing here imports torch; pillow, scipy, scikit-learn and pooch are imported w
 from twofold.data.catalog import DatasetInfo, list_datasets
 from twofold.data.dataset import ImageDataset
 from twofold.data.load import load_dataset, load_images
-from twofold.data.summary import Summary, summarise
+from twofold.data.summary import Summary, summarize
 
 __all__ = [
     "DatasetInfo",
@@ -19,5 +19,5 @@ __all__ = [
     "list_datasets",
     "load_dataset",
     "load_images",
-    "summarise",
+    "summarize",
 ]

@@ -16,7 +16,7 @@ _MAX_RATIO = 1000  # deflate's limit is 1032; photographs and drawings stay far 
 _LARGE = 1 << 20  # bytes; small members may be as empty as they like
 
 
-def read_image_zip(path: Path, size: tuple[int, int] | None, grey: bool) -> Parts:
+def read_image_zip(path: Path, size: tuple[int, int] | None, gray: bool) -> Parts:
     """Reads a zip of images; see `tree` for what its folders mean."""
     try:
         with zipfile.ZipFile(path) as archive:
@@ -30,7 +30,7 @@ def read_image_zip(path: Path, size: tuple[int, int] | None, grey: bool) -> Part
                 else:
                     # zipfile never yields more than the declared size, checked above.
                     files.append(ImageFile(name, partial(archive.read, member)))
-            return read_tree(files, ignored, str(path), size, grey)
+            return read_tree(files, ignored, str(path), size, gray)
     except zipfile.BadZipFile as error:
         raise DataError(f"{path} is no readable zip file ({error}); make it again") from error
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twofold.data.archive import check_members
-from twofold.data.parts import UNLABELLED, Part, Parts
+from twofold.data.parts import UNLABELED, Part, Parts
 from twofold.data.pixels import as_images, as_labels, as_uint8
 from twofold.errors import DataError
 
@@ -27,7 +27,7 @@ _DAMAGE = (ValueError, OSError, EOFError, KeyError, zlib.error, zipfile.BadZipFi
 
 
 def read_npy(path: Path) -> Parts:
-    """Reads unlabelled images: (N, H, W), (N, H, W, C) or (N, C, H, W)."""
+    """Reads unlabeled images: (N, H, W), (N, H, W, C) or (N, C, H, W)."""
     with path.open("rb") as file:
         if file.read(len(_MAGIC)) != _MAGIC:  # numpy would take it for a pickle
             raise DataError(f"{path} is damaged or no numpy file; save it again with np.save")
@@ -80,8 +80,8 @@ def _to_parts(arrays: Mapping[str, tuple[NDArray[Any], NDArray[Any] | None]], pa
     for split, (_, labels) in arrays.items():
         images = as_images(pixels[split], str(path))
         y = None if labels is None else as_labels(labels, len(images), str(path), partly=True)
-        if y is not None and len(y) and (y == UNLABELLED).all():
-            notes = (*notes, f"the labels of {split} are all {UNLABELLED}, taken for no labels")
+        if y is not None and len(y) and (y == UNLABELED).all():
+            notes = (*notes, f"the labels of {split} are all {UNLABELED}, taken for no labels")
             y = None
         groups[split] = Part(images, y)
     return Parts(groups, notes=notes)

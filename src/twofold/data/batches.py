@@ -13,11 +13,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from twofold.data.dataset import UNLABELLED, ImageDataset
+from twofold.data.dataset import UNLABELED, ImageDataset
 from twofold.data.preprocess import fix_binary, shift_randomly, to_unit
 from twofold.errors import UsageError
 
-__all__ = ["Batch", "Batches", "PartlyLabelled"]
+__all__ = ["Batch", "Batches", "PartlyLabeled"]
 
 
 class Batch:
@@ -26,8 +26,8 @@ class Batch:
     Attributes:
         x: Images, shape (B, C, H, W), floats in [0, 1].
         y: Labels, shape (B,), or None.
-        num_labelled: How many have a label: the first so many. The others have y = -1.
-        labelled_share: Which share of the training images has a label.
+        num_labeled: How many have a label: the first so many. The others have y = -1.
+        labeled_share: Which share of the training images has a label.
         epoch: How far training has come, in epochs; schedules of a loss read it.
     """
 
@@ -36,14 +36,14 @@ class Batch:
         x: Tensor,
         y: Tensor | None = None,
         epoch: float = float("inf"),
-        num_labelled: int | None = None,
-        labelled_share: float = 1.0,
+        num_labeled: int | None = None,
+        labeled_share: float = 1.0,
     ) -> None:
         self.x = x
         self.y = y
         self.epoch = epoch
-        self.num_labelled = (0 if y is None else len(x)) if num_labelled is None else num_labelled
-        self.labelled_share = labelled_share
+        self.num_labeled = (0 if y is None else len(x)) if num_labeled is None else num_labeled
+        self.labeled_share = labeled_share
         self._shared: dict[str, Any] = {}
 
     def __len__(self) -> int:
@@ -52,7 +52,7 @@ class Batch:
     def afresh(self, x: Tensor | None = None) -> "Batch":
         """The same images, or others in their place, of which no phase has made anything yet."""
         return Batch(
-            self.x if x is None else x, self.y, self.epoch, self.num_labelled, self.labelled_share
+            self.x if x is None else x, self.y, self.epoch, self.num_labeled, self.labeled_share
         )
 
     def once(self, name: str, make: Callable[[], Any]) -> Any:
@@ -68,11 +68,11 @@ class Batches:
     Arguments:
         dataset: The images, and labels if there are any.
         batch_size: B.
-        binarise: `none`, `dynamic`, `static` or `threshold`.
+        binarize: `none`, `dynamic`, `static` or `threshold`.
         shift: Random shifts of up to so many pixels, in training only.
         device: Where the images live.
         seed: Of the order of images.
-        binarise_seed: Of the static binarisation, which is part of the data and not of the run.
+        binarize_seed: Of the static binarization, which is part of the data and not of the run.
         channels_last: Memory layout of the batches, for convolutions.
 
     Raises:
@@ -83,11 +83,11 @@ class Batches:
         self,
         dataset: ImageDataset,
         batch_size: int,
-        binarise: str = "none",
+        binarize: str = "none",
         shift: int = 0,
         device: torch.device | str = "cpu",
         seed: int = 0,
-        binarise_seed: int = 0,
+        binarize_seed: int = 0,
         channels_last: bool = False,
     ) -> None:
         if batch_size > len(dataset):
@@ -101,10 +101,10 @@ class Batches:
                 "out of sight; use a few pixels"
             )
         images = torch.as_tensor(dataset.images)
-        self.images = fix_binary(images, binarise, binarise_seed).to(device)  # (N, C, H, W)
+        self.images = fix_binary(images, binarize, binarize_seed).to(device)  # (N, C, H, W)
         self.labels = None if dataset.labels is None else torch.as_tensor(dataset.labels).to(device)
         self.batch_size = batch_size
-        self.binarise = binarise
+        self.binarize = binarize
         self.shift = shift
         self.seed = seed
         self.channels_last = channels_last
@@ -133,7 +133,7 @@ class Batches:
         return batch
 
     def only(self, index: Tensor, batch_size: int) -> "Batches":
-        """The same images, binarised the same way, but no others than those at `index`."""
+        """The same images, binarized the same way, but no others than those at `index`."""
         part = copy.copy(self)
         index = index.to(self.images.device)
         part.images = self.images[index]
@@ -149,7 +149,7 @@ class Batches:
             yield self._batch(chunk)
 
     def _batch(self, index: Tensor, epoch: float = float("inf")) -> Batch:
-        x = to_unit(self.images.index_select(0, index), self.binarise)
+        x = to_unit(self.images.index_select(0, index), self.binarize)
         if self.channels_last:
             x = x.contiguous(memory_format=torch.channels_last)
         y = None if self.labels is None else self.labels.index_select(0, index)
@@ -163,62 +163,62 @@ class Batches:
         return self._order
 
 
-class PartlyLabelled:
-    """Labelled and unlabelled images in every batch, each from a shuffled stream of its own.
+class PartlyLabeled:
+    """Labeled and unlabeled images in every batch, each from a shuffled stream of its own.
 
-    An epoch is a pass over the unlabelled images; the labelled ones, which are fewer, come round
+    An epoch is a pass over the unlabeled images; the labeled ones, which are fewer, come round
     more often.
 
     Arguments:
         batches: All training images, with the label -1 where it is not known.
-        labelled_batch_size: Labelled images in a batch, before the unlabelled ones.
+        labeled_batch_size: Labeled images in a batch, before the unlabeled ones.
 
     Raises:
-        UsageError: If there are not as many labelled images as that.
+        UsageError: If there are not as many labeled images as that.
     """
 
-    def __init__(self, batches: Batches, labelled_batch_size: int) -> None:
+    def __init__(self, batches: Batches, labeled_batch_size: int) -> None:
         assert batches.labels is not None
-        known = batches.labels != UNLABELLED
-        labelled, unlabelled = known.nonzero().squeeze(1), (~known).nonzero().squeeze(1)
+        known = batches.labels != UNLABELED
+        labeled, unlabeled = known.nonzero().squeeze(1), (~known).nonzero().squeeze(1)
         for what, size, index in (
-            ("labelled_batch_size", labelled_batch_size, labelled),
-            ("batch_size", batches.batch_size, unlabelled),
+            ("labeled_batch_size", labeled_batch_size, labeled),
+            ("batch_size", batches.batch_size, unlabeled),
         ):
             if size > len(index):
-                kind = "labelled" if index is labelled else "unlabelled"
+                kind = "labeled" if index is labeled else "unlabeled"
                 raise UsageError(
                     f"{what}={size} is larger than the {len(index)} {kind} images; "
                     f"use {what}={len(index)}" + (" or smaller" if len(index) > 1 else "")
                 )
-        self.labelled = batches.only(labelled, labelled_batch_size)
-        self.unlabelled = batches.only(unlabelled, batches.batch_size)
+        self.labeled = batches.only(labeled, labeled_batch_size)
+        self.unlabeled = batches.only(unlabeled, batches.batch_size)
         self.batch_size = batches.batch_size
         self.images = batches.images
-        self.labels = self.labelled.labels
-        self.labelled_share = len(labelled) / len(batches)
+        self.labels = self.labeled.labels
+        self.labeled_share = len(labeled) / len(batches)
 
     def __len__(self) -> int:
         """How many images make an epoch."""
-        return len(self.unlabelled)
+        return len(self.unlabeled)
 
     @property
     def steps_per_epoch(self) -> float:
-        return self.unlabelled.steps_per_epoch
+        return self.unlabeled.steps_per_epoch
 
     def training_batch(self, step: int) -> Batch:
-        """Batch number `step`: the labelled images first."""
-        known, unknown = self.labelled.training_batch(step), self.unlabelled.training_batch(step)
+        """Batch number `step`: the labeled images first."""
+        known, unknown = self.labeled.training_batch(step), self.unlabeled.training_batch(step)
         assert known.y is not None
         assert unknown.y is not None
         x, y = torch.cat([known.x, unknown.x]), torch.cat([known.y, unknown.y])
-        return Batch(x, y, unknown.epoch, len(known), self.labelled_share)
+        return Batch(x, y, unknown.epoch, len(known), self.labeled_share)
 
     def in_order(self, batch_size: int | None = None) -> Iterator[Batch]:
-        """Every labelled image once."""
-        return self.labelled.in_order(batch_size)
+        """Every labeled image once."""
+        return self.labeled.in_order(batch_size)
 
 
 def _mix(seed: int, epoch: int) -> int:
-    """One number of two, far apart for neighbouring seeds and epochs."""
+    """One number of two, far apart for neighboring seeds and epochs."""
     return (seed * 1_000_003 + epoch * 7_919 + 17) % 2**63

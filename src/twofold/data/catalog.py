@@ -25,7 +25,7 @@ class DatasetInfo:
         image_shape: (C, H, W).
         num_classes: K.
         counts: Images in each split, as `load_dataset` divides them by default.
-        licence: Terms, as the authors state them.
+        license: Terms, as the authors state them.
         citation: Whom to cite.
         homepage: Where the authors present it.
         embedded: Whether it needs no download.
@@ -36,7 +36,7 @@ class DatasetInfo:
     image_shape: tuple[int, int, int]
     num_classes: int
     counts: Mapping[str, int]
-    licence: str
+    license: str
     citation: str
     homepage: str
     embedded: bool = False
@@ -94,14 +94,14 @@ def _read_mnist_like(files: Mapping[str, Path]) -> Parts:
 
 
 def _stacked(base: DatasetInfo, title: str, counts: Mapping[str, int], citation: str) -> Entry:
-    """Three digits of a set, one in each colour channel."""
+    """Three digits of a set, one in each color channel."""
     info = DatasetInfo(
         f"stacked-{base.name}",
         title,
         (3, *base.image_shape[1:]),
         len(STACKED_NAMES),
         counts,
-        base.licence,
+        base.license,
         citation,
         base.homepage,
         base.embedded,
@@ -267,7 +267,7 @@ _ENTRIES = (
     Entry(
         DatasetInfo(
             "cifar10",
-            "animals and vehicles, 32×32 colour photographs",
+            "animals and vehicles, 32×32 color photographs",
             (3, 32, 32),
             10,
             {"train": 45_000, "validation": 5_000, "test": 10_000},
@@ -297,7 +297,7 @@ _INFO = {entry.info.name: entry.info for entry in _ENTRIES}
 _STACKED = (
     _stacked(
         _INFO["mnist"],
-        "three MNIST digits in the colour channels, 1000 classes, to count modes",
+        "three MNIST digits in the color channels, 1000 classes, to count modes",
         _MNIST_COUNTS,
         "Metz, Poole, Pfau and Sohl-Dickstein, Unrolled Generative Adversarial Networks, "
         "arXiv:1611.02163, 2016",

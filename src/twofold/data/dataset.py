@@ -11,11 +11,11 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from twofold.data.parts import UNLABELLED
+from twofold.data.parts import UNLABELED
 from twofold.data.splits import balanced_order
 from twofold.errors import DataError, UsageError, unknown_name
 
-__all__ = ["SPLITS", "UNLABELLED", "ImageDataset"]
+__all__ = ["SPLITS", "UNLABELED", "ImageDataset"]
 
 SPLITS = ("train", "validation", "test")
 
@@ -25,7 +25,7 @@ class ImageDataset:
     """Images with, perhaps, a label each, and the indices of their splits.
 
     Arguments:
-        images: Pixels, uint8 of shape (N, C, H, W) with C = 1 (grey) or 3 (RGB).
+        images: Pixels, uint8 of shape (N, C, H, W) with C = 1 (gray) or 3 (RGB).
         labels: Class of each image, integers 0..K-1 of shape (N,), -1 where it is not known, or
             None.
         class_names: The K names; "0", "1", ... when there are labels and none are given.
@@ -87,11 +87,11 @@ class ImageDataset:
         """How many images each class has, shape (K,); empty without labels."""
         if self.labels is None:
             return np.zeros(0, np.int64)
-        known = self.labels[self.labels != UNLABELLED]
+        known = self.labels[self.labels != UNLABELED]
         return np.bincount(known, minlength=self.num_classes).astype(np.int64)
 
     @property
-    def num_unlabelled(self) -> int:
+    def num_unlabeled(self) -> int:
         """How many images have no label."""
         return len(self) - int(self.class_counts.sum())
 
@@ -149,18 +149,18 @@ class ImageDataset:
             raise unknown_name("class", name, self.class_names)
         return self.class_names.index(name)
 
-    def labelled(self) -> "ImageDataset":
+    def labeled(self) -> "ImageDataset":
         """The images whose class is known.
 
         Raises:
             DataError: If there is none.
         """
-        if self.labels is None or self.num_unlabelled == len(self):
+        if self.labels is None or self.num_unlabeled == len(self):
             raise DataError(
                 f"the images of {self.name} have no labels; put each class into a sub-folder, or "
                 "use a model that needs none"
             )
-        return self.subset(np.flatnonzero(self.labels != UNLABELLED))
+        return self.subset(np.flatnonzero(self.labels != UNLABELED))
 
     def keep_labels(self, count: int, seed: int = 0) -> "ImageDataset":
         """The same images with the labels of all but `count` forgotten, the classes in balance.
@@ -168,17 +168,17 @@ class ImageDataset:
         Raises:
             UsageError: If so many are not there, or some class would be left without any.
         """
-        num_labelled = len(self.labelled())
-        if not self.num_classes <= count <= num_labelled:
+        num_labeled = len(self.labeled())
+        if not self.num_classes <= count <= num_labeled:
             raise UsageError(
-                f"labels={count}: {self.name} has {num_labelled} labelled images to train on, of "
-                f"{self.num_classes} classes; expected {self.num_classes} to {num_labelled}, at "
+                f"labels={count}: {self.name} has {num_labeled} labeled images to train on, of "
+                f"{self.num_classes} classes; expected {self.num_classes} to {num_labeled}, at "
                 "least one of each class"
             )
-        assert self.labels is not None, "labelled() found some"
-        known = np.flatnonzero(self.labels != UNLABELLED)
+        assert self.labels is not None, "labeled() found some"
+        known = np.flatnonzero(self.labels != UNLABELED)
         kept = balanced_order(known, self.labels, seed)[:count]
-        labels = np.full(len(self), UNLABELLED, np.int64)
+        labels = np.full(len(self), UNLABELED, np.int64)
         labels[kept] = self.labels[kept]
         return replace(self, labels=labels)
 
@@ -220,10 +220,10 @@ def _numbered_names(labels: NDArray[np.int64]) -> tuple[str, ...]:
 
 
 def _check_label_range(labels: NDArray[np.int64], num_classes: int) -> None:
-    if labels.size and (labels.min() < UNLABELLED or labels.max() >= num_classes):
+    if labels.size and (labels.min() < UNLABELED or labels.max() >= num_classes):
         raise DataError(
             f"labels run from {labels.min()} to {labels.max()}, expected 0 to "
-            f"{max(num_classes - 1, 0)} for {num_classes} classes, or {UNLABELLED} where not known"
+            f"{max(num_classes - 1, 0)} for {num_classes} classes, or {UNLABELED} where not known"
         )
 
 

@@ -20,21 +20,21 @@ EXTENSIONS = (
     *(".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp"),
     *(".pbm", ".pgm", ".ppm", ".pnm"),
 )
-_GREY_MODES = ("1", "L", "LA", "La", "I;16")
+_GRAY_MODES = ("1", "L", "LA", "La", "I;16")
 
 
 def decode(
-    content: bytes, size: tuple[int, int] | None = None, grey: bool = False
+    content: bytes, size: tuple[int, int] | None = None, gray: bool = False
 ) -> tuple[NDArray[np.uint8], list[str]]:
     """Reads an image file, upright, over white where it is transparent, in 8 bits.
 
     Arguments:
         content: The file's bytes.
         size: (H, W) to fit the image to, or None to keep its own.
-        grey: Convert to one channel.
+        gray: Convert to one channel.
 
     Returns:
-        Pixels (C, H, W), C = 1 for a grey image and 3 otherwise, and what was done to them.
+        Pixels (C, H, W), C = 1 for a gray image and 3 otherwise, and what was done to them.
 
     Raises:
         Exception: Whatever Pillow raises for a file it cannot read; see `reason`.
@@ -55,7 +55,7 @@ def decode(
     if image.has_transparency_data:
         image = _over_white(image)
         done.append("an alpha channel, which was laid over white")
-    mode = "L" if grey or image.mode in _GREY_MODES else "RGB"
+    mode = "L" if gray or image.mode in _GRAY_MODES else "RGB"
     if image.mode == "F":
         raise ValueError("floating-point pixels have no known range; save them as .npy in [0, 1]")
     image = image if image.mode == mode else image.convert(mode)
@@ -86,7 +86,7 @@ def reason(error: Exception) -> str:
 
 
 def _eight_bits(image: "Image") -> "Image":
-    """16-bit grey, also where Pillow keeps it in 32 bits: 0..65535 to 0..255."""
+    """16-bit gray, also where Pillow keeps it in 32 bits: 0..65535 to 0..255."""
     from PIL import Image
 
     values = np.asarray(image).astype(np.int64)
@@ -98,7 +98,7 @@ def _eight_bits(image: "Image") -> "Image":
 def _over_white(image: "Image") -> "Image":
     from PIL import Image
 
-    grey = image.mode in _GREY_MODES
+    gray = image.mode in _GRAY_MODES
     rgba = image.convert("RGBA")
     white = Image.new("RGBA", rgba.size, "white")
-    return Image.alpha_composite(white, rgba).convert("L" if grey else "RGB")
+    return Image.alpha_composite(white, rgba).convert("L" if gray else "RGB")

@@ -1,7 +1,7 @@
 """Files of the named sets: found in a folder of the user's, in the cache, or at a mirror.
 
 Every file is checked against its SHA-256 wherever it was found. A download goes to a temporary
-neighbour and is renamed only when its hash is right, so a partial file never has the final name
+neighbor and is renamed only when its hash is right, so a partial file never has the final name
 and two processes that fetch the same file each end with a whole one.
 """
 

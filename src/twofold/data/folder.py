@@ -11,7 +11,7 @@ from twofold.data.tree import ImageFile, is_hidden, is_image, read_tree
 __all__ = ["read_image_file", "read_image_folder"]
 
 
-def read_image_folder(root: Path, size: tuple[int, int] | None, grey: bool) -> Parts:
+def read_image_folder(root: Path, size: tuple[int, int] | None, gray: bool) -> Parts:
     """Reads a folder of images; see `tree` for what its folders mean."""
     files, ignored = [], []
     for path in _files(root):
@@ -20,13 +20,13 @@ def read_image_folder(root: Path, size: tuple[int, int] | None, grey: bool) -> P
         else:
             relative = PurePosixPath(path.relative_to(root).as_posix())
             files.append(ImageFile(relative, path.read_bytes))
-    return read_tree(files, ignored, str(root), size, grey)
+    return read_tree(files, ignored, str(root), size, gray)
 
 
-def read_image_file(path: Path, size: tuple[int, int] | None, grey: bool) -> Parts:
+def read_image_file(path: Path, size: tuple[int, int] | None, gray: bool) -> Parts:
     """Reads a single image."""
     file = ImageFile(PurePosixPath(path.name), path.read_bytes)
-    return read_tree([file], [], str(path.parent), size, grey)
+    return read_tree([file], [], str(path.parent), size, gray)
 
 
 def _files(root: Path) -> Iterator[Path]:

@@ -11,8 +11,8 @@ from twofold.data.catalog import CATALOG, Entry
 from twofold.data.dataset import SPLITS, ImageDataset
 from twofold.data.download import fetch
 from twofold.data.local import read_path
-from twofold.data.parts import UNLABELLED, Parts
-from twofold.data.resize import checked_size, resize, to_grey
+from twofold.data.parts import UNLABELED, Parts
+from twofold.data.resize import checked_size, resize, to_gray
 from twofold.data.splits import balanced_order, drawable, hold_out, hold_out_last, resolve_count
 from twofold.data.stacked import stack
 from twofold.errors import DataError, UsageError, unknown_name
@@ -37,7 +37,7 @@ def load_dataset(
     source: str | Path,
     *,
     size: int | tuple[int, int] | None = None,
-    grey: bool = False,
+    gray: bool = False,
     limit: int | None = None,
     validation: int | float | None = None,
     test: int | float | None = None,
@@ -48,19 +48,19 @@ def load_dataset(
     A name of the catalog wins over a file of that name; write "./mnist" for the file. A path may be
     a folder of images (sub-folders are classes; train/ and test/ are splits), a zip of one, .npy,
     .npz, IDX files, SVHN's .mat files, or CIFAR-10's binary archive. Training images may lack
-    labels: those in a sub-folder "unlabelled", and those of label -1 in .npz.
+    labels: those in a sub-folder "unlabeled", and those of label -1 in .npz.
 
     Arguments:
         source: A name of `list_datasets()`, or a path.
-        size: Side, or (height, width), to bring every image to: centre crop, then Lanczos.
-        grey: Convert to one channel.
+        size: Side, or (height, width), to bring every image to: center crop, then Lanczos.
+        gray: Convert to one channel.
         limit: Keep this many training images, as balanced over the classes as can be, and at most
             as many of the validation split; test images are all kept. Images without a label are
             one more group in the balance.
         validation: Size of the validation split, a count or a fraction of the images that have no
             split of their own; 0 for none. By default as the field divides the named set (MNIST
             and its like: the last 10 000; CIFAR-10: the last 5 000), otherwise 0.1, drawn with
-            `split_seed` in proportion to the classes. Only labelled images are drawn and counted
+            `split_seed` in proportion to the classes. Only labeled images are drawn and counted
             where some are not, and the others are all trained on.
         test: The same for the test split, by default 0.1, where the source has none of its own.
         split_seed: Seeds the divisions above and `limit`.
@@ -82,39 +82,39 @@ def load_dataset(
     else:
         path = _existing(source)
         name, origin = path.resolve().name, str(path)
-        parts = read_path(path, shape, grey)
+        parts = read_path(path, shape, gray)
         default, last = 0.1, False
     division = _Division(validation, test, split_seed, default, last)
     images, labels = _joined(parts, name)
     splits = _divide(parts, labels, division, name)
     if limit is not None:
         images, labels, splits = _limited(images, labels, splits, limit, split_seed)
-    if grey:
-        images = to_grey(images)
+    if gray:
+        images = to_gray(images)
     if shape is not None:
         images = resize(images, shape)
     return ImageDataset(images, labels, parts.class_names, name, origin, splits, parts.notes)
 
 
 def load_images(
-    source: str | Path, *, size: int | tuple[int, int] | None = None, grey: bool = False
+    source: str | Path, *, size: int | tuple[int, int] | None = None, gray: bool = False
 ) -> ImageDataset:
     """The images of a source without any split: of a named set those of its test split.
 
     Arguments:
         source: A name of `list_datasets()`, or a path, which may be that of a single image.
         size: Side, or (height, width), to bring every image to.
-        grey: Convert to one channel.
+        gray: Convert to one channel.
     """
     if isinstance(source, str) and source in CATALOG:
-        return load_dataset(source, size=size, grey=grey).split("test")
+        return load_dataset(source, size=size, gray=gray).split("test")
     path, shape = _existing(source), checked_size(size)
-    parts = read_path(path, shape, grey)
+    parts = read_path(path, shape, gray)
     name = path.resolve().name
     images, labels = _joined(parts, name)
     groups = [parts.groups[split] for split in SPLITS if split in parts.groups]
     files = tuple(file for group in groups for file in group.files)
-    images = to_grey(images) if grey else images
+    images = to_gray(images) if gray else images
     images = images if shape is None else resize(images, shape)
     return ImageDataset(
         images, labels, parts.class_names, name, str(path), notes=parts.notes, files=files
@@ -156,22 +156,22 @@ def _joined(parts: Parts, name: str) -> tuple[NDArray[np.uint8], NDArray[np.int6
         )
     if "train" not in parts.groups or not len(parts.groups["train"].images):
         raise DataError(f"{name} holds no images to train on")
-    unlabelled = [split for split in parts.groups if parts.groups[split].labels is None]
-    if unlabelled and len(unlabelled) < len(groups):
+    unlabeled = [split for split in parts.groups if parts.groups[split].labels is None]
+    if unlabeled and len(unlabeled) < len(groups):
         raise DataError(
-            f"{name} has labels, but none for {', '.join(unlabelled)}; "
+            f"{name} has labels, but none for {', '.join(unlabeled)}; "
             "give them to all splits or to none"
         )
     _check_measured(parts, name)
     images = np.concatenate([group.images for group in groups]) if groups[1:] else groups[0].images
-    if unlabelled:
+    if unlabeled:
         return images, None
     return images, np.concatenate([g.labels for g in groups if g.labels is not None])
 
 
 def _check_measured(parts: Parts, name: str) -> None:
     for split, group in parts.groups.items():
-        unknown = 0 if group.labels is None else int((group.labels == UNLABELLED).sum())
+        unknown = 0 if group.labels is None else int((group.labels == UNLABELED).sum())
         if unknown and split != "train":
             raise DataError(
                 f"{unknown} of {len(group.images)} {split} images of {name} have no label; "
@@ -189,7 +189,7 @@ def _divide(
             splits[split] = np.arange(start, stop)
             start = stop
     pool = len(drawable(splits["train"], labels))
-    of = "images" if pool == len(splits["train"]) else "labelled images"
+    of = "images" if pool == len(splits["train"]) else "labeled images"
     counts = _counts(division, pool, of, splits, name)
     for number, split in enumerate(("test", "validation")):
         if not counts[split]:

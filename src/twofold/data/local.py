@@ -15,16 +15,16 @@ from twofold.errors import DataError
 __all__ = ["read_path"]
 
 
-def read_path(path: Path, size: tuple[int, int] | None, grey: bool) -> Parts:
+def read_path(path: Path, size: tuple[int, int] | None, gray: bool) -> Parts:
     """Reads the images at a path.
 
     Arguments:
         path: A folder or a file.
         size: (H, W) to bring image files of several sizes to while they are read.
-        grey: Read image files as one channel.
+        gray: Read image files as one channel.
     """
     try:
-        return _read_folder(path, size, grey) if path.is_dir() else _read_file(path, size, grey)
+        return _read_folder(path, size, gray) if path.is_dir() else _read_file(path, size, gray)
     except PermissionError as error:
         raise DataError(f"{error.filename} may not be read; change its permissions") from error
     except OSError as error:
@@ -33,7 +33,7 @@ def read_path(path: Path, size: tuple[int, int] | None, grey: bool) -> Parts:
         ) from error
 
 
-def _read_folder(path: Path, size: tuple[int, int] | None, grey: bool) -> Parts:
+def _read_folder(path: Path, size: tuple[int, int] | None, gray: bool) -> Parts:
     files = sorted(f for f in path.iterdir() if f.is_file() and not is_hidden(f.name))
     mats = [f for f in files if f.suffix == ".mat"]
     if mats:
@@ -41,10 +41,10 @@ def _read_folder(path: Path, size: tuple[int, int] | None, grey: bool) -> Parts:
     idx = [f for f in files if is_idx_name(f.name)]
     if idx:
         return read_idx_folder(idx, str(path))
-    return read_image_folder(path, size, grey)
+    return read_image_folder(path, size, gray)
 
 
-def _read_file(path: Path, size: tuple[int, int] | None, grey: bool) -> Parts:
+def _read_file(path: Path, size: tuple[int, int] | None, gray: bool) -> Parts:
     name = path.name.lower()
     if name.endswith(".mat"):
         return read_mat_files({"train": path}, str(path))
@@ -55,9 +55,9 @@ def _read_file(path: Path, size: tuple[int, int] | None, grey: bool) -> Parts:
     if name.endswith(".npz"):
         return read_npz(path)
     if name.endswith(".zip"):
-        return read_image_zip(path, size, grey)
+        return read_image_zip(path, size, gray)
     if is_image(name):
-        return read_image_file(path, size, grey)
+        return read_image_file(path, size, gray)
     if is_idx_name(name) or (not is_image(name) and has_idx_header(path)):
         return read_idx_folder([path], str(path))
     raise DataError(

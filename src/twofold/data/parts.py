@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["UNLABELLED", "Part", "Parts"]
+__all__ = ["UNLABELED", "Part", "Parts"]
 
-UNLABELLED = -1  # as in scikit-learn: the label of an image whose class nobody has said
+UNLABELED = -1  # as in scikit-learn: the label of an image whose class nobody has said
 
 
 @dataclass(frozen=True, eq=False)

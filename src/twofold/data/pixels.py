@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from twofold.data.parts import UNLABELLED
+from twofold.data.parts import UNLABELED
 from twofold.errors import DataError
 
 __all__ = ["MAX_BYTES", "as_images", "as_labels", "as_uint8"]
@@ -58,7 +58,7 @@ def as_images(pixels: NDArray[np.uint8], where: str) -> NDArray[np.uint8]:
     if first and last:
         raise DataError(
             f"{where}: shape {pixels.shape} could be (N, C, H, W) or (N, H, W, C); "
-            "save grey images as (N, H, W) or load larger ones"
+            "save gray images as (N, H, W) or load larger ones"
         )
     if not (first or last):
         raise DataError(
@@ -95,11 +95,11 @@ def as_labels(
             "number them with np.unique(labels, return_inverse=True)[1]"
         )
     labels = values.astype(np.int64)
-    if labels.size and labels.min() < (UNLABELLED if partly else 0):
+    if labels.size and labels.min() < (UNLABELED if partly else 0):
         mend = (
-            f"mark images whose class is not known with {UNLABELLED}"
+            f"mark images whose class is not known with {UNLABELED}"
             if partly
-            else "leave unlabelled images out or give their class"
+            else "leave unlabeled images out or give their class"
         )
         raise DataError(
             f"{where}: labels run from {labels.min()} to {labels.max()}, expected 0..K-1; {mend}"

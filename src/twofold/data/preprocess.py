@@ -1,7 +1,7 @@
 """What happens to pixels between the file and the model, all of it on the device.
 
-There are four binarised MNISTs in the literature and they must never be mixed, so the choice is
-part of the experiment: `none` keeps grey values x/255; `dynamic` draws a fresh Bernoulli(x/255)
+There are four binarized MNISTs in the literature and they must never be mixed, so the choice is
+part of the experiment: `none` keeps gray values x/255; `dynamic` draws a fresh Bernoulli(x/255)
 every time an image is used; `static` draws once, with a seed, and keeps it; `threshold` is x > 0.5.
 """
 
@@ -11,35 +11,35 @@ from torch import Tensor
 
 from twofold.errors import unknown_name
 
-__all__ = ["BINARISE", "fix_binary", "shift_randomly", "to_unit"]
+__all__ = ["BINARIZE", "fix_binary", "shift_randomly", "to_unit"]
 
-BINARISE = ("none", "dynamic", "static", "threshold")
+BINARIZE = ("none", "dynamic", "static", "threshold")
 
 
-def to_unit(images: Tensor, binarise: str = "none") -> Tensor:
-    """uint8 images as floats in [0, 1], drawn as Bernoulli if `binarise` is `dynamic`.
+def to_unit(images: Tensor, binarize: str = "none") -> Tensor:
+    """uint8 images as floats in [0, 1], drawn as Bernoulli if `binarize` is `dynamic`.
 
     Example:
         >>> to_unit(torch.tensor([0, 51, 255], dtype=torch.uint8))
         tensor([0.0000, 0.2000, 1.0000])
     """
     x = images.to(torch.float32).mul_(1 / 255)
-    return torch.bernoulli(x) if binarise == "dynamic" else x
+    return torch.bernoulli(x) if binarize == "dynamic" else x
 
 
-def fix_binary(images: Tensor, binarise: str, seed: int = 0) -> Tensor:
-    """Applies the binarisations that happen once: uint8 in, uint8 out (0 or 255).
+def fix_binary(images: Tensor, binarize: str, seed: int = 0) -> Tensor:
+    """Applies the binarizations that happen once: uint8 in, uint8 out (0 or 255).
 
     `static` is drawn on the CPU whatever the device, so a seed names one data set everywhere.
 
     Raises:
-        UsageError: If there is no such binarisation.
+        UsageError: If there is no such binarization.
     """
-    if binarise not in BINARISE:
-        raise unknown_name("binarisation", binarise, BINARISE)
-    if binarise == "threshold":
+    if binarize not in BINARIZE:
+        raise unknown_name("binarization", binarize, BINARIZE)
+    if binarize == "threshold":
         return (images > 127).to(torch.uint8).mul_(255)
-    if binarise == "static":
+    if binarize == "static":
         generator = torch.Generator().manual_seed(seed)
         chunks = [
             torch.bernoulli(to_unit(chunk.cpu()), generator=generator).to(torch.uint8).mul_(255)

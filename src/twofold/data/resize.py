@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from twofold.errors import UsageError
 
-__all__ = ["checked_size", "resize", "to_grey"]
+__all__ = ["checked_size", "resize", "to_gray"]
 
 _CHUNK = 1024  # images at a time, to bound the memory of the copies in between
 
@@ -27,7 +27,7 @@ def checked_size(size: int | tuple[int, int] | None) -> tuple[int, int] | None:
 
 
 def resize(images: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
-    """Crops the centre to the aspect of `size` (H, W), resizes it with antialiased Lanczos.
+    """Crops the center to the aspect of `size` (H, W), resizes it with antialiased Lanczos.
 
     Rows are resampled first and columns then, each for itself; so many images, stacked on one
     another, take Pillow two calls. At the crop's edge the filter still sees what lies beyond it, as
@@ -53,7 +53,7 @@ def resize(images: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8
 
 
 def _box(height: int, width: int, size: tuple[int, int]) -> tuple[float, float, float, float]:
-    """The largest centred part with the aspect of `size`: left, top, right, bottom."""
+    """The largest centered part with the aspect of `size`: left, top, right, bottom."""
     scale = min(width / size[1], height / size[0])
     crop_w, crop_h = size[1] * scale, size[0] * scale
     left, top = (width - crop_w) / 2, (height - crop_h) / 2
@@ -71,11 +71,11 @@ def _resample(x: NDArray[np.uint8], width: int, left: float, right: float) -> ND
     return np.asarray(out).reshape(B, C, H, width)
 
 
-def to_grey(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def to_gray(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """One channel by the luma of ITU-R BT.601, (N, 3, H, W) -> (N, 1, H, W).
 
     Y = 0.299 R + 0.587 G + 0.114 B, in the 16-bit fixed point that Pillow uses, so that arrays and
-    files give the same grey.
+    files give the same gray.
     """
     if images.shape[1] == 1:
         return images

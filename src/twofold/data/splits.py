@@ -8,7 +8,7 @@ images have no label, none of those is held out: what is measured has its label.
 import numpy as np
 from numpy.typing import NDArray
 
-from twofold.data.parts import UNLABELLED
+from twofold.data.parts import UNLABELED
 from twofold.errors import DataError, UsageError
 
 __all__ = ["balanced_order", "drawable", "hold_out", "hold_out_last", "resolve_count"]
@@ -43,7 +43,7 @@ def resolve_count(value: int | float, total: int, what: str, of: str = "images")
 
 def drawable(pool: Indices, labels: NDArray[np.int64] | None) -> Indices:
     """The images of the pool that may be held out: those with a label, if any image has one."""
-    return pool if labels is None else pool[labels[pool] != UNLABELLED]
+    return pool if labels is None else pool[labels[pool] != UNLABELED]
 
 
 def hold_out_last(pool: Indices, count: int) -> tuple[Indices, Indices]:

@@ -1,4 +1,4 @@
-r"""Three digits in one image, one in each colour channel: a set whose 1000 modes can be counted.
+r"""Three digits in one image, one in each color channel: a set whose 1000 modes can be counted.
 
 Image n is :math:`(x_{a_n}, x_{b_n}, x_{c_n})` for a, b, c drawn independently and uniformly from
 the images of one split, so no digit of the test images is ever trained on. Its class is
@@ -33,7 +33,7 @@ def stack(digits: ImageDataset, counts: Mapping[str, int]) -> Parts:
     """Stacks the digits of each split among themselves.
 
     Arguments:
-        digits: Grey images (1, H, W) of the classes 0 to 9.
+        digits: Gray images (1, H, W) of the classes 0 to 9.
         counts: Split -> how many images to make.
 
     Returns:
@@ -49,7 +49,7 @@ def stack(digits: ImageDataset, counts: Mapping[str, int]) -> Parts:
 
 
 def _stack(digits: ImageDataset, count: int, seed: tuple[int, ...]) -> Part:
-    assert digits.labels is not None, "named sets of digits are labelled"
+    assert digits.labels is not None, "named sets of digits are labeled"
     chosen = draw_stacks(len(digits), count, seed)
     places = 10 ** np.arange(CHANNELS)[::-1]
     return Part(digits.images[chosen, 0], digits.labels[chosen] @ places)

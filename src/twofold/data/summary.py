@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from twofold.data.dataset import ImageDataset
 
-__all__ = ["Summary", "summarise"]
+__all__ = ["Summary", "summarize"]
 
 _UNBALANCED = 10  # times the smallest class that the largest must be to be remarked on
 _MANY_CLASSES = 100  # above which the summary does not count the images of each
@@ -30,7 +30,7 @@ class Summary:
         pixel_mean: Mean value.
         pixel_std: Standard deviation over all values.
         class_counts: Class -> number of images; empty without labels.
-        num_unlabelled: Number of images without a label.
+        num_unlabeled: Number of images without a label.
         notes: What was done on the way in.
         warnings: What a user should know before training.
     """
@@ -45,16 +45,16 @@ class Summary:
     pixel_mean: float
     pixel_std: float
     class_counts: Mapping[str, int]
-    num_unlabelled: int
+    num_unlabeled: int
     notes: tuple[str, ...]
     warnings: tuple[str, ...]
 
     def __str__(self) -> str:
         C, H, W = self.image_shape
-        colour = "grey" if C == 1 else "RGB"
+        color = "gray" if C == 1 else "RGB"
         low, high = self.pixel_range
         lines = [
-            f"{self.name}: {self.num_images} images, {H}×{W} {colour}",
+            f"{self.name}: {self.num_images} images, {H}×{W} {color}",
             f"  source       {self.source}",
             f"  fingerprint  {self.fingerprint}",
             "  splits       " + (", ".join(f"{k} {n}" for k, n in self.splits.items()) or "none"),
@@ -64,8 +64,8 @@ class Summary:
             lines.append(f"  classes      {len(self.class_counts)} ({self._counts})")
         else:
             lines.append("  classes      no labels")
-        if self.class_counts and self.num_unlabelled:
-            lines.append(f"  unlabelled   {self.num_unlabelled} of {self.num_images} images")
+        if self.class_counts and self.num_unlabeled:
+            lines.append(f"  unlabeled   {self.num_unlabeled} of {self.num_images} images")
         lines += [f"  note         {note}" for note in self.notes]
         lines += [f"  warning      {warning}" for warning in self.warnings]
         return "\n".join(lines)
@@ -79,12 +79,12 @@ class Summary:
         return ", ".join(f"{name}: {count}" for name, count in counts.items())
 
 
-def summarise(dataset: ImageDataset) -> Summary:
+def summarize(dataset: ImageDataset) -> Summary:
     """Counts, pixel statistics and what looks amiss.
 
     Example:
         >>> from twofold.data import load_dataset
-        >>> summary = summarise(load_dataset("digits"))
+        >>> summary = summarize(load_dataset("digits"))
         >>> summary.pixel_range, summary.warnings
         ((0, 255), ())
     """
@@ -105,7 +105,7 @@ def summarise(dataset: ImageDataset) -> Summary:
         mean,
         variance**0.5,
         dict(zip(dataset.class_names, dataset.class_counts.tolist(), strict=True)),
-        dataset.num_unlabelled,
+        dataset.num_unlabeled,
         dataset.notes,
         (*_pixel_warnings(dataset, present), *_class_warnings(dataset), *_leaks(dataset)),
     )
@@ -129,9 +129,9 @@ def _pixel_warnings(dataset: ImageDataset, present: NDArray[np.int64]) -> list[s
         )
     constant = int((images.min(axis=(1, 2, 3)) == images.max(axis=(1, 2, 3))).sum())
     if constant:
-        warnings.append(f"{constant} of {len(images)} images are one flat colour")
+        warnings.append(f"{constant} of {len(images)} images are one flat color")
     if images.shape[1] == 3 and len(images) and (images[:, :1] == images[:, 1:]).all():
-        warnings.append("grey images in three equal channels; grey=True loses nothing")
+        warnings.append("gray images in three equal channels; gray=True loses nothing")
     return warnings
 
 

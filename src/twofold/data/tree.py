@@ -1,7 +1,7 @@
 """A tree of image files, on disk or in an archive: its folders say classes and splits.
 
 `cat/1.png` is of the class "cat"; `train/cat/1.png` is, besides, in the split "train". Beside the
-class folders, `unlabelled/1.png` has no label; "unlabeled" and "unknown" say the same.
+class folders, `unlabeled/1.png` has no label; "unlabelled" and "unknown" say the same.
 """
 
 import re
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twofold.data.decode import EXTENSIONS, bombs_are_errors, decode, reason
-from twofold.data.parts import UNLABELLED, Part, Parts
+from twofold.data.parts import UNLABELED, Part, Parts
 from twofold.data.pixels import MAX_BYTES
 from twofold.errors import DataError
 
@@ -29,7 +29,7 @@ _SPLIT_NAMES = {
     "test": "test",
     "testing": "test",
 }
-_UNLABELLED_NAMES = ("unlabelled", "unlabeled", "unknown")
+_UNLABELED_NAMES = ("unlabeled", "unlabelled", "unknown")
 _SHOWN = 10
 
 
@@ -66,16 +66,16 @@ def read_tree(
     ignored: Iterable[str],
     where: str,
     size: tuple[int, int] | None,
-    grey: bool,
+    gray: bool,
 ) -> Parts:
-    """Reads every image and labels it by its folder, -1 where the folder is called unlabelled.
+    """Reads every image and labels it by its folder, -1 where the folder is called unlabeled.
 
     Arguments:
         files: The images.
         ignored: Names of the files that were passed over, for the notes.
         where: The root, for messages.
         size: (H, W) to fit each image to.
-        grey: Read as one channel.
+        gray: Read as one channel.
     """
     if not files:
         raise DataError(
@@ -83,21 +83,21 @@ def read_tree(
         )
     groups = _by_split(_unwrapped(files), where)
     class_names = _class_names(groups, where)
-    unlabelled = _unlabelled(groups)
+    unlabeled = _unlabeled(groups)
     notes = _ignored_notes(ignored)
     if len(class_names) == 1:
-        _refuse_beside_one_class(unlabelled, class_names[0], where)
+        _refuse_beside_one_class(unlabeled, class_names[0], where)
         notes.append(f"the single folder {class_names[0]!r} was not taken for a class")
         class_names = ()
     if class_names:
-        notes += [f"the images in {name!r} were taken to have no label" for name in unlabelled]
+        notes += [f"the images in {name!r} were taken to have no label" for name in unlabeled]
     numbers = {name: k for k, name in enumerate(class_names)}
     ordered = [file for group in groups.values() for file in group]
-    images, done = _read_all(ordered, where, size, grey)
+    images, done = _read_all(ordered, where, size, gray)
     parts, start = {}, 0
     for split, group in groups.items():
         stop = start + len(group)
-        labels = [numbers.get(file.folders[0], UNLABELLED) for file in group] if numbers else None
+        labels = [numbers.get(file.folders[0], UNLABELED) for file in group] if numbers else None
         parts[split] = Part(
             images[start:stop],
             None if labels is None else np.array(labels),
@@ -112,7 +112,7 @@ def _unwrapped(files: Sequence[ImageFile]) -> Sequence[ImageFile]:
     while (
         all(len(file.folders) >= 2 for file in files)
         and len({file.folders[0] for file in files}) == 1
-        and files[0].folders[0].lower() not in (*_SPLIT_NAMES, *_UNLABELLED_NAMES)
+        and files[0].folders[0].lower() not in (*_SPLIT_NAMES, *_UNLABELED_NAMES)
     ):
         files = [_without_first_folder(file) for file in files]
     return files
@@ -128,7 +128,7 @@ def _by_split(files: Sequence[ImageFile], where: str) -> dict[str, list[ImageFil
     if not named:
         return {"train": sorted(files, key=lambda file: file.path)}
     if "train" not in {_SPLIT_NAMES[top.lower()] for top in named}:
-        if named != {top for top in tops if not _is_unlabelled(top)}:
+        if named != {top for top in tops if not _is_unlabeled(top)}:
             return {"train": sorted(files, key=lambda file: file.path)}  # a class called "test"
         raise DataError(f"{where} has {', '.join(sorted(named))} but no train folder; add one")
     if named != tops:
@@ -136,7 +136,7 @@ def _by_split(files: Sequence[ImageFile], where: str) -> dict[str, list[ImageFil
         raise DataError(
             f"{where} has the folder train and, beside it, {others}; expected only train, "
             "validation and test there, and the class folders inside them (images without a label "
-            "in train/unlabelled)"
+            "in train/unlabeled)"
         )
     groups: dict[str, list[ImageFile]] = {}
     for file in sorted(files, key=lambda file: file.path):
@@ -148,7 +148,7 @@ def _by_split(files: Sequence[ImageFile], where: str) -> dict[str, list[ImageFil
 def _class_names(groups: Mapping[str, Sequence[ImageFile]], where: str) -> tuple[str, ...]:
     """The class folders in natural order ("2" before "10"), or () if there are none."""
     names = {
-        split: {f.folders[0] for f in files if f.folders and not _is_unlabelled(f.folders[0])}
+        split: {f.folders[0] for f in files if f.folders and not _is_unlabeled(f.folders[0])}
         for split, files in groups.items()
     }
     for split, files in groups.items():
@@ -157,7 +157,7 @@ def _class_names(groups: Mapping[str, Sequence[ImageFile]], where: str) -> tuple
             raise DataError(
                 f"{where}: {loose} images of {split} lie beside class folders; put each into the "
                 "folder of its class, those without a label into a folder "
-                f"{'unlabelled' if split == 'train' else 'train/unlabelled'}, or all of them into "
+                f"{'unlabeled' if split == 'train' else 'train/unlabeled'}, or all of them into "
                 "one folder"
             )
         unknown = sorted(names[split] - names["train"])
@@ -169,22 +169,22 @@ def _class_names(groups: Mapping[str, Sequence[ImageFile]], where: str) -> tuple
     return tuple(sorted(names["train"], key=_natural))
 
 
-def _unlabelled(groups: Mapping[str, Sequence[ImageFile]]) -> list[str]:
+def _unlabeled(groups: Mapping[str, Sequence[ImageFile]]) -> list[str]:
     """The folders whose images have no label."""
     tops = {file.folders[0] for files in groups.values() for file in files if file.folders}
-    return sorted(filter(_is_unlabelled, tops))
+    return sorted(filter(_is_unlabeled, tops))
 
 
-def _is_unlabelled(folder: str) -> bool:
-    return folder.lower() in _UNLABELLED_NAMES
+def _is_unlabeled(folder: str) -> bool:
+    return folder.lower() in _UNLABELED_NAMES
 
 
-def _refuse_beside_one_class(unlabelled: Sequence[str], only: str, where: str) -> None:
-    if unlabelled:
+def _refuse_beside_one_class(unlabeled: Sequence[str], only: str, where: str) -> None:
+    if unlabeled:
         raise DataError(
-            f"{where} has a single class folder, {only!r}, beside {unlabelled[0]!r}, whose images "
+            f"{where} has a single class folder, {only!r}, beside {unlabeled[0]!r}, whose images "
             "have no label; expected two classes or more: add the folder of another, rename "
-            f"{unlabelled[0]!r} if it is one, or put all images into one folder"
+            f"{unlabeled[0]!r} if it is one, or put all images into one folder"
         )
 
 
@@ -202,7 +202,7 @@ def _ignored_notes(ignored: Iterable[str]) -> list[str]:
 
 
 def _read_all(
-    files: Sequence[ImageFile], where: str, size: tuple[int, int] | None, grey: bool
+    files: Sequence[ImageFile], where: str, size: tuple[int, int] | None, gray: bool
 ) -> tuple[NDArray[np.uint8], list[str]]:
     """All images in one array (N, C, H, W); every bad one is named in one error."""
     arrays: list[NDArray[np.uint8]] = []
@@ -212,7 +212,7 @@ def _read_all(
     with bombs_are_errors():
         for file in files:
             try:
-                pixels, what = decode(file.read(), size, grey)
+                pixels, what = decode(file.read(), size, gray)
             except Exception as error:  # Pillow's decoders raise many kinds
                 unreadable.append(f"{file.path} ({reason(error)})")
                 shapes.append(None)
@@ -232,7 +232,7 @@ def _read_all(
     notes = [f"{count} image(s) had {what}" for what, count in done.items()]
     widened = sum(len(pixels) < C for pixels in arrays)
     if widened:
-        notes.append(f"{widened} grey image(s) among colour ones were given three equal channels")
+        notes.append(f"{widened} gray image(s) among color ones were given three equal channels")
     images = np.empty((len(arrays), C, *arrays[0].shape[1:]), np.uint8)
     for target, pixels in zip(images, arrays, strict=True):
         target[:] = pixels

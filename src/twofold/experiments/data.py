@@ -11,7 +11,7 @@ def load_data(settings: DataSettings) -> ImageDataset:
     return load_dataset(
         settings.name,
         size=settings.size,
-        grey=settings.grey,
+        gray=settings.gray,
         limit=settings.limit,
         validation=settings.validation,
         test=settings.test,

@@ -118,7 +118,7 @@ def resolve(
         UsageError: Naming the nearest keys where one is not known.
 
     Example:
-        >>> resolve("lam2023-cgan", ["lr=2e-4"]).optimiser("generator").lr
+        >>> resolve("lam2023-cgan", ["lr=2e-4"]).optimizer("generator").lr
         0.0002
     """
     experiment = name if isinstance(name, Experiment) else load_experiment(name)
@@ -191,7 +191,7 @@ def _change(content: dict[str, Any], key: str, value: Any) -> None:
 
 
 def _follow_routing(content: dict[str, Any]) -> None:
-    """A hybrid's `routing` says which phases it has: the halves take over the whole's optimiser."""
+    """A hybrid's `routing` says which phases it has: the halves take over the whole's optimizer."""
     given = content["training"]["optimizers"]
     routing = content["model"].get("routing")
     if routing == "larsen" and "autoencoder" in given:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from twofold.training.settings import OptimiserSettings, Seed, Strict, TrainingSettings
+from twofold.training.settings import OptimizerSettings, Seed, Strict, TrainingSettings
 
 __all__ = [
     "ACGANSettings",
@@ -33,7 +33,7 @@ class DataSettings(Strict):
 
     name: str = Field(description="a data set's name, or a path to images")
     size: int | tuple[int, int] | None = Field(None, description="resize to this side or (H, W)")
-    grey: bool = Field(False, description="convert to one channel")
+    gray: bool = Field(False, description="convert to one channel")
     limit: int | None = Field(None, ge=1, description="use so many training images")
     validation: int | float | None = Field(
         None,
@@ -42,10 +42,10 @@ class DataSettings(Strict):
     )
     test: int | float | None = Field(None, ge=0, description="test images, where there is no split")
     split_seed: Seed = Field(0, description="of splits that are drawn")
-    binarise: Literal["none", "dynamic", "static", "threshold"] = Field(
-        "none", description="how grey values become 0 or 1"
+    binarize: Literal["none", "dynamic", "static", "threshold"] = Field(
+        "none", description="how gray values become 0 or 1"
     )
-    binarise_seed: Seed = Field(0, description="of the static binarisation")
+    binarize_seed: Seed = Field(0, description="of the static binarization")
     labels: int | None = Field(
         None, ge=1, description="labels kept for training, the classes in balance"
     )
@@ -98,7 +98,7 @@ class VAESettings(_Generative):
     decoder: NetworkSettings
     likelihood: str = Field("bernoulli", description="p(x|z)")
     sigma: float = Field(1.0, gt=0, description="σ of a Gaussian likelihood, or where it starts")
-    objective: Literal["elbo", "iwae", "dreg"] = Field("elbo", description="what is maximised")
+    objective: Literal["elbo", "iwae", "dreg"] = Field("elbo", description="what is maximized")
     beta: float = Field(1.0, ge=0, description="weight of the KL")
     kl: Literal["closed", "sampled"] = Field("closed", description="by formula or at the draw")
     num_samples: int = Field(1, ge=1, description="draws of z per image")
@@ -212,7 +212,7 @@ class HybridSettings(Strict):
     routing: Literal["summed", "larsen"] = Field(
         "summed", description="one loss for the auto-encoder, or one for each half"
     )
-    unlabelled: Literal["soft", "real"] = Field(
+    unlabeled: Literal["soft", "real"] = Field(
         "soft", description="target of a real image without label, with class_outputs"
     )
     label_reader: Literal["autoencoder", "discriminator"] = Field(
@@ -289,7 +289,7 @@ class Experiment(Strict):
     @model_validator(mode="before")
     @classmethod
     def _fill_in(cls, values: Any) -> Any:
-        """`data: mnist` is short for its name; every phase gets an optimiser."""
+        """`data: mnist` is short for its name; every phase gets an optimizer."""
         if not isinstance(values, dict):
             return values
         values = dict(values)
@@ -315,5 +315,5 @@ class Experiment(Strict):
                 )
         return self
 
-    def optimiser(self, phase: str) -> OptimiserSettings:
+    def optimizer(self, phase: str) -> OptimizerSettings:
         return self.training.optimizers[phase]

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import torch
 
 from twofold.data import ImageDataset
-from twofold.data.batches import Batches, PartlyLabelled
+from twofold.data.batches import Batches, PartlyLabeled
 from twofold.data.preprocess import to_unit
 from twofold.errors import RunError, UsageError
 from twofold.experiments.data import load_data
@@ -102,23 +102,23 @@ def make_trainer(
         return Batches(
             part,
             batch_size,
-            binarise=experiment.data.binarise,
+            binarize=experiment.data.binarize,
             shift=experiment.data.shift,
             device=device,
             seed=experiment.seed,
-            binarise_seed=experiment.data.binarise_seed,
+            binarize_seed=experiment.data.binarize_seed,
             channels_last=model.is_convolutional,
         )
 
     held_out = _held_out(dataset, model)
     validation = batches(held_out, min(len(held_out), 500)) if held_out else None
-    data: Batches | PartlyLabelled = batches(train_split, settings.batch_size)
-    if train_split.labels is not None and train_split.num_unlabelled and model.labels == "some":
+    data: Batches | PartlyLabeled = batches(train_split, settings.batch_size)
+    if train_split.labels is not None and train_split.num_unlabeled and model.labels == "some":
         both = min(settings.batch_size, int(train_split.class_counts.sum()))
-        data = PartlyLabelled(data, settings.labelled_batch_size or both)
-    elif settings.labelled_batch_size is not None:
+        data = PartlyLabeled(data, settings.labeled_batch_size or both)
+    elif settings.labeled_batch_size is not None:
         raise UsageError(
-            f"labelled_batch_size={settings.labelled_batch_size} has no effect: {_why_plain(model)}"
+            f"labeled_batch_size={settings.labeled_batch_size} has no effect: {_why_plain(model)}"
         )
     _check_batch(model, data)
     return Trainer(
@@ -135,12 +135,12 @@ def make_trainer(
 
 
 def _painter(
-    model: Model, batches: Batches | PartlyLabelled
+    model: Model, batches: Batches | PartlyLabeled
 ) -> Callable[[Model, Path], None] | None:
     """How a run draws a picture of itself, with held-out images where it needs some."""
     if not isinstance(model, Generative):
         return None
-    with torch.random.fork_rng([]):  # a dynamic binarisation draws
+    with torch.random.fork_rng([]):  # a dynamic binarization draws
         examples = next(iter(batches.in_order(10))).x
     return partial(draw_samples, examples=examples)
 
@@ -148,36 +148,36 @@ def _painter(
 def training_images(dataset: ImageDataset, experiment: Experiment, model: Model) -> ImageDataset:
     """The training images of the classes and with the labels that the experiment keeps.
 
-    A model that needs every label learns from the labelled images alone.
+    A model that needs every label learns from the labeled images alone.
     """
     dataset = dataset.split("train") if dataset.splits else dataset
     dataset = dataset.without(experiment.data.without)
     if experiment.data.labels is not None:
         dataset = dataset.keep_labels(experiment.data.labels, experiment.data.label_seed)
-    if model.labels == "all" and dataset.num_unlabelled:
-        return dataset.labelled()
+    if model.labels == "all" and dataset.num_unlabeled:
+        return dataset.labeled()
     if model.labels == "some":
-        dataset.labelled()  # refuses a data set without any label
+        dataset.labeled()  # refuses a data set without any label
     return dataset
 
 
 def _why_plain(model: Model) -> str:
     if model.labels == "some":
         return "every training image has a label; leave it out, or keep fewer, as in labels=100"
-    return f"{model.title} does not learn from unlabelled images beside labelled ones; leave it out"
+    return f"{model.title} does not learn from unlabeled images beside labeled ones; leave it out"
 
 
 def _held_out(dataset: ImageDataset, model: Model) -> ImageDataset | None:
     """The validation images, of which a model that reads labels takes those that have one."""
     held_out = dataset.split("validation") if "validation" in dataset.splits else None
-    if held_out is None or model.labels == "none" or not held_out.num_unlabelled:
+    if held_out is None or model.labels == "none" or not held_out.num_unlabeled:
         return held_out
-    return held_out.labelled() if held_out.num_unlabelled < len(held_out) else None
+    return held_out.labeled() if held_out.num_unlabeled < len(held_out) else None
 
 
-def _check_batch(model: Model, data: Batches | PartlyLabelled) -> None:
+def _check_batch(model: Model, data: Batches | PartlyLabeled) -> None:
     """Fails before training when a batch cannot tell the model what it must be told."""
-    alone = data.batch_size == 1 and isinstance(data, Batches)  # else a labelled one is beside it
+    alone = data.batch_size == 1 and isinstance(data, Batches)  # else a labeled one is beside it
     batch_norm = (torch.nn.BatchNorm1d, torch.nn.BatchNorm2d)
     if alone and any(isinstance(module, batch_norm) for module in model.modules()):
         raise UsageError("batch norm needs more than one image in a batch; use batch_size=2")

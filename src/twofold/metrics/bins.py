@@ -15,12 +15,12 @@ SIGNIFICANT = 1.96  # a two-sided test at 5 %: 5 % of bins differ by chance
 
 
 def make_bins(pixels: NDArray[np.float32], count: int = 100, seed: int = 0) -> NDArray[np.float32]:
-    """Centres of clusters of training images by k-means, shape (K, D).
+    """Centers of clusters of training images by k-means, shape (K, D).
 
     Arguments:
         pixels: Training images, shape (N, D).
         count: K.
-        seed: Of the first centres.
+        seed: Of the first centers.
 
     Raises:
         NotMeasured: If there are fewer than 10 images to a bin.
@@ -35,10 +35,10 @@ def make_bins(pixels: NDArray[np.float32], count: int = 100, seed: int = 0) -> N
     return np.asarray(means.cluster_centers_, np.float32)
 
 
-def assign_bins(pixels: NDArray[np.float32], centres: NDArray[np.float32]) -> NDArray[np.int64]:
-    """How many images are nearest to each centre, shape (K,)."""
-    apart = (centres**2).sum(axis=1) - 2 * pixels @ centres.T
-    return np.bincount(apart.argmin(axis=1), minlength=len(centres)).astype(np.int64)
+def assign_bins(pixels: NDArray[np.float32], centers: NDArray[np.float32]) -> NDArray[np.int64]:
+    """How many images are nearest to each center, shape (K,)."""
+    apart = (centers**2).sum(axis=1) - 2 * pixels @ centers.T
+    return np.bincount(apart.argmin(axis=1), minlength=len(centers)).astype(np.int64)
 
 
 def different_bins(a: NDArray[np.int64], b: NDArray[np.int64]) -> float:

@@ -14,7 +14,7 @@ def count_flops(work: Callable[[], object]) -> int:
     """Floating-point operations of the matrix products and convolutions in a computation.
 
     A multiply-add is two operations. Gradients count when `work` takes them; biases, activations,
-    normalisation and optimisers, which are small beside these, do not.
+    normalization and optimizers, which are small beside these, do not.
 
     Arguments:
         work: Is called once.

@@ -109,7 +109,7 @@ def area_under_roc(normal: Scores, anomalous: Scores) -> tuple[float, float]:
 def area_influences(
     normal: Scores, anomalous: Scores
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """How far each image moves the area under the ROC curve: DeLong's components, centred.
+    """How far each image moves the area under the ROC curve: DeLong's components, centered.
 
     Their squares sum to the area's variance over images. The influences of one image on several
     areas add up like the areas themselves, so those of a mean area are the means.

@@ -1,6 +1,6 @@
 r"""What codes say about classes: how far these lie apart, and how well they are read.
 
-Notation: codes (N, D) and labels (N,). Silhouette and neighbours go by Euclidean distances between
+Notation: codes (N, D) and labels (N,). Silhouette and neighbors go by Euclidean distances between
 codes as they are, so a dimension counts by its variance; the two classifiers see every dimension at
 mean 0 and variance 1, so one that hardly varies counts as much as any other.
 
@@ -69,7 +69,7 @@ def knn_accuracy(codes: Array, y: Array, test_codes: Array, test_y: Array, k: in
     Arguments:
         codes: Shape (N, D), with labels y (N,).
         test_codes: Shape (M, D), with labels test_y (M,).
-        k: Neighbours.
+        k: Neighbors.
 
     Raises:
         NotMeasured: If there are fewer than k codes.
@@ -77,9 +77,9 @@ def knn_accuracy(codes: Array, y: Array, test_codes: Array, test_y: Array, k: in
     from sklearn.neighbors import KNeighborsClassifier
 
     if len(codes) < k:
-        raise NotMeasured(f"{len(codes)} labelled training images have no {k} nearest neighbours")
-    neighbours = KNeighborsClassifier(k, algorithm="brute").fit(codes, y)
-    return float(neighbours.score(test_codes, test_y))
+        raise NotMeasured(f"{len(codes)} labeled training images have no {k} nearest neighbors")
+    neighbors = KNeighborsClassifier(k, algorithm="brute").fit(codes, y)
+    return float(neighbors.score(test_codes, test_y))
 
 
 def linear_accuracy(
@@ -123,7 +123,7 @@ def mlp_accuracy(
 
 
 def _accuracy(classifier: Any, codes: Array, y: Array, test_codes: Array, test_y: Array) -> float:
-    """Of a classifier trained on standardised codes; stopping early is part of its recipe."""
+    """Of a classifier trained on standardized codes; stopping early is part of its recipe."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler

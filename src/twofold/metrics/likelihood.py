@@ -31,7 +31,7 @@ def elbo_terms(
 
     Arguments:
         model: One that bounds ln p(x|c).
-        batches: Held-out images; a dynamic binarisation draws them afresh.
+        batches: Held-out images; a dynamic binarization draws them afresh.
         num_samples: Draws of z per image.
 
     Returns:

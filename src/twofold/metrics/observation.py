@@ -2,7 +2,7 @@ r"""A generator with Gaussian noise on its images, which gives it a density.
 
 .. math:: p(x|z, c) = N(x; G(z, c), \sigma^2 I)
 
-With σ fitted to training images by the expectation-maximisation algorithm: σ² becomes the mean
+With σ fitted to training images by the expectation-maximization algorithm: σ² becomes the mean
 squared difference between an image and G(z, c) for z from p(z|x, c) under the last σ.
 
 References:
@@ -63,7 +63,7 @@ def fit_sigma(
         generator: A model that makes images in [0, 1] from codes.
         x: Training images, shape (N, C, H, W).
         c: The condition of each image, first axis N.
-        rounds: Of expectation and maximisation.
+        rounds: Of expectation and maximization.
         options: As of `annealed_likelihood`.
 
     Returns:

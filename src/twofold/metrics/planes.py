@@ -58,8 +58,8 @@ def principal_axes(points: NDArray[Any], count: int) -> Axes:
     from scipy.linalg import eigh
 
     mean = points.mean(axis=0, dtype=np.float64)
-    centred = points - mean
-    covariance = centred.T @ centred / len(points)
+    centered = points - mean
+    covariance = centered.T @ centered / len(points)
     dim = len(mean)
     variances, directions = eigh(covariance, subset_by_index=[max(0, dim - count), dim - 1])
     variances, directions = variances[::-1].clip(0), directions[:, ::-1]
@@ -71,7 +71,7 @@ def principal_axes(points: NDArray[Any], count: int) -> Axes:
 
 
 def tsne(points: NDArray[Any]) -> NDArray[np.float32]:
-    """A map that keeps neighbours together; distances across it mean little.
+    """A map that keeps neighbors together; distances across it mean little.
 
     It starts from the first two principal components, so that it is the same every time.
 

@@ -1,4 +1,4 @@
-"""How often a classifier recognises what images are meant to be, as a figure."""
+"""How often a classifier recognizes what images are meant to be, as a figure."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -22,7 +22,7 @@ def recognition(
     floor: float | None = None,
     caution: str = "",
 ) -> Measure:
-    """The share of images that are recognised, in per cent, over all and by class.
+    """The share of images that are recognized, in per cent, over all and by class.
 
     Arguments:
         name: Of the measure.

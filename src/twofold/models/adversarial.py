@@ -1,7 +1,7 @@
-r"""What discriminator and generator minimise against each other, and the gradient penalties.
+r"""What discriminator and generator minimize against each other, and the gradient penalties.
 
 Notation: real = D(x), fake = D(G(z)), logits or critic scores of shape (B,). Every loss returns one
-value per image, shape (B,), for its player to *minimise*; no sigmoid is applied anywhere before
+value per image, shape (B,), for its player to *minimize*; no sigmoid is applied anywhere before
 these functions.
 """
 

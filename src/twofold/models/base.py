@@ -1,6 +1,6 @@
 """What every model is, and what a model may be able to do.
 
-A model holds its networks and declares who minimises what. `Terms` are the named scalars of one
+A model holds its networks and declares who minimizes what. `Terms` are the named scalars of one
 phase, each a batch mean in nats per image; `Phase` says whose parameters follow them. The one loop
 in `twofold.training` needs nothing else.
 """
@@ -54,7 +54,7 @@ class Terms:
     Attributes:
         terms: Batch means in nats per image, shape (), unweighted: what the log shows.
         weights: Factors other than 1 with which a term enters the total.
-        watch: Scalars to log that nobody minimises.
+        watch: Scalars to log that nobody minimizes.
     """
 
     terms: Mapping[str, Tensor]
@@ -63,7 +63,7 @@ class Terms:
 
     @property
     def total(self) -> Tensor:
-        """The weighted sum, shape (): what the phase minimises."""
+        """The weighted sum, shape (): what the phase minimizes."""
         weighted = [
             value * self.weights[name] if name in self.weights else value
             for name, value in self.terms.items()
@@ -73,13 +73,13 @@ class Terms:
 
 @dataclass(frozen=True)
 class Phase:
-    """Who minimises what.
+    """Who minimizes what.
 
     Attributes:
-        name: Names the optimiser's settings and the log.
+        name: Names the optimizer's settings and the log.
         parameters: The parameters that follow this loss; no others receive its gradient.
         loss: From a batch to the terms.
-        after_step: Called after each step of this phase's optimiser.
+        after_step: Called after each step of this phase's optimizer.
         keeps_graph: Whether the next phase of the same step goes back through the same forward
             pass; the two then take their steps together.
     """
@@ -96,7 +96,7 @@ class Bound:
     """A negative bound whose reconstruction term is still to be chosen.
 
     A row is one decoded code. A VAE with one draw per image has B rows; M2 has one for each
-    labelled image and K for each other. What the rows' images are compared by, -ln p(x|z) or the
+    labeled image and K for each other. What the rows' images are compared by, -ln p(x|z) or the
     features of a discriminator, is the business of who asks.
 
     Attributes:
@@ -159,7 +159,7 @@ class Model(nn.Module, ABC):
     @property
     @abstractmethod
     def phases(self) -> list[Phase]:
-        """Who minimises what, in order."""
+        """Who minimizes what, in order."""
 
     def networks(self) -> Iterator[nn.Module]:
         """The networks, which is where the time goes: what `compile` compiles."""

@@ -40,7 +40,7 @@ __all__ = [
     "FOOLS",
     "LABEL_READERS",
     "ROUTINGS",
-    "UNLABELLED_TARGETS",
+    "UNLABELED_TARGETS",
     "Binary",
     "Hybrid",
     "PlusOne",
@@ -49,7 +49,7 @@ __all__ = [
 T = TypeVar("T")
 FOOLS = ("non-saturating", "minimax")
 ROUTINGS = ("summed", "larsen")
-UNLABELLED_TARGETS = ("soft", "real")
+UNLABELED_TARGETS = ("soft", "real")
 LABEL_READERS = ("autoencoder", "discriminator")
 
 
@@ -57,7 +57,7 @@ class Binary:
     """Real or fake, from one logit: `real`, `fake` and `fool` are losses of shape (B,).
 
     Arguments:
-        fool: What the generator minimises, -ln D (`non-saturating`) or ln(1 - D) (`minimax`).
+        fool: What the generator minimizes, -ln D (`non-saturating`) or ln(1 - D) (`minimax`).
     """
 
     outputs = 1
@@ -90,7 +90,7 @@ class PlusOne:
 
     Arguments:
         num_classes: K.
-        fool: What the generator minimises, -ln D_y (`non-saturating`) or ln D_fake (`minimax`).
+        fool: What the generator minimizes, -ln D_y (`non-saturating`) or ln D_fake (`minimax`).
     """
 
     def __init__(self, num_classes: int, fool: str) -> None:
@@ -140,7 +140,7 @@ class Hybrid(Generative):
         judge_canvases: Whether D sees every canvas of a DRAW's samples, not only the last.
         routing: `summed`, one loss for the whole auto-encoder; or `larsen`, by which the encoder
             follows KL and reconstruction, the decoder reconstruction and fool terms.
-        unlabelled: The target for a real image without label, under K + 1 classes: the
+        unlabeled: The target for a real image without label, under K + 1 classes: the
             auto-encoder's `soft` q(y|x), or merely `real`.
         label_reader: Who answers `classify`: the `autoencoder` or the `discriminator`.
 
@@ -162,14 +162,14 @@ class Hybrid(Generative):
         judge_reconstructions: bool = True,
         judge_canvases: bool = False,
         routing: str = "summed",
-        unlabelled: str = "soft",
+        unlabeled: str = "soft",
         label_reader: str = "autoencoder",
     ) -> None:
         super().__init__()
         for what, name, known in (
             ("fool", fool, FOOLS),
             ("routing", routing, ROUTINGS),
-            ("unlabelled", unlabelled, UNLABELLED_TARGETS),
+            ("unlabeled", unlabeled, UNLABELED_TARGETS),
             ("label_reader", label_reader, LABEL_READERS),
         ):
             if name not in known:
@@ -203,7 +203,7 @@ class Hybrid(Generative):
         self.judge_reconstructions = judge_reconstructions
         self.judge_canvases = judge_canvases
         self.routing = routing
-        self.unlabelled = unlabelled
+        self.unlabeled = unlabeled
         self.label_reader = label_reader
         if num_classes and autoencoder.labels == "none":
             raise DataError(
@@ -289,21 +289,21 @@ class Hybrid(Generative):
         """The discriminator's loss at real images, with their labels where it names classes."""
         if isinstance(self.judge, Binary):
             return self.judge.real(output, None).mean()
-        n, losses = batch.num_labelled, []
+        n, losses = batch.num_labeled, []
         if n:
             assert batch.y is not None
             target = F.one_hot(batch.y[:n], self.num_classes).float()
             losses.append(self.judge.real(output[:n], target))
         if n < len(output):
-            losses.append(self.judge.real(output[n:], self._unlabelled_target(batch)))
+            losses.append(self.judge.real(output[n:], self._unlabeled_target(batch)))
         return torch.cat(losses).mean()
 
-    def _unlabelled_target(self, batch: Batch) -> Tensor | None:
+    def _unlabeled_target(self, batch: Batch) -> Tensor | None:
         """q(y|x) of the images without a label, (U, K), under `soft`."""
-        if self.unlabelled != "soft":
+        if self.unlabeled != "soft":
             return None
         assert isinstance(self.autoencoder, M2)
-        return self.autoencoder.unlabelled_probs(batch)
+        return self.autoencoder.unlabeled_probs(batch)
 
     def _reconstruction(self, batch: Batch) -> Terms:
         """-ln p(x|z) on pixels and L_Dis on features, each where it has a weight."""

@@ -36,7 +36,7 @@ class M1M2(Generative):
     """Two models trained side by side, the second on what the first makes of the images.
 
     No gradient of M2 reaches M1, as in the paper, where M1 is trained first; the settings `stop` of
-    m1's optimiser and `start` of m2's give that order.
+    m1's optimizer and `start` of m2's give that order.
 
     Arguments:
         m1: A VAE that is told nothing.

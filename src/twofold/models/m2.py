@@ -1,13 +1,13 @@
 r"""The semi-supervised VAE in which the class is a latent variable that is sometimes observed.
 
 Notation: x image (B, C, H, W), y class 0..K-1, z latent code (B, D); p(y) = 1/K, p(z) = N(0, I);
-q(y|x) the classifier, q(z|x, y) the encoder, p(x|y, z) the decoder. The bounds, to be minimised:
+q(y|x) the classifier, q(z|x, y) the encoder, p(x|y, z) the decoder. The bounds, to be minimized:
 
 .. math::
     \mathcal L(x, y) &= E_{q(z|x,y)}[-\ln p(x|y,z)] - \ln p(y) + D_{KL}(q(z|x,y) \| p(z)) \\
     \mathcal U(x) &= \sum_y q(y|x) \mathcal L(x, y) - \mathcal H(q(y|x)) \\
-    \mathcal J^\alpha &= \sum_{labelled} \mathcal L + \sum_{unlabelled} \mathcal U
-        + \alpha N \cdot E_{labelled}[-\ln q(y|x)]
+    \mathcal J^\alpha &= \sum_{labeled} \mathcal L + \sum_{unlabeled} \mathcal U
+        + \alpha N \cdot E_{labeled}[-\ln q(y|x)]
 
 Everything here is the last line divided by N, the number of training images: nats per image.
 
@@ -44,7 +44,7 @@ SUMS = ("exact", "gumbel")
 
 
 class M2(AutoEncoder):
-    """A VAE that learns from labelled and unlabelled images together.
+    """A VAE that learns from labeled and unlabeled images together.
 
     Arguments:
         trunk: From x (B, C, H, W) to features h (B, F), shared by the three heads.
@@ -171,13 +171,13 @@ class M2(AutoEncoder):
     def bound(self, batch: Batch) -> Bound:
         """J / N with its reconstruction term open.
 
-        A labelled image is decoded with its class, an unlabelled one with each of the K, weighted
+        A labeled image is decoded with its class, an unlabeled one with each of the K, weighted
         by q(y|x), through which the gradient reaches the classifier.
         """
-        x, n = batch.x, batch.num_labelled
+        x, n = batch.x, batch.num_labeled
         h = self.trunk(x)  # (B, F)
         log_q = self._log_q(h)  # (B, K)
-        share = batch.labelled_share if n else 0.0
+        share = batch.labeled_share if n else 0.0
         if n == len(x):
             share = 1.0
         y, y_onehot, rows, weight = self._rows(log_q, batch.y, n, share)
@@ -194,16 +194,16 @@ class M2(AutoEncoder):
         return Bound(x, p, Terms(terms, weights, watch), rows, weight, y)
 
     @torch.no_grad()
-    def unlabelled_probs(self, batch: Batch) -> Tensor:
+    def unlabeled_probs(self, batch: Batch) -> Tensor:
         """q(y|x) of the images without a label, shape (U, K), through which no gradient flows."""
-        return self._log_q(self.trunk(batch.x[batch.num_labelled :])).exp()
+        return self._log_q(self.trunk(batch.x[batch.num_labeled :])).exp()
 
     def _rows(
         self, log_q: Tensor, y: Tensor | None, n: int, share: float
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Class, one-hot class, image and weight of every row: n labelled ones, then the others.
+        """Class, one-hot class, image and weight of every row: n labeled ones, then the others.
 
-        The weights add up to 1: `share` for the labelled, the rest for the unlabelled.
+        The weights add up to 1: `share` for the labeled, the rest for the unlabeled.
         """
         B, K = log_q.shape
         known = torch.zeros(0, dtype=torch.long, device=log_q.device) if y is None else y[:n]

@@ -171,7 +171,7 @@ class VAE(AutoEncoder):
     # --- objectives -------------------------------------------------------------------------------
 
     def loss(self, batch: Batch) -> Terms:
-        """What training minimises, as terms in nats per image."""
+        """What training minimizes, as terms in nats per image."""
         if self.objective != "elbo":
             x, c = batch.x, self.condition.pick(batch.x, batch.y)
             q = self.posterior(x, c)
@@ -217,11 +217,11 @@ class VAE(AutoEncoder):
             return Terms({"nll_bound": -bound.mean()})
         # The path through z alone reaches the encoder, and its gradient is weighted once more.
         log_w = self._log_weights(x, c, q.detach(), z)  # (S, B)
-        normalised = log_w.detach().softmax(dim=0)  # (S, B)
+        normalized = log_w.detach().softmax(dim=0)  # (S, B)
         if z.requires_grad:
-            z.register_hook(lambda gradient: normalised[..., None] * gradient)
+            z.register_hook(lambda gradient: normalized[..., None] * gradient)
         value = log_mean_exp(log_w.detach())
-        surrogate = (normalised * log_w).sum(dim=0)
+        surrogate = (normalized * log_w).sum(dim=0)
         return Terms({"nll_bound": -(value + surrogate - surrogate.detach()).mean()})
 
     def _log_weights(self, x: Tensor, c: Tensor | None, q: DiagonalGaussian, z: Tensor) -> Tensor:

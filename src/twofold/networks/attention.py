@@ -1,6 +1,6 @@
 r"""DRAW's grid of Gaussian filters, through which a network reads and writes a part of an image.
 
-Notation: image A wide and B high, glimpse N × N, patch (batch, C, N, N); centre (g_X, g_Y), stride
+Notation: image A wide and B high, glimpse N × N, patch (batch, C, N, N); center (g_X, g_Y), stride
 delta, isotropic variance sigma², intensity gamma; F_X (batch, N, A) and F_Y (batch, N, B).
 
 References:
@@ -59,17 +59,17 @@ def attend(parameters: Tensor, glimpse: int, height: int, width: int) -> Grid:
     )
 
 
-def filterbank(centre: Tensor, delta: Tensor, precision: Tensor, glimpse: int, size: int) -> Tensor:
+def filterbank(center: Tensor, delta: Tensor, precision: Tensor, glimpse: int, size: int) -> Tensor:
     r"""N Gaussian filters along one side of the image (equations 19, 25 and 26).
 
     .. math:: \mu^i = g + (i - N/2 - 0.5) \delta, \qquad
               F[i, a] = \frac{1}{Z} \exp\left(-\frac{(a - \mu^i)^2}{2\sigma^2}\right)
 
     Both i and the pixels a count from 1, so that g = (size + 1) / 2 is the middle of the image. The
-    normalisation by Z is a softmax over a, which stays finite where the whole filter lies outside.
+    normalization by Z is a softmax over a, which stays finite where the whole filter lies outside.
 
     Arguments:
-        centre: g, shape (B,).
+        center: g, shape (B,).
         delta: Distance between filters in pixels, shape (B,).
         precision: 1 / 2σ², shape (B,).
         glimpse: N.
@@ -78,9 +78,9 @@ def filterbank(centre: Tensor, delta: Tensor, precision: Tensor, glimpse: int, s
     Returns:
         F, shape (B, N, size).
     """
-    i = torch.arange(1, glimpse + 1, device=centre.device, dtype=centre.dtype)
-    a = torch.arange(1, size + 1, device=centre.device, dtype=centre.dtype)
-    mu = centre[:, None] + (i - glimpse / 2 - 0.5) * delta[:, None]  # (B, N)
+    i = torch.arange(1, glimpse + 1, device=center.device, dtype=center.dtype)
+    a = torch.arange(1, size + 1, device=center.device, dtype=center.dtype)
+    mu = center[:, None] + (i - glimpse / 2 - 0.5) * delta[:, None]  # (B, N)
     squared = (a - mu[:, :, None]).square()  # (B, N, size)
     return (-squared * precision[:, None, None]).softmax(dim=2)
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from twofold.errors import UsageError, unknown_name
-from twofold.networks.initialise import initialise
+from twofold.networks.initialize import initialize
 from twofold.networks.notation import Layer, parse_layers
 
 __all__ = ["ACTIVATIONS", "NORMS", "Network", "build_network"]
@@ -101,8 +101,8 @@ def build_network(
     """A network from its layers.
 
     The defaults apply to every hidden layer with weights; an `out` layer is left bare, so that
-    what comes out are logits, means or log-variances and nothing has normalised them (spectral
-    normalisation, which bounds the weights of a whole network, includes it).
+    what comes out are logits, means or log-variances and nothing has normalized them (spectral
+    normalization, which bounds the weights of a whole network, includes it).
 
     Arguments:
         layers: The layer notation (`twofold.networks.notation`).
@@ -113,7 +113,7 @@ def build_network(
         norm: `none`, `batch` or `spectral`.
         dropout: Probability of zeroing a hidden unit.
         order: In which order a hidden layer applies the three, after its weights.
-        init: A scheme of `twofold.networks.initialise`.
+        init: A scheme of `twofold.networks.initialize`.
 
     Raises:
         UsageError: If a layer cannot be read or the sizes do not fit, saying which would.
@@ -136,7 +136,7 @@ def build_network(
     ]
     builder = _Builder(input_shape, output_shape, condition_dim, order)
     network = builder.build(complete)
-    initialise(network, init)
+    initialize(network, init)
     for module in builder.spectral:  # its power iteration starts from the weights it finds
         spectral_norm(module)
     return network

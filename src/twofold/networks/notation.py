@@ -7,15 +7,15 @@
 `base-128`                    dense layer to 128 channels of the size from which the layers
                               after it reach the image
 `res3-64`                     residual block of two 3×3 convolutions to 64 channels, each after its
-                              normalisation and activation
-`pool2`, `avgpool2`, `up2`    max pooling, average pooling, nearest-neighbour upsampling
+                              normalization and activation
+`pool2`, `avgpool2`, `up2`    max pooling, average pooling, nearest-neighbor upsampling
 `flatten`, `reshape-64x7x7`   as they say
 `join`                        where the condition enters; by default where the network first is flat
 ============================  ==================================================================
 
 `out` as a width stands for whatever the network must give (`conv5-out`); a network whose last layer
 is not an `out` layer gets `fc-out` appended. Square brackets change one layer against the network's
-defaults: `fc-64[linear,drop0.1]`, `conv3-128/2[none,valid]`: an activation, a normalisation
+defaults: `fc-64[linear,drop0.1]`, `conv3-128/2[none,valid]`: an activation, a normalization
 (`batch`, `spectral`, `none`), `dropP`, `valid` (no padding) or `nobias`.
 """
 

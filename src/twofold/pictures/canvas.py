@@ -1,15 +1,15 @@
-"""What figures share: axes, the colour of a run, its letter on a dot, names cut to fit."""
+"""What figures share: axes, the color of a run, its letter on a dot, names cut to fit."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from twofold.pictures.style import PAPER, RUN_COLOURS
+from twofold.pictures.style import PAPER, RUN_COLORS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["badge", "canvas", "colour", "cut", "label_ticks"]
+__all__ = ["badge", "canvas", "color", "cut", "label_ticks"]
 
 
 def canvas(size: tuple[float, float]) -> tuple["Figure", "Axes"]:
@@ -21,9 +21,9 @@ def canvas(size: tuple[float, float]) -> tuple["Figure", "Axes"]:
     return figure, figure.add_subplot()
 
 
-def colour(index: int) -> str:
-    """The colour of a run."""
-    return RUN_COLOURS[index % len(RUN_COLOURS)]
+def color(index: int) -> str:
+    """The color of a run."""
+    return RUN_COLORS[index % len(RUN_COLORS)]
 
 
 def badge(axes: "Axes", x: float, y: float, letter: str, ink: str) -> None:

@@ -24,7 +24,7 @@ def captioned(
         columns: Images in a row.
 
     Returns:
-        Shape (height, width), or (height, width, 3) for colour.
+        Shape (height, width), or (height, width, 3) for color.
 
     Raises:
         UsageError: If there are no images, or not one word for each.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from twofold.pictures.canvas import colour
+from twofold.pictures.canvas import color
 from twofold.pictures.style import MUTED, Picture, drawing, render
 
 if TYPE_CHECKING:
@@ -52,13 +52,13 @@ def _lines(
     axes: "Axes", lines: Sequence[tuple[str, NDArray[Any], NDArray[Any]]], across: str, up: str
 ) -> None:
     for i, (label, x, y) in enumerate(lines):
-        axes.plot(x, y, color=colour(i), linewidth=1.4, label=label)
+        axes.plot(x, y, color=color(i), linewidth=1.4, label=label)
     axes.grid(True, axis="both")
     axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel=across, ylabel=up)
 
 
 def _explain(figure: "Figure", axes: "Axes", columns: int) -> None:
-    """What each colour is, above the axes."""
+    """What each color is, above the axes."""
     handles, labels = axes.get_legend_handles_labels()
     style: dict[str, Any] = {"frameon": False, "fontsize": 7.5, "ncols": columns}
     figure.legend(handles, labels, loc="outside upper left", **style)
@@ -86,7 +86,7 @@ def draw_areas(
         axes.axhline(0.5, **CHANCE)
         for i, (label, values, errors) in enumerate(areas):
             x = np.arange(len(values)) + 0.16 * (i - (len(areas) - 1) / 2)
-            ink = colour(i)
+            ink = color(i)
             bars = None if errors is None else 2 * errors
             text = f"{label}, mean {values.mean():.3f}"
             axes.errorbar(x, values, bars, fmt="o", color=ink, markersize=5, label=text)

@@ -12,11 +12,11 @@ __all__ = ["png_bytes", "webp_bytes"]
 
 
 def png_bytes(
-    picture: NDArray[np.uint8], text: Sequence[tuple[str, str]] = (), colours: int | None = None
+    picture: NDArray[np.uint8], text: Sequence[tuple[str, str]] = (), colors: int | None = None
 ) -> bytes:
     """A PNG file of (H, W) or (H, W, 3), with text fields that say where it came from.
 
-    With `colours`, up to 256, these are reduced to so many: a drawing loses nothing that one sees.
+    With `colors`, up to 256, these are reduced to so many: a drawing loses nothing that one sees.
     """
     from PIL import Image
     from PIL.PngImagePlugin import PngInfo
@@ -26,7 +26,7 @@ def png_bytes(
         info.add_text(key, value)
     buffer = io.BytesIO()
     image = Image.fromarray(picture)
-    image = image if colours is None else image.quantize(colours)
+    image = image if colors is None else image.quantize(colors)
     image.save(buffer, format="PNG", optimize=True, pnginfo=info)
     return buffer.getvalue()
 

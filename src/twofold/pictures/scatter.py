@@ -1,4 +1,4 @@
-"""Points on the plane, coloured by class."""
+"""Points on the plane, colored by class."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twofold.pictures.canvas import canvas, cut
-from twofold.pictures.style import CLASS_COLOURS, INK, Picture, drawing, render
+from twofold.pictures.style import CLASS_COLORS, INK, Picture, drawing, render
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,7 +17,7 @@ __all__ = ["draw_scatter"]
 SIZE = (3.3, 3.5)  # inches
 LAYERS = 8  # in which points are drawn, so that no class lies on top of all others
 HAIR = 1e-4  # the length of a dot as a share of the map
-NAMED = 20  # classes up to which the colours are explained
+NAMED = 20  # classes up to which the colors are explained
 
 
 def draw_scatter(
@@ -58,7 +58,7 @@ def _layers(axes: "Axes", points: NDArray[Any], labels: NDArray[Any], length: fl
     for layer in range(LAYERS):
         here = np.arange(len(points)) % LAYERS == layer
         for k in np.unique(labels):
-            _dots(axes, points[here & (labels == k)], length, _colour(k))
+            _dots(axes, points[here & (labels == k)], length, _color(k))
 
 
 def _dots(axes: "Axes", points: NDArray[Any], length: float, ink: str) -> None:
@@ -89,7 +89,7 @@ def _name_axes(axes: "Axes", names: tuple[str, str] | None) -> None:
 
 
 def _explain(axes: "Axes", names: Sequence[str], classes: NDArray[Any]) -> None:
-    """The names of the classes in their colours, below."""
+    """The names of the classes in their colors, below."""
     from matplotlib.lines import Line2D
 
     if len(classes) > NAMED:
@@ -97,7 +97,7 @@ def _explain(axes: "Axes", names: Sequence[str], classes: NDArray[Any]) -> None:
     shown = [cut(str(names[k]) if k < len(names) else str(k), 11) for k in classes]
     style: dict[str, Any] = {"marker": "o", "linestyle": "", "markersize": 4.5}
     dots = [
-        Line2D([], [], color=_colour(k), label=name, **style)
+        Line2D([], [], color=_color(k), label=name, **style)
         for k, name in zip(classes, shown, strict=True)
     ]
     figure = axes.get_figure(root=True)
@@ -115,5 +115,5 @@ def _explain(axes: "Axes", names: Sequence[str], classes: NDArray[Any]) -> None:
     )
 
 
-def _colour(k: int) -> str:
-    return CLASS_COLOURS[int(k) % len(CLASS_COLOURS)]
+def _color(k: int) -> str:
+    return CLASS_COLORS[int(k) % len(CLASS_COLORS)]

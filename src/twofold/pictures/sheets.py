@@ -20,8 +20,8 @@ __all__ = [
     "to_uint8",
 ]
 
-INK, PAPER = 32, 255  # grey levels of words and of what is behind them
-BACKGROUND = 128  # grey level of what is between images
+INK, PAPER = 32, 255  # gray levels of words and of what is behind them
+BACKGROUND = 128  # gray level of what is between images
 WORDS = 13  # pixels: the size of a heading
 MAX_ROWS = 100  # of a sheet with a row per class: where there are more, the first are shown
 
@@ -45,10 +45,10 @@ def contact_sheet(
         columns: Images in a row.
         gap: Pixels between images and around them.
         scale: By how much each pixel is enlarged.
-        background: Grey level of the gaps.
+        background: Gray level of the gaps.
 
     Returns:
-        Shape (height, width) for grey images, (height, width, 3) for colour.
+        Shape (height, width) for gray images, (height, width, 3) for color.
     """
     if columns < 1 or len(images) == 0:
         raise UsageError(f"a sheet needs images and columns, got {len(images)} and {columns}")
@@ -80,7 +80,7 @@ def grid(
         scale: By how much each pixel is enlarged; by default to 56 pixels or so.
 
     Returns:
-        Shape (height, width), or (height, width, 3) for colour.
+        Shape (height, width), or (height, width, 3) for color.
 
     Raises:
         UsageError: If the headings are not as many as the rows or columns.
@@ -134,16 +134,16 @@ def stacked(pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
     """Pictures (H, W) or (H, W, 3) one below the other, their right edges in line.
 
     Returns:
-        Shape (height, width) where all are grey, else (height, width, 3).
+        Shape (height, width) where all are gray, else (height, width, 3).
     """
-    grey = all(picture.ndim == 2 for picture in pictures)
+    gray = all(picture.ndim == 2 for picture in pictures)
     widest = max(picture.shape[1] for picture in pictures)
     rows = [np.atleast_3d(picture) for picture in pictures]
-    rows = [row if grey or row.shape[2] == 3 else row.repeat(3, axis=2) for row in rows]
+    rows = [row if gray or row.shape[2] == 3 else row.repeat(3, axis=2) for row in rows]
     edges = [((0, 0), (widest - row.shape[1], 0), (0, 0)) for row in rows]
     page = [np.pad(row, edge, constant_values=PAPER) for row, edge in zip(rows, edges, strict=True)]
     sheet = np.concatenate(page)
-    return sheet[:, :, 0] if grey else sheet
+    return sheet[:, :, 0] if gray else sheet
 
 
 def _with_heads(

@@ -1,7 +1,7 @@
-"""The look of the figures, once: colours for light and dark, type, and SVG that follows the page.
+"""The look of the figures, once: colors for light and dark, type, and SVG that follows the page.
 
-Figures are drawn in the colours of the light page. In the SVG each of these becomes a CSS variable
-with that colour as its default, so that one drawing serves both schemes.
+Figures are drawn in the colors of the light page. In the SVG each of these becomes a CSS variable
+with that color as its default, so that one drawing serves both schemes.
 """
 
 import io
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = [
-    "CLASS_COLOURS",
+    "CLASS_COLORS",
     "DARK",
     "INK",
     "LIGHT",
     "MUTED",
     "PAPER",
     "RULE",
-    "RUN_COLOURS",
+    "RUN_COLORS",
     "Picture",
     "drawing",
     "raster",
@@ -36,27 +36,27 @@ __all__ = [
 ]
 
 INK, MUTED, RULE, PAPER = "#20242c", "#667080", "#dde1e7", "#fdfcfa"
-# Blue, vermilion, green, purple, ochre, rose, slate, brown: apart for every kind of colour vision
+# Blue, vermilion, green, purple, ochre, rose, slate, brown: apart for every kind of color vision
 # when taken in this order, and letters name the runs as well.
-RUN_COLOURS = (
+RUN_COLORS = (
     "#1f6fb4", "#c9541a", "#128468", "#8e4fa8", "#8f6a00", "#bf3d6f", "#5a6675", "#7b5538",
 )  # fmt: skip
-DARK_RUN_COLOURS = (
+DARK_RUN_COLORS = (
     "#6cb2ee", "#f59457", "#4fc7a4", "#c592dd", "#d9b042", "#f087ae", "#a3afbe", "#c79c79",
 )  # fmt: skip
 # Of the classes on a map, and of nothing else
-CLASS_COLOURS = (
+CLASS_COLORS = (
     "#4269d0", "#b67d00", "#d8403a", "#1f9585", "#47852f",
     "#cc5fa5", "#7d55cf", "#3f9ad6", "#86623f", "#717985",
 )  # fmt: skip
-DARK_CLASS_COLOURS = (
+DARK_CLASS_COLORS = (
     "#7f9cf5", "#f0b942", "#ff7f73", "#4fd0bd", "#86cf6a",
     "#f2a1d3", "#b797f5", "#8fd0fb", "#cfa97f", "#b3bac5",
 )  # fmt: skip
 
 
-def _numbered(name: str, colours: Sequence[str]) -> dict[str, str]:
-    return {f"{name}-{i}": colour for i, colour in enumerate(colours)}
+def _numbered(name: str, colors: Sequence[str]) -> dict[str, str]:
+    return {f"{name}-{i}": color for i, color in enumerate(colors)}
 
 
 LIGHT = {
@@ -64,16 +64,16 @@ LIGHT = {
     "fig-muted": MUTED,
     "fig-rule": RULE,
     "fig-paper": PAPER,
-    **_numbered("run", RUN_COLOURS),
-    **_numbered("class", CLASS_COLOURS),
+    **_numbered("run", RUN_COLORS),
+    **_numbered("class", CLASS_COLORS),
 }
 DARK = {
     "fig-ink": "#e6e9ee",
     "fig-muted": "#97a1b0",
     "fig-rule": "#323843",
     "fig-paper": "#14171c",
-    **_numbered("run", DARK_RUN_COLOURS),
-    **_numbered("class", DARK_CLASS_COLOURS),
+    **_numbered("run", DARK_RUN_COLORS),
+    **_numbered("class", DARK_CLASS_COLORS),
 }
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 RC: dict[Any, Any] = {
@@ -173,15 +173,15 @@ def _saved(figure: "Figure", kind: str, **options: object) -> bytes:
 
 
 def _follow_the_page(svg: str, name: str) -> str:
-    """Colours become variables, fonts the page's, names unique on the page, and points short."""
+    """Colors become variables, fonts the page's, names unique on the page, and points short."""
     svg = re.sub(r"\s*<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     svg = re.sub(r'<g id="[\w.]+">', "<g>", svg)
     svg = re.sub(r'(id="|url\(#|href="#)', rf"\g<1>{name}-", svg)
     svg = re.sub(r'(<svg [^>]*?)width="[\d.]+pt" height="[\d.]+pt"|(<svg )', _no_size, svg, count=1)
     svg = re.sub(r"'DejaVu Sans'(?:, sans-serif)?|font-family: sans-serif", "sans-serif", svg)
     svg = re.sub(r' (?:d|x|y)="[^"]*"', _to_hundredths, svg)
-    for variable, colour in LIGHT.items():
-        svg = svg.replace(colour, f"var(--{variable}, {colour})")
+    for variable, color in LIGHT.items():
+        svg = svg.replace(color, f"var(--{variable}, {color})")
     return svg.strip()
 
 
@@ -195,8 +195,8 @@ def _no_size(match: re.Match[str]) -> str:
 
 
 def _alone(svg: str) -> str:
-    """An SVG file that chooses its colours itself."""
-    dark = "".join(f"--{name}:{colour};" for name, colour in DARK.items())
+    """An SVG file that chooses its colors itself."""
+    dark = "".join(f"--{name}:{color};" for name, color in DARK.items())
     rules = f"@media (prefers-color-scheme: dark){{:root{{{dark}}}}}text{{font-family:{FONT}}}"
     return (
         '<?xml version="1.0" encoding="utf-8"?>\n'

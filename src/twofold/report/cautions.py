@@ -8,14 +8,14 @@ from twofold.report.facts import Facts
 from twofold.report.noise import same_images
 from twofold.report.seeds import group_by_recipe
 from twofold.report.settings import compact, network_kind
-from twofold.report.words import capitalised, count, listing, number
+from twofold.report.words import capitalized, count, listing, number
 from twofold.training.diagnosis import warnings_of
 
 __all__ = ["cautions", "confounders", "warnings"]
 
-TRAPS = ("data", "binarise", "shift", "epochs", "images", "batch size", "latent dim",
+TRAPS = ("data", "binarize", "shift", "epochs", "images", "batch size", "latent dim",
          "precision", "compile", "device")  # fmt: skip
-OPTIMISER_TRAPS = {"lr": "learning rate", "name": "optimiser", "schedule": "schedule"}
+OPTIMIZER_TRAPS = {"lr": "learning rate", "name": "optimizer", "schedule": "schedule"}
 SIZE_RATIO = 1.5
 
 
@@ -44,10 +44,10 @@ def cautions(runs: Sequence[Facts]) -> list[str]:
         found.append("The runs are of different images: their figures cannot be compared.")
     if any(run.measures for run in runs):
         found += _seeds(runs)
-    grey = [run for run in runs if _is_no_likelihood(run) and "elbo" not in run.measures]
-    if grey:
+    gray = [run for run in runs if _is_no_likelihood(run) and "elbo" not in run.measures]
+    if gray:
         found.append(
-            f"{listing([run.mention for run in grey])}: grey pixels serve as Bernoulli targets, so "
+            f"{listing([run.mention for run in gray])}: gray pixels serve as Bernoulli targets, so "
             "the bound is no likelihood; it compares only with runs that do the same."
         )
     return found + _means(runs) + _told(runs)
@@ -58,7 +58,7 @@ def confounders(runs: Sequence[Facts]) -> list[str]:
     if len(runs) < 2:
         return []
     parts = [_setting(runs, key) for key in TRAPS]
-    parts += [_optimiser(runs, key, title) for key, title in OPTIMISER_TRAPS.items()]
+    parts += [_optimizer(runs, key, title) for key, title in OPTIMIZER_TRAPS.items()]
     parts.append(_values(runs, "kind of network", [network_kind(r.experiment) for r in runs]))
     counts = [count(run.train_count) if run.train_count else None for run in runs]
     parts += [_values(runs, "training images", counts), _sizes(runs)]
@@ -109,7 +109,7 @@ def _is_no_likelihood(run: Facts) -> bool:
     return (
         isinstance(model, VAESettings)
         and model.likelihood == "bernoulli"
-        and run.experiment.data.binarise == "none"
+        and run.experiment.data.binarize == "none"
     )
 
 
@@ -118,7 +118,7 @@ def _setting(runs: Sequence[Facts], key: str) -> str:
     return _values(runs, key, values)
 
 
-def _optimiser(runs: Sequence[Facts], key: str, title: str) -> str:
+def _optimizer(runs: Sequence[Facts], key: str, title: str) -> str:
     def value(run: Facts) -> str:
         used = (getattr(o, key) for o in run.experiment.training.optimizers.values())
         return listing(list(dict.fromkeys(str(v) for v in used)))
@@ -151,7 +151,7 @@ def _means(runs: Sequence[Facts]) -> list[str]:
         return []
     return [
         f"The images of {listing(vaes)} are means of p(x|z), without the noise of its pixels: "
-        "smooth images are easier to recognise than a GAN's samples."
+        "smooth images are easier to recognize than a GAN's samples."
     ]
 
 
@@ -161,7 +161,7 @@ def _told(runs: Sequence[Facts]) -> list[str]:
     for run in runs:
         for measure in run.measures.values():
             for caution in filter(None, measure.caution.split("; ")):
-                found.setdefault(capitalised(caution).rstrip("."), {})[run.mark] = None
+                found.setdefault(capitalized(caution).rstrip("."), {})[run.mark] = None
     if len(runs) == 1:
         return [f"{text}." for text in found]
     return [f"{text} ({listing(list(marks))})." for text, marks in found.items()]

@@ -12,7 +12,7 @@ from twofold.errors import UsageError
 from twofold.experiments.resolve import to_yaml
 from twofold.experiments.run import Run
 from twofold.files import atomic_folder, write_text
-from twofold.pictures.style import DARK, LIGHT, RUN_COLOURS
+from twofold.pictures.style import DARK, LIGHT, RUN_COLORS
 from twofold.report.cautions import cautions, warnings
 from twofold.report.facts import Facts, gather
 from twofold.report.introduction import introduction, title
@@ -29,7 +29,7 @@ from twofold.report.tables import (
     seed_table,
     version_rows,
 )
-from twofold.report.words import capitalised
+from twofold.report.words import capitalized
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -150,11 +150,11 @@ def _templates(facts: Sequence[Facts]) -> "Environment":
         lstrip_blocks=True,
     )
     css = (TEMPLATES / "report.css").read_text(encoding="utf-8")
-    environment.filters |= {"mentions": mentions, "capitalised": capitalised}
+    environment.filters |= {"mentions": mentions, "capitalized": capitalized}
     environment.globals |= {
         "css": Markup(css),
         "svg": lambda picture: Markup(picture.inline),
-        "colour": lambda index: f"var(--run-{index % len(RUN_COLOURS)})",
+        "color": lambda index: f"var(--run-{index % len(RUN_COLORS)})",
     }
     return environment
 
@@ -162,7 +162,7 @@ def _templates(facts: Sequence[Facts]) -> "Environment":
 def _badge(index: int, run: Facts, text: str) -> str:
     from markupsafe import escape
 
-    style = f"--c:var(--run-{index % len(RUN_COLOURS)})"
+    style = f"--c:var(--run-{index % len(RUN_COLORS)})"
     kind = "mention" if text else "mention bare"
     letter = f'<b class="badge">{run.letter}</b>'
     return f'<span class="{kind}" style="{style}">{letter}{escape(text)}</span>'

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from twofold.pictures.canvas import canvas, colour, cut
+from twofold.pictures.canvas import canvas, color, cut
 from twofold.pictures.style import INK, PAPER, Picture, drawing, render
 from twofold.report.facts import Facts
 from twofold.report.words import slug
@@ -52,7 +52,7 @@ def _draw(counts: NDArray[np.float64], index: int, run: Facts, name: str) -> Pic
         axes.grid(False)
         strength = np.sqrt(shares)  # so that rare mistakes are seen
         for row, column in np.argwhere(shares >= LEAST):
-            _box(axes, row, column, colour(index), float(strength[row, column]))
+            _box(axes, row, column, color(index), float(strength[row, column]))
             if num_classes <= LEGIBLE:
                 text = f"{100 * shares[row, column]:.0f}"
                 ink = PAPER if strength[row, column] > 0.7 else INK
@@ -64,7 +64,7 @@ def _draw(counts: NDArray[np.float64], index: int, run: Facts, name: str) -> Pic
         long = max(map(len, names)) > 2
         axes.set_xticks(range(num_classes), [cut(n, 12) for n in names], rotation=90 if long else 0)
         axes.set_yticks(range(num_classes), [cut(n, 12) for n in names])
-        axes.set_xlabel("recognised as")
+        axes.set_xlabel("recognized as")
         axes.set_ylabel(ROWS[name])
         alt = f"{run.measures[name].title}: shares of each class taken for each, {run.name}"
         return render(figure, f"confusion-{slug(name)}-{run.letter}", alt)

@@ -38,7 +38,7 @@ class Curve:
     """One run's values of one term.
 
     Attributes:
-        index: Of the run, for its colour and letter.
+        index: Of the run, for its color and letter.
         x: Epochs.
         y: Values in the panel's unit.
         held_out: Whether on held-out images.

@@ -1,6 +1,6 @@
 """What the report knows of a run, read once and as plain data.
 
-Runs are lettered A, B, C … in the order given; letter and colour stand for the run throughout.
+Runs are lettered A, B, C … in the order given; letter and color stand for the run throughout.
 A text speaks of a run by its `mention` (letter and name) or its `mark` (letter), which the page
 turns into badges.
 """

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from twofold.pictures.canvas import badge, canvas, colour, cut
+from twofold.pictures.canvas import badge, canvas, color, cut
 from twofold.pictures.style import INK, MUTED, PAPER, RULE, Picture, drawing, render
 from twofold.report.curves import Curve, Panel
 from twofold.report.facts import Facts
@@ -37,7 +37,7 @@ def draw_panel(panel: Panel, runs: Sequence[Facts]) -> Picture:
         axes.set_xlim(0, max(x[-1] for x, _ in shown) or 1)
         _scale(axes, panel, shown)
         _few_ticks(axes)
-        _label_ends(axes, [(x, y, runs[i].letter, colour(i)) for i, (x, y) in ends.items()])
+        _label_ends(axes, [(x, y, runs[i].letter, color(i)) for i, (x, y) in ends.items()])
         letters = ", ".join(runs[i].letter for i in ends)
         return render(figure, panel.key, f"{panel.title} by {panel.across}, runs {letters}")
 
@@ -53,13 +53,13 @@ def draw_measure(name: str, runs: Sequence[Facts]) -> Picture:
         for row, (i, run) in enumerate(having):
             measure = run.measures[name]
             bar = None if measure.error is None else THRESHOLD * measure.error
-            axes.errorbar(measure.value, row, xerr=bar, fmt="o", color=colour(i), markersize=5.5)
+            axes.errorbar(measure.value, row, xerr=bar, fmt="o", color=color(i), markersize=5.5)
         floors = {run.measures[name].floor for _, run in having}
         for floor in (f for f in floors if f is not None):
             axes.axvline(floor, color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
         axes.set_yticks(range(len(having)), [run.letter for _, run in having])
         for tick, (i, _) in zip(axes.get_yticklabels(), having, strict=True):
-            tick.set(color=colour(i), fontweight="bold", fontsize=9)
+            tick.set(color=color(i), fontweight="bold", fontsize=9)
         axes.set_ylim(len(having) - 0.5, -0.5)
         axes.margins(x=0.12)
         axes.set_xlabel(first.unit)
@@ -86,7 +86,7 @@ def draw_per_class(name: str, runs: Sequence[Facts]) -> Picture:
         for column, (i, _) in enumerate(having):
             for row, value in enumerate(values[:, column].tolist()):
                 if math.isfinite(value):
-                    badge(axes, value, row, runs[i].letter, colour(i))
+                    badge(axes, value, row, runs[i].letter, color(i))
         axes.set_yticks(range(len(classes)), [cut(of) for of in classes], color=INK)
         axes.set_ylim(len(classes) - 0.4, -0.6)
         axes.margins(x=0.08)
@@ -111,7 +111,7 @@ def _stretches(curve: Curve) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.nda
 def _draw_curve(axes: "Axes", curve: Curve) -> tuple[np.ndarray, np.ndarray]:
     """Draws a curve; gives the epochs and means that it shows."""
     x, mean, low, high = _stretches(curve)
-    ink = colour(curve.index)
+    ink = color(curve.index)
     if curve.held_out:
         marks = {"marker": "o", "markersize": 2.6, "markerfacecolor": PAPER}
         axes.plot(x, mean, color=ink, linewidth=0.9, linestyle=(0, (3, 2)), **marks)

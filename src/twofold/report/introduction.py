@@ -44,7 +44,7 @@ def _data(run: Facts) -> str:
     parts = []
     shape = run.data.get("image_shape")
     if shape:
-        kind = "grey" if shape[0] == 1 else "colour"
+        kind = "gray" if shape[0] == 1 else "color"
         parts.append(f"{shape[1]}\u00a0×\u00a0{shape[2]} {kind} pixels")
     classes = len(run.data.get("class_names") or [])
     if classes:

@@ -1,4 +1,4 @@
-"""Latent codes of test images on the plane, coloured by class."""
+"""Latent codes of test images on the plane, colored by class."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -43,7 +43,7 @@ def _draw(run: Facts, arrays: Mapping[str, Any], name: str, title: str) -> Pictu
         [str(one) for one in arrays["class_names"]],
         _axes_names(arrays, name),
         f"latents-{name.replace('_', '-')}-{run.letter}",
-        f"Codes of {len(points)} test images by {run.name}: {title}, coloured by class",
+        f"Codes of {len(points)} test images by {run.name}: {title}, colored by class",
     )
 
 

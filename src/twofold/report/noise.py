@@ -86,8 +86,8 @@ def comparable(runs: Sequence[Facts], name: str) -> str:
         return "a model that is told more bounds another quantity, ln p(x|c) and not ln p(x)"
     if _distinct(getattr(run.image_model, "likelihood", None) for run in runs) > 1:
         return "different likelihoods p(x|z) have different units of density"
-    if _distinct(run.experiment.data.binarise for run in runs) > 1:
-        return "grey and binarised pixels have different likelihoods"
+    if _distinct(run.experiment.data.binarize for run in runs) > 1:
+        return "gray and binarized pixels have different likelihoods"
     return ""
 
 
@@ -99,7 +99,7 @@ def same_images(runs: Sequence[Facts]) -> bool:
     """
     settings = [(run.experiment.data, run.data) for run in runs]
     tests = (
-        (s.name, s.size, s.grey, s.test, s.split_seed, (data.get("splits") or {}).get("test"))
+        (s.name, s.size, s.gray, s.test, s.split_seed, (data.get("splits") or {}).get("test"))
         for s, data in settings
     )
     content = {(s.limit, data.get("fingerprint")) for s, data in settings}

@@ -65,6 +65,6 @@ def grid(images: NDArray[np.uint8], columns: int) -> NDArray[np.uint8]:
     """Images (N, C, H, W) in rows of so many, on nothing: shape (height, width, 4)."""
     gap = 2 if images.shape[2] > 16 else 1
     sheet = contact_sheet(images, columns, gap=gap, background=0)
-    colour = sheet if sheet.ndim == 3 else sheet[:, :, None].repeat(3, axis=2)
+    color = sheet if sheet.ndim == 3 else sheet[:, :, None].repeat(3, axis=2)
     opaque = contact_sheet(np.full_like(images[:, :1], 255), columns, gap, background=0)
-    return np.concatenate([colour, opaque[:, :, None]], axis=2)
+    return np.concatenate([color, opaque[:, :, None]], axis=2)

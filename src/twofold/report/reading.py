@@ -53,7 +53,7 @@ def outcome(runs: Sequence[Facts], name: str) -> list[Reading]:
 
 
 def too_good(runs: Sequence[Facts], name: str) -> list[Reading]:
-    """Generated images that are recognised more often than real ones are typical, not better."""
+    """Generated images that are recognized more often than real ones are typical, not better."""
     above = [run for run in runs if name in run.measures and _beats_floor(run.measures[name])]
     if not above:
         return []
@@ -62,9 +62,9 @@ def too_good(runs: Sequence[Facts], name: str) -> list[Reading]:
     return [
         Reading(
             measure.title,
-            f"The same classifier recognises {floor} of real test images, fewer than of those of "
+            f"The same classifier recognizes {floor} of real test images, fewer than of those of "
             f"{listing([run.mention for run in above])}. That is no praise: images of the easy, "
-            "typical kind are recognised more often than real ones.",
+            "typical kind are recognized more often than real ones.",
         )
     ]
 

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from twofold.metrics.measure import Measure
-from twofold.pictures.canvas import badge, canvas, colour, label_ticks
+from twofold.pictures.canvas import badge, canvas, color, label_ticks
 from twofold.pictures.style import MUTED, Picture, drawing, render
 from twofold.report.facts import Facts
 from twofold.report.noise import THRESHOLD, comparable
-from twofold.report.words import capitalised, number, slug
+from twofold.report.words import capitalized, number, slug
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,7 +31,7 @@ def draw_tradeoffs(runs: Sequence[Facts]) -> list[tuple[str, Picture]]:
     for extractor in EXTRACTORS:
         pairs = [((x, y), (f"{x}/{extractor}", f"{y}/{extractor}")) for x, y in TRADEOFFS]
         found = [
-            (f"{capitalised(y)} and {x}", _draw_tradeoff(having, *names))
+            (f"{capitalized(y)} and {x}", _draw_tradeoff(having, *names))
             for (x, y), names in pairs
             if (having := [(i, r) for i, r in enumerate(runs) if set(names) <= r.measures.keys()])
         ]
@@ -46,7 +46,7 @@ def draw_quality_and_cost(runs: Sequence[Facts]) -> tuple[str, Picture] | None:
     for name in QUALITIES if len(timed) > 1 else ():
         if all(name in run.measures for run in timed) and not comparable(timed, name):
             title = timed[0].measures[name].title
-            return f"{capitalised(title)}, against training time", _draw_cost(runs, timed, name)
+            return f"{capitalized(title)}, against training time", _draw_cost(runs, timed, name)
     return None
 
 
@@ -59,11 +59,11 @@ def _draw_tradeoff(having: Sequence[tuple[int, Facts]], across: str, up: str) ->
         if floors:
             _floor(axes, list(dict.fromkeys(floors)))
         for (i, run), (x, y) in zip(having, pairs, strict=True):
-            _point(axes, x.value, y.value, x.error, y.error, run.letter, colour(i))
+            _point(axes, x.value, y.value, x.error, y.error, run.letter, color(i))
         axes.margins(0.14)
         axes.set_xlabel(_axis(pairs[0][0]))
         axes.set_ylabel(_axis(pairs[0][1]))
-        title = f"{capitalised(pairs[0][1].title)} against {pairs[0][0].title}"
+        title = f"{capitalized(pairs[0][1].title)} against {pairs[0][0].title}"
         return render(figure, f"tradeoff-{slug(across)}", f"{title}, a point per run")
 
 
@@ -79,7 +79,7 @@ def _draw_cost(runs: Sequence[Facts], timed: Sequence[Facts], name: str) -> Pict
             axes.axhline(floor or 0.0, color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
         for run, time in zip(timed, seconds, strict=True):
             measure = run.measures[name]
-            ink = colour([other.letter for other in runs].index(run.letter))
+            ink = color([other.letter for other in runs].index(run.letter))
             _point(axes, time, measure.value, None, measure.error, run.letter, ink)
         axes.margins(0.14)
         axes.set_ylabel(_axis(first))

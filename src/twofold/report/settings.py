@@ -11,7 +11,7 @@ from twofold.errors import UsageError
 from twofold.experiments.resolve import resolve
 from twofold.experiments.schema import DRAWSettings, Experiment
 from twofold.report.facts import Facts
-from twofold.training.settings import OptimiserSettings
+from twofold.training.settings import OptimizerSettings
 
 __all__ = ["UPKEEP", "compact", "differing", "network_kind", "train_command"]
 
@@ -20,20 +20,20 @@ UPKEEP = ("log_every", "validate_every", "sample_every", "checkpoint_every", "te
 
 
 def compact(experiment: Experiment) -> dict[str, str]:
-    """What decides a result, as `path -> words`; a network or an optimiser is one line.
+    """What decides a result, as `path -> words`; a network or an optimizer is one line.
 
     Example:
         >>> words = compact(resolve("lam2023-cgan"))
         >>> words["generator"]
         'fc-512 fc-512, activation leaky-0.2, norm batch, order activation norm dropout'
-        >>> words["generator optimiser"]
+        >>> words["generator optimizer"]
         'adam, lr 0.001'
     """
     words: dict[str, str] = {"seed": str(experiment.seed)}
     for section in (experiment.data, experiment.model, experiment.training):
         for key, value in section:
             if key == "optimizers":
-                words |= {f"{phase} optimiser": _optimiser(o) for phase, o in value.items()}
+                words |= {f"{phase} optimizer": _optimizer(o) for phase, o in value.items()}
             elif key not in UPKEEP:
                 name = "data" if section is experiment.data and key == "name" else key
                 words[name.replace("_", " ")] = _words(value)
@@ -126,7 +126,7 @@ def _yaml(value: Any) -> str:
     return text.removesuffix("\n").removesuffix("\n...")
 
 
-def _optimiser(settings: OptimiserSettings) -> str:
+def _optimizer(settings: OptimizerSettings) -> str:
     given = settings.model_dump(exclude_defaults=True, exclude={"name", "lr"})
     extra = "".join(f", {key.replace('_', ' ')} {_words(value)}" for key, value in given.items())
     return f"{settings.name}, lr {settings.lr:g}{extra}"

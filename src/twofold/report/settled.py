@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from twofold.pictures.canvas import canvas, colour, label_ticks
+from twofold.pictures.canvas import canvas, color, label_ticks
 from twofold.pictures.style import MUTED, Picture, drawing, render
 from twofold.report.facts import Facts
 from twofold.report.noise import THRESHOLD
@@ -23,7 +23,7 @@ def draw_bounds(runs: Sequence[Facts]) -> list[tuple[Facts, Picture]]:
     AIS is of few images, so its line lies as far above the end of the curve as AIS was above the
     IWAE bound of those few.
     """
-    curves = [(run, colour(i), _curve(run)) for i, run in enumerate(runs)]
+    curves = [(run, color(i), _curve(run)) for i, run in enumerate(runs)]
     return [(run, _draw_bound(run, ink, curve)) for run, ink, curve in curves if len(curve) > 1]
 
 
@@ -33,7 +33,7 @@ def draw_limits(runs: Sequence[Facts]) -> list[tuple[Facts, Picture]]:
     for i, run in enumerate(runs):
         points = run.measures[LIMIT].details.get("points") if LIMIT in run.measures else None
         if points and len(points) > 1:
-            found.append((run, _draw_limit(run, colour(i), points)))
+            found.append((run, _draw_limit(run, color(i), points)))
     return found
 
 

@@ -7,7 +7,7 @@ from itertools import takewhile
 
 __all__ = [
     "averaged",
-    "capitalised",
+    "capitalized",
     "common_title",
     "count",
     "duration",
@@ -98,11 +98,11 @@ def count(value: int) -> str:
     return f"{value:,}".replace(",", THIN)
 
 
-def capitalised(text: str) -> str:
+def capitalized(text: str) -> str:
     """A text that starts with a capital.
 
     Example:
-        >>> capitalised("training time"), capitalised("GAN-test")
+        >>> capitalized("training time"), capitalized("GAN-test")
         ('Training time', 'GAN-test')
     """
     return text[:1].upper() + text[1:]

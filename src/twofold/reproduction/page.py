@@ -36,7 +36,7 @@ speed.
 
 *GAN-test* is the share of generated images that a classifier of real images takes for the class
 that was asked for, *GAN-train* the share of real test images that a classifier of generated ones
-recognises. *FID* is the Fréchet distance of generated from real images, *coverage* the share of
+recognizes. *FID* is the Fréchet distance of generated from real images, *coverage* the share of
 real images with a generated one near them, *recall* the share that lies among generated ones, all
 by the features of a classifier. The *silhouette*, from −1 to 1, says how far classes lie apart. A
 dot in a picture of these is a run, a stroke the mean of its runs, a dashed line the last row of the

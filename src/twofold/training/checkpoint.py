@@ -128,10 +128,10 @@ def load_module(module: torch.nn.Module, tensors: Mapping[str, Tensor], prefix: 
         ) from error
 
 
-def optimiser_state(optimiser: torch.optim.Optimizer, prefix: str) -> Checkpoint:
-    """An optimiser's tensors under a prefix, and its plain numbers."""
+def optimizer_state(optimizer: torch.optim.Optimizer, prefix: str) -> Checkpoint:
+    """An optimizer's tensors under a prefix, and its plain numbers."""
     tensors, numbers = {}, {}
-    for index, entries in optimiser.state_dict()["state"].items():
+    for index, entries in optimizer.state_dict()["state"].items():
         for key, value in entries.items():
             if isinstance(value, Tensor):
                 tensors[f"{prefix}{index}/{key}"] = value
@@ -140,14 +140,14 @@ def optimiser_state(optimiser: torch.optim.Optimizer, prefix: str) -> Checkpoint
     return tensors, numbers
 
 
-def load_optimiser(
-    optimiser: torch.optim.Optimizer,
+def load_optimizer(
+    optimizer: torch.optim.Optimizer,
     tensors: Mapping[str, Tensor],
     numbers: Mapping[str, Any],
     prefix: str,
 ) -> None:
     """Puts the state back, each tensor in the memory layout of its parameter."""
-    parameters = [p for group in optimiser.param_groups for p in group["params"]]
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
     found = {name.removeprefix(prefix): v for name, v in tensors.items() if name.startswith(prefix)}
     state: dict[int, dict[str, Any]] = {}
     for name, value in {**found, **numbers}.items():
@@ -159,4 +159,4 @@ def load_optimiser(
             else:
                 value = value.clone()
         state.setdefault(int(index), {})[key] = value
-    optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": state})

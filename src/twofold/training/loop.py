@@ -3,7 +3,7 @@
     for phase in model.phases:            a VAE has one, a GAN two, a hybrid three
         total = phase.loss(batch).total
         total.backward(inputs=phase.parameters)
-        optimiser.step()
+        optimizer.step()
 
 With `simultaneous` every phase's gradient is taken before any of them steps.
 
@@ -24,22 +24,22 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from twofold.data.batches import Batch, Batches, PartlyLabelled
+from twofold.data.batches import Batch, Batches, PartlyLabeled
 from twofold.errors import RunError, UsageError
 from twofold.models.base import Model, Terms
 from twofold.training.checkpoint import (
     load_checkpoint,
     load_module,
-    load_optimiser,
+    load_optimizer,
     module_tensors,
     newest_checkpoint,
-    optimiser_state,
+    optimizer_state,
     save_checkpoint,
 )
 from twofold.training.diagnosis import warnings_of
 from twofold.training.guard import all_finite, explain_nonfinite, first_nonfinite
 from twofold.training.memory import forget_peak, peak_memory
-from twofold.training.optimisers import Player, make_optimiser
+from twofold.training.optimizers import Player, make_optimizer
 from twofold.training.progress import Progress, Silent
 from twofold.training.record import Record, check_tensorboard
 from twofold.training.settings import TrainingSettings
@@ -113,9 +113,9 @@ class Trainer:
     """Trains a model in a run folder.
 
     Arguments:
-        model: On its device, initialised.
+        model: On its device, initialized.
         data: Training images.
-        settings: Duration, optimisers, precision, cadences.
+        settings: Duration, optimizers, precision, cadences.
         folder: The run; `metrics.jsonl`, `checkpoints/` and pictures go there.
         validation: Held-out images, or None.
         seed: Of every random number in training.
@@ -130,7 +130,7 @@ class Trainer:
     def __init__(
         self,
         model: Model,
-        data: Batches | PartlyLabelled,
+        data: Batches | PartlyLabeled,
         settings: TrainingSettings,
         folder: Path,
         validation: Batches | None = None,
@@ -150,9 +150,9 @@ class Trainer:
         self.origin = dict(origin or {})
         self.device = model.device
         self.players = [
-            Player(phase, settings.optimizers[phase.name], optimiser)
+            Player(phase, settings.optimizers[phase.name], optimizer)
             for phase in model.phases
-            for optimiser in [make_optimiser(phase.parameters, settings.optimizers[phase.name])]
+            for optimizer in [make_optimizer(phase.parameters, settings.optimizers[phase.name])]
         ]
         self.step = 0
         self.total_steps = _total_steps(settings, data)
@@ -217,7 +217,7 @@ class Trainer:
             self.sums.add(player.phase.name, total, terms)
             waiting.append(player)
             # Weights that a later phase differentiates through stay until it has done so; autograd
-            # would not notice, because fused optimisers leave the version of a tensor as it was.
+            # would not notice, because fused optimizers leave the version of a tensor as it was.
             if not (self.settings.simultaneous or player.phase.keeps_graph):
                 self._take_steps(waiting)
         self._take_steps(waiting)
@@ -273,7 +273,7 @@ class Trainer:
         self.memory = max(self.memory, peak_memory(self.device))
         entry = {**self._where("train"), "terms": _rounded(means), "memory": self.memory}
         entry["grad_norm"] = {name: round(norm, 5) for name, norm in norms.items()}
-        entry["lr"] = {p.phase.name: p.optimiser.param_groups[0]["lr"] for p in self.players}
+        entry["lr"] = {p.phase.name: p.optimizer.param_groups[0]["lr"] for p in self.players}
         record.append(entry)
         self.progress.update(self.step, entry["epoch"], means)
         self.sums.clear()
@@ -322,7 +322,7 @@ class Trainer:
         numbers = {}
         for player in self.players:
             name = player.phase.name
-            state, numbers[name] = optimiser_state(player.optimiser, f"optimiser/{name}/")
+            state, numbers[name] = optimizer_state(player.optimizer, f"optimizer/{name}/")
             tensors |= state
         tensors |= {f"random/{name}": value for name, value in self._random().items()}
         for phase, values in self.sums.totals.items():
@@ -331,7 +331,7 @@ class Trainer:
             "total_steps": self.total_steps,
             "seconds": self.clock.seconds,
             "memory": self.memory,
-            "optimisers": numbers,
+            "optimizers": numbers,
             "counts": self.sums.counts,
             "origin": self.origin,
         }
@@ -361,8 +361,8 @@ class Trainer:
         """Everything but the model's weights."""
         for player in self.players:
             name = player.phase.name
-            numbers = facts["optimisers"][name]
-            load_optimiser(player.optimiser, tensors, numbers, f"optimiser/{name}/")
+            numbers = facts["optimizers"][name]
+            load_optimizer(player.optimizer, tensors, numbers, f"optimizer/{name}/")
         self._random_state = {
             name.removeprefix("random/"): value
             for name, value in tensors.items()
@@ -446,7 +446,7 @@ class Trainer:
                 signal.signal(which, handler)
 
 
-def _total_steps(settings: TrainingSettings, data: Batches | PartlyLabelled) -> int:
+def _total_steps(settings: TrainingSettings, data: Batches | PartlyLabeled) -> int:
     images = settings.images or (settings.epochs or 0) * len(data)
     return max(1, math.ceil(images / data.batch_size - 1e-9))
 

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-__all__ = ["OptimiserSettings", "Seed", "Strict", "TrainingSettings"]
+__all__ = ["OptimizerSettings", "Seed", "Strict", "TrainingSettings"]
 
 Seed = Annotated[int, Field(ge=0, lt=1 << 63)]
 Beta = Annotated[float, Field(ge=0, lt=1)]
@@ -18,11 +18,11 @@ class Strict(BaseModel):
     )
 
 
-class OptimiserSettings(Strict):
-    """How one phase is minimised."""
+class OptimizerSettings(Strict):
+    """How one phase is minimized."""
 
     name: Literal["adam", "adamw", "sgd", "adagrad", "rmsprop"] = Field(
-        "adam", description="optimiser"
+        "adam", description="optimizer"
     )
     lr: float = Field(1e-3, gt=0, description="learning rate")
     betas: tuple[Beta, Beta] = Field((0.9, 0.999), description="Adam's and AdamW's betas")
@@ -42,13 +42,13 @@ class OptimiserSettings(Strict):
     warmup: int = Field(0, ge=0, description="steps of linear warm-up from 0")
 
     @model_validator(mode="after")
-    def _momentum_is_used(self) -> "OptimiserSettings":
+    def _momentum_is_used(self) -> "OptimizerSettings":
         if self.momentum and self.name not in ("sgd", "rmsprop"):
             raise ValueError(f"momentum has no effect on {self.name}; use betas, or sgd or rmsprop")
         return self
 
     @model_validator(mode="after")
-    def _starts_before_it_stops(self) -> "OptimiserSettings":
+    def _starts_before_it_stops(self) -> "OptimizerSettings":
         if self.stop is not None and self.stop <= self.start:
             raise ValueError(
                 f"stop={self.stop:g} is not after start={self.start:g}, so the phase would never "
@@ -63,14 +63,14 @@ class TrainingSettings(Strict):
     epochs: float | None = Field(None, gt=0, description="duration in passes over the data")
     images: int | None = Field(None, ge=1, description="duration in images seen, instead of epochs")
     batch_size: int = Field(100, ge=1, description="images per step")
-    optimizers: dict[str, OptimiserSettings] = Field(
+    optimizers: dict[str, OptimizerSettings] = Field(
         default_factory=dict, description="one per phase"
     )
     simultaneous: bool = Field(
         False, description="all phases step at once, from the gradients at one point"
     )
-    labelled_batch_size: int | None = Field(
-        None, ge=1, description="labelled images in each batch beside the others; M2 and M1M2"
+    labeled_batch_size: int | None = Field(
+        None, ge=1, description="labeled images in each batch beside the others; M2 and M1M2"
     )
     device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps")
     precision: Literal["fp32", "bf16"] = Field("fp32", description="bf16 = automatic mixed")

@@ -43,17 +43,17 @@ def test_by_default_the_test_images_as_they_are(trained, toy_data):
 
 @pytest.fixture(scope="module")
 def binary(tmp_path_factory, toy_data, toy_experiment, silent) -> Trained:
-    """Of a run on a static binarisation."""
+    """Of a run on a static binarization."""
     out = tmp_path_factory.mktemp("runs") / "binary"
     experiment = toy_experiment(epochs=1)
-    data = experiment.data.model_copy(update={"binarise": "static", "binarise_seed": 3})
+    data = experiment.data.model_copy(update={"binarize": "static", "binarize_seed": 3})
     experiment = experiment.model_copy(update={"data": data})
     run = train(experiment, out=out, dataset=toy_data, progress=silent)
     run.dataset = lambda: toy_data
     return open_run(run, "cpu")
 
 
-def test_an_image_is_binarised_the_same_whichever_are_drawn(binary, toy_data, silent):
+def test_an_image_is_binarized_the_same_whichever_are_drawn(binary, toy_data, silent):
     settings = {"samples": 10, "iwae_samples": 1, "seed": 0}
     subject = make_subject(binary.run, settings, None, torch.device("cpu"), silent)
     expected = torch.cat([batch.x for batch in subject.batches.in_order()])
@@ -134,12 +134,12 @@ def test_a_class_given_for_all_is_that_of_images_without_a_label_alone(trained, 
 
 
 def test_other_sizes_only_if_told(trained):
-    colour = np.random.default_rng(0).integers(0, 256, (4, 3, 12, 10), dtype=np.uint8)
+    color = np.random.default_rng(0).integers(0, 256, (4, 3, 12, 10), dtype=np.uint8)
     with pytest.raises(
-        UsageError, match=r"12×10 pixels in colour .* 8×8 pixels in grey; .*--resize"
+        UsageError, match=r"12×10 pixels in color .* 8×8 pixels in gray; .*--resize"
     ):
-        load_inputs(trained, colour)
-    assert load_inputs(trained, colour, resize=True).dataset.image_shape == (1, 8, 8)
+        load_inputs(trained, color)
+    assert load_inputs(trained, color, resize=True).dataset.image_shape == (1, 8, 8)
 
 
 def test_the_class_is_told_where_it_is_known_and_asked_for_where_not(trained, toy_data):

@@ -9,7 +9,7 @@ from torch import Tensor
 from twofold.apply.common.classes import Classes, asked_classes
 from twofold.apply.common.inputs import Images, Inputs, load_inputs
 from twofold.apply.common.trained import Trained, seeded
-from twofold.data.dataset import UNLABELLED
+from twofold.data.dataset import UNLABELED
 from twofold.errors import UsageError
 from twofold.models.base import Generative, HasCodes, evaluating
 
@@ -131,4 +131,4 @@ def as_weights(trained: Trained, c: Tensor | None) -> Tensor | None:
 
 
 def _name(trained: Trained, k: int) -> str:
-    return trained.class_names[k] if k != UNLABELLED else "?"
+    return trained.class_names[k] if k != UNLABELED else "?"

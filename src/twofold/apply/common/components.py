@@ -46,7 +46,7 @@ def component_scores(trained: Trained, inputs: list[Inputs], seed: int) -> Compo
     Arguments:
         trained: The model, whose number of latents is among the counts.
         inputs: The images.
-        seed: Of a dynamic binarisation.
+        seed: Of a dynamic binarization.
     """
     normal = training_images(trained.run.dataset(), trained.run.experiment, trained.model)
     normal = fixed(normal, trained)

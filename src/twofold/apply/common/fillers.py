@@ -16,7 +16,7 @@ from twofold.apply.common.trained import Trained
 from twofold.apply.measures.likelihood import given, what_is_no_probability
 from twofold.conditions import ClassCondition
 from twofold.data.batches import Batch
-from twofold.data.dataset import UNLABELLED
+from twofold.data.dataset import UNLABELED
 from twofold.metrics.completion import Chains, codes_given, hidden_bound, hidden_by_prior, joined
 from twofold.metrics.measure import NotMeasured
 from twofold.models.base import Decodes, Encodes, Generative, HasLikelihood, evaluating
@@ -157,7 +157,7 @@ class _Searching:
 
     def _codes(self, batch: Batch, part: Tensor) -> Chains:
         y = batch.y if self.trained.needs_class else None
-        known = torch.zeros(len(batch), dtype=torch.bool) if y is None else y.cpu() != UNLABELLED
+        known = torch.zeros(len(batch), dtype=torch.bool) if y is None else y.cpu() != UNLABELED
         rows = [mask.nonzero().squeeze(1).to(batch.x.device) for mask in (known, ~known)]
         found = [
             codes_given(self.decoder, batch.x[some], c, part, self.chains, TEMPERATURES)
@@ -182,7 +182,7 @@ def _log_likelihood(
 ) -> PerImage:
     """ln p(hidden | visible) as a figure, estimated and told beside as the title says."""
     able = trained.able(HasLikelihood, "measure the hidden part")
-    data = {"binarise": trained.run.experiment.data.binarise, "likelihood": able.likelihood.name}
+    data = {"binarize": trained.run.experiment.data.binarize, "likelihood": able.likelihood.name}
     return PerImage(
         f"completion/log_likelihood/{name}",
         f"ln p(hidden | visible){told}: {how}",

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from twofold.apply.common.trained import Trained, class_index
 from twofold.data import ImageDataset, load_images
 from twofold.data.batches import Batch, Batches
-from twofold.data.dataset import UNLABELLED
+from twofold.data.dataset import UNLABELED
 from twofold.data.preprocess import fix_binary
 from twofold.data.resize import resize as resized
-from twofold.data.resize import to_grey
+from twofold.data.resize import to_gray
 from twofold.data.splits import balanced_order
 from twofold.errors import RunError, UsageError
 from twofold.pictures.sheets import to_uint8
@@ -32,7 +32,7 @@ class Inputs:
     """Images of the model's size, with their classes where they are known.
 
     Attributes:
-        dataset: uint8 (N, C, H, W), labels by the model's own classes. Of a static binarisation
+        dataset: uint8 (N, C, H, W), labels by the model's own classes. Of a static binarization
             these are the images that were drawn, which going through batches leaves as they are.
         trained: For whom they are.
         source: In words: `test images of mnist`.
@@ -61,17 +61,17 @@ class Inputs:
         return {"class_told": self.num_known} if self.trained.needs_class else {}
 
     def batches(self, size: int = BATCH) -> Iterator[Batch]:
-        """The images on the device, prepared as in training: floats, binarised where that was so.
+        """The images on the device, prepared as in training: floats, binarized where that was so.
 
-        A dynamic binarisation draws, so go through them within `seeded`.
+        A dynamic binarization draws, so go through them within `seeded`.
         """
         data = self.trained.run.experiment.data
         return Batches(
             self.dataset,
             min(size, len(self)),
-            binarise=data.binarise,
+            binarize=data.binarize,
             device=self.trained.device,
-            binarise_seed=data.binarise_seed,
+            binarize_seed=data.binarize_seed,
         ).in_order()
 
 
@@ -101,7 +101,7 @@ def load_inputs(
         RunError: If the run has no test images, or they are gone.
     """
     dataset, source = _read(trained, images, resize)
-    dataset = _labelled(fixed(_fitted(dataset, trained, resize), trained), trained, label)
+    dataset = _labeled(fixed(_fitted(dataset, trained, resize), trained), trained, label)
     if n is not None:
         if n < 1:
             raise UsageError(f"n={n}: ask for at least one image")
@@ -110,13 +110,13 @@ def load_inputs(
 
 
 def fixed(dataset: ImageDataset, trained: Trained) -> ImageDataset:
-    """All images of a set with the binarisation that happens once, as in training and measuring.
+    """All images of a set with the binarization that happens once, as in training and measuring.
 
-    A static binarisation goes through the set in order, so it comes before images are chosen: else
+    A static binarization goes through the set in order, so it comes before images are chosen: else
     another choice would show other pixels of the same image.
     """
     data = trained.run.experiment.data
-    images = fix_binary(torch.as_tensor(dataset.images), data.binarise, data.binarise_seed)
+    images = fix_binary(torch.as_tensor(dataset.images), data.binarize, data.binarize_seed)
     return replace(dataset, images=images.numpy())
 
 
@@ -130,7 +130,7 @@ def _read(trained: Trained, images: Images | None, resize: bool) -> tuple[ImageD
         return whole.split("test"), f"test images of {whole.name}"
     if isinstance(images, str | Path):
         C, H, W = trained.model.image_shape
-        fit: dict[str, Any] = {"size": (H, W), "grey": C == 1} if resize else {}
+        fit: dict[str, Any] = {"size": (H, W), "gray": C == 1} if resize else {}
         return load_images(images, **fit), str(images)
     if isinstance(images, ImageDataset):
         return images, images.name
@@ -159,7 +159,7 @@ def _fitted(dataset: ImageDataset, trained: Trained, resize: bool) -> ImageDatas
             f"{dataset.name} has images of {_words(c, h, w)} and {trained.run.name} was trained on "
             f"{_words(C, H, W)}; resize them with --resize (in Python: resize=True)"
         )
-    images = to_grey(dataset.images) if C == 1 else dataset.images
+    images = to_gray(dataset.images) if C == 1 else dataset.images
     images = resized(images, (H, W))
     if images.shape[1] < C:
         images = images.repeat(C, axis=1)
@@ -167,21 +167,21 @@ def _fitted(dataset: ImageDataset, trained: Trained, resize: bool) -> ImageDatas
 
 
 def _words(channels: int, height: int, width: int) -> str:
-    return f"{height}×{width} pixels in {'grey' if channels == 1 else 'colour'}"
+    return f"{height}×{width} pixels in {'gray' if channels == 1 else 'color'}"
 
 
-def _labelled(dataset: ImageDataset, trained: Trained, label: int | str | None) -> ImageDataset:
+def _labeled(dataset: ImageDataset, trained: Trained, label: int | str | None) -> ImageDataset:
     """Labels by the model's classes: those of the same name, and `label` where there is none."""
     names = trained.class_names
     labels = None
     if dataset.labels is not None and set(dataset.class_names) <= set(names):
         numbers = np.array([names.index(name) for name in dataset.class_names])
-        labels = np.where(dataset.labels == UNLABELLED, UNLABELLED, numbers[dataset.labels])
+        labels = np.where(dataset.labels == UNLABELED, UNLABELED, numbers[dataset.labels])
     elif dataset.labels is None and (folder := _only_folder(dataset)) in names:
         labels = np.full(len(dataset), names.index(folder))
     if label is not None:
-        known = np.full(len(dataset), UNLABELLED) if labels is None else labels
-        labels = np.where(known == UNLABELLED, class_index(label, names), known)
+        known = np.full(len(dataset), UNLABELED) if labels is None else labels
+        labels = np.where(known == UNLABELED, class_index(label, names), known)
     kept = names if labels is not None else ()
     return replace(dataset, labels=labels, class_names=kept, splits={})
 

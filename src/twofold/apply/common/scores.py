@@ -2,7 +2,7 @@ r"""How strange a model finds images. The higher a score, the stranger the image
 
 The likelihood of an image, and the error of its reconstruction, follow how much ink is in it: a
 model that never saw a 1 finds it more probable than the digits it knows. Two scores correct for
-that. `relative` divides the squared error by the squared differences of neighbouring pixels:
+that. `relative` divides the squared error by the squared differences of neighboring pixels:
 an image displaced by d pixels differs from itself by d² |∇x|², so the ratio is, to first order, by
 how many pixels squared the reconstruction misplaces what it draws. `complexity` takes from the
 bound the length of the image as a lossless file, `ratio` the bound of another model.
@@ -63,7 +63,7 @@ class Score:
 
 
 def contrast(x: Tensor) -> Tensor:
-    """Sum of squared differences of neighbouring pixels, shape (B,), of x (B, C, H, W)."""
+    """Sum of squared differences of neighboring pixels, shape (B,), of x (B, C, H, W)."""
     return sum(x.diff(dim=axis).square().flatten(1).sum(dim=1) for axis in (-1, -2))  # type: ignore[return-value]
 
 

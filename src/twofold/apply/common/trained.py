@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from twofold.data.batches import Batch
-from twofold.data.dataset import UNLABELLED
+from twofold.data.dataset import UNLABELED
 from twofold.errors import UsageError, unknown_name
 from twofold.experiments.environment import pick_device
 from twofold.experiments.run import Run
@@ -87,7 +87,7 @@ class Trained:
         condition, y = self.model.condition, batch.y
         if condition.about != "class":
             return condition.pick(batch.x, y)
-        if y is not None and not bool((y == UNLABELLED).any()):
+        if y is not None and not bool((y == UNLABELED).any()):
             return y
         reader = self.model.offers(Classifies)
         if reader is None:
@@ -97,7 +97,7 @@ class Trained:
                 "Python: label=)"
             )
         found = reader.classify(batch.x).argmax(dim=1)
-        return found if y is None else torch.where(y == UNLABELLED, found, y)
+        return found if y is None else torch.where(y == UNLABELED, found, y)
 
 
 def open_run(run: str | Path | Run, device: str = "auto") -> Trained:

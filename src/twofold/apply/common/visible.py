@@ -19,7 +19,7 @@ __all__ = ["Mask", "part_name", "visible_part"]
 Mask = str | Path | NDArray[Any] | Tensor
 PAINT = np.array([255, 0, 255])  # magenta: what hides pixels in a copy of an image
 NEAR = 64  # how far a channel may be from it
-LIGHT = 128  # the grey level from which a pixel of a mask is visible
+LIGHT = 128  # the gray level from which a pixel of a mask is visible
 DEFAULT = "left-half"
 
 

@@ -57,7 +57,7 @@ def ais(subject: Subject) -> Iterator[Measure]:
         depends={
             **subject.depends,
             "images": len(batch),
-            "binarise": subject.run.experiment.data.binarise,
+            "binarize": subject.run.experiment.data.binarize,
             **depends,
             **{"chains": CHAINS, "temperatures": temperatures, "leapfrogs": LEAPFROGS},
         },

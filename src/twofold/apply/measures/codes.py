@@ -43,7 +43,7 @@ class Told:
 
 @dataclass(frozen=True)
 class Codes:
-    """Of labelled training images, (N, D) and labels (N,), and of test images, (M, D) and (M,)."""
+    """Of labeled training images, (N, D) and labels (N,), and of test images, (M, D) and (M,)."""
 
     codes: NDArray[Any]
     y: NDArray[Any]
@@ -132,15 +132,15 @@ def _training_images(subject: Subject) -> Batches:
     classes = min(int((train.class_counts > 0).sum()), len(test_y.unique()))
     if classes < 2:
         raise NotMeasured(
-            f"codes are read by class, and the labelled training or test images have {classes} of "
+            f"codes are read by class, and the labeled training or test images have {classes} of "
             "them; that takes two"
         )
     data = subject.run.experiment.data
     return Batches(
-        train.labelled(),
+        train.labeled(),
         1,
-        binarise=data.binarise,
-        binarise_seed=data.binarise_seed,
+        binarize=data.binarize,
+        binarize_seed=data.binarize_seed,
         device=subject.model.device,
     )
 

@@ -13,7 +13,7 @@ from twofold.apply.cache import digest_of, remembered
 from twofold.apply.measures.subject import Features, Subject, drawn
 from twofold.metrics.bins import assign_bins, different_bins, jensen_shannon, make_bins
 from twofold.metrics.measure import Measure, joined
-from twofold.metrics.neighbours import neighbourhood
+from twofold.metrics.neighbors import neighborhood
 
 __all__ = ["bins", "coverage"]
 
@@ -23,7 +23,7 @@ FIGURES = ("precision", "density", "recall", "coverage")
 
 
 def coverage(subject: Subject) -> Iterator[Measure]:
-    """Precision, recall, density and coverage, by nearest neighbours among features."""
+    """Precision, recall, density and coverage, by nearest neighbors among features."""
     for features in subject.features:
         yield from _coverage(features, subject.dataset.class_names)
 
@@ -31,7 +31,7 @@ def coverage(subject: Subject) -> Iterator[Measure]:
 def _coverage(features: Features, class_names: tuple[str, ...]) -> Iterator[Measure]:
     count = min(len(features.generated), len(features.test))
     some = torch.as_tensor(drawn(len(features.test), count))
-    found = neighbourhood(features.test[some], features.generated[:count], K)
+    found = neighborhood(features.test[some], features.generated[:count], K)
     y_test = None if features.y_test is None else features.y_test[some]
     classes = {
         "precision": features.y_generated,
@@ -68,17 +68,17 @@ def _per_class(values: Tensor, y: Tensor | None, class_names: tuple[str, ...]) -
 
 def _coverage_floor(test: Tensor, train: Tensor) -> dict[str, float]:
     count = min(len(test), len(train))
-    found = neighbourhood(test[torch.as_tensor(drawn(len(test), count))], train[:count], K)
+    found = neighborhood(test[torch.as_tensor(drawn(len(test), count))], train[:count], K)
     return {name: getattr(found, name).mean().item() for name in FIGURES}
 
 
 def bins(subject: Subject) -> Iterator[Measure]:
     """NDB / K and the Jensen-Shannon divergence over bins of similar training images."""
     made, train = subject.generated, subject.real("train")
-    centres = remembered("bins", [digest_of(train)], lambda: _make_bins(_flat(train)))
+    centers = remembered("bins", [digest_of(train)], lambda: _make_bins(_flat(train)))
     count = min(len(made), len(subject.batches))  # the fewer images, the fewer bins differ
     counts = [
-        assign_bins(_flat(images), centres["centres"])
+        assign_bins(_flat(images), centers["centers"])
         for images in (made.x[:count], subject.real("test", count))
     ]
     for name, title, figure, unit in (
@@ -88,18 +88,18 @@ def bins(subject: Subject) -> Iterator[Measure]:
         yield Measure(
             name,
             title,
-            figure(counts[0], centres["counts"]),
+            figure(counts[0], centers["counts"]),
             unit,
             better="lower",
-            floor=figure(counts[1], centres["counts"]),
-            depends={**made.depends, "bins": len(centres["centres"]), "of_each": count},
+            floor=figure(counts[1], centers["counts"]),
+            depends={**made.depends, "bins": len(centers["centers"]), "of_each": count},
             caution=made.caution,
         )
 
 
 def _make_bins(train: np.ndarray) -> dict[str, np.ndarray]:
-    centres = make_bins(train)
-    return {"centres": centres, "counts": assign_bins(train, centres)}
+    centers = make_bins(train)
+    return {"centers": centers, "counts": assign_bins(train, centers)}
 
 
 def _flat(images: Tensor) -> np.ndarray:

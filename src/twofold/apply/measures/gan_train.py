@@ -38,7 +38,7 @@ def gan_train(subject: Subject) -> Iterator[Measure]:
     )
     yield recognition(
         f"gan_train/{taught.name}",
-        f"GAN-train by {taught.name}: real test images recognised",
+        f"GAN-train by {taught.name}: real test images recognized",
         taught.classifier.classify(subject.real("test")),
         subject.labels,
         subject.dataset.class_names,
@@ -78,7 +78,7 @@ def taught_by(subject: Subject, changes: Mapping[str, Any] = MappingProxyType({}
 
 def _learnt_from(subject: Subject) -> ImageDataset:
     """The training images of the model's classes, with all labels that the data has."""
-    train = subject.dataset.split("train").without(subject.run.experiment.data.without).labelled()
+    train = subject.dataset.split("train").without(subject.run.experiment.data.without).labeled()
     return replace(train, splits={"train": np.arange(len(train))})
 
 

@@ -27,7 +27,7 @@ from twofold.metrics.planes import principal_axes, tsne
 __all__ = ["latents", "latents_mlp"]
 
 SILHOUETTE_POINTS, MAP_POINTS = 5_000, 2_000
-NEIGHBOURS, STEPS = 5, 100
+NEIGHBORS, STEPS = 5, 100
 HIDDEN, EPOCHS = 512, 20
 
 
@@ -139,8 +139,8 @@ def _silhouette(codes: Codes, _seed: int) -> tuple[float, float]:
     return float(each.mean()), float(each.std(ddof=1) / len(each) ** 0.5)
 
 
-def _neighbours(codes: Codes, _seed: int) -> tuple[float, float]:
-    share = knn_accuracy(codes.codes, codes.y, codes.test_codes, codes.test_y, NEIGHBOURS)
+def _neighbors(codes: Codes, _seed: int) -> tuple[float, float]:
+    share = knn_accuracy(codes.codes, codes.y, codes.test_codes, codes.test_y, NEIGHBORS)
     return _per_cent(share, codes)
 
 
@@ -168,9 +168,9 @@ SILHOUETTE = Reading(
 )
 KNN = Reading(
     "/knn",
-    f"labels read from latents by {NEIGHBOURS} nearest neighbours",
-    _neighbours,
-    depends={"neighbours": NEIGHBOURS},
+    f"labels read from latents by {NEIGHBORS} nearest neighbors",
+    _neighbors,
+    depends={"neighbors": NEIGHBORS},
 )
 LINEAR = Reading(
     "/linear",

@@ -48,8 +48,8 @@ def given(model: Model) -> str:
 
 def what_is_no_probability(run: Run, model: HasLikelihood) -> str:
     """Why exp of the figure is no probability of the images; empty where it is one."""
-    if model.likelihood.needs_binary and run.experiment.data.binarise == "none":
-        return "grey pixels as Bernoulli targets: not a likelihood, compare only with the same"
+    if model.likelihood.needs_binary and run.experiment.data.binarize == "none":
+        return "gray pixels as Bernoulli targets: not a likelihood, compare only with the same"
     if not model.likelihood.is_discrete:
         return "a density on [0, 1], not a probability of 8-bit pixels"
     return ""
@@ -82,7 +82,7 @@ def _unconverged(bounds: dict[int, Tensor], k: int) -> str:
 def _bits_per_dim(subject: Subject, model: HasLikelihood, iwae: Measure) -> Measure:
     """The IWAE bound in bits for each pixel and channel."""
     shape, density = subject.model.image_shape, not model.likelihood.is_discrete
-    caution = "of grey levels without dequantisation: no bound on the bits of 8-bit pixels"
+    caution = "of gray levels without dequantization: no bound on the bits of 8-bit pixels"
     return replace(
         iwae,
         name="bits_per_dim",
@@ -115,7 +115,7 @@ def _mean(
         error=error,
         depends={
             **subject.depends,
-            "binarise": subject.run.experiment.data.binarise,
+            "binarize": subject.run.experiment.data.binarize,
             "likelihood": model.likelihood.name,
             **depends,
         },

@@ -10,7 +10,7 @@ from twofold.apply.measures.subject import Generated, Subject
 from twofold.metrics.accuracy import accuracy_error
 from twofold.metrics.measure import Measure, NotMeasured, joined, mean_and_error
 from twofold.metrics.memory import copied, copying_score, threshold_of_duplicates
-from twofold.metrics.neighbours import nearest
+from twofold.metrics.neighbors import nearest
 from twofold.pictures.sheets import to_uint8
 
 __all__ = ["memory"]

@@ -34,7 +34,7 @@ USUAL = 26_000  # images in which VEEGAN and PacGAN count; Unrolled GAN counts i
 def modes(subject: Subject) -> Iterator[Measure]:
     """Modes of stacked digits among generated images, and KL to equal shares (Metz et al., 2017).
 
-    A classifier of the digits that were stacked reads each colour channel. The floor is the same
+    A classifier of the digits that were stacked reads each color channel. The floor is the same
     of as many stacks of real test digits.
     """
     digits = _digits(subject)
@@ -80,8 +80,8 @@ def _digits(subject: Subject) -> ImageDataset:
     if entry is None or not entry.stacks:
         stacked = " and ".join(name for name, entry in CATALOG.items() if entry.stacks)
         raise NotMeasured(f"modes are counted on {stacked}; {subject.dataset.name} is neither")
-    if data.grey:
-        raise NotMeasured("grey=true mixes the three digits; train on the colours to count modes")
+    if data.gray:
+        raise NotMeasured("gray=true mixes the three digits; train on the colors to count modes")
     return load_dataset(entry.stacks, size=data.size)
 
 

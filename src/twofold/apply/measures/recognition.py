@@ -1,4 +1,4 @@
-"""Whether classifiers trained on real images recognise what a model makes."""
+"""Whether classifiers trained on real images recognize what a model makes."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -51,9 +51,9 @@ def _gan_test(subject: Subject, judge: Judge) -> Measure:
     made = subject.generated
     if made.y is None:
         raise NotMeasured(
-            f"a {subject.model.title} is told no class to recognise; a CVAE or CGAN is"
+            f"a {subject.model.title} is told no class to recognize; a CVAE or CGAN is"
         )
-    title = f"GAN-test by {judge.name}: generated images recognised"
+    title = f"GAN-test by {judge.name}: generated images recognized"
     return _judged(subject, judge, "gan_test", title, made.x, made.y, made.depends, made.caution)
 
 
@@ -68,7 +68,7 @@ def _reconstruction(subject: Subject, judge: Judge) -> Measure:
             for batch in subject.batches.in_order()
         ]
     )
-    title = f"reconstructed test images recognised by {judge.name}"
+    title = f"reconstructed test images recognized by {judge.name}"
     caution = TOLD.get(model.condition.about, "")
     return _judged(subject, judge, "reconstruction", title, recon, labels, subject.depends, caution)
 
@@ -110,7 +110,7 @@ def classification(subject: Subject) -> Iterator[Measure]:
     x = torch.cat([batch.x for batch in subject.batches.in_order()])
     yield recognition(
         "accuracy",
-        "test images recognised",
+        "test images recognized",
         model.classify(x),
         labels,
         subject.dataset.class_names,
@@ -119,5 +119,5 @@ def classification(subject: Subject) -> Iterator[Measure]:
 
 
 def real_accuracy(subject: Subject, judge: Judge) -> float:
-    """A judge on the real test images, undisturbed by any binarisation."""
+    """A judge on the real test images, undisturbed by any binarization."""
     return accuracy(judge.classifier.classify(subject.real("test")), subject.labels)

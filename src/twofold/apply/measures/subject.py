@@ -157,11 +157,11 @@ class Subject:
             c = c[torch.arange(count, device=c.device) % len(c)]
             caution.append("the model completes test images, a part of which it is told")
         x = self.sample(count, c)
-        binarise = self.run.experiment.data.binarise
+        binarize = self.run.experiment.data.binarize
         depends: dict[str, Any] = {"samples": count, "seed": self.settings["seed"]}
-        if binarise != "none":
-            depends["trained_on"] = f"pixels binarised ({binarise})"
-            caution.append("the model learnt binarised pixels and is compared with grey ones")
+        if binarize != "none":
+            depends["trained_on"] = f"pixels binarized ({binarize})"
+            caution.append("the model learnt binarized pixels and is compared with gray ones")
         depends |= self.of_codes
         caution.append(self.caution_of_codes)
         if y is not None:
@@ -210,7 +210,7 @@ class Subject:
         return self.model
 
     def real(self, split: str, count: int | None = None) -> Tensor:
-        """Images as they are in the data, without any binarisation, on the device.
+        """Images as they are in the data, without any binarization, on the device.
 
         Arguments:
             split: `test`, or `train` for the images that the model has learnt from.
@@ -331,7 +331,7 @@ def _prepared(run: Run, images: ImageDataset, device: torch.device) -> Batches:
     return Batches(
         images,
         min(500, len(images)),
-        binarise=data.binarise,
+        binarize=data.binarize,
         device=device,
-        binarise_seed=data.binarise_seed,
+        binarize_seed=data.binarize_seed,
     )

@@ -1,4 +1,4 @@
-"""Settings into torch optimisers, and the learning rate as a function of the step."""
+"""Settings into torch optimizers, and the learning rate as a function of the step."""
 
 import math
 from dataclasses import dataclass
@@ -8,15 +8,15 @@ import torch
 from torch import Tensor
 
 from twofold.models.base import Phase
-from twofold.training.settings import OptimiserSettings
+from twofold.training.settings import OptimizerSettings
 
-__all__ = ["Player", "learning_rate", "make_optimiser"]
+__all__ = ["Player", "learning_rate", "make_optimizer"]
 
 
-def make_optimiser(
-    parameters: list[torch.nn.Parameter], settings: OptimiserSettings
+def make_optimizer(
+    parameters: list[torch.nn.Parameter], settings: OptimizerSettings
 ) -> torch.optim.Optimizer:
-    """The optimiser, fused where torch fuses it."""
+    """The optimizer, fused where torch fuses it."""
     common: dict[str, Any] = {"lr": settings.lr, "weight_decay": settings.weight_decay}
     if settings.name == "adam":
         return torch.optim.Adam(
@@ -36,11 +36,11 @@ def make_optimiser(
     )
 
 
-def learning_rate(settings: OptimiserSettings, step: int, total_steps: int) -> float:
+def learning_rate(settings: OptimizerSettings, step: int, total_steps: int) -> float:
     """The rate at a step, a pure function: resuming needs no scheduler state.
 
     Example:
-        >>> settings = OptimiserSettings(lr=1.0, schedule="cosine")
+        >>> settings = OptimizerSettings(lr=1.0, schedule="cosine")
         >>> [round(learning_rate(settings, step, 4), 3) for step in range(5)]
         [1.0, 0.854, 0.5, 0.146, 0.0]
     """
@@ -58,11 +58,11 @@ def learning_rate(settings: OptimiserSettings, step: int, total_steps: int) -> f
 
 @dataclass(frozen=True)
 class Player:
-    """A phase with the optimiser that minimises it."""
+    """A phase with the optimizer that minimizes it."""
 
     phase: Phase
-    settings: OptimiserSettings
-    optimiser: torch.optim.Optimizer
+    settings: OptimizerSettings
+    optimizer: torch.optim.Optimizer
 
     def plays(self, step: int, epoch: float = 0.0) -> bool:
         """Whether this phase takes a step at this batch, so many epochs into the run."""
@@ -70,14 +70,14 @@ class Player:
         within = settings.start <= epoch and (settings.stop is None or epoch < settings.stop)
         return within and (step + 1) % settings.every == 0
 
-    def minimise(self, total: Tensor, step: int, total_steps: int) -> None:
-        """One step of the optimiser; no parameter but the phase's own receives a gradient."""
+    def minimize(self, total: Tensor, step: int, total_steps: int) -> None:
+        """One step of the optimizer; no parameter but the phase's own receives a gradient."""
         self.differentiate(total)
         self.take_step(step, total_steps)
 
     def differentiate(self, total: Tensor) -> None:
         """The gradient of a phase's total, into the phase's own parameters alone."""
-        self.optimiser.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad(set_to_none=True)
         total.backward(inputs=self.phase.parameters, retain_graph=self.phase.keeps_graph)
         if self.settings.l1:
             followed = [p for p in self.phase.parameters if p.grad is not None]
@@ -90,9 +90,9 @@ class Player:
         if self.settings.clip is not None:
             torch.nn.utils.clip_grad_norm_(self.phase.parameters, self.settings.clip)
         if self.settings.schedule != "constant" or self.settings.warmup:
-            for group in self.optimiser.param_groups:
+            for group in self.optimizer.param_groups:
                 group["lr"] = learning_rate(self.settings, step, total_steps)
-        self.optimiser.step()
+        self.optimizer.step()
         if self.phase.after_step is not None:
             self.phase.after_step()
 

@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 import torch
 
-from twofold.metrics import neighbours
+from twofold.metrics import neighbors
 from twofold.metrics.measure import NotMeasured
-from twofold.metrics.neighbours import nearest, neighbourhood
+from twofold.metrics.neighbors import nearest, neighborhood
 
 FIGURES = ("precision", "recall", "density", "coverage")
 
 
 def figures(real: torch.Tensor, fake: torch.Tensor, k: int = 5) -> dict[str, float]:
-    found = neighbourhood(real, fake, k)
+    found = neighborhood(real, fake, k)
     return {name: getattr(found, name).mean().item() for name in FIGURES}
 
 
@@ -35,7 +35,7 @@ def test_chunks_do_not_matter_nor_does_the_order(monkeypatch):
     real, fake = torch.randn(90, 4), torch.randn(70, 4)
     whole = figures(real, fake)
     assert figures(real[torch.randperm(90)], fake.flip(0)) == pytest.approx(whole)
-    monkeypatch.setattr(neighbours, "ROWS", 7)
+    monkeypatch.setattr(neighbors, "ROWS", 7)
     assert figures(real, fake) == pytest.approx(whole)
 
 
@@ -49,10 +49,10 @@ def test_one_distribution_has_density_one_and_the_coverage_of_theory():
 
 def test_a_collapsed_fake_keeps_precision_and_loses_recall_and_coverage():
     """Ten clusters; the fake shows one of them."""
-    centres = 20 * torch.randn(10, 4)
-    real = centres.repeat_interleave(60, dim=0) + torch.randn(600, 4)
-    good = centres.repeat_interleave(60, dim=0) + torch.randn(600, 4)
-    collapsed = centres[0] + torch.randn(600, 4)
+    centers = 20 * torch.randn(10, 4)
+    real = centers.repeat_interleave(60, dim=0) + torch.randn(600, 4)
+    good = centers.repeat_interleave(60, dim=0) + torch.randn(600, 4)
+    collapsed = centers[0] + torch.randn(600, 4)
     fair, poor = figures(real, good), figures(real, collapsed)
     assert poor["precision"] > fair["precision"] - 0.05
     assert poor["recall"] < 0.15 < 0.8 < fair["recall"]
@@ -67,13 +67,13 @@ def test_wrong_images_lose_precision_and_density():
     assert found["density"] == pytest.approx(0.5, abs=0.06)
 
 
-def test_too_few_neighbours_are_refused():
+def test_too_few_neighbors_are_refused():
     with pytest.raises(NotMeasured, match="more than 5 images, and there are 5 and 9"):
-        neighbourhood(torch.randn(5, 2), torch.randn(9, 2))
+        neighborhood(torch.randn(5, 2), torch.randn(9, 2))
 
 
 def test_nearest_by_brute_force(monkeypatch):
-    monkeypatch.setattr(neighbours, "ROWS", 4)
+    monkeypatch.setattr(neighbors, "ROWS", 4)
     x, pool = torch.randn(10, 1, 2, 3), torch.randn(15, 1, 2, 3)
     distances, indices = nearest(x, pool, k=2)
     for i in range(10):
@@ -83,11 +83,11 @@ def test_nearest_by_brute_force(monkeypatch):
         assert distances[i].tolist() == pytest.approx([apart[j] for j in expected], rel=1e-4)
 
 
-def test_an_image_is_not_its_own_neighbour(monkeypatch):
-    monkeypatch.setattr(neighbours, "ROWS", 2)
+def test_an_image_is_not_its_own_neighbor(monkeypatch):
+    monkeypatch.setattr(neighbors, "ROWS", 2)
     x = torch.tensor([[0.0], [1.0], [3.0], [3.5], [9.0]])
     distances, indices = nearest(x, x, itself=True)
     assert indices.flatten().tolist() == [1, 0, 3, 2, 3]
     assert distances.flatten().tolist() == [1.0, 1.0, 0.5, 0.5, 5.5]
-    with pytest.raises(NotMeasured, match="1 neighbours need a pool of 2, and there are 1"):
+    with pytest.raises(NotMeasured, match="1 neighbors need a pool of 2, and there are 1"):
         nearest(x[:1], x[:1], itself=True)

@@ -7,18 +7,18 @@ from torch import Tensor, nn
 
 from twofold.errors import unknown_name
 
-__all__ = ["INITS", "initialise"]
+__all__ = ["INITS", "initialize"]
 
 INITS = ("torch", "xavier", "kaiming", "orthogonal", "fan-in", "normal-STD", "normal-STD-all")
 _NORMAL = re.compile(r"normal-(?P<std>\d*\.?\d+(?:e-?\d+)?)(?P<everything>-all)?")
 _WEIGHTED = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)
 
 
-def initialise(network: nn.Module, scheme: str) -> None:
+def initialize(network: nn.Module, scheme: str) -> None:
     """Sets the weights of dense and convolutional layers in place.
 
     Arguments:
-        network: Any module; batch normalisation keeps its ones and zeros.
+        network: Any module; batch normalization keeps its ones and zeros.
         scheme: `torch` leaves PyTorch's own; `xavier` (Glorot uniform, Keras's default), `kaiming`,
             `orthogonal`, `fan-in` (N(0, 1/fan_in)) and `normal-0.02` set biases to zero;
             `normal-0.01-all` draws every parameter, biases included (Kingma and Welling, 2014).

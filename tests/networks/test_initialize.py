@@ -1,7 +1,7 @@
 """How weights start: the statistics that each scheme's paper states.
 
 A standard deviation of n numbers is known to 1/sqrt(2 n) of itself; with 60 000 weights five such
-errors are 1.5 %, which tells every scheme below from its neighbours.
+errors are 1.5 %, which tells every scheme below from its neighbors.
 """
 
 import math
@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from twofold.errors import UsageError
-from twofold.networks.initialise import initialise
+from twofold.networks.initialize import initialize
 
 DENSE = (300, 200)  # inputs, outputs
 CONV = (20, 100, 5)  # inputs, outputs, kernel
@@ -21,14 +21,14 @@ TOLERANCE = 0.015
 def dense(scheme: str) -> nn.Linear:
     torch.manual_seed(0)
     layer = nn.Linear(*DENSE)
-    initialise(layer, scheme)
+    initialize(layer, scheme)
     return layer
 
 
 def conv(scheme: str) -> nn.Conv2d:
     torch.manual_seed(0)
     layer = nn.Conv2d(*CONV)
-    initialise(layer, scheme)
+    initialize(layer, scheme)
     return layer
 
 
@@ -78,7 +78,7 @@ def test_torch_leaves_everything_as_it_was():
 
 def test_batch_norm_keeps_its_ones_and_zeros():
     network = nn.Sequential(nn.Linear(3, 4, bias=False), nn.BatchNorm1d(4))
-    initialise(network, "normal-0.02")
+    initialize(network, "normal-0.02")
     assert network[1].weight.tolist() == [1] * 4
     assert network[1].bias.tolist() == [0] * 4
 
@@ -86,4 +86,4 @@ def test_batch_norm_keeps_its_ones_and_zeros():
 @pytest.mark.parametrize("scheme", ["xaviar", "normal", "normal-", "normal-STD", "normal-x", ""])
 def test_unknown_schemes(scheme):
     with pytest.raises(UsageError, match="unknown init"):
-        initialise(nn.Linear(2, 2), scheme)
+        initialize(nn.Linear(2, 2), scheme)

@@ -1,6 +1,6 @@
-r"""How two sets of features lie among each other, by nearest neighbours.
+r"""How two sets of features lie among each other, by nearest neighbors.
 
-A ball around a point reaches to its k-th nearest neighbour in its own set. Precision is the share
+A ball around a point reaches to its k-th nearest neighbor in its own set. Precision is the share
 of generated images inside some real ball, recall the share of real images inside some generated
 ball; an outlier with a wide ball inflates both. Density counts how many real balls a generated
 image lies in, divided by k, and coverage is the share of real balls with a generated image inside:
@@ -23,13 +23,13 @@ from torch import Tensor
 
 from twofold.metrics.measure import NotMeasured
 
-__all__ = ["Neighbourhood", "nearest", "neighbourhood"]
+__all__ = ["Neighborhood", "nearest", "neighborhood"]
 
 ROWS = 1000  # of the matrix of distances at a time
 
 
 @dataclass(frozen=True)
-class Neighbourhood:
+class Neighborhood:
     """Per image, so that a mean over some of them is the figure of a class.
 
     Attributes:
@@ -45,20 +45,20 @@ class Neighbourhood:
     coverage: Tensor
 
 
-def neighbourhood(real: Tensor, fake: Tensor, k: int = 5) -> Neighbourhood:
+def neighborhood(real: Tensor, fake: Tensor, k: int = 5) -> Neighborhood:
     """Precision, recall, density and coverage, of each image.
 
     Arguments:
         real: Features of real images, shape (N, D).
         fake: Features of generated images, shape (M, D).
-        k: Which neighbour a ball reaches to.
+        k: Which neighbor a ball reaches to.
 
     Raises:
-        NotMeasured: If there are no k neighbours.
+        NotMeasured: If there are no k neighbors.
     """
     if min(len(real), len(fake)) <= k:
         raise NotMeasured(
-            f"the {k}th nearest neighbour needs more than {k} images, and there are {len(real)} "
+            f"the {k}th nearest neighbor needs more than {k} images, and there are {len(real)} "
             f"and {len(fake)}"
         )
     real, fake = real.double(), fake.double()
@@ -71,7 +71,7 @@ def neighbourhood(real: Tensor, fake: Tensor, k: int = 5) -> Neighbourhood:
         inside += within.sum(dim=0)
         coverage.append(within.any(dim=1))
         recall.append((apart < reach_fake).any(dim=1))
-    return Neighbourhood(
+    return Neighborhood(
         (inside > 0).double(), inside / k, torch.cat(recall).double(), torch.cat(coverage).double()
     )
 
@@ -83,7 +83,7 @@ def nearest(x: Tensor, pool: Tensor, k: int = 1, itself: bool = False) -> tuple[
         x: Shape (N, ...), flattened.
         pool: Shape (M, ...).
         k: How many.
-        itself: Whether x is the pool, and an image is not its own neighbour.
+        itself: Whether x is the pool, and an image is not its own neighbor.
 
     Returns:
         Distances and indices, nearest first, shapes (N, k).
@@ -92,7 +92,7 @@ def nearest(x: Tensor, pool: Tensor, k: int = 1, itself: bool = False) -> tuple[
         NotMeasured: If the pool has fewer than k others.
     """
     if len(pool) < k + itself:
-        raise NotMeasured(f"{k} neighbours need a pool of {k + itself}, and there are {len(pool)}")
+        raise NotMeasured(f"{k} neighbors need a pool of {k + itself}, and there are {len(pool)}")
     x, pool = x.flatten(1), pool.flatten(1)
     distances, indices = [], []
     for start in range(0, len(x), ROWS):
