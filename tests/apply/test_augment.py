@@ -103,7 +103,9 @@ def test_nothing_is_left_of_a_folder_that_could_not_be_written(cvae, tmp_path, m
 def test_models_that_can_and_cannot(run_of):
     for family in ("cgan", "m2"):
         assert augment(run_of(family, epochs=1), per_class=1, device="cpu").labels.size == 3
-    with pytest.raises(UsageError, match="augment: this VAE is told no class; use a CVAE, CGAN"):
+    with pytest.raises(
+        UsageError, match="augment: this VAE is conditioned on no class; use a CVAE, CGAN"
+    ):
         augment(run_of("cvae", epochs=1, family="vae"), device="cpu")
     with pytest.raises(UsageError, match=r"cannot augment: .*makes no images; use a VAE"):
         augment(run_of("classifier", epochs=1), device="cpu")

@@ -128,12 +128,12 @@ def test_m2_is_not_told_the_class_that_it_infers(run_of, toy_data):
 def test_figures_say_how_many_were_told_their_class(run_of, toy_data):
     some = ImageDataset(toy_data.images[:3], np.array([0, -1, 2]), toy_data.class_names)
     found = by_name(complete(run_of("cvae"), some, n=3, completions=2, device="cpu"))
-    assert {measure.depends["class_told"] for measure in found.values()} == {2}
+    assert {measure.depends["num_conditioned"] for measure in found.values()} == {2}
     title = found["completion/log_likelihood/ais"].title
     assert title.startswith("ln p(hidden | visible) given the class where it is known: ")
     for run in (run_of("m2"), run_of("cvae", family="vae"), run_of("cvae", **TOLD)):
         found = by_name(complete(run, n=3, completions=2, samples=2, device="cpu"))
-        assert all("class_told" not in measure.depends for measure in found.values())
+        assert all("num_conditioned" not in measure.depends for measure in found.values())
         assert not any("given the class" in measure.title for measure in found.values())
 
 

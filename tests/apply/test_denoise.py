@@ -89,7 +89,7 @@ class Flat(nn.Module):
 def test_the_code_is_the_likeliest_under_the_noise(noise, flip, prior):
     """Wᵀ(x − b) / (1 + λ) with λ the variance of the noise: σ², and half of the pixels flipped."""
     model = Flat()
-    trained = SimpleNamespace(able=lambda *_: model, told=lambda _: None, needs_class=False)
+    trained = SimpleNamespace(able=lambda *_: model, condition_of=lambda _: None, needs_class=False)
     batch = Batch(torch.rand(6, 1, 8, 8))
     _, noisy, encoded, denoised = _Denoiser(trained, noise, flip, steps=400)(batch)
     assert torch.equal(encoded, torch.full_like(noisy, 0.5))
@@ -102,13 +102,13 @@ def test_a_model_that_infers_the_class_reads_it_off_the_noisy_image(run_of, toy_
     """So that labels, right or wrong, change nothing; a CVAE must be told, and says so."""
     test = toy_data.split("test")
     wrong = ImageDataset(test.images, (test.labels + 1) % 3, test.class_names)
-    for family, told in (("m2", {}), ("cvae", {"class_told": 15})):
+    for family, told in (("m2", {}), ("cvae", {"num_conditioned": 15})):
         one, two = (
             denoise(run_of(family), images, n=15, steps=2, device="cpu") for images in (test, wrong)
         )
         assert torch.equal(one.denoised, two.denoised) == (family == "m2")
         for measure in one.measures:
-            assert {k: v for k, v in measure.depends.items() if k == "class_told"} == told
+            assert {k: v for k, v in measure.depends.items() if k == "num_conditioned"} == told
 
 
 def test_images_that_are_noisy_already(run_of):

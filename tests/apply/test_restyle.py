@@ -129,11 +129,15 @@ def test_models_that_can(run_of, family, model):
     assert result.images.shape == (3, 3, 1, 8, 8)
 
 
-def test_models_that_cannot_are_told_which_can(run_of):
+def test_models_that_cannot_say_which_can(run_of):
     for family, model, reason in (
-        ("cvae", {"family": "vae"}, "VAE is told no class; use a CVAE, CDRAW, M2"),
-        ("draw", {}, "DRAW is told no class; use a CVAE"),
-        ("cvae", {"condition": "left-half"}, "told a part of the image and no class; use a CVAE"),
+        ("cvae", {"family": "vae"}, "VAE is conditioned on no class; use a CVAE, CDRAW, M2"),
+        ("draw", {}, "DRAW is conditioned on no class; use a CVAE"),
+        (
+            "cvae",
+            {"condition": "left-half"},
+            "on a part of the image, not on the class; use a CVAE",
+        ),
         ("cgan", {}, "CGAN has no encoder to find a style by; use a CVAE"),
     ):
         with pytest.raises(UsageError, match=f"cannot restyle: .*{reason}"):

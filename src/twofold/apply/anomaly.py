@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from twofold.apply.common.components import component_scores
-from twofold.apply.common.inputs import Images, Inputs, fixed, load_inputs
+from twofold.apply.common.inputs import Images, Inputs, binarize_once, load_inputs
 from twofold.apply.common.result import Result, pixels
 from twofold.apply.common.scores import Score, choose_score, score_images
 from twofold.apply.common.trained import Trained, open_run
@@ -282,7 +282,7 @@ def _validation(trained: Trained) -> Inputs:
         raise NotMeasured(
             f"{whole.name} has no validation images to set one on; train with validation=0.1"
         )
-    split = fixed(whole.split("validation"), trained)
+    split = binarize_once(whole.split("validation"), trained)
     kept = split.without(trained.run.experiment.data.without)
     return Inputs(kept, trained, f"validation images of {whole.name}")
 

@@ -109,7 +109,7 @@ def augment(
         raise UsageError(f"min_confidence={min_confidence}; expected more than 0 and at most 1")
     trained = open_run(run, device)
     model = trained.able(Generative, "augment")
-    trained.told_class("augment", "CVAE, CGAN, M2 or a hybrid of these")
+    trained.require_class_condition("augment", "CVAE, CGAN, M2 or a hybrid of these")
     critic = None
     if min_confidence is not None:
         where = str(trained.device)

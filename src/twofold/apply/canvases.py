@@ -102,7 +102,7 @@ def canvases(
     x, again, drawn = [], [], []
     with seeded(seed, trained.device), evaluating(model):
         for batch in inputs.batches(BATCH):
-            c = trained.told(batch)
+            c = trained.condition_of(batch)
             start = sum(map(len, x))
             x.append(batch.x.cpu())
             again.append(model.canvases(model.codes(batch.x, c), c).transpose(0, 1).cpu())

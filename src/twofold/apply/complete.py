@@ -132,7 +132,7 @@ def complete(
         name = part_name(visible)
         measures = means(
             (_figures(filler, visible, batch, made, missing) for batch, made in batches),
-            {"visible": name, "completions": completions, "seed": seed, **examined.class_told},
+            {"visible": name, "completions": completions, "seed": seed, **examined.num_conditioned},
         )
     return Completions(
         torch.cat([batch.x for batch, _ in filled]).cpu(),

@@ -130,7 +130,7 @@ def denoise(
             figures = (_figures(denoiser(batch)) for batch in examined.batches())
         depends = {
             **{"noise": noise, "flip": flip, "steps": steps, "seed": seed},
-            **examined.class_told,
+            **examined.num_conditioned,
         }
         measures = means(figures, depends) if noise or flip else []
     clean, noisy, _, denoised = (torch.cat(part).cpu() for part in zip(*done, strict=True))
@@ -169,7 +169,7 @@ class _Denoiser:
     @torch.no_grad()
     def __call__(self, batch: Batch) -> Done:
         noisy = add_noise(batch.x, self.noise, self.flip)
-        c = self.trained.told(Batch(noisy, batch.y if self.trained.needs_class else None))
+        c = self.trained.condition_of(Batch(noisy, batch.y if self.trained.needs_class else None))
         encoded = self.encoder.codes(noisy, c)[None]  # (1, B, D)
         drawn = torch.randn(DRAWS if self.steps else 0, *encoded.shape[1:], device=noisy.device)
         # A flipped pixel is off by 1 or not at all.

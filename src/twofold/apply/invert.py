@@ -105,7 +105,7 @@ def invert(
     x, told, parts = [], [], list[Inverted]()
     with seeded(seed, trained.device):
         for batch in inputs.batches():
-            c = trained.told(batch)
+            c = trained.condition_of(batch)
             parts.append(invert_images(model, batch.x, c, restarts, steps, prior=prior))
             x.append(batch.x)
             told.append(c)

@@ -159,7 +159,7 @@ def _in_words(told: Told, inputs: Inputs) -> str:
 
 
 def _condition(trained: Trained, told: Told, batch: Any) -> Tensor | None:
-    return trained.told(batch) if told.name == "leaking" else told.pick(batch)
+    return trained.condition_of(batch) if told.name == "leaking" else told.pick(batch)
 
 
 def _laid_out(

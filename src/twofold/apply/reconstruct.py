@@ -89,7 +89,7 @@ def reconstruct(
     x, again, drawn = [], [], []
     with seeded(seed, trained.device):
         for batch in inputs.batches():
-            c = trained.told(batch)
+            c = trained.condition_of(batch)
             start = sum(map(len, x))
             x.append(batch.x.cpu())
             again.append(model.reconstruct(batch.x, c).float().cpu())

@@ -142,7 +142,7 @@ class _Artist:
 
     @classmethod
     def of(cls, trained: Trained, fresh_noise: bool) -> "_Artist":
-        trained.told_class("restyle", ABLE)
+        trained.require_class_condition("restyle", ABLE)
         encoder = trained.model.offers(HasCodes)
         if encoder is None:
             raise UsageError(
@@ -160,7 +160,7 @@ class _Artist:
     def restyled(self, inputs: Inputs) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """By batch: images (B, C, H, W), each as every class (B, K, C, H, W), classes (B,)."""
         for batch in inputs.batches(max(1, BATCH // len(self.classes))):
-            y = self.trained.told(batch)
+            y = self.trained.condition_of(batch)
             assert y is not None, "the model is told a class"
             yield batch.x, self._every_class(batch, y), y
 

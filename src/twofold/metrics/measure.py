@@ -8,7 +8,7 @@ from torch import Tensor
 
 from twofold.errors import UsageError
 
-__all__ = ["Measure", "NotMeasured", "joined", "mean_and_error"]
+__all__ = ["Measure", "NotMeasured", "join", "mean_and_error"]
 
 
 class NotMeasured(UsageError):  # noqa: N818
@@ -50,11 +50,11 @@ class Measure:
         return asdict(self)
 
 
-def joined(*cautions: str) -> str:
+def join(*cautions: str) -> str:
     """Cautions as one text; empty ones are left out.
 
     Example:
-        >>> joined("few images", "", "smooth images")
+        >>> join("few images", "", "smooth images")
         'few images; smooth images'
     """
     return "; ".join(filter(None, cautions))

@@ -144,10 +144,10 @@ def test_other_sizes_only_if_told(trained):
 
 def test_the_class_is_told_where_it_is_known_and_asked_for_where_not(trained, toy_data):
     x = torch.as_tensor(toy_data.images[:3]) / 255
-    assert trained.told(Batch(x, torch.tensor([2, 0, 1]))).tolist() == [2, 0, 1]
+    assert trained.condition_of(Batch(x, torch.tensor([2, 0, 1]))).tolist() == [2, 0, 1]
     for y in (None, torch.tensor([0, -1, 1])):
         with pytest.raises(UsageError, match="these have no labels; put each class into a folder"):
-            trained.told(Batch(x, y))
+            trained.condition_of(Batch(x, y))
 
 
 def test_a_run_without_test_images(trained, toy_data):

@@ -75,7 +75,7 @@ def _encoded(trained: Trained, model: HasCodes, inputs: Inputs, seed: int) -> Co
     z, c, x = [], [], []
     with seeded(seed, trained.device), evaluating(model):
         for batch in inputs.batches():
-            told = trained.told(batch)
+            told = trained.condition_of(batch)
             z.append(model.codes(batch.x, told))
             c.append(told)
             x.append(batch.x.cpu())
@@ -115,7 +115,9 @@ def drawn_codes(
     if model.condition.about == "image":
         inputs = load_inputs(trained, images, n=n, resize=resize, seed=seed)
         with seeded(seed, trained.device):
-            c = torch.cat([part for b in inputs.batches() if (part := trained.told(b)) is not None])
+            c = torch.cat(
+                [part for b in inputs.batches() if (part := trained.condition_of(b)) is not None]
+            )
         return Codes(z[: len(c)], c, None, [])
     if not asked:
         return Codes(z, None, None, [])

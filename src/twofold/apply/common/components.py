@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from twofold.apply.common.inputs import Inputs, fixed
+from twofold.apply.common.inputs import Inputs, binarize_once
 from twofold.apply.common.scores import BLANK, contrast
 from twofold.apply.common.trained import Trained, seeded
 from twofold.experiments.train import training_images
@@ -49,7 +49,7 @@ def component_scores(trained: Trained, inputs: list[Inputs], seed: int) -> Compo
         seed: Of a dynamic binarization.
     """
     normal = training_images(trained.run.dataset(), trained.run.experiment, trained.model)
-    normal = fixed(normal, trained)
+    normal = binarize_once(normal, trained)
     normal = normal.subset(draw(len(normal), AXES_FROM))
     most = normal.images[0].size
     own = min(trained.model.latent_dim, most)

@@ -105,7 +105,7 @@ class _Told:
         ]
 
     def _told(self, batch: Batch) -> Tensor | None:
-        return batch.once("told", lambda: self.trained.told(batch))
+        return batch.once("told", lambda: self.trained.condition_of(batch))
 
 
 @dataclass(frozen=True)

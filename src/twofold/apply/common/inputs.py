@@ -20,7 +20,7 @@ from twofold.data.splits import balanced_order
 from twofold.errors import RunError, UsageError
 from twofold.pictures.sheets import to_uint8
 
-__all__ = ["BATCH", "Images", "Inputs", "fixed", "load_inputs"]
+__all__ = ["BATCH", "Images", "Inputs", "binarize_once", "load_inputs"]
 
 BATCH = 500  # images at a time on the device
 
@@ -56,9 +56,9 @@ class Inputs:
         return int(self.dataset.class_counts.sum())
 
     @property
-    def class_told(self) -> dict[str, int]:
-        """How many the model is told the class of: only what it cannot find out itself."""
-        return {"class_told": self.num_known} if self.trained.needs_class else {}
+    def num_conditioned(self) -> dict[str, int]:
+        """Of how many the model gets the class: only where it needs one that it cannot infer."""
+        return {"num_conditioned": self.num_known} if self.trained.needs_class else {}
 
     def batches(self, size: int = BATCH) -> Iterator[Batch]:
         """The images on the device, prepared as in training: floats, binarized where that was so.
@@ -101,7 +101,7 @@ def load_inputs(
         RunError: If the run has no test images, or they are gone.
     """
     dataset, source = _read(trained, images, resize)
-    dataset = _labeled(fixed(_fitted(dataset, trained, resize), trained), trained, label)
+    dataset = _labeled(binarize_once(_fitted(dataset, trained, resize), trained), trained, label)
     if n is not None:
         if n < 1:
             raise UsageError(f"n={n}: ask for at least one image")
@@ -109,7 +109,7 @@ def load_inputs(
     return Inputs(dataset, trained, source)
 
 
-def fixed(dataset: ImageDataset, trained: Trained) -> ImageDataset:
+def binarize_once(dataset: ImageDataset, trained: Trained) -> ImageDataset:
     """All images of a set with the binarization that happens once, as in training and measuring.
 
     A static binarization goes through the set in order, so it comes before images are chosen: else
@@ -199,5 +199,5 @@ def _draw(dataset: ImageDataset, n: int, seed: int) -> NDArray[np.int64]:
         return everything
     if dataset.labels is None:
         return np.sort(np.random.default_rng(seed).permutation(everything)[:n])
-    drawn = balanced_order(everything, dataset.labels, seed)[:n]
-    return drawn[np.argsort(dataset.labels[drawn], kind="stable")]
+    chosen = balanced_order(everything, dataset.labels, seed)[:n]
+    return chosen[np.argsort(dataset.labels[chosen], kind="stable")]

@@ -1,4 +1,4 @@
-"""A trained model as the verbs see it: what it can do, and what it is told beside an image."""
+"""A trained model as the verbs see it: what it can do, and what it is conditioned on."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -58,31 +58,31 @@ class Trained:
         """
         return require(self.model, capability, verb)
 
-    def told_class(self, verb: str, others: str) -> None:
-        """Refuses a model that is not told the class, naming others that are.
+    def require_class_condition(self, verb: str, others: str) -> None:
+        """Refuses a model that is not conditioned on the class, naming others that are.
 
         Raises:
-            UsageError: If it is told nothing, or a part of the image.
+            UsageError: If it has no condition, or a part of the image.
         """
         about = self.model.condition.about
         if about != "class":
-            told = "a part of the image and no class" if about == "image" else "no class"
+            what = "on a part of the image, not on the class" if about == "image" else "on no class"
             raise UsageError(
-                f"cannot {verb}: this {self.model.title} is told {told}; use a {others}"
+                f"cannot {verb}: this {self.model.title} is conditioned {what}; use a {others}"
             )
 
     @property
     def needs_class(self) -> bool:
-        """Whether it is told a class that it cannot find out itself, as M2 can."""
+        """Whether it needs a class beside each image and cannot infer it, as M2 can."""
         return self.model.condition.about == "class" and self.model.offers(Classifies) is None
 
-    def told(self, batch: Batch) -> Tensor | None:
-        """What the model is told beside each image: nothing, its class, or the image itself.
+    def condition_of(self, batch: Batch) -> Tensor | None:
+        """What the model is conditioned on: nothing, the class of each image, or the image itself.
 
-        A model that classifies finds out the class of images without a label.
+        A model that classifies infers the class of images without a label.
 
         Raises:
-            UsageError: If it is told a class and the images have none.
+            UsageError: If it is conditioned on the class and the images have none.
         """
         condition, y = self.model.condition, batch.y
         if condition.about != "class":
@@ -92,12 +92,12 @@ class Trained:
         reader = self.model.offers(Classifies)
         if reader is None:
             raise UsageError(
-                f"a {self.model.title} is told the class of each image, and these have no labels; "
-                "put each class into a folder of its name, or give one for all with --class (in "
-                "Python: label=)"
+                f"a {self.model.title} is conditioned on each image's class, and these have no "
+                "labels; put each class into a folder of its name, or give one for all with "
+                "--class (in Python: label=)"
             )
-        found = reader.classify(batch.x).argmax(dim=1)
-        return found if y is None else torch.where(y == UNLABELED, found, y)
+        inferred = reader.classify(batch.x).argmax(dim=1)
+        return inferred if y is None else torch.where(y == UNLABELED, inferred, y)
 
 
 def open_run(run: str | Path | Run, device: str = "auto") -> Trained:

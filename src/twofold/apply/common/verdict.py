@@ -18,7 +18,7 @@ from twofold.metrics.detection import (
     average_precision,
     curves,
 )
-from twofold.metrics.measure import Measure, NotMeasured, joined
+from twofold.metrics.measure import Measure, NotMeasured, join
 
 __all__ = ["AREA", "Verdict"]
 
@@ -135,7 +135,7 @@ class Verdict:
                 better=better,
                 error=100 * accuracy_error(share, len(scores)),
                 depends={**self.depends, **depends},
-                caution=joined(caution, self.caution),
+                caution=join(caution, self.caution),
             )
         )
 
@@ -179,7 +179,7 @@ class Verdict:
                 better="higher",
                 error=error,
                 depends={**self.depends, **depends},
-                caution=joined(caution, self.caution),
+                caution=join(caution, self.caution),
                 details=dict(details),
             )
         )

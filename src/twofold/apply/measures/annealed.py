@@ -15,7 +15,7 @@ from twofold.apply.measures.subject import Subject
 from twofold.data.batches import Batch
 from twofold.metrics.annealed import Annealed, annealed_likelihood
 from twofold.metrics.likelihood import iwae_bounds
-from twofold.metrics.measure import Measure, NotMeasured, joined, mean_and_error
+from twofold.metrics.measure import Measure, NotMeasured, join, mean_and_error
 from twofold.metrics.observation import GaussianObservation, fit_sigma
 from twofold.models.base import Decodes, HasLikelihood
 from twofold.models.gan import GAN
@@ -61,7 +61,7 @@ def ais(subject: Subject) -> Iterator[Measure]:
             **depends,
             **{"chains": CHAINS, "temperatures": temperatures, "leapfrogs": LEAPFROGS},
         },
-        caution=joined(*cautions, *_doubts(details)),
+        caution=join(*cautions, *_doubts(details)),
         details=details,
     )
 

@@ -8,7 +8,7 @@ from torch import Tensor
 from twofold.apply.judges import JUDGE
 from twofold.apply.measures.subject import Subject
 from twofold.metrics.classes import class_shares, inception_score, kl_of_shares
-from twofold.metrics.measure import Measure, NotMeasured, joined
+from twofold.metrics.measure import Measure, NotMeasured, join
 
 __all__ = ["classes"]
 
@@ -32,7 +32,7 @@ def classes(subject: Subject) -> Iterator[Measure]:
         "",
         floor=inception_score(real),
         depends=depends,
-        caution=joined(made.caution, "blind to the real images, so a check of sanity only"),
+        caution=join(made.caution, "blind to the real images, so a check of sanity only"),
     )
     num_classes = subject.dataset.num_classes
     data = torch.bincount(labels, minlength=num_classes).double() / len(labels)
@@ -46,7 +46,7 @@ def classes(subject: Subject) -> Iterator[Measure]:
         better="lower",
         floor=_floor(class_shares(real), data),
         depends=depends,
-        caution=joined(made.caution, told),
+        caution=join(made.caution, told),
         details={
             "generated": dict(zip(names, shares.tolist(), strict=True)),
             "data": dict(zip(names, data.tolist(), strict=True)),

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from twofold.apply.cache import digest_of, remembered
-from twofold.apply.measures.subject import Features, Subject, drawn
+from twofold.apply.measures.subject import Features, Subject, draw_index
 from twofold.metrics.bins import assign_bins, different_bins, jensen_shannon, make_bins
-from twofold.metrics.measure import Measure, joined
+from twofold.metrics.measure import Measure, join
 from twofold.metrics.neighbors import neighborhood
 
 __all__ = ["bins", "coverage"]
@@ -30,7 +30,7 @@ def coverage(subject: Subject) -> Iterator[Measure]:
 
 def _coverage(features: Features, class_names: tuple[str, ...]) -> Iterator[Measure]:
     count = min(len(features.generated), len(features.test))
-    some = torch.as_tensor(drawn(len(features.test), count))
+    some = torch.as_tensor(draw_index(len(features.test), count))
     found = neighborhood(features.test[some], features.generated[:count], K)
     y_test = None if features.y_test is None else features.y_test[some]
     classes = {
@@ -55,7 +55,7 @@ def _coverage(features: Features, class_names: tuple[str, ...]) -> Iterator[Meas
             floor=scale * floors[name] if name in floors else None,
             depends={**features.depends, "k": K, "of_each": count},
             per_class=_per_class(scale * values, classes[name], class_names),
-            caution=joined(features.caution, fewer),
+            caution=join(features.caution, fewer),
         )
 
 
@@ -68,7 +68,7 @@ def _per_class(values: Tensor, y: Tensor | None, class_names: tuple[str, ...]) -
 
 def _coverage_floor(test: Tensor, train: Tensor) -> dict[str, float]:
     count = min(len(test), len(train))
-    found = neighborhood(test[torch.as_tensor(drawn(len(test), count))], train[:count], K)
+    found = neighborhood(test[torch.as_tensor(draw_index(len(test), count))], train[:count], K)
     return {name: getattr(found, name).mean().item() for name in FIGURES}
 
 

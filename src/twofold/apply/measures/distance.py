@@ -13,7 +13,7 @@ from twofold.metrics.distance import (
     frechet_limit,
     kernel_distance,
 )
-from twofold.metrics.measure import Measure, NotMeasured, joined
+from twofold.metrics.measure import Measure, NotMeasured, join
 
 __all__ = ["distance"]
 
@@ -39,7 +39,7 @@ def _frechet(features: Features, class_names: tuple[str, ...]) -> Iterator[Measu
     test, generated = features.test, features.generated
     value, bias = frechet_distance(test, generated), frechet_bias(test, len(generated))
     error = frechet_error(test, generated)
-    caution = joined(features.caution, _floor(features))
+    caution = join(features.caution, _floor(features))
     yield Measure(
         f"fid/{features.name}",
         f"FID, {features.name} features",
@@ -54,7 +54,7 @@ def _frechet(features: Features, class_names: tuple[str, ...]) -> Iterator[Measu
             for k, real, fake in features.by_class()
             if min(len(real), len(fake)) > test.shape[1]
         },
-        caution=joined(caution, _bias(features, bias)),
+        caution=join(caution, _bias(features, bias)),
         details={"expected_bias": bias},
     )
     limit, of_the_fit, points = frechet_limit(test, generated)

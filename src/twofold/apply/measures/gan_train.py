@@ -14,7 +14,7 @@ from twofold.apply.measures.subject import Subject
 from twofold.conditions import ClassCondition
 from twofold.data import ImageDataset
 from twofold.experiments.resolve import resolve
-from twofold.metrics.measure import Measure, NotMeasured, joined
+from twofold.metrics.measure import Measure, NotMeasured, join
 from twofold.metrics.recognition import recognition
 from twofold.pictures.sheets import to_uint8
 
@@ -51,7 +51,7 @@ def gan_train(subject: Subject) -> Iterator[Measure]:
             "floor": floor.trained_on,
         },
         real_accuracy(subject, floor),
-        joined(
+        join(
             "one training of the classifier, whose own spread over seeds is not in the error",
             subject.caution_of_codes,
         ),

@@ -21,7 +21,7 @@ from twofold.apply.measures.codes import Codes, Posterior, pixel_codes, posterio
 from twofold.apply.measures.subject import Subject
 from twofold.metrics.accuracy import accuracy_error
 from twofold.metrics.latents import draw, knn_accuracy, linear_accuracy, mlp_accuracy, silhouette
-from twofold.metrics.measure import Measure, joined
+from twofold.metrics.measure import Measure, join
 from twofold.metrics.planes import principal_axes, tsne
 
 __all__ = ["latents", "latents_mlp"]
@@ -89,7 +89,7 @@ def _compared(
                     "codes": "posterior means",
                     "told": told.what or "nothing",
                 },
-                caution=joined(told.caution, MEANS),
+                caution=join(told.caution, MEANS),
                 details={
                     "floor": f"{pixels.codes.shape[1]} principal components of the pixels",
                     "drawn": reading.score(drawn, seed)[0],

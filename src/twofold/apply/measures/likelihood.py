@@ -10,7 +10,7 @@ from twofold.apply.measures.subject import Subject
 from twofold.distributions import bits_per_dim
 from twofold.experiments.run import Run
 from twofold.metrics.likelihood import elbo_terms, iwae_bounds
-from twofold.metrics.measure import Measure, NotMeasured, joined, mean_and_error
+from twofold.metrics.measure import Measure, NotMeasured, join, mean_and_error
 from twofold.models.base import HasLikelihood, Model
 
 __all__ = ["given", "likelihood", "what_is_no_probability"]
@@ -63,7 +63,7 @@ def _iwae(subject: Subject, model: HasLikelihood) -> Measure:
     measure = _mean(subject, model, f"iwae/{k}", title, bounds[k], "higher", samples=k)
     return replace(
         measure,
-        caution=joined(measure.caution, _unconverged(bounds, k)),
+        caution=join(measure.caution, _unconverged(bounds, k)),
         details={"convergence": [[n, *mean_and_error(bound)] for n, bound in bounds.items()]},
     )
 
@@ -91,7 +91,7 @@ def _bits_per_dim(subject: Subject, model: HasLikelihood, iwae: Measure) -> Meas
         unit="bits per dimension",
         better="lower",
         error=None if iwae.error is None else bits_per_dim(iwae.error, shape),
-        caution=joined(iwae.caution, caution if density else ""),
+        caution=join(iwae.caution, caution if density else ""),
         details={},
     )
 

@@ -8,7 +8,7 @@ from torch import Tensor
 from twofold.apply.cache import digest_of, remembered
 from twofold.apply.measures.subject import Generated, Subject
 from twofold.metrics.accuracy import accuracy_error
-from twofold.metrics.measure import Measure, NotMeasured, joined, mean_and_error
+from twofold.metrics.measure import Measure, NotMeasured, join, mean_and_error
 from twofold.metrics.memory import copied, copying_score, threshold_of_duplicates
 from twofold.metrics.neighbors import nearest
 from twofold.pictures.sheets import to_uint8
@@ -51,7 +51,7 @@ def memory(subject: Subject) -> Iterator[Measure]:
         error=mean_and_error(distances[:, 0])[1],
         floor=real[:, 0].mean().item(),
         depends=depends,
-        caution=joined(made.caution, smooth),
+        caution=join(made.caution, smooth),
     )
     least = min(len(made), len(test), len(train))
     if least < ENOUGH:
@@ -66,7 +66,7 @@ def memory(subject: Subject) -> Iterator[Measure]:
         "σ",
         floor=0.0,
         depends={**depends, "images": len(test)},
-        caution=joined(made.caution, smooth),
+        caution=join(made.caution, smooth),
     )
     yield _duplicates(subject, made, least, smooth)
 
@@ -86,7 +86,7 @@ def _duplicates(subject: Subject, made: Generated, count: int, smooth: str) -> M
         error=100 * TWINS * accuracy_error(shares[0], count),
         floor=100 * shares[1],
         depends={**made.depends, "of_each": count, "threshold": round(threshold, 4)},
-        caution=joined(made.caution, smooth),
+        caution=join(made.caution, smooth),
     )
 
 

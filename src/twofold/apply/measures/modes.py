@@ -13,7 +13,7 @@ from twofold.data.catalog import CATALOG
 from twofold.data.preprocess import to_unit
 from twofold.data.stacked import CHANNELS, STACKED_NAMES, draw_stacks
 from twofold.metrics.accuracy import accuracy
-from twofold.metrics.measure import Measure, NotMeasured, joined
+from twofold.metrics.measure import Measure, NotMeasured, join
 from twofold.metrics.modes import (
     count_modes,
     expected_modes,
@@ -49,7 +49,7 @@ def modes(subject: Subject) -> Iterator[Measure]:
         "classifier": f"{JUDGE} {reader.digest}",
         "classifier_accuracy": round(accuracy(singles, torch.as_tensor(test.labels)), 5),
     }
-    caution = joined(made.caution, _too_few(len(made)))
+    caution = join(made.caution, _too_few(len(made)))
     counts, floor = count_modes(modes_of(fake)), count_modes(modes_of(real))
     yield _present("modes", "modes reached", counts, floor, depends, caution)
     yield _present(

@@ -20,11 +20,11 @@ from twofold.data.preprocess import to_unit
 from twofold.errors import RunError
 from twofold.experiments.run import Run
 from twofold.experiments.train import training_images
-from twofold.metrics.measure import NotMeasured, joined
+from twofold.metrics.measure import NotMeasured, join
 from twofold.models.base import Generative, Model, Reconstructs
 from twofold.training.progress import Progress
 
-__all__ = ["Features", "Generated", "Subject", "drawn", "make_subject"]
+__all__ = ["Features", "Generated", "Subject", "draw_index", "make_subject"]
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Generated:
     Attributes:
         x: Shape (N, C, H, W), in [0, 1].
         y: The class each was asked to be, shape (N,), in the proportions of the training images;
-            None for a model that is told no class.
+            None for a model that is not conditioned on the class.
         depends: What any figure of them depends on.
         caution: What a reader must know of how they were made.
     """
@@ -112,7 +112,7 @@ class Subject:
         test_index: Which test images are measured.
         batches: These, prepared as the experiment prepares images.
         settings: `samples`, `iwae_samples`, `seed`.
-        progress: Who is told.
+        progress: Where to say how it goes.
     """
 
     run: Run
@@ -155,7 +155,7 @@ class Subject:
             parts = [model.condition.pick(batch.x, batch.y) for batch in self.batches.in_order()]
             c = torch.cat([part for part in parts if part is not None])
             c = c[torch.arange(count, device=c.device) % len(c)]
-            caution.append("the model completes test images, a part of which it is told")
+            caution.append("the model completes test images, a part of which it is given")
         x = self.sample(count, c)
         binarize = self.run.experiment.data.binarize
         depends: dict[str, Any] = {"samples": count, "seed": self.settings["seed"]}
@@ -168,7 +168,7 @@ class Subject:
             depends["classes"] = "as in training"
         if model.offers(Reconstructs):
             depends["pixels"] = "means"
-        return Generated(x, y, depends, joined(*caution))
+        return Generated(x, y, depends, join(*caution))
 
     def sample(self, count: int, c: Tensor | None) -> Tensor:
         """Images from the prior, given a condition each, shape (count, C, H, W).
@@ -224,7 +224,7 @@ class Subject:
         else:
             images = self.train.images
         if count is not None and count < len(images):
-            images = images[drawn(len(images), count)]
+            images = images[draw_index(len(images), count)]
         return to_unit(torch.as_tensor(images).to(self.model.device))
 
     def examples(self, split: str, count: int) -> Batch:
@@ -315,12 +315,12 @@ def make_subject(
     train = training_images(dataset, run.experiment, model)
     batches, index = _prepared(run, test, device), np.arange(len(test))
     if images is not None and images < len(test):
-        index = np.sort(drawn(len(test), images))
+        index = np.sort(draw_index(len(test), images))
         batches = batches.only(torch.as_tensor(index), batches.batch_size)
     return Subject(run, model, dataset, train, index, batches, settings, progress)
 
 
-def drawn(total: int, count: int) -> NDArray[np.int64]:
+def draw_index(total: int, count: int) -> NDArray[np.int64]:
     """Which `count` of `total` images are taken, at random but the same for every run."""
     return np.random.default_rng(0).permutation(total)[:count]
 
