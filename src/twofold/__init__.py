@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from twofold.errors import TwofoldError
     from twofold.experiments.resolve import load_experiment, resolve
     from twofold.experiments.run import Run
-    from twofold.experiments.siblings import train_seeds
+    from twofold.experiments.seed_runs import train_seeds
     from twofold.experiments.train import resume, train
     from twofold.report.compare import compare
     from twofold.reproduction.reproduce import reproduce
@@ -65,7 +65,7 @@ _PUBLIC = {
     "resume": "twofold.experiments.train",
     "sample": "twofold.apply.sample",
     "train": "twofold.experiments.train",
-    "train_seeds": "twofold.experiments.siblings",
+    "train_seeds": "twofold.experiments.seed_runs",
     "traverse": "twofold.apply.traverse",
 }
 

@@ -148,8 +148,8 @@ def test_speed_is_compared_on_one_machine_only(facts):
     other = facts("B", "lam2023-cgan", records=b.records, environment=elsewhere)
     assert "not compared" in text_of(speed([a, other]))
     assert speed([a]) == []
-    sibling = facts("B", "lam2023-cvae", changes=["seed=1"], records=b.records)
-    assert speed([a, sibling]) == []  # of one recipe, so it is the machine that differs
+    other = facts("B", "lam2023-cvae", changes=["seed=1"], records=b.records)
+    assert speed([a, other]) == []  # of one recipe, so it is the machine that differs
     assert speed([a, facts("B", "lam2023-cgan", changes=["data=digits"])]) == []
 
 

@@ -79,16 +79,16 @@ def _train_seeds(
 ) -> None:
     """Trains a run for each seed, or says what would be trained."""
     from twofold.experiments.resolve import to_yaml
-    from twofold.experiments.siblings import plan_seeds, train_seeds
+    from twofold.experiments.seed_runs import plan_seeds, train_seeds
 
     pairs = (text.partition("=") for text in changes if _is_of_seeds(text))
     seeds: dict[str, Any] = {key.strip(): value for key, _, value in pairs}
     others = [text for text in changes if not _is_of_seeds(text)]
     if dry_run:
-        siblings = plan_seeds(experiment, others, out=out, **seeds)
-        for one in siblings:
+        seed_runs = plan_seeds(experiment, others, out=out, **seeds)
+        for one in seed_runs:
             typer.echo(f"# {one.draw} in {one.folder}: {one.state}")
-        typer.echo(to_yaml(siblings[0].experiment), nl=False)
+        typer.echo(to_yaml(seed_runs[0].experiment), nl=False)
         return
     runs = train_seeds(experiment, others, out=out, progress=progress(quiet), **seeds)
     _report_runs(runs, "the same command")

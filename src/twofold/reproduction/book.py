@@ -10,7 +10,7 @@ from pydantic import Field
 from twofold.errors import unknown_name
 from twofold.experiments.resolve import resolve
 from twofold.experiments.schema import Experiment
-from twofold.experiments.siblings import Seeds
+from twofold.experiments.seed_runs import Seeds
 from twofold.training.settings import Strict
 
 __all__ = [

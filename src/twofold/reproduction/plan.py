@@ -9,10 +9,10 @@ from itertools import pairwise
 from pathlib import Path
 
 from twofold.data import ImageDataset
-from twofold.experiments.crew import num_cores
 from twofold.experiments.data import load_data
+from twofold.experiments.parallel import num_cores
 from twofold.experiments.schema import Experiment
-from twofold.experiments.siblings import Seeds, Sibling, plan_seeds
+from twofold.experiments.seed_runs import SeedRun, Seeds, plan_seeds
 from twofold.experiments.train import make_trainer
 from twofold.metrics.cost import wait_for
 from twofold.report.words import duration, plural
@@ -33,17 +33,17 @@ class Step:
         chapter: Whose.
         experiment: At the budget.
         folder: From which the folders of its runs are named.
-        siblings: A run for each draw, and how far it has come.
+        seed_runs: A run for each draw, and how far it has come.
     """
 
     chapter: Chapter
     experiment: Experiment
     folder: Path
-    siblings: tuple[Sibling, ...]
+    seed_runs: tuple[SeedRun, ...]
 
     @property
     def unfinished(self) -> int:
-        return sum(one.state != "finished" for one in self.siblings)
+        return sum(one.state != "finished" for one in self.seed_runs)
 
 
 def plan(book: Book, budget: Budget, seeds: Seeds, out: Path) -> list[Step]:
@@ -65,8 +65,8 @@ def plan(book: Book, budget: Budget, seeds: Seeds, out: Path) -> list[Step]:
 def _step(chapter: Chapter, budget: Budget, seeds: Seeds, out: Path) -> Step:
     folder = out / chapter.stem(budget)
     experiment = chapter.settings(budget)
-    siblings = plan_seeds(experiment, out=folder, **chapter.draws(seeds))
-    return Step(chapter, experiment, folder, tuple(siblings))
+    seed_runs = plan_seeds(experiment, out=folder, **chapter.draws(seeds))
+    return Step(chapter, experiment, folder, tuple(seed_runs))
 
 
 @dataclass(frozen=True)

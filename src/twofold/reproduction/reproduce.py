@@ -10,10 +10,10 @@ import torch
 
 from twofold.apply.evaluate import evaluate
 from twofold.errors import UsageError, unknown_name
-from twofold.experiments.crew import Crew, num_cores, threads_each
 from twofold.experiments.environment import pick_device
+from twofold.experiments.parallel import ParallelRunner, num_cores, threads_each
 from twofold.experiments.run import Run
-from twofold.experiments.siblings import Seeds
+from twofold.experiments.seed_runs import Seeds
 from twofold.files import write_json
 from twofold.report.words import duration
 from twofold.reproduction.book import BUDGETS, Book, Budget, book_names, load_book
@@ -78,9 +78,11 @@ def reproduce(
         progress.say("timing a few steps of each experiment")
         left = dict(zip((step.folder for step in steps), loads(steps), strict=True))
         progress.say(about(left.values(), jobs, "to do"))
-        with Crew([one for step in steps for one in step.siblings], jobs, progress) as trained:
+        with ParallelRunner(
+            [one for step in steps for one in step.seed_runs], jobs, progress
+        ) as trained:
             for book, step in order:
-                runs = list(islice(trained, len(step.siblings)))
+                runs = list(islice(trained, len(step.seed_runs)))
                 _measure(runs, step, progress)
                 done[book.name] += runs
                 write_json(out / "results" / f"{book.name}.json", collect(done[book.name]))
@@ -112,9 +114,9 @@ def plan_reproduction(
             found = loads(steps)
         every += found
         for step, load in zip(steps, found, strict=True):
-            there = len(step.siblings) - load.runs
+            there = len(step.seed_runs) - load.runs
             news = f"about {duration(load.seconds)} a run" if load.runs else "done"
-            lines.append(f"  {step.folder.name}: {there} of {len(step.siblings)} there, {news}")
+            lines.append(f"  {step.folder.name}: {there} of {len(step.seed_runs)} there, {news}")
     return [*lines, about(every, jobs, "to do")]
 
 

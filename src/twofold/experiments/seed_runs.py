@@ -14,13 +14,13 @@ from twofold.experiments.train import State, resume, state_of, train
 from twofold.ranges import whole_numbers
 from twofold.training.progress import Console, Progress
 
-__all__ = ["Seeds", "Sibling", "plan_seeds", "train_seeds", "train_sibling"]
+__all__ = ["SeedRun", "Seeds", "plan_seeds", "train_seed_run", "train_seeds"]
 
 Seeds = Iterable[int] | str
 
 
 @dataclass(frozen=True)
-class Sibling:
+class SeedRun:
     """One of several runs that differ in one seed.
 
     Attributes:
@@ -58,7 +58,7 @@ def train_seeds(
         seeds: Training seeds, as numbers or as text: `0,1,2` or `0..4`.
         label_seeds: In place of seeds: draws of the labels that are kept.
         out: Runs are trained in OUT-seed0, OUT-seed1 … or OUT-labels0 …; by default runs/NAME-….
-        progress: Who is told how it goes; the terminal or notebook by default, `Silent()` nobody.
+        progress: Where to say how it goes; the terminal or notebook by default, `Silent()` nowhere.
         dataset: Images to use in place of those that the experiment names.
         fields: Fields to change, by their bare names.
 
@@ -70,14 +70,16 @@ def train_seeds(
         RunError: If a folder holds something else, a loss is not finite, or the disk is full.
     """
     progress = progress or Console()
-    siblings = plan_seeds(
+    seed_runs = plan_seeds(
         experiment, changes, seeds=seeds, label_seeds=label_seeds, out=out, **fields
     )
     runs = []
-    for number, one in enumerate(siblings, 1):
-        progress.say(f"{number} of {len(siblings)}: {one.draw} in {one.folder}, {_news(one.state)}")
+    for number, one in enumerate(seed_runs, 1):
+        progress.say(
+            f"{number} of {len(seed_runs)}: {one.draw} in {one.folder}, {_news(one.state)}"
+        )
         try:
-            runs.append(train_sibling(one, progress, dataset))
+            runs.append(train_seed_run(one, progress, dataset))
         except RunError as error:
             raise RunError(f"{one.draw} in {one.folder}: {error}") from error
         if not runs[-1].finished:
@@ -93,7 +95,7 @@ def plan_seeds(
     label_seeds: Seeds | None = None,
     out: str | Path | None = None,
     **fields: Any,
-) -> list[Sibling]:
+) -> list[SeedRun]:
     """What `train_seeds` would train, and how far each run has come.
 
     Raises:
@@ -115,12 +117,12 @@ def plan_seeds(
     for seed in _checked(given, f"{key}s"):
         one = resolve(resolved, {key: seed})
         place = folder.with_name(f"{folder.name}-{mark}{seed}")
-        found.append(Sibling(f"{key}={seed}", one, place, state_of(place, one)))
+        found.append(SeedRun(f"{key}={seed}", one, place, state_of(place, one)))
     return found
 
 
 def _which(seeds: Seeds | None, label_seeds: Seeds | None) -> tuple[str, str, Seeds]:
-    """The field that sets siblings apart, its mark in the names of folders, and its values."""
+    """The field that sets the runs apart, its mark in the names of folders, and its values."""
     if seeds is not None and label_seeds is not None:
         raise UsageError(
             "seeds and label_seeds at once would leave open which go together; train the label "
@@ -131,11 +133,13 @@ def _which(seeds: Seeds | None, label_seeds: Seeds | None) -> tuple[str, str, Se
     return "seed", "seed", () if seeds is None else seeds
 
 
-def train_sibling(sibling: Sibling, progress: Progress, dataset: ImageDataset | None = None) -> Run:
+def train_seed_run(
+    seed_run: SeedRun, progress: Progress, dataset: ImageDataset | None = None
+) -> Run:
     """One of the runs, trained, continued or left as it is."""
-    if sibling.state == "new":
-        return train(sibling.experiment, out=sibling.folder, progress=progress, dataset=dataset)
-    return resume(sibling.folder, progress=progress, dataset=dataset)
+    if seed_run.state == "new":
+        return train(seed_run.experiment, out=seed_run.folder, progress=progress, dataset=dataset)
+    return resume(seed_run.folder, progress=progress, dataset=dataset)
 
 
 def _news(state: State) -> str:

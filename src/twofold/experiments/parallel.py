@@ -1,6 +1,6 @@
 """Training several runs at a time, each in a process of its own with its share of the cores.
 
-A process is told where to train by its argument and what by the first line on its standard input.
+A process gets where to train from its argument and what from the first line of standard input.
 That input then stays open: when it ends, because this process wants to stop or is no more, the run
 saves itself and ends too, so that no training is left behind to collide with the next start.
 """
@@ -18,11 +18,11 @@ from pathlib import Path
 from twofold.errors import RunError, TwofoldError
 from twofold.experiments.run import Run
 from twofold.experiments.schema import Experiment
-from twofold.experiments.siblings import Sibling, train_sibling
+from twofold.experiments.seed_runs import SeedRun, train_seed_run
 from twofold.experiments.train import state_of
 from twofold.training.progress import Progress, Silent
 
-__all__ = ["Crew", "num_cores", "threads_each"]
+__all__ = ["ParallelRunner", "num_cores", "threads_each"]
 
 INTERRUPTED = 130
 ERROR = "error: "  # how the last line of a process that failed begins
@@ -42,16 +42,17 @@ def threads_each(jobs: int) -> int:
     return min(share, int(most)) if most.isdecimal() and int(most) else share
 
 
-class Crew:
-    """Trains what is not finished, as a block: `with Crew(siblings, 2, progress) as trained:`.
+class ParallelRunner:
+    """Trains what is not finished, several runs at a time, as a block.
 
-    Within it, `trained` gives every run in the order of the siblings, while later ones go on being
-    trained. Leaving the block, for whatever reason, ends what is under way; it can be resumed.
+    Within `with ParallelRunner(seed_runs, 2, progress) as trained:`, `trained` gives every run in
+    the order of `seed_runs`, while later ones go on being trained. Leaving the block, for whatever
+    reason, ends what is under way; it can be resumed.
 
     Arguments:
-        siblings: What to train, and where.
+        seed_runs: What to train, and where.
         jobs: Processes at a time; a single run at a time is trained in this one, with its bar.
-        progress: Told when one starts and ends.
+        progress: Says when one starts and ends.
 
     Raises:
         RunError: When the run that failed is asked for; those under way by then are finished, and
@@ -59,8 +60,8 @@ class Crew:
         KeyboardInterrupt: After Ctrl-C.
     """
 
-    def __init__(self, siblings: Sequence[Sibling], jobs: int, progress: Progress) -> None:
-        self.siblings, self.jobs, self.progress = siblings, jobs, progress
+    def __init__(self, seed_runs: Sequence[SeedRun], jobs: int, progress: Progress) -> None:
+        self.seed_runs, self.jobs, self.progress = seed_runs, jobs, progress
         self._pool = ThreadPoolExecutor(jobs)
         self._futures: list[Future[None]] = []
         self._children: set[subprocess.Popen[bytes]] = set()
@@ -69,8 +70,8 @@ class Crew:
 
     def __enter__(self) -> Iterator[Run]:
         if self.jobs == 1:
-            return (_here(one, self.progress) for one in self.siblings)
-        self._futures = [self._pool.submit(self._train, one) for one in self.siblings]
+            return (_here(one, self.progress) for one in self.seed_runs)
+        self._futures = [self._pool.submit(self._train, one) for one in self.seed_runs]
         return self._in_order()
 
     def __exit__(self, *_: object) -> None:
@@ -81,28 +82,28 @@ class Crew:
         self._pool.shutdown(cancel_futures=True)
 
     def _in_order(self) -> Iterator[Run]:
-        for one, future in zip(self.siblings, self._futures, strict=True):
+        for one, future in zip(self.seed_runs, self._futures, strict=True):
             future.result()
             yield Run(one.folder)
 
-    def _train(self, sibling: Sibling) -> None:
-        if sibling.state == "finished":
+    def _train(self, seed_run: SeedRun) -> None:
+        if seed_run.state == "finished":
             return
         if self._leaving:
             raise KeyboardInterrupt
         if self._failure is not None:
             raise self._failure
         try:
-            self._train_apart(sibling)
+            self._train_apart(seed_run)
         except BaseException as error:
             self._failure = self._failure or error
             raise
 
-    def _train_apart(self, sibling: Sibling) -> None:
-        self.progress.say(f"{sibling.folder}: {sibling.draw}, training")
+    def _train_apart(self, seed_run: SeedRun) -> None:
+        self.progress.say(f"{seed_run.folder}: {seed_run.draw}, training")
         started = time.monotonic()
         with subprocess.Popen(
-            [sys.executable, "-m", __name__, str(sibling.folder)],
+            [sys.executable, "-m", __name__, str(seed_run.folder)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -113,7 +114,7 @@ class Crew:
             assert child.stdout is not None
             self._children.add(child)
             try:
-                child.stdin.write(sibling.experiment.model_dump_json().encode() + b"\n")
+                child.stdin.write(seed_run.experiment.model_dump_json().encode() + b"\n")
                 child.stdin.flush()
                 said = child.stdout.read().decode(errors="replace")
             except (BrokenPipeError, ValueError):  # it died at once, or was closed on leaving
@@ -123,17 +124,17 @@ class Crew:
         if self._leaving or child.returncode == INTERRUPTED:
             raise KeyboardInterrupt
         if child.returncode:
-            raise RunError(f"{sibling.draw} in {sibling.folder}: {_reason(said)}")
-        self.progress.say(f"{sibling.folder}: trained in {time.monotonic() - started:.0f} s")
+            raise RunError(f"{seed_run.draw} in {seed_run.folder}: {_reason(said)}")
+        self.progress.say(f"{seed_run.folder}: trained in {time.monotonic() - started:.0f} s")
 
 
-def _here(sibling: Sibling, progress: Progress) -> Run:
-    if sibling.state != "finished":
-        progress.say(f"{sibling.folder}: {sibling.draw}, training")
+def _here(seed_run: SeedRun, progress: Progress) -> Run:
+    if seed_run.state != "finished":
+        progress.say(f"{seed_run.folder}: {seed_run.draw}, training")
     try:
-        run = train_sibling(sibling, progress)
+        run = train_seed_run(seed_run, progress)
     except RunError as error:
-        raise RunError(f"{sibling.draw} in {sibling.folder}: {error}") from error
+        raise RunError(f"{seed_run.draw} in {seed_run.folder}: {error}") from error
     if not run.finished:
         raise KeyboardInterrupt
     return run
@@ -153,7 +154,7 @@ def main() -> int:
     threading.Thread(target=_end_with_the_input, daemon=True).start()
     try:
         state = state_of(folder, experiment)
-        run = train_sibling(Sibling("", experiment, folder, state), Silent())
+        run = train_seed_run(SeedRun("", experiment, folder, state), Silent())
     except TwofoldError as error:
         sys.stdout.buffer.write(f"{ERROR}{error}\n".encode())
         sys.stdout.flush()

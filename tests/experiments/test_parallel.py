@@ -9,17 +9,17 @@ import pytest
 import torch
 
 from twofold.errors import RunError
-from twofold.experiments import crew
-from twofold.experiments.crew import Crew, threads_each
+from twofold.experiments import parallel
+from twofold.experiments.parallel import ParallelRunner, threads_each
 from twofold.experiments.run import Run
-from twofold.experiments.siblings import plan_seeds, train_seeds
+from twofold.experiments.seed_runs import plan_seeds, train_seeds
 
 TOY = {"epochs": 1, "layers": "fc-8", "latent_dim": 2, "limit": 100}
 LONG = TOY | {"epochs": 100_000}
 
 
-def together(siblings, jobs, progress):
-    with Crew(siblings, jobs, progress) as trained:
+def together(seed_runs, jobs, progress):
+    with ParallelRunner(seed_runs, jobs, progress) as trained:
         return list(trained)
 
 
@@ -31,8 +31,8 @@ def wait_for(condition, seconds: float = 60.0) -> None:
 
 
 def test_two_at_a_time_are_the_runs_that_come_one_by_one(tmp_path, silent):
-    siblings = plan_seeds("digits-cvae", TOY, seeds="0,1", out=tmp_path / "two")
-    both = together(siblings, 2, silent)
+    seed_runs = plan_seeds("digits-cvae", TOY, seeds="0,1", out=tmp_path / "two")
+    both = together(seed_runs, 2, silent)
     assert [run.path.name for run in both] == ["two-seed0", "two-seed1"]
     alone = train_seeds("digits-cvae", TOY, seeds="0,1", out=tmp_path / "one", progress=silent)
     for a, b in zip(both, alone, strict=True):
@@ -45,24 +45,24 @@ def test_two_at_a_time_are_the_runs_that_come_one_by_one(tmp_path, silent):
 
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_a_run_that_fails_says_which_and_why(tmp_path, silent, jobs):
-    siblings = plan_seeds("digits-cvae", {**TOY, "lr": 1e30}, seeds="3", out=tmp_path / "bad")
+    seed_runs = plan_seeds("digits-cvae", {**TOY, "lr": 1e30}, seeds="3", out=tmp_path / "bad")
     with pytest.raises(RunError, match=r"seed=3 in .*bad-seed3: .*not finite.*fp32$"):
-        together(siblings, jobs, silent)
+        together(seed_runs, jobs, silent)
 
 
 def test_after_a_failure_no_other_run_is_started(tmp_path, silent, monkeypatch):
     started = []
 
-    def train(_self: Crew, sibling) -> None:
-        started.append(sibling.draw)
-        if sibling.draw == "seed=0":
+    def train(_self: ParallelRunner, seed_run) -> None:
+        started.append(seed_run.draw)
+        if seed_run.draw == "seed=0":
             raise RunError("the first one failed")
 
-    monkeypatch.setattr(Crew, "_train_apart", train)
-    siblings = plan_seeds("digits-cvae", TOY, seeds="0..9", out=tmp_path / "run")
+    monkeypatch.setattr(ParallelRunner, "_train_apart", train)
+    seed_runs = plan_seeds("digits-cvae", TOY, seeds="0..9", out=tmp_path / "run")
     with (
         pytest.raises(RunError, match="the first one failed"),
-        Crew(siblings, 1 + 1, silent) as trained,
+        ParallelRunner(seed_runs, 1 + 1, silent) as trained,
     ):
         list(trained)
     assert len(started) <= 2 + 1  # one beside it, and one that was quicker than its end
@@ -70,11 +70,11 @@ def test_after_a_failure_no_other_run_is_started(tmp_path, silent, monkeypatch):
 
 def test_leaving_ends_what_is_under_way_and_it_can_be_resumed(tmp_path, silent):
     """Whatever the reason for leaving, be it Ctrl-C or an error of the caller."""
-    siblings = plan_seeds("digits-cvae", LONG, seeds="0..3", out=tmp_path / "run")
-    first = siblings[0].folder
+    seed_runs = plan_seeds("digits-cvae", LONG, seeds="0..3", out=tmp_path / "run")
+    first = seed_runs[0].folder
 
     def work() -> None:
-        with Crew(siblings, 2, silent):
+        with ParallelRunner(seed_runs, 2, silent):
             wait_for(lambda: (first / "metrics.jsonl").exists())
             raise ZeroDivisionError
 
@@ -82,17 +82,17 @@ def test_leaving_ends_what_is_under_way_and_it_can_be_resumed(tmp_path, silent):
         work()
     done, total = Run(first).progress
     assert 0 < done < total
-    assert not siblings[2].folder.exists()
+    assert not seed_runs[2].folder.exists()
 
 
 PARENT = """
 import sys, time
-from twofold.experiments.crew import Crew
-from twofold.experiments.siblings import plan_seeds
+from twofold.experiments.parallel import ParallelRunner
+from twofold.experiments.seed_runs import plan_seeds
 from twofold.training.progress import Silent
 changes = {"epochs": 100000, "layers": "fc-8", "latent_dim": 2, "limit": 100}
-siblings = plan_seeds("digits-cvae", changes, seeds="0,1", out=sys.argv[1])
-with Crew(siblings, 2, Silent()) as trained:
+seed_runs = plan_seeds("digits-cvae", changes, seeds="0,1", out=sys.argv[1])
+with ParallelRunner(seed_runs, 2, Silent()) as trained:
     list(trained)
 """
 
@@ -114,7 +114,7 @@ def test_a_killed_parent_leaves_nothing_that_trains(tmp_path: Path):
 
 
 def test_cores_are_shared(monkeypatch):
-    monkeypatch.setattr(crew, "num_cores", lambda: 8)
+    monkeypatch.setattr(parallel, "num_cores", lambda: 8)
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
     assert [threads_each(jobs) for jobs in (1, 4, 16)] == [2, 2, 1]
     monkeypatch.delenv("OMP_NUM_THREADS")

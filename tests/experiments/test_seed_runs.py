@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 
 from twofold.errors import RunError, UsageError
-from twofold.experiments.siblings import plan_seeds, train_seeds
+from twofold.experiments.seed_runs import plan_seeds, train_seeds
 from twofold.experiments.train import train
 from twofold.training.loop import Trainer
 from twofold.training.progress import Silent
 
 
 class Heard(Silent):
-    """Keeps what it is told."""
+    """Keeps what is said."""
 
     def __init__(self) -> None:
         self.said: list[str] = []
@@ -23,7 +23,7 @@ class Heard(Silent):
 
 
 @pytest.fixture
-def siblings(tmp_path: Path, toy_data, toy_experiment):
+def train_toys(tmp_path: Path, toy_data, toy_experiment):
     """Trains seeds of the toy CVAE in RUN-seed…; returns the runs and what was said."""
 
     def go(seeds, **fields):
@@ -45,8 +45,8 @@ def weights(run) -> bytes:
     return run.checkpoint.with_suffix(".safetensors").read_bytes()
 
 
-def test_every_seed_has_a_run_of_its_own(siblings, tmp_path: Path, toy_data, toy_experiment):
-    runs, said = siblings([0, 2])
+def test_every_seed_has_a_run_of_its_own(train_toys, tmp_path: Path, toy_data, toy_experiment):
+    runs, said = train_toys([0, 2])
     assert [run.path for run in runs] == [tmp_path / "run-seed0", tmp_path / "run-seed2"]
     assert [run.experiment.seed for run in runs] == [0, 2]
     assert [text.split(",")[0] for text in said] == [
@@ -60,10 +60,10 @@ def test_every_seed_has_a_run_of_its_own(siblings, tmp_path: Path, toy_data, toy
     assert weights(runs[0]) != weights(runs[1])
 
 
-def test_the_same_command_again_trains_what_is_missing(siblings):
-    (first,), _ = siblings([0])
+def test_the_same_command_again_trains_what_is_missing(train_toys):
+    (first,), _ = train_toys([0])
     before = first.checkpoint.stat().st_mtime_ns
-    runs, said = siblings("0..1")
+    runs, said = train_toys("0..1")
     assert runs[0].checkpoint.stat().st_mtime_ns == before
     assert "finished before" in said[0]
     assert "from the start" in said[1]
@@ -71,9 +71,9 @@ def test_the_same_command_again_trains_what_is_missing(siblings):
 
 
 def test_after_an_interruption_nothing_else_starts_and_the_command_continues(
-    siblings, tmp_path: Path, monkeypatch
+    train_toys, tmp_path: Path, monkeypatch
 ):
-    (whole,), _ = siblings([1])
+    (whole,), _ = train_toys([1])
     expected = weights(whole)
     shutil.rmtree(whole.path)
     step = Trainer.train_step
@@ -84,23 +84,23 @@ def test_after_an_interruption_nothing_else_starts_and_the_command_continues(
 
     with monkeypatch.context() as patch:
         patch.setattr(Trainer, "train_step", interrupted)
-        runs, _ = siblings([0, 1, 2])
+        runs, _ = train_toys([0, 1, 2])
     assert [run.finished for run in runs] == [True, False]
     assert not (tmp_path / "run-seed2").exists()
-    runs, said = siblings([0, 1, 2])
+    runs, said = train_toys([0, 1, 2])
     assert "continued from its checkpoint" in said[1]
     assert [run.finished for run in runs] == [True, True, True]
     assert weights(runs[1]) == expected
 
 
-def test_a_folder_of_another_experiment_is_refused_before_any_training(siblings, tmp_path: Path):
-    siblings([1])
+def test_a_folder_of_another_experiment_is_refused_before_any_training(train_toys, tmp_path: Path):
+    train_toys([1])
     with pytest.raises(
         RunError,
         match=r"run-seed1 holds a run of another experiment, "
         r"with training.epochs=1.0 in place of 2.0; choose another --out",
     ):
-        siblings([0, 1], epochs=2)
+        train_toys([0, 1], epochs=2)
     assert not (tmp_path / "run-seed0").exists()
 
 
@@ -149,6 +149,6 @@ def test_label_draws_share_the_seed(tmp_path: Path, toy_experiment, toy_data, si
     assert weights(runs[0]) != weights(runs[1])
 
 
-def test_an_error_says_which_seed_it_is_of(siblings, tmp_path: Path):
+def test_an_error_says_which_seed_it_is_of(train_toys, tmp_path: Path):
     with pytest.raises(RunError, match=r"seed=3 in .*run-seed3: .*not finite"):
-        siblings([3], lr=1e30)
+        train_toys([3], lr=1e30)
