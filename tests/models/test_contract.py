@@ -25,7 +25,7 @@ from twofold.models.base import (
     Reconstructs,
     require,
 )
-from twofold.training.optimizers import Player, make_optimizer
+from twofold.training.optimizers import PhaseOptimizer, make_optimizer
 
 K = 3
 CAPABILITIES = (Generative, Encodes, Reconstructs, HasLikelihood, Classifies)
@@ -213,9 +213,9 @@ def make_batch(name: str, channels: int, count: int = 6, size: tuple[int, int] =
     )
 
 
-def make_player(phase: Phase, settings: Experiment) -> Player:
+def make_phase_optimizer(phase: Phase, settings: Experiment) -> PhaseOptimizer:
     optimizer = settings.optimizer(phase.name).model_copy(update={"lr": 3e-3})
-    return Player(phase, optimizer, make_optimizer(phase.parameters, optimizer))
+    return PhaseOptimizer(phase, optimizer, make_optimizer(phase.parameters, optimizer))
 
 
 def told(model: Model, count: int) -> Tensor | None:
@@ -261,13 +261,13 @@ def test_a_phase_moves_its_own_parameters_and_no_others(name, layers, channels):
     for phase in model.phases:
         own = {id(p) for p in phase.parameters}
         follows = "generator_ema." if phase.after_step is not None else "\0"
-        player = make_player(phase, settings)
+        phase_optimizer = make_phase_optimizer(phase, settings)
         model.zero_grad(set_to_none=True)
         before = {name: p.detach().clone() for name, p in model.named_parameters()}
         terms = phase.loss(batch)
         assert terms.total.shape == ()
         assert all(value.shape == () for value in terms.terms.values())
-        player.minimize(terms.total, 0, 1)
+        phase_optimizer.minimize(terms.total, 0, 1)
         for weight, parameter in model.named_parameters():
             moved = not torch.equal(parameter, before[weight])
             if id(parameter) in own:
@@ -294,16 +294,16 @@ def test_every_trained_parameter_has_one_phase(name, layers, channels):
 
 @pytest.mark.parametrize(("name", "layers", "channels"), CASES)
 def test_training_lowers_the_loss_of_its_phase(name, layers, channels):
-    """A few steps of one player alone, the other standing still."""
+    """A few steps of one phase alone, the other standing still."""
     torch.manual_seed(1)
     batch, settings = make_batch(name, channels, 12), experiment(name, layers)
     for number in range(len(make(name, layers, channels).phases)):
         model = make(name, layers, channels).train()
         phase = model.phases[number]
-        player, losses = make_player(phase, settings), []
+        phase_optimizer, losses = make_phase_optimizer(phase, settings), []
         for step in range(25):
             total = phase.loss(batch.afresh()).total
-            player.minimize(total, step, 25)
+            phase_optimizer.minimize(total, step, 25)
             losses.append(total.item())
         assert sum(losses[-5:]) < sum(losses[:5]), phase.name
 

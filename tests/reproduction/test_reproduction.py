@@ -21,7 +21,7 @@ from twofold.reproduction.plates import SAMPLES, VERBS, verb_of
 from twofold.reproduction.reproduce import _in_turn, plan_reproduction, reproduce
 from twofold.reproduction.results import load_results
 from twofold.reproduction.verdict import judge_figure
-from twofold.training.optimizers import Player
+from twofold.training.optimizers import PhaseOptimizer
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "docs" / "results"
@@ -260,10 +260,10 @@ def test_the_estimate_times_every_phase(family, optimizers, toy_experiment, toy_
     """A phase that starts late, or plays at every third step alone, costs its time too."""
     from twofold.reproduction import plan as plans
 
-    played = []
-    take_step = Player.take_step
+    stepped = []
+    take_step = PhaseOptimizer.take_step
     monkeypatch.setattr(
-        Player, "take_step", lambda *a: played.append(a[0].phase.name) or take_step(*a)
+        PhaseOptimizer, "take_step", lambda *a: stepped.append(a[0].phase.name) or take_step(*a)
     )
     plans._seconds(toy_experiment(family, optimizers=optimizers), toy_data)
-    assert set(played) == set(optimizers)
+    assert set(stepped) == set(optimizers)

@@ -13,7 +13,7 @@ from twofold.experiments.train import train
 from twofold.models.base import Phase, Terms
 from twofold.training.guard import all_finite
 from twofold.training.loop import Trainer
-from twofold.training.optimizers import Player, learning_rate, make_optimizer
+from twofold.training.optimizers import PhaseOptimizer, learning_rate, make_optimizer
 from twofold.training.settings import OptimizerSettings
 
 
@@ -158,8 +158,8 @@ def test_d_to_g_ratio(tmp_path, toy_data, toy_experiment):
     trainer = make_trainer(toy_data, experiment, tmp_path)
     trainer.run()
     steps = {
-        player.phase.name: int(next(iter(player.optimizer.state.values()))["step"])
-        for player in trainer.players
+        one.phase.name: int(next(iter(one.optimizer.state.values()))["step"])
+        for one in trainer.phase_optimizers
     }
     assert steps == {"discriminator": 18, "generator": 6}
 
@@ -195,9 +195,9 @@ def test_every_optimizer_descends(name: str):
     weight = torch.nn.Parameter(torch.tensor([3.0]))
     settings = OptimizerSettings.model_validate({"name": name, "lr": 0.05})
     phase = Phase("p", [weight], lambda _: Terms({"square": weight.square().sum()}))
-    player = Player(phase, settings, make_optimizer([weight], settings))
+    phase_optimizer = PhaseOptimizer(phase, settings, make_optimizer([weight], settings))
     for step in range(20):
-        player.minimize(weight.square().sum(), step, 20)
+        phase_optimizer.minimize(weight.square().sum(), step, 20)
     assert weight.abs().item() < 2.9
 
 
@@ -217,9 +217,9 @@ def test_clipping_bounds_the_gradient():
     weight = torch.nn.Parameter(torch.tensor([3.0, 4.0]))
     settings = OptimizerSettings.model_validate({"name": "sgd", "lr": 1.0, "clip": 1.0})
     phase = Phase("p", [weight], lambda _: Terms({}))
-    player = Player(phase, settings, make_optimizer([weight], settings))
-    player.minimize(weight.square().sum(), 0, 1)
-    assert player.gradient_norm().item() == pytest.approx(1.0, abs=1e-4)
+    phase_optimizer = PhaseOptimizer(phase, settings, make_optimizer([weight], settings))
+    phase_optimizer.minimize(weight.square().sum(), 0, 1)
+    assert phase_optimizer.gradient_norm().item() == pytest.approx(1.0, abs=1e-4)
     assert torch.allclose(weight, torch.tensor([2.4, 3.2]), atol=1e-4)
 
 

@@ -19,7 +19,7 @@ from twofold.experiments.train import resume, train
 from twofold.models.base import Phase, Terms
 from twofold.training.checkpoint import load_checkpoint
 from twofold.training.loop import Trainer
-from twofold.training.optimizers import Player, make_optimizer
+from twofold.training.optimizers import PhaseOptimizer, make_optimizer
 from twofold.training.progress import Silent
 from twofold.training.settings import OptimizerSettings
 
@@ -42,8 +42,8 @@ def make_trainer(toy_data, experiment, folder) -> Trainer:
 
 def gradients(trainer: Trainer) -> dict[str, list[Tensor]]:
     return {
-        player.phase.name: [p.grad for p in player.phase.parameters if p.grad is not None]
-        for player in trainer.players
+        one.phase.name: [p.grad for p in one.phase.parameters if p.grad is not None]
+        for one in trainer.phase_optimizers
     }
 
 
@@ -114,7 +114,7 @@ def test_the_halves_of_an_autoencoder_look_from_one_point(
     torch.manual_seed(5)
     alone, fresh = model.phases, batch.afresh()
     settings = trainer.settings.optimizers["discriminator"]
-    judge = Player(alone[0], settings, make_optimizer(alone[0].parameters, settings))
+    judge = PhaseOptimizer(alone[0], settings, make_optimizer(alone[0].parameters, settings))
     judge.minimize(alone[0].loss(fresh).total, 0, 1)
     for phase in alone[1:]:
         total = phase.loss(fresh).total
@@ -125,26 +125,26 @@ def test_the_halves_of_an_autoencoder_look_from_one_point(
 # --- settings of a phase --------------------------------------------------------------------------
 
 
-def make_player(weight: torch.nn.Parameter, **settings: object) -> Player:
+def make_phase_optimizer(weight: torch.nn.Parameter, **settings: object) -> PhaseOptimizer:
     checked = OptimizerSettings.model_validate(settings)
     phase = Phase("p", [weight], lambda _: Terms({}))
-    return Player(phase, checked, make_optimizer([weight], checked))
+    return PhaseOptimizer(phase, checked, make_optimizer([weight], checked))
 
 
 def test_l1_adds_the_sign():
     """The gradient of Σ|w| beside that of the loss; nothing pulls at a weight of 0."""
     weight = torch.nn.Parameter(torch.tensor([3.0, -2.0, 0.0]))
-    player = make_player(weight, name="sgd", lr=1.0, l1=0.5)
-    player.minimize(0.1 * weight.sum(), 0, 1)
+    phase_optimizer = make_phase_optimizer(weight, name="sgd", lr=1.0, l1=0.5)
+    phase_optimizer.minimize(0.1 * weight.sum(), 0, 1)
     torch.testing.assert_close(weight.grad, torch.tensor([0.6, -0.4, 0.1]))
     torch.testing.assert_close(weight.detach(), torch.tensor([2.4, -1.6, -0.1]))
 
 
 def test_l1_is_part_of_what_is_clipped():
     weight = torch.nn.Parameter(torch.tensor([3.0, 4.0]))
-    player = make_player(weight, name="sgd", lr=1.0, l1=10.0, clip=0.1)
-    player.minimize(weight.sum(), 0, 1)
-    assert player.gradient_norm().item() == pytest.approx(0.1, rel=1e-4)
+    phase_optimizer = make_phase_optimizer(weight, name="sgd", lr=1.0, l1=10.0, clip=0.1)
+    phase_optimizer.minimize(weight.sum(), 0, 1)
+    assert phase_optimizer.gradient_norm().item() == pytest.approx(0.1, rel=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -157,9 +157,12 @@ def test_l1_is_part_of_what_is_clipped():
     ],
 )
 def test_a_phase_starts_and_stops(settings, epochs):
-    player = make_player(torch.nn.Parameter(torch.zeros(1)), **settings)
-    assert [epoch for epoch in range(4) if player.plays(0, epoch)] == epochs
-    assert not any(make_player(player.phase.parameters[0], every=2).plays(0, e) for e in range(4))
+    phase_optimizer = make_phase_optimizer(torch.nn.Parameter(torch.zeros(1)), **settings)
+    assert [epoch for epoch in range(4) if phase_optimizer.is_due(0, epoch)] == epochs
+    assert not any(
+        make_phase_optimizer(phase_optimizer.phase.parameters[0], every=2).is_due(0, e)
+        for e in range(4)
+    )
 
 
 def staged(toy_experiment):

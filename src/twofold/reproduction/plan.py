@@ -118,14 +118,14 @@ def _seconds(experiment: Experiment, dataset: ImageDataset) -> float:
 
 def _turns(trainer: Trainer) -> list[int]:
     """The first step, those at which a phase starts or stops, and the one after the last."""
-    epochs = [e for p in trainer.players for e in (p.settings.start, p.settings.stop)]
+    epochs = [e for p in trainer.phase_optimizers for e in (p.settings.start, p.settings.stop)]
     steps = {math.ceil(e * trainer.data.steps_per_epoch) for e in epochs if e is not None}
     return sorted({0, trainer.total_steps} | {step for step in steps if step < trainer.total_steps})
 
 
 def _step_seconds(trainer: Trainer, begin: int) -> float:
     """The time of a step, by a few rounds in which every phase has its turn."""
-    steps = math.lcm(*(player.settings.every for player in trainer.players))
+    steps = math.lcm(*(one.settings.every for one in trainer.phase_optimizers))
     started = 0.0
     for step in range((WARM + TIMED) * steps):
         if step == WARM * steps:

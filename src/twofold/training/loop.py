@@ -39,7 +39,7 @@ from twofold.training.checkpoint import (
 from twofold.training.diagnosis import warnings_of
 from twofold.training.guard import all_finite, explain_nonfinite, first_nonfinite
 from twofold.training.memory import forget_peak, peak_memory
-from twofold.training.optimizers import Player, make_optimizer
+from twofold.training.optimizers import PhaseOptimizer, make_optimizer
 from twofold.training.progress import Progress, Silent
 from twofold.training.record import Record, check_tensorboard
 from twofold.training.settings import TrainingSettings
@@ -149,8 +149,8 @@ class Trainer:
         self.progress = progress or Silent()
         self.origin = dict(origin or {})
         self.device = model.device
-        self.players = [
-            Player(phase, settings.optimizers[phase.name], optimizer)
+        self.phase_optimizers = [
+            PhaseOptimizer(phase, settings.optimizers[phase.name], optimizer)
             for phase in model.phases
             for optimizer in [make_optimizer(phase.parameters, settings.optimizers[phase.name])]
         ]
@@ -203,37 +203,37 @@ class Trainer:
         return Outcome(self.step, self.step >= self.total_steps, self.clock.seconds)
 
     def train_step(self, batch: Batch) -> None:
-        """One step of every phase that plays at this step."""
+        """One step of every phase that is due at this step."""
         epoch = self.step / self.data.steps_per_epoch
-        playing = [player for player in self.players if player.plays(self.step, epoch)]
-        waiting: list[Player] = []
-        for player in playing:
+        due = [one for one in self.phase_optimizers if one.is_due(self.step, epoch)]
+        waiting: list[PhaseOptimizer] = []
+        for one in due:
             with self._precision():
-                terms = player.phase.loss(batch)
+                terms = one.phase.loss(batch)
                 total = terms.total
             if self.watch_every_step and not math.isfinite(total.item()):
-                raise explain_nonfinite(self.model, player.phase, terms, batch, self.step)
-            player.differentiate(total)
-            self.sums.add(player.phase.name, total, terms)
-            waiting.append(player)
+                raise explain_nonfinite(self.model, one.phase, terms, batch, self.step)
+            one.differentiate(total)
+            self.sums.add(one.phase.name, total, terms)
+            waiting.append(one)
             # Weights that a later phase differentiates through stay until it has done so; autograd
             # would not notice, because fused optimizers leave the version of a tensor as it was.
-            if not (self.settings.simultaneous or player.phase.keeps_graph):
+            if not (self.settings.simultaneous or one.phase.keeps_graph):
                 self._take_steps(waiting)
         self._take_steps(waiting)
 
     def _refuse_idle_phases(self) -> None:
         """A phase that starts after the end would leave its networks as they were drawn."""
-        for player in self.players:
-            if player.settings.start >= self.epochs:
-                name = player.phase.name
+        for one in self.phase_optimizers:
+            if one.settings.start >= self.epochs:
+                name = one.phase.name
                 raise UsageError(
-                    f"{name} starts at epoch {player.settings.start:g}, but the run ends at epoch "
+                    f"{name} starts at epoch {one.settings.start:g}, but the run ends at epoch "
                     f"{self.epochs:g}; use more epochs, or a smaller "
                     f"training.optimizers.{name}.start"
                 )
 
-    def _take_steps(self, waiting: list[Player]) -> None:
+    def _take_steps(self, waiting: list[PhaseOptimizer]) -> None:
         while waiting:
             waiting.pop(0).take_step(self.step, self.total_steps)
 
@@ -267,13 +267,15 @@ class Trainer:
         return math.floor(self.step / stretch + 1e-9) > math.floor((self.step - 1) / stretch + 1e-9)
 
     def _log(self, record: Record, means: dict[str, dict[str, float]]) -> None:
-        norms = {player.phase.name: player.gradient_norm().item() for player in self.players}
+        norms = {one.phase.name: one.gradient_norm().item() for one in self.phase_optimizers}
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
         self.memory = max(self.memory, peak_memory(self.device))
         entry = {**self._where("train"), "terms": _rounded(means), "memory": self.memory}
         entry["grad_norm"] = {name: round(norm, 5) for name, norm in norms.items()}
-        entry["lr"] = {p.phase.name: p.optimizer.param_groups[0]["lr"] for p in self.players}
+        entry["lr"] = {
+            p.phase.name: p.optimizer.param_groups[0]["lr"] for p in self.phase_optimizers
+        }
         record.append(entry)
         self.progress.update(self.step, entry["epoch"], means)
         self.sums.clear()
@@ -320,9 +322,9 @@ class Trainer:
             )
         tensors = module_tensors(self.model, "model/")
         numbers = {}
-        for player in self.players:
-            name = player.phase.name
-            state, numbers[name] = optimizer_state(player.optimizer, f"optimizer/{name}/")
+        for one in self.phase_optimizers:
+            name = one.phase.name
+            state, numbers[name] = optimizer_state(one.optimizer, f"optimizer/{name}/")
             tensors |= state
         tensors |= {f"random/{name}": value for name, value in self._random().items()}
         for phase, values in self.sums.totals.items():
@@ -359,10 +361,10 @@ class Trainer:
 
     def _restore(self, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
         """Everything but the model's weights."""
-        for player in self.players:
-            name = player.phase.name
+        for one in self.phase_optimizers:
+            name = one.phase.name
             numbers = facts["optimizers"][name]
-            load_optimizer(player.optimizer, tensors, numbers, f"optimizer/{name}/")
+            load_optimizer(one.optimizer, tensors, numbers, f"optimizer/{name}/")
         self._random_state = {
             name.removeprefix("random/"): value
             for name, value in tensors.items()

@@ -10,7 +10,7 @@ from torch import Tensor
 from twofold.models.base import Phase
 from twofold.training.settings import OptimizerSettings
 
-__all__ = ["Player", "learning_rate", "make_optimizer"]
+__all__ = ["PhaseOptimizer", "learning_rate", "make_optimizer"]
 
 
 def make_optimizer(
@@ -57,14 +57,14 @@ def learning_rate(settings: OptimizerSettings, step: int, total_steps: int) -> f
 
 
 @dataclass(frozen=True)
-class Player:
+class PhaseOptimizer:
     """A phase with the optimizer that minimizes it."""
 
     phase: Phase
     settings: OptimizerSettings
     optimizer: torch.optim.Optimizer
 
-    def plays(self, step: int, epoch: float = 0.0) -> bool:
+    def is_due(self, step: int, epoch: float = 0.0) -> bool:
         """Whether this phase takes a step at this batch, so many epochs into the run."""
         settings = self.settings
         within = settings.start <= epoch and (settings.stop is None or epoch < settings.stop)

@@ -57,7 +57,7 @@ def _training_flops(subject: Subject) -> Measure:
     here = {"device": str(subject.model.device), "compile": False, "tensorboard": False}
     experiment = resolve(subject.run.experiment, here)
     trainer = make_trainer(experiment, subject.dataset, subject.run.path, Silent())
-    steps = math.lcm(*(player.settings.every for player in trainer.players))
+    steps = math.lcm(*(one.settings.every for one in trainer.phase_optimizers))
     steps = min(steps, trainer.total_steps)
 
     def last_steps() -> None:
