@@ -1,4 +1,4 @@
-"""Brings docs/results up to date when the fields of an experiment were renamed.
+"""Brings docs/results up to date when the fields of an experiment, or measures, were renamed.
 
     python benchmarks/migrate_results.py
 
@@ -14,6 +14,7 @@ from twofold.reproduction.collect import command_of, recipe_digest, settings_of
 
 RESULTS = Path(__file__).parents[1] / "docs" / "results"
 RENAMED: dict[str, str] = {}  # a text of a command, and what it is now
+MEASURES = {"memory": "memorization"}  # what `evaluate` is asked for
 
 
 def migrate(path: Path) -> int:
@@ -25,6 +26,10 @@ def migrate(path: Path) -> int:
             run["command"] = run["command"].replace(old, new)
         experiment = settings_of(run["command"])
         run["command"], run["recipe"] = command_of(experiment), recipe_digest(experiment)
+        seconds = run.get("evaluation_seconds") or {}
+        for old, new in MEASURES.items():
+            if old in seconds:
+                seconds[new] = seconds.pop(old)
     if runs:
         path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return len(runs)

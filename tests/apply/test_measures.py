@@ -97,7 +97,7 @@ def test_a_collapsed_model_keeps_precision_and_loses_recall_and_coverage(subject
         assert found[f"precision/{kind}"].value > found[f"precision/{kind}"].floor - 15
         assert found[f"recall/{kind}"].value < 0.5 * found[f"recall/{kind}"].floor
         assert found[f"coverage/{kind}"].value < 0.5 * found[f"coverage/{kind}"].floor
-    duplicates = figures(subject, "memory")["duplicates"]
+    duplicates = figures(subject, "memorization")["duplicates"]
     assert duplicates.value > 90
     assert duplicates.floor < 10
     far = figures(subject, "distance")
@@ -105,9 +105,9 @@ def test_a_collapsed_model_keeps_precision_and_loses_recall_and_coverage(subject
 
 
 def test_a_memorizing_model_is_caught(subject, run):
-    """Training images as they are look perfect to every measure but those of memory."""
+    """Training images as they are look perfect to every measure but those of memorization."""
     images = subject.real("train", 300)
-    found = figures(showing(subject, images), "memory")
+    found = figures(showing(subject, images), "memorization")
     assert found["copies"].value == 100.0
     assert found["copies"].floor < 2.0
     assert found["copying"].value < -10
@@ -119,7 +119,7 @@ def test_a_memorizing_model_is_caught(subject, run):
 
 
 def test_fresh_images_are_no_copies(subject):
-    found = figures(showing(subject, real_images("validation")[0]), "memory")
+    found = figures(showing(subject, real_images("validation")[0]), "memorization")
     assert found["copies"].value < 3.0
     assert abs(found["copying"].value) < 3.0
     assert found["duplicates"].value < 10.0

@@ -12,7 +12,7 @@ from twofold.metrics.measure import Measure
 from twofold.pictures.style import CLASS_COLORS
 from twofold.report.confusions import draw_confusions
 from twofold.report.maps import draw_maps
-from twofold.report.memory import draw_pairs
+from twofold.report.memorization import draw_pairs
 from twofold.report.pictures import draw_pictures
 from twofold.report.pixels import grid
 from twofold.report.scatter import draw_quality_and_cost, draw_tradeoffs

@@ -59,7 +59,7 @@ def test_measures_stand_by_kind_in_an_order_of_their_own(facts):
     assert {group.kind.title: [row.name for row in group.rows] for group in groups} == {
         "Likelihood": ["elbo"],
         "Distance": ["fid/classifier", "kid/classifier", "fid/random"],
-        "Memory": ["copies"],
+        "Memorization": ["copies"],
         "Latent space": ["latents/withheld"],
         "Other": ["new"],
     }

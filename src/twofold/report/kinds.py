@@ -57,7 +57,7 @@ KINDS = (
         ("precision", "density", "recall", "coverage", "ndb", "js"),
     ),
     Kind(
-        "Memory",
+        "Memorization",
         "Whether the model repeats its training images, or itself. A model that has learned and "
         "not copied is near the floor. Smooth images lie near to any image, so that a short "
         "distance alone proves nothing; the pairs below show what it is.",

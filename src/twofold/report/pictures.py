@@ -9,7 +9,7 @@ from twofold.report.curves import Panel, diagnosis_panels, panels
 from twofold.report.facts import Facts
 from twofold.report.figures import draw_measure, draw_panel, draw_per_class
 from twofold.report.maps import draw_maps
-from twofold.report.memory import draw_pairs
+from twofold.report.memorization import draw_pairs
 from twofold.report.pixels import Pixels
 from twofold.report.scatter import draw_quality_and_cost, draw_tradeoffs
 from twofold.report.settled import draw_bounds, draw_limits

@@ -66,7 +66,7 @@ def repeats(runs: Sequence[Facts]) -> list[Reading]:
                 f"copies, against {with_unit(number(copies.floor, 3), copies.unit)} of real test "
                 "images."
             )
-            found.append(Reading("memory", text))
+            found.append(Reading("memorization", text))
     return found
 
 

@@ -38,8 +38,8 @@ from twofold.training.checkpoint import (
 )
 from twofold.training.diagnosis import warnings_of
 from twofold.training.guard import all_finite, explain_nonfinite, first_nonfinite
-from twofold.training.memory import forget_peak, peak_memory
 from twofold.training.optimizers import PhaseOptimizer, make_optimizer
+from twofold.training.peak_memory import forget_peak, peak_memory
 from twofold.training.progress import Progress, Silent
 from twofold.training.record import Record, check_tensorboard
 from twofold.training.settings import TrainingSettings

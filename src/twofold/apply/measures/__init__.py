@@ -11,7 +11,7 @@ from twofold.apply.measures.gan_train import gan_train
 from twofold.apply.measures.latents import latents, latents_mlp
 from twofold.apply.measures.likelihood import likelihood
 from twofold.apply.measures.losses import losses
-from twofold.apply.measures.memory import memory
+from twofold.apply.measures.memorization import memorization
 from twofold.apply.measures.modes import modes
 from twofold.apply.measures.recognition import (
     by_mlp,
@@ -30,7 +30,7 @@ MEASURES: dict[str, Callable[[Subject], Iterator[Measure]]] = {
     "distance": distance,
     "coverage": coverage,
     "bins": bins,
-    "memory": memory,
+    "memorization": memorization,
     "gan-test": gan_test,
     "gan-train": gan_train,
     "mlp-judge": by_mlp,

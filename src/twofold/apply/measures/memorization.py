@@ -9,11 +9,11 @@ from twofold.apply.cache import digest_of, remembered
 from twofold.apply.measures.subject import Generated, Subject
 from twofold.metrics.accuracy import accuracy_error
 from twofold.metrics.measure import Measure, NotMeasured, join, mean_and_error
-from twofold.metrics.memory import copied, copying_score, threshold_of_duplicates
+from twofold.metrics.memorization import copied, copying_score, threshold_of_duplicates
 from twofold.metrics.neighbors import nearest
 from twofold.pictures.sheets import to_uint8
 
-__all__ = ["memory"]
+__all__ = ["memorization"]
 
 ENOUGH = 100  # images, below which one twin would be more than a per cent of them
 TWINS = 2.0  # twins come in pairs, and the threshold is as uncertain again
@@ -21,7 +21,7 @@ SHOWN = 12  # pairs kept for a picture, of each of two kinds
 SMOOTH = "smooth images, such as a decoder's means, lie nearer to any image than real ones do"
 
 
-def memory(subject: Subject) -> Iterator[Measure]:
+def memorization(subject: Subject) -> Iterator[Measure]:
     """Copies of training images, how near these are, and duplicates among generated images."""
     made = subject.generated
     train, test = subject.real("train"), subject.real("test")

@@ -10,7 +10,7 @@ import torch
 
 from twofold.experiments.run import Run
 from twofold.experiments.train import resume, train
-from twofold.training.memory import peak_memory
+from twofold.training.peak_memory import peak_memory
 
 CPU = torch.device("cpu")
 MIB = 2**20

@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy.stats import mannwhitneyu
 
-from twofold.metrics.memory import copied, copying_score, threshold_of_duplicates
+from twofold.metrics.memorization import copied, copying_score, threshold_of_duplicates
 from twofold.metrics.neighbors import nearest
 
 
