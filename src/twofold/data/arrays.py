@@ -2,16 +2,13 @@
 
 import zipfile
 import zlib
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from twofold.data.archive import check_members
-from twofold.data.parts import UNLABELED, Part, Parts
-from twofold.data.pixels import as_images, as_labels, as_uint8
+from twofold.data.parts import Parts
+from twofold.data.pixels import as_parts
 from twofold.errors import DataError
 
 __all__ = ["read_npy", "read_npz"]
@@ -36,7 +33,7 @@ def read_npy(path: Path) -> Parts:
         pixels = np.array(np.load(path, mmap_mode="r", allow_pickle=False))
     except _DAMAGE as error:
         raise _unreadable(path, error) from error
-    return _to_parts({"train": (pixels, None)}, path)
+    return as_parts({"train": (pixels, None)}, str(path))
 
 
 def read_npz(path: Path) -> Parts:
@@ -57,7 +54,7 @@ def read_npz(path: Path) -> Parts:
         raise
     except _DAMAGE as error:
         raise _unreadable(path, error) from error
-    return _to_parts(arrays, path)
+    return as_parts(arrays, str(path), partly=True)
 
 
 def _keys(have: set[str], path: Path) -> dict[str, tuple[str, str]]:
@@ -72,19 +69,6 @@ def _keys(have: set[str], path: Path) -> dict[str, tuple[str, str]]:
         f"{path} holds {', '.join(sorted(have)) or 'nothing'}; expected images and labels, x and "
         "y, or x_train, y_train, x_test and y_test"
     )
-
-
-def _to_parts(arrays: Mapping[str, tuple[NDArray[Any], NDArray[Any] | None]], path: Path) -> Parts:
-    pixels, notes = as_uint8({split: pair[0] for split, pair in arrays.items()}, str(path))
-    groups = {}
-    for split, (_, labels) in arrays.items():
-        images = as_images(pixels[split], str(path))
-        y = None if labels is None else as_labels(labels, len(images), str(path), partly=True)
-        if y is not None and len(y) and (y == UNLABELED).all():
-            notes = (*notes, f"the labels of {split} are all {UNLABELED}, taken for no labels")
-            y = None
-        groups[split] = Part(images, y)
-    return Parts(groups, notes=notes)
 
 
 def _unreadable(path: Path, error: Exception) -> DataError:

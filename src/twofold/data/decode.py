@@ -14,7 +14,7 @@ from twofold.data.resize import resize
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["EXTENSIONS", "bombs_are_errors", "decode", "reason"]
+__all__ = ["EXTENSIONS", "bombs_are_errors", "decode", "reason", "to_pixels"]
 
 EXTENSIONS = (
     *(".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp"),
@@ -39,7 +39,7 @@ def decode(
     Raises:
         Exception: Whatever Pillow raises for a file it cannot read; see `reason`.
     """
-    from PIL import Image, ImageOps
+    from PIL import Image
 
     if not content:
         raise ValueError("empty file")
@@ -48,7 +48,26 @@ def decode(
         if getattr(opened, "is_animated", False):
             done.append("several frames, of which the first was taken")
         opened.load()
-        image = ImageOps.exif_transpose(opened)
+        pixels, more = to_pixels(opened, size, gray)
+    return pixels, done + more
+
+
+def to_pixels(
+    image: "Image", size: tuple[int, int] | None = None, gray: bool = False
+) -> tuple[NDArray[np.uint8], list[str]]:
+    """The pixels of an opened image, as `decode` gives those of a file.
+
+    Example:
+        >>> from PIL import Image
+        >>> to_pixels(Image.new("RGBA", (2, 1)))
+        (array([[[255, 255]],
+                [[255, 255]],
+                [[255, 255]]], dtype=uint8), ['an alpha channel, which was laid over white'])
+    """
+    from PIL import ImageOps
+
+    done = []
+    image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I"):
         image = _eight_bits(image)
         done.append("16 bits a pixel, which were scaled to 8")

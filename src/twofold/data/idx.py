@@ -16,8 +16,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from twofold.data.parts import Part, Parts
-from twofold.data.pixels import MAX_BYTES, as_images, as_labels, as_uint8
+from twofold.data.parts import Parts
+from twofold.data.pixels import MAX_BYTES, as_parts
 from twofold.data.tree import is_image
 from twofold.errors import DataError
 
@@ -56,7 +56,7 @@ def read_idx(path: Path) -> NDArray[np.generic]:
 
 def read_idx_files(pairs: Mapping[str, tuple[Path, Path]]) -> Parts:
     """Reads split -> (images file, labels file), as the named sets have them."""
-    return _to_parts(
+    return as_parts(
         {name: (read_idx(images), read_idx(labels)) for name, (images, labels) in pairs.items()},
         "",
     )
@@ -80,7 +80,7 @@ def read_idx_folder(paths: list[Path], where: str) -> Parts:
     for name, kinds in found.items():
         if "images" not in kinds:
             raise DataError(f"{where} has labels but no images for {name}; add the images file")
-    return _to_parts({n: (k["images"], k.get("labels")) for n, k in found.items()}, where)
+    return as_parts({n: (k["images"], k.get("labels")) for n, k in found.items()}, where)
 
 
 def _split_of(name: str) -> str:
@@ -88,17 +88,6 @@ def _split_of(name: str) -> str:
     if "t10k" in name or "test" in name:
         return "test"
     return "validation" if "val" in name else "train"
-
-
-def _to_parts(
-    arrays: Mapping[str, tuple[NDArray[np.generic], NDArray[np.generic] | None]], where: str
-) -> Parts:
-    images, notes = as_uint8({name: pair[0] for name, pair in arrays.items()}, where)
-    groups = {}
-    for name, (_, labels) in arrays.items():
-        x = as_images(images[name], where)
-        groups[name] = Part(x, None if labels is None else as_labels(labels, len(x), where))
-    return Parts(groups, notes=notes)
 
 
 @contextmanager

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from twofold.data.parts import Part, Parts
-from twofold.data.pixels import as_images, as_labels, as_uint8
+from twofold.data.parts import Parts
+from twofold.data.pixels import as_labels, as_parts
 from twofold.errors import DataError
 
 __all__ = ["read_mat_files"]
@@ -18,13 +18,11 @@ _DIGITS = tuple("0123456789")
 
 def read_mat_files(paths: Mapping[str, Path], where: str) -> Parts:
     """Reads split -> file; the label 10, SVHN's way to write the digit 0, becomes 0."""
-    content = {name: _load(path) for name, path in paths.items()}
-    images, notes = as_uint8({name: x for name, (x, _) in content.items()}, where)
-    groups = {}
-    for name, (_, y) in content.items():
-        x = as_images(images[name].transpose(3, 0, 1, 2), where)
-        groups[name] = Part(x, _digits(as_labels(y, len(x), where), paths[name]))
-    return Parts(groups, _DIGITS, notes)
+    arrays = {}
+    for name, path in paths.items():
+        x, y = _load(path)
+        arrays[name] = x.transpose(3, 0, 1, 2), _digits(as_labels(y, x.shape[3], where), path)
+    return as_parts(arrays, where, _DIGITS)
 
 
 def _load(path: Path) -> tuple[NDArray[np.generic], NDArray[np.generic]]:

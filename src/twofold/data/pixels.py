@@ -1,15 +1,25 @@
 """Arrays of any common layout and range made into uint8 images (N, C, H, W) and labels (N,)."""
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from twofold.data.parts import UNLABELED
+from twofold.data.parts import UNLABELED, Part, Parts
 from twofold.errors import DataError
 
-__all__ = ["MAX_BYTES", "as_images", "as_labels", "as_uint8"]
+__all__ = [
+    "MAX_BYTES",
+    "as_images",
+    "as_labels",
+    "as_parts",
+    "as_uint8",
+    "first_names",
+    "list_odd_sizes",
+    "stack_images",
+]
 
 _MAX_CLASSES = 1 << 16
 MAX_BYTES = 8 * 2**30  # what one file may unpack to; small images never come near it
@@ -17,8 +27,41 @@ _TOLERANCE = 1e-5  # float32 images a rounding error beyond [0, 1] or [-1, 1] ar
 _CHUNK = 4096  # images converted at a time, so that a float copy of a whole set is never made
 
 
+def as_parts(
+    arrays: Mapping[str, tuple[NDArray[Any], NDArray[Any] | None]],
+    where: str,
+    class_names: tuple[str, ...] = (),
+    partly: bool = False,
+    signed: bool = True,
+) -> Parts:
+    """Images and labels of each split, whatever their layout and range.
+
+    Arguments:
+        arrays: Name of the split -> pixels and labels.
+        where: The file, for messages.
+        class_names: Names of the classes, or () to number them.
+        partly: Take the label -1 for an image whose class is not known.
+        signed: Take floats in [-1, 1], too.
+
+    Example:
+        >>> parts = as_parts({"train": (np.ones((2, 8, 8)), np.array([[0], [1]]))}, "x.npz")
+        >>> parts.groups["train"].images.shape, parts.notes
+        ((2, 1, 8, 8), ('floats in [0, 1] were scaled to 0..255',))
+    """
+    pixels, notes = as_uint8({split: x for split, (x, _) in arrays.items()}, where, signed)
+    groups = {}
+    for split, (_, labels) in arrays.items():
+        images = as_images(pixels[split], where)
+        y = None if labels is None else as_labels(labels, len(images), where, partly)
+        if y is not None and len(y) and (y == UNLABELED).all():
+            notes = (*notes, f"the labels of {split} are all {UNLABELED}, taken for no labels")
+            y = None
+        groups[split] = Part(images, y)
+    return Parts(groups, class_names, notes)
+
+
 def as_uint8(
-    arrays: Mapping[str, NDArray[Any]], where: str
+    arrays: Mapping[str, NDArray[Any]], where: str, signed: bool = True
 ) -> tuple[dict[str, NDArray[np.uint8]], tuple[str, ...]]:
     """Scales arrays that share one range to uint8 and says what was done.
 
@@ -29,9 +72,14 @@ def as_uint8(
     Arguments:
         arrays: Name of the split -> pixels, any shape.
         where: The file, for messages.
+        signed: Take floats in [-1, 1], too.
 
     Returns:
         The scaled arrays, and notes for the summary.
+
+    Example:
+        >>> as_uint8({"train": np.array([0.0, 0.2, 1.0])}, "x.npy")[0]["train"]
+        array([  0,  51, 255], dtype=uint8)
     """
     kinds = {array.dtype.kind for array in arrays.values()}
     if len(kinds) > 1 or not kinds <= set("buif"):
@@ -40,7 +88,7 @@ def as_uint8(
     if all(array.dtype == np.uint8 for array in arrays.values()):
         return dict(arrays), ()
     low, high = _common_range(arrays, where)
-    scale, shift, note = _scaling(kinds.pop(), low, high, where)
+    scale, shift, note = _scaling(kinds.pop(), low, high, where, signed)
     return {name: _scaled(array, scale, shift) for name, array in arrays.items()}, (note,)
 
 
@@ -58,12 +106,12 @@ def as_images(pixels: NDArray[np.uint8], where: str) -> NDArray[np.uint8]:
     if first and last:
         raise DataError(
             f"{where}: shape {pixels.shape} could be (N, C, H, W) or (N, H, W, C); "
-            "save gray images as (N, H, W) or load larger ones"
+            "give gray images as (N, H, W), or larger ones"
         )
     if not (first or last):
         raise DataError(
             f"{where}: images have shape {pixels.shape}, expected (N, H, W), (N, H, W, C) or "
-            "(N, C, H, W) with C = 1 or 3; reshape them before saving"
+            "(N, C, H, W) with C = 1 or 3; reshape them"
         )
     return np.ascontiguousarray(pixels if first else pixels.transpose(0, 3, 1, 2))
 
@@ -78,6 +126,10 @@ def as_labels(
         num_images: N.
         where: The file, for messages.
         partly: Also take -1, for an image whose class is not known.
+
+    Example:
+        >>> as_labels(np.array([[0.0], [2.0]]), 2, "x.npz")
+        array([0, 2])
     """
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]
@@ -112,6 +164,71 @@ def as_labels(
     return labels
 
 
+def stack_images(
+    images: Sequence[NDArray[np.uint8]], done: Counter[str]
+) -> tuple[NDArray[np.uint8], list[str]]:
+    """Images (C, H, W) of one height and width as one array (N, C, H, W).
+
+    Arguments:
+        images: Gray and color ones; next to color, gray gets three equal channels.
+        done: What was done to how many of them, for the notes.
+
+    Returns:
+        The array, and notes for the summary.
+
+    Example:
+        >>> images = [np.zeros((C, 8, 8), np.uint8) for C in (1, 3)]
+        >>> stack_images(images, Counter())[0].shape
+        (2, 3, 8, 8)
+    """
+    C = max(len(image) for image in images)
+    notes = [f"{count} image(s) had {what}" for what, count in done.items()]
+    widened = sum(len(image) < C for image in images)
+    if widened:
+        notes.append(f"{widened} gray image(s) among color ones were given three equal channels")
+    stacked = np.empty((len(images), C, *images[0].shape[1:]), np.uint8)
+    for target, image in zip(stacked, images, strict=True):
+        target[:] = image
+    return stacked, notes
+
+
+def list_odd_sizes(names: Sequence[str], sizes: Sequence[tuple[int, int] | None]) -> str:
+    """What to say where not all images have one size, naming those that differ; else "".
+
+    Arguments:
+        names: Of the images.
+        sizes: (H, W) of each, None where it is not known; of one at least it is.
+
+    Example:
+        >>> print(list_odd_sizes(["a.png", "b.png", "c.png"], [(8, 8), (8, 8), (8, 9)]))
+        1 of 3 images are not 8×8 (width × height) as most are; pass a size, for example size=28,
+        or --resize beside a trained model: c.png (9×8)
+    """
+    (height, width) = Counter(filter(None, sizes)).most_common(1)[0][0]
+    odd = [
+        f"{name} ({size[1]}×{size[0]})"
+        for name, size in zip(names, sizes, strict=True)
+        if size and size != (height, width)
+    ]
+    if not odd:
+        return ""
+    return (
+        f"{len(odd)} of {len(names)} images are not {width}×{height} (width × height) as most "
+        "are; pass a size, for example size=28, or --resize beside a trained model: "
+        + first_names(odd)
+    )
+
+
+def first_names(names: Sequence[str]) -> str:
+    """The first ten, and whether there are more.
+
+    Example:
+        >>> first_names("abcdefghijkl")
+        'a, b, c, d, e, f, g, h, i, j, ...'
+    """
+    return ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
+
+
 def _chunks(array: NDArray[Any]) -> Iterator[slice]:
     return (slice(start, start + _CHUNK) for start in range(0, len(array), _CHUNK))
 
@@ -123,7 +240,7 @@ def _common_range(arrays: Mapping[str, NDArray[Any]], where: str) -> tuple[float
             if array.dtype.kind == "f" and not np.isfinite(array[part]).all():
                 raise DataError(
                     f"{where} holds values that are NaN or infinite; replace them, for example "
-                    "with np.nan_to_num, before saving"
+                    "with np.nan_to_num"
                 )
             if array[part].size:
                 lows.append(float(array[part].min()))
@@ -131,7 +248,9 @@ def _common_range(arrays: Mapping[str, NDArray[Any]], where: str) -> tuple[float
     return min(lows, default=0.0), max(highs, default=0.0)
 
 
-def _scaling(kind: str, low: float, high: float, where: str) -> tuple[float, float, str]:
+def _scaling(
+    kind: str, low: float, high: float, where: str, signed: bool
+) -> tuple[float, float, str]:
     """Scale and shift with uint8 = (value + shift) · scale, and the note that says so."""
     if kind == "b":
         return 255.0, 0.0, "booleans were taken as black and white"
@@ -144,11 +263,13 @@ def _scaling(kind: str, low: float, high: float, where: str) -> tuple[float, flo
         )
     if low >= -_TOLERANCE and high <= 1 + _TOLERANCE:
         return 255.0, 0.0, "floats in [0, 1] were scaled to 0..255"
-    if low >= -1 - _TOLERANCE and high <= 1 + _TOLERANCE:
+    if signed and low >= -1 - _TOLERANCE and high <= 1 + _TOLERANCE:
         return 127.5, 1.0, "floats in [-1, 1] were scaled to 0..255"
+    expected = "[0, 1] or [-1, 1]" if signed else "[0, 1]"
+    mend = "images / 255" if low >= 0 else "(images + 1) / 2"
     raise DataError(
-        f"{where} holds floats from {low:g} to {high:g}, expected [0, 1] or [-1, 1]; rescale "
-        "them, for example images / 255"
+        f"{where} holds floats from {low:g} to {high:g}, expected {expected}; rescale them, for "
+        f"example {mend}"
     )
 
 

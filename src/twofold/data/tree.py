@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from twofold.data.decode import EXTENSIONS, bombs_are_errors, decode, reason
 from twofold.data.parts import UNLABELED, Part, Parts
-from twofold.data.pixels import MAX_BYTES
+from twofold.data.pixels import MAX_BYTES, first_names, list_odd_sizes, stack_images
 from twofold.errors import DataError
 
 __all__ = ["ImageFile", "is_hidden", "is_image", "read_tree"]
@@ -30,7 +30,6 @@ _SPLIT_NAMES = {
     "testing": "test",
 }
 _UNLABELED_NAMES = ("unlabeled", "unlabelled", "unknown")
-_SHOWN = 10
 
 
 @dataclass(frozen=True)
@@ -163,7 +162,7 @@ def _class_names(groups: Mapping[str, Sequence[ImageFile]], where: str) -> tuple
         unknown = sorted(names[split] - names["train"])
         if unknown:
             raise DataError(
-                f"{where}: {split} has classes that train lacks: {', '.join(unknown[:_SHOWN])}; "
+                f"{where}: {split} has classes that train lacks: {first_names(unknown)}; "
                 "the class folders must have the same names"
             )
     return tuple(sorted(names["train"], key=_natural))
@@ -206,7 +205,7 @@ def _read_all(
 ) -> tuple[NDArray[np.uint8], list[str]]:
     """All images in one array (N, C, H, W); every bad one is named in one error."""
     arrays: list[NDArray[np.uint8]] = []
-    shapes: list[tuple[int, int] | None] = []
+    sizes: list[tuple[int, int] | None] = []
     unreadable: list[str] = []
     done: Counter[str] = Counter()
     with bombs_are_errors():
@@ -215,7 +214,7 @@ def _read_all(
                 pixels, what = decode(file.read(), size, gray)
             except Exception as error:  # Pillow's decoders raise many kinds
                 unreadable.append(f"{file.path} ({reason(error)})")
-                shapes.append(None)
+                sizes.append(None)
                 continue
             if pixels.nbytes * len(files) > MAX_BYTES:
                 raise DataError(
@@ -224,24 +223,16 @@ def _read_all(
                     "pass a size, for example size=64"
                 )
             done.update(what)
-            shapes.append(pixels.shape[1:])
-            if shapes[0] == shapes[-1] or not arrays:
+            sizes.append(pixels.shape[1:])
+            if sizes[0] == sizes[-1] or not arrays:
                 arrays.append(pixels)
-    _refuse_bad(files, shapes, unreadable, where)
-    C = max(len(pixels) for pixels in arrays)
-    notes = [f"{count} image(s) had {what}" for what, count in done.items()]
-    widened = sum(len(pixels) < C for pixels in arrays)
-    if widened:
-        notes.append(f"{widened} gray image(s) among color ones were given three equal channels")
-    images = np.empty((len(arrays), C, *arrays[0].shape[1:]), np.uint8)
-    for target, pixels in zip(images, arrays, strict=True):
-        target[:] = pixels
-    return images, notes
+    _refuse_bad(files, sizes, unreadable, where)
+    return stack_images(arrays, done)
 
 
 def _refuse_bad(
     files: Sequence[ImageFile],
-    shapes: Sequence[tuple[int, int] | None],
+    sizes: Sequence[tuple[int, int] | None],
     unreadable: Sequence[str],
     where: str,
 ) -> None:
@@ -249,24 +240,9 @@ def _refuse_bad(
     if unreadable:
         problems.append(
             f"{len(unreadable)} of {len(files)} images cannot be read; replace or remove them: "
-            + _first(unreadable)
+            + first_names(unreadable)
         )
-    sizes = Counter(shape for shape in shapes if shape)
-    if len(sizes) > 1:
-        (height, width), _ = sizes.most_common(1)[0]
-        odd = [
-            f"{file.path} ({shape[1]}×{shape[0]})"
-            for file, shape in zip(files, shapes, strict=True)
-            if shape and shape != (height, width)
-        ]
-        problems.append(
-            f"{len(odd)} of {len(files)} images are not {width}×{height} (width × height) as most "
-            f"are; pass a size, for example size=28, or --resize beside a trained model: "
-            f"{_first(odd)}"
-        )
+    if any(sizes) and (odd := list_odd_sizes([str(file.path) for file in files], sizes)):
+        problems.append(odd)
     if problems:
         raise DataError("\n".join(f"{where}: {problem}" for problem in problems))
-
-
-def _first(names: Sequence[str]) -> str:
-    return ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
