@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from twofold.apply.common.fillers import make_filler
+from twofold.apply.common.inpainters import make_inpainter
 from twofold.apply.common.inputs import load_inputs
 from twofold.apply.common.trained import open_run, seeded
 from twofold.apply.common.visible import part_name, visible_part
@@ -24,7 +24,7 @@ TOLD = {"family": "vae", "condition": "left-half"}
 
 @pytest.fixture(autouse=True)
 def few_temperatures(monkeypatch):
-    monkeypatch.setattr("twofold.apply.common.fillers.TEMPERATURES", 10)
+    monkeypatch.setattr("twofold.apply.common.inpainters.TEMPERATURES", 10)
 
 
 def by_name(result) -> dict:
@@ -91,21 +91,21 @@ def test_a_class_that_is_not_known_is_tried(run_of, toy_data):
 def codes_of(run, images):
     """What `complete` draws given the left half, of images in one batch."""
     trained = open_run(run, "cpu")
-    filler = make_filler(trained, LEFT, completions=1, samples=1)
+    inpainter = make_inpainter(trained, LEFT, completions=1, samples=1)
     batch = next(load_inputs(trained, images).batches())
     with seeded(0, trained.device):
-        return filler._seen(batch), filler
+        return inpainter._seen(batch), inpainter
 
 
 def test_one_image_without_a_label_hides_the_class_of_no_other(run_of, toy_data):
     y = np.array([1, -1, 2, 0])
-    chains, filler = codes_of(
+    chains, inpainter = codes_of(
         run_of("cvae"), ImageDataset(toy_data.images[:4], y, toy_data.class_names)
     )
     for i, k in enumerate(y):
         assert set(chains.c[:, i].tolist()) == ({0, 1, 2} if k < 0 else {k})
     assert chains.z.shape == (33, 4, 4), "as many chains of each of three classes"
-    assert filler.chains == 33
+    assert inpainter.chains == 33
     assert not torch.equal(chains.z[:, 0], chains.z[:, 2])
 
 
@@ -173,10 +173,10 @@ def test_the_likelihood_of_what_is_hidden_by_hand(run_of, monkeypatch):
     run = run_of("cvae", **TOLD)
     trained = open_run(run, "cpu")
     model = trained.model
-    filler = make_filler(trained, LEFT, completions=1, samples=1)
+    inpainter = make_inpainter(trained, LEFT, completions=1, samples=1)
     batch = next(load_inputs(trained, n=6).batches())
     with seeded(3, trained.device), torch.no_grad():
-        bound, prior = filler.likelihood(batch)
+        bound, prior = inpainter.likelihood(batch)
     with seeded(3, trained.device), torch.no_grad():
         q = model.posterior(batch.x, batch.x)
         z = q.rsample(1)[0]
@@ -195,7 +195,7 @@ def test_a_model_that_predicts_the_hidden_part_alone_is_bounded_as_by_itself(run
     trained = open_run(run, "cpu")
     batch = next(load_inputs(trained, n=6).batches())
     with seeded(3, trained.device):
-        bound, _ = make_filler(trained, LEFT, 1, samples=20).likelihood(batch)
+        bound, _ = make_inpainter(trained, LEFT, 1, samples=20).likelihood(batch)
     with seeded(3, trained.device), torch.no_grad():
         expected = trained.model.log_likelihood(batch.x, batch.x, 20)
     torch.testing.assert_close(bound.values, expected, rtol=1e-4, atol=1e-3)
@@ -221,7 +221,7 @@ def test_which_estimates_each_kind_of_model_gets(run_of):
     assert 1 <= searched["completion/effective_chains"].value <= 32
     gan = complete(run_of("cgan", family="gan", condition="left-half"), n=3, device="cpu")
     assert not any("log_likelihood" in name for name in by_name(gan))
-    assert "a VAE told a part" in gan.not_measured["log-likelihood of the hidden part"]
+    assert "a VAE conditioned on a part" in gan.not_measured["log-likelihood of the hidden part"]
 
 
 # --- what is visible ------------------------------------------------------------------------------

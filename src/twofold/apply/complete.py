@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from twofold.apply.common.fillers import Filler, make_filler
+from twofold.apply.common.inpainters import Inpainter, make_inpainter
 from twofold.apply.common.inputs import BATCH, Images, Inputs, load_inputs
 from twofold.apply.common.per_image import PerImage, means
 from twofold.apply.common.result import Result, pixels
@@ -112,7 +112,7 @@ def complete(
         raise UsageError(f"completions={completions}, samples={samples}: each must be at least 1")
     trained = open_run(run, device)
     visible = visible_part(trained.model, part, mask, resize)
-    filler = make_filler(trained, visible, completions, samples)
+    inpainter = make_inpainter(trained, visible, completions, samples)
 
     def inputs(count: int | None) -> Inputs:
         return load_inputs(trained, images, n=count, label=label, resize=resize, seed=seed)
@@ -120,18 +120,18 @@ def complete(
     progress = progress or Console()
     with seeded(seed, trained.device):
         shown = examined = inputs(n)
-        progress.say(f"completing {_many(len(shown))}, {filler.how}")
-        filled = list(_filled(filler, shown, completions))
+        progress.say(f"completing {_many(len(shown))}, {inpainter.how}")
+        filled = list(_complete_batches(inpainter, shown, completions))
         batches = iter(filled if measure != 0 else ())
         if measure is not None and measure != 0:
             examined = inputs(None if measure == "all" else measure)
-            batches = _filled(filler, examined, completions)
+            batches = _complete_batches(inpainter, examined, completions)
         if measure != 0:
             progress.say(f"measuring {_many(len(examined))}; measure 0 leaves this out")
         missing: dict[str, str] = {}
         name = part_name(visible)
         measures = means(
-            (_figures(filler, visible, batch, made, missing) for batch, made in batches),
+            (_figures(inpainter, visible, batch, made, missing) for batch, made in batches),
             {"visible": name, "completions": completions, "seed": seed, **examined.num_conditioned},
         )
     return Completions(
@@ -149,19 +149,21 @@ def _many(count: int) -> str:
     return f"{count} image{'s' * (count != 1)}"
 
 
-def _filled(filler: Filler, inputs: Inputs, count: int) -> Iterator[tuple[Batch, Tensor]]:
+def _complete_batches(
+    inpainter: Inpainter, inputs: Inputs, count: int
+) -> Iterator[tuple[Batch, Tensor]]:
     """Batches with their completions (count, B, C, H, W)."""
     for batch in inputs.batches(max(1, min(BATCH, ROWS // count))):
-        yield batch, filler.fill(batch, count)
+        yield batch, inpainter.inpaint(batch, count)
 
 
 def _figures(
-    filler: Filler, visible: Tensor, batch: Batch, made: Tensor, missing: dict[str, str]
+    inpainter: Inpainter, visible: Tensor, batch: Batch, made: Tensor, missing: dict[str, str]
 ) -> list[PerImage]:
     """All there is to say of a batch and its completions; what cannot be said goes to `missing`."""
     found = []
     groups: dict[str, Callable[[], list[PerImage]]] = {
-        "log-likelihood of the hidden part": lambda: filler.likelihood(batch),
+        "log-likelihood of the hidden part": lambda: inpainter.likelihood(batch),
         "PSNR": lambda: _nearness(
             "psnr", "PSNR of the hidden part", "dB", made, lambda x: psnr(x, batch.x, ~visible)
         ),

@@ -21,12 +21,12 @@ from twofold.metrics.completion import Chains, codes_given, hidden_bound, hidden
 from twofold.metrics.measure import NotMeasured
 from twofold.models.base import Decodes, Encodes, Generative, HasLikelihood, evaluating
 
-__all__ = ["Filler", "make_filler"]
+__all__ = ["Inpainter", "make_inpainter"]
 
 CHAINS, TEMPERATURES = 32, 200  # of annealing; more chains where more completions are asked for
 
 
-class Filler(Protocol):
+class Inpainter(Protocol):
     """Completes images of which some pixels are visible.
 
     Attributes:
@@ -36,7 +36,7 @@ class Filler(Protocol):
     @property
     def how(self) -> str: ...
 
-    def fill(self, batch: Batch, count: int) -> Tensor:
+    def inpaint(self, batch: Batch, count: int) -> Tensor:
         """So many completions of each image, pixels in [0, 1], shape (count, B, C, H, W)."""
         ...
 
@@ -49,11 +49,11 @@ class Filler(Protocol):
         ...
 
 
-def make_filler(trained: Trained, visible: Tensor, completions: int, samples: int) -> Filler:
-    """Who completes images for a model.
+def make_inpainter(trained: Trained, visible: Tensor, completions: int, samples: int) -> Inpainter:
+    """What completes images with a model.
 
     Arguments:
-        trained: A model that is told a part of the image, or any decoder.
+        trained: A model conditioned on a part of the image, or any decoder.
         visible: Which pixels are visible, boolean (H, W).
         completions: How many of each image will be asked for.
         samples: k of a conditional model's likelihood.
@@ -62,17 +62,17 @@ def make_filler(trained: Trained, visible: Tensor, completions: int, samples: in
         UsageError: If the model is neither.
     """
     if trained.model.condition.about == "image":
-        return _Told(trained, trained.able(Generative, "complete"), visible, samples)
+        return _Conditional(trained, trained.able(Generative, "complete"), visible, samples)
     decoder, model = trained.able(Decodes, "complete"), trained.able(Generative, "complete")
     chains = max(CHAINS, 2 * completions)
     if isinstance(model.condition, ClassCondition):  # as many of each class
         K = model.condition.num_classes
         chains = K * max(2, math.ceil(chains / K))
-    return _Searching(trained, decoder, model, visible, chains)
+    return _Annealing(trained, decoder, model, visible, chains)
 
 
 @dataclass(frozen=True)
-class _Told:
+class _Conditional:
     """A model that was trained to complete images: z ~ p(z), decoded with what is visible."""
 
     trained: Trained
@@ -84,18 +84,18 @@ class _Told:
     def how(self) -> str:
         return "as it was trained to"
 
-    def fill(self, batch: Batch, count: int) -> Tensor:
+    def inpaint(self, batch: Batch, count: int) -> Tensor:
         z = torch.randn(count, len(batch), self.model.latent_dim, device=batch.x.device)
-        return _filled(self.model, z, [self._told(batch)] * count, batch.x, self.visible)
+        return _with_visible(self.model, z, [self._condition(batch)] * count, batch.x, self.visible)
 
     def likelihood(self, batch: Batch) -> list[PerImage]:
         model, k = self.trained.model.offers(Encodes), self.samples
         if model is None or self.trained.model.offers(HasLikelihood) is None:
             raise NotMeasured(
                 f"a {self.trained.model.title} says nothing of how probable the hidden part is; "
-                "a VAE told a part of the image does"
+                "a VAE conditioned on a part of the image does"
             )
-        given = (model, batch.x, self._told(batch), ~self.visible, k)
+        given = (model, batch.x, self._condition(batch), ~self.visible, k)
         return [
             _log_likelihood(self.trained, name, how, estimate(*given), {"samples": k})
             for name, how, estimate in (
@@ -104,12 +104,12 @@ class _Told:
             )
         ]
 
-    def _told(self, batch: Batch) -> Tensor | None:
-        return batch.once("told", lambda: self.trained.condition_of(batch))
+    def _condition(self, batch: Batch) -> Tensor | None:
+        return batch.once("condition", lambda: self.trained.condition_of(batch))
 
 
 @dataclass(frozen=True)
-class _Searching:
+class _Annealing:
     """Any other decoder: z ~ p(z | visible), found by annealing.
 
     The class is hidden too where it is not known, or where the model infers it, and is drawn with
@@ -129,20 +129,22 @@ class _Searching:
             "takes a second or more an image"
         )
 
-    def fill(self, batch: Batch, count: int) -> Tensor:
+    def inpaint(self, batch: Batch, count: int) -> Tensor:
         z, c = self._seen(batch).resampled(count)
-        told = [None] * count if c is None else list(c)
-        return _filled(self.model, z, told, batch.x, self.visible)
+        return _with_visible(
+            self.model, z, [None] * count if c is None else list(c), batch.x, self.visible
+        )
 
     def likelihood(self, batch: Batch) -> list[PerImage]:
         seen, whole = self._seen(batch), self._codes(batch, torch.ones_like(self.visible))
         depends = {"chains": self.chains, "temperatures": TEMPERATURES}
-        told = f"{given(self.trained.model)} where it is known" if self.trained.needs_class else ""
+        known = f"{given(self.trained.model)} where it is known"
+        aside = known if self.trained.needs_class else ""
         how = f"ln p(x) − ln p(visible) by AIS, {self.chains} chains, {TEMPERATURES} temperatures"
         difference = whole.log_likelihood - seen.log_likelihood
         effective = torch.minimum(seen.effective, whole.effective)
         return [
-            _log_likelihood(self.trained, "ais", how, difference, depends, told),
+            _log_likelihood(self.trained, "ais", how, difference, depends, aside),
             PerImage(
                 "completion/effective_chains",
                 f"effective chains of {self.chains}, of the worse of the two",
@@ -168,24 +170,24 @@ class _Searching:
 
 
 @torch.no_grad()
-def _filled(
-    model: Generative, z: Tensor, told: Sequence[Tensor | None], x: Tensor, visible: Tensor
+def _with_visible(
+    model: Generative, z: Tensor, c: Sequence[Tensor | None], x: Tensor, visible: Tensor
 ) -> Tensor:
     """Images of codes (S, B, D) and S conditions, with the visible pixels of x (B, C, H, W)."""
     with evaluating(model):
-        made = [model.generate(*pair) for pair in zip(z, told, strict=True)]
+        made = [model.generate(*pair) for pair in zip(z, c, strict=True)]
     return torch.where(visible, x, torch.stack(made).float())
 
 
 def _log_likelihood(
-    trained: Trained, name: str, how: str, values: Tensor, depends: dict[str, Any], told: str = ""
+    trained: Trained, name: str, how: str, values: Tensor, depends: dict[str, Any], aside: str = ""
 ) -> PerImage:
-    """ln p(hidden | visible) as a figure, estimated and told beside as the title says."""
+    """ln p(hidden | visible) as a figure, whose title says how it was estimated, and given what."""
     able = trained.able(HasLikelihood, "measure the hidden part")
     data = {"binarize": trained.run.experiment.data.binarize, "likelihood": able.likelihood.name}
     return PerImage(
         f"completion/log_likelihood/{name}",
-        f"ln p(hidden | visible){told}: {how}",
+        f"ln p(hidden | visible){aside}: {how}",
         values,
         "nats per image",
         depends={**data, **depends},
