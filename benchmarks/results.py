@@ -17,10 +17,10 @@ from typing import Any
 
 from twofold.experiments.run import Run
 from twofold.report.words import averaged, number
-from twofold.reproduction.book import Chapter, book_names, load_book
 from twofold.reproduction.collect import collect
-from twofold.reproduction.plates import draw_plates
+from twofold.reproduction.figures import draw_figures
 from twofold.reproduction.publish import publish
+from twofold.reproduction.reports import ReportExperiment, load_report, report_names
 
 DOCS = Path(__file__).parents[1] / "docs"
 FOLDER = DOCS / "results"
@@ -121,15 +121,15 @@ def _draw(run: dict[str, Any]) -> tuple[str, int, int]:
 
 
 def draw_pictures(runs: Sequence[Run]) -> None:
-    """The last samples of every run, and the plates of the first of each experiment."""
-    chapters = {
-        chapter.experiment: chapter for name in book_names() for chapter in load_book(name).chapters
+    """The last samples of every run, and the figures of the first of each experiment."""
+    experiments = {
+        one.name: one for name in report_names() for one in load_report(name).experiments
     }
     for run in sorted(runs, key=lambda run: run.experiment.seed):
         name = run.experiment.name
-        chapter = chapters.get(name, Chapter(experiment=name, measures=()))
-        draw_plates(chapter, run, FOLDER, anew=True)
-        chapters[name] = chapter.model_copy(update={"plates": ()})
+        experiment = experiments.get(name, ReportExperiment(name=name, measures=()))
+        draw_figures(experiment, run, FOLDER, anew=True)
+        experiments[name] = experiment.model_copy(update={"figures": ()})
 
 
 def main() -> None:
@@ -158,7 +158,7 @@ def main() -> None:
         results = json.loads(path.read_text())
         if "experiments" in results:
             write(path.stem, results)
-    publish([load_book(name) for name in book_names()], FOLDER, DOCS / "reproduction.md")
+    publish([load_report(name) for name in report_names()], FOLDER, DOCS / "reproduction.md")
 
 
 if __name__ == "__main__":

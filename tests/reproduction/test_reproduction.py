@@ -1,4 +1,4 @@
-"""The reproduction book: verdicts, what is left to do, and a page that says what was run."""
+"""The reproduction of reports: verdicts, what is left to do, and a page that says what was run."""
 
 import inspect
 import json
@@ -12,15 +12,15 @@ from twofold.errors import UsageError
 from twofold.experiments.resolve import experiment_names, load_experiment
 from twofold.experiments.schema import Reported
 from twofold.metrics.measure import Measure
-from twofold.reproduction import book as books
-from twofold.reproduction.book import book_names, load_book
+from twofold.reproduction import reports
 from twofold.reproduction.collect import recipe_digest, settings_of
+from twofold.reproduction.figures import SAMPLES, VERBS, verb_of
 from twofold.reproduction.finding import PLACE
 from twofold.reproduction.page import page, why
-from twofold.reproduction.plates import SAMPLES, VERBS, verb_of
+from twofold.reproduction.reports import load_report, report_names
 from twofold.reproduction.reproduce import _in_turn, plan_reproduction, reproduce
 from twofold.reproduction.results import load_results
-from twofold.reproduction.verdict import judge_figure
+from twofold.reproduction.verdict import compare_result
 from twofold.training.optimizers import PhaseOptimizer
 
 ROOT = Path(__file__).parents[2]
@@ -50,65 +50,65 @@ def measured(*values: float, better: str | None = "lower") -> list[Measure]:
     ],
 )
 def test_verdicts(values, better, verdict):
-    assert judge_figure(reported(), measured(*values, better=better)).verdict == verdict
+    assert compare_result(reported(), measured(*values, better=better)).verdict == verdict
 
 
 def test_a_tolerance_that_the_file_states():
-    assert judge_figure(reported(tolerance=0.2), measured(5.1)).verdict == "reproduced"
-    assert judge_figure(reported(tolerance=0.2), measured(5.3)).verdict == "not reproduced"
+    assert compare_result(reported(tolerance=0.2), measured(5.1)).verdict == "reproduced"
+    assert compare_result(reported(tolerance=0.2), measured(5.3)).verdict == "not reproduced"
 
 
 def test_an_error_beside_an_accuracy():
     """5 % error is 95 % accuracy, and less of it is better."""
-    figure = judge_figure(reported(inverted=True), measured(97.0, 97.2, better="higher"))
-    assert figure.mean == pytest.approx(2.9)
-    assert figure.verdict == "better"
-    worse = judge_figure(reported(inverted=True), measured(90.0, 90.2, better="higher"))
+    found = compare_result(reported(inverted=True), measured(97.0, 97.2, better="higher"))
+    assert found.mean == pytest.approx(2.9)
+    assert found.verdict == "better"
+    worse = compare_result(reported(inverted=True), measured(90.0, 90.2, better="higher"))
     assert worse.verdict == "not reproduced"
 
 
 def test_what_is_not_comparable_is_shown_and_not_judged():
-    figure = judge_figure(reported(incomparable="of another thing"), measured(5.0))
-    assert (figure.verdict, figure.reason) == ("not comparable", "of another thing")
-    assert figure.values == (5.0,)
-    assert judge_figure(reported("clean digits"), []).verdict == "to look at"
+    found = compare_result(reported(incomparable="of another thing"), measured(5.0))
+    assert (found.verdict, found.reason) == ("not comparable", "of another thing")
+    assert found.values == (5.0,)
+    assert compare_result(reported("clean digits"), []).verdict == "to look at"
 
 
 def test_what_was_not_run_has_no_verdict():
     for one in (reported(), reported("clean digits"), reported(incomparable="of another thing")):
-        assert judge_figure(one, [], was_run=False).verdict == ""
+        assert compare_result(one, [], was_run=False).verdict == ""
 
 
-@pytest.mark.parametrize("name", book_names())
-def test_books_name_what_there_is(name):
+@pytest.mark.parametrize("name", report_names())
+def test_reports_name_what_there_is(name):
     from twofold.apply.measures import MEASURES
 
-    book = load_book(name)
-    assert book.name == name
-    seen = [chapter.experiment for chapter in book.chapters]
+    report = load_report(name)
+    assert report.name == name
+    seen = [experiment.name for experiment in report.experiments]
     assert len(set(seen)) == len(seen)
-    for chapter in book.chapters:
-        assert set(chapter.measures) <= MEASURES.keys()
-        full, laptop = chapter.settings("full"), chapter.settings("laptop")
-        assert (recipe_digest(full) == recipe_digest(laptop)) == (not chapter.laptop)
-        assert chapter.experiment.startswith(name)
-        figures = {one.measure for one in load_experiment(chapter.experiment).reported}
-        assert chapter.verdicts.keys() <= figures
-        for plate in chapter.plates:
-            assert plate.verb in VERBS
-            inspect.signature(verb_of(plate)).bind("run", **plate.options)
-        drawn = [plate.name or plate.verb for plate in chapter.plates]
-        assert len({SAMPLES, *drawn}) == 1 + len(drawn)
+    for experiment in report.experiments:
+        assert set(experiment.measures) <= MEASURES.keys()
+        full, laptop = experiment.settings("full"), experiment.settings("laptop")
+        assert (recipe_digest(full) == recipe_digest(laptop)) == (not experiment.laptop)
+        assert experiment.name.startswith(name)
+        figures = {one.measure for one in load_experiment(experiment.name).reported}
+        assert experiment.verdicts.keys() <= figures
+        for figure in experiment.figures:
+            assert figure.verb in VERBS
+            inspect.signature(verb_of(figure)).bind("run", **figure.options)
+        pictures = [figure.name or figure.verb for figure in experiment.figures]
+        assert len({SAMPLES, *pictures}) == 1 + len(pictures)
 
 
-@pytest.mark.parametrize("name", book_names())
-def test_findings_speak_of_what_the_book_runs(name):
-    """Every row is a chapter, and every figure of a reading stands in the table."""
-    book = load_book(name)
-    for finding in book.findings:
+@pytest.mark.parametrize("name", report_names())
+def test_findings_speak_of_what_the_report_runs(name):
+    """Every row is an experiment of it, and every figure of a reading stands in the table."""
+    report = load_report(name)
+    for finding in report.findings:
         for row in finding.rows.values():
-            plates = book.chapter(row.experiment).plates
-            assert row.picture in {"", SAMPLES, *(plate.name or plate.verb for plate in plates)}
+            figures = report.experiment(row.experiment).figures
+            assert row.picture in {"", SAMPLES, *(figure.name or figure.verb for figure in figures)}
             assert set(row.without) < finding.columns.keys()
         for row, heading in PLACE.findall(finding.reading):
             assert row in finding.rows
@@ -117,17 +117,17 @@ def test_findings_speak_of_what_the_book_runs(name):
         assert typed is None, f"{typed} was typed"
 
 
-def test_every_printed_figure_is_in_a_book_or_left_out_for_a_reason():
-    for name in book_names():
-        book = load_book(name)
+def test_every_printed_figure_is_in_a_report_or_left_out_for_a_reason():
+    for name in report_names():
+        report = load_report(name)
         printed = {
             one
             for one in experiment_names()
             if one.startswith(name) and load_experiment(one).reported
         }
-        shown = {chapter.experiment for chapter in book.chapters}
-        assert printed <= shown | book.omitted.keys()
-        assert not shown & book.omitted.keys()
+        shown = {experiment.name for experiment in report.experiments}
+        assert printed <= shown | report.omitted.keys()
+        assert not shown & report.omitted.keys()
 
 
 def test_a_recipe_is_all_but_words_seeds_and_the_machine():
@@ -150,50 +150,50 @@ def test_committed_results_are_of_the_experiments_as_they_are(path):
 
 def test_the_page_is_that_of_the_committed_results():
     """Made by `python benchmarks/results.py write`, never edited."""
-    expected = page([load_book(name) for name in book_names()], load_results(RESULTS))
+    expected = page([load_report(name) for name in report_names()], load_results(RESULTS))
     assert (ROOT / "docs" / "reproduction.md").read_text() == expected
 
 
 def test_what_was_not_reproduced_has_a_reason():
     results = load_results(RESULTS)
-    for book in map(load_book, book_names()):
-        for chapter in book.chapters:
-            draws = results.of(chapter)
-            for one in load_experiment(chapter.experiment).reported:
+    for report in map(load_report, report_names()):
+        for experiment in report.experiments:
+            draws = results.of(experiment)
+            for one in load_experiment(experiment.name).reported:
                 found = draws.measured(one.ours) if draws and one.ours else []
-                figure = judge_figure(one, found, was_run=draws is not None)
-                if figure.verdict == "not reproduced":
-                    assert why(chapter, draws, figure), f"{chapter.experiment}: {one.measure}"
+                comparison = compare_result(one, found, was_run=draws is not None)
+                if comparison.verdict == "not reproduced":
+                    assert why(experiment, draws, comparison), f"{experiment.name}: {one.measure}"
 
 
 TOY = {
     "name": "digits",
     "title": "A toy",
     "source": "none",
-    "chapters": [
+    "experiments": [
         {
-            "experiment": "digits-cvae",
+            "name": "digits-cvae",
             "measures": ["losses"],
             "laptop": {"epochs": 1, "data.limit": 200, "training.batch_size": 50},
-            "plates": [{"verb": "reconstruct", "place": "figure 7", "options": {"n": 3}}],
+            "figures": [{"verb": "reconstruct", "place": "figure 7", "options": {"n": 3}}],
         }
     ],
 }
 
 
 @pytest.fixture
-def toy_book(tmp_path, monkeypatch):
+def toy_report(tmp_path, monkeypatch):
     """A report of one small experiment."""
-    folder = tmp_path / "books"
+    folder = tmp_path / "reports"
     folder.mkdir()
     (folder / "digits.yaml").write_text(yaml.safe_dump(TOY))
-    monkeypatch.setattr(books, "FOLDER", folder)
-    books.load_book.cache_clear()
+    monkeypatch.setattr(reports, "FOLDER", folder)
+    reports.load_report.cache_clear()
     yield
-    books.load_book.cache_clear()
+    reports.load_report.cache_clear()
 
 
-@pytest.mark.usefixtures("toy_book")
+@pytest.mark.usefixtures("toy_report")
 def test_a_report_is_run_once_and_then_only_read(tmp_path, silent):
     out = tmp_path / "out"
     lines = plan_reproduction("digits", seeds="0,1", out=out, jobs=1)
@@ -207,21 +207,21 @@ def test_a_report_is_run_once_and_then_only_read(tmp_path, silent):
     assert "A toy" in text
     (picture,) = re.findall(r"!\[samples of digits-cvae\]\((.+)\)", text)
     assert (out / picture).exists()
-    (plate,) = re.findall(r"!\[reconstructions, figure 7 of digits-cvae\]\((.+)\)", text)
-    assert (out / plate).exists()
+    (path,) = re.findall(r"!\[reconstructions, figure 7 of digits-cvae\]\((.+)\)", text)
+    assert (out / path).exists()
     committed = json.loads((out / "results" / "digits.json").read_text())
     assert len(committed["experiments"]["digits-cvae"]["runs"]) == 2
     before = [(run.path / "evaluation.json").stat().st_mtime_ns for run in done.runs]
-    drawn = (out / plate).stat().st_mtime_ns
+    drawn_at = (out / path).stat().st_mtime_ns
     again = reproduce("digits", seeds="0,1", out=out, progress=silent)
-    assert (out / plate).stat().st_mtime_ns == drawn
+    assert (out / path).stat().st_mtime_ns == drawn_at
     assert [(run.path / "evaluation.json").stat().st_mtime_ns for run in again.runs] == before
     assert "done" in plan_reproduction("digits", seeds="0,1", out=out)[1]
 
 
 def test_all_reports_begin_with_their_first_experiments():
-    one, two = load_book("lam2023"), load_book("belani2020")
-    names = [[chapter.experiment for chapter in book.chapters] for book in (one, two)]
+    one, two = load_report("lam2023"), load_report("belani2020")
+    names = [[experiment.name for experiment in report.experiments] for report in (one, two)]
     order = [step for _, step in _in_turn((one, two), names)]  # type: ignore[arg-type]
     assert order[:4] == [names[0][0], names[1][0], names[0][1], names[1][1]]
     assert sorted(order) == sorted(names[0] + names[1])

@@ -13,8 +13,8 @@ from twofold.metrics.measure import Measure
 from twofold.pictures.dots import Panel, draw_dots
 from twofold.pictures.style import Picture
 from twofold.report.words import averaged, number, with_unit
-from twofold.reproduction.book import Book, Finding
-from twofold.reproduction.plates import picture_name
+from twofold.reproduction.figures import picture_name
+from twofold.reproduction.reports import Finding, Report
 from twofold.reproduction.results import Draws, Results
 
 __all__ = ["Answer", "answers", "figure_name"]
@@ -32,12 +32,12 @@ class Answer:
     """A finding with our figures.
 
     Attributes:
-        book: Whose finding.
+        report: Whose finding.
         finding: The question.
         draws: Of each row, None where it was not run.
     """
 
-    book: Book
+    report: Report
     finding: Finding
     draws: dict[str, Draws | None]
 
@@ -46,7 +46,7 @@ class Answer:
         draws, one = self.draws[row], self.finding.rows[row]
         if draws is None or heading in one.without:
             return []
-        return draws.measured(self.finding.columns[heading].format(told=one.told))
+        return draws.measured(self.finding.columns[heading].format(variant=one.variant))
 
     def cell(self, row: str, heading: str) -> str:
         """Mean ± standard deviation over the runs; blank where there is none."""
@@ -87,7 +87,7 @@ class Answer:
         """Files of the rows that have one, by their labels."""
         return {
             row.label: picture_name(
-                self.book.chapter(row.experiment).stem(draws.budget), draws.seed, row.picture
+                self.report.experiment(row.experiment).stem(draws.budget), draws.seed, row.picture
             )
             for key, row in self.finding.rows.items()
             if row.picture and (draws := self.draws[key]) is not None
@@ -122,10 +122,12 @@ class Answer:
         return draw_dots(names, panels, figure_name(self.finding), self.finding.title)
 
 
-def answers(book: Book, results: Results) -> Iterator[Answer]:
-    """The findings of a book of which two rows or more were run."""
-    for finding in book.findings:
-        draws = {key: results.of(book.chapter(row.experiment)) for key, row in finding.rows.items()}
-        answer = Answer(book, finding, draws)
+def answers(report: Report, results: Results) -> Iterator[Answer]:
+    """The findings of a report of which two rows or more were run."""
+    for finding in report.findings:
+        draws = {
+            key: results.of(report.experiment(row.experiment)) for key, row in finding.rows.items()
+        }
+        answer = Answer(report, finding, draws)
         if answer.was_run:
             yield answer

@@ -10,15 +10,15 @@ from typing import get_args
 from twofold.experiments.resolve import load_experiment
 from twofold.experiments.schema import Reported
 from twofold.report.words import averaged, count, listing, number, plural, with_unit
-from twofold.reproduction.book import Book, Chapter
+from twofold.reproduction.figures import shown
 from twofold.reproduction.finding import Answer, answers, figure_name
-from twofold.reproduction.plates import shown
+from twofold.reproduction.reports import Report, ReportExperiment
 from twofold.reproduction.results import Draws, Results
-from twofold.reproduction.verdict import Figure, Verdict, judge_figure
+from twofold.reproduction.verdict import Comparison, Verdict, compare_result
 
 __all__ = ["page", "why"]
 
-HEAD = """# The reproduction book
+HEAD = """# Reproduction
 
 The results of the reports beside ours: numbers that they print, or that were read off their
 pictures or the logs of their authors, as the second column says, and pictures with what is said of
@@ -30,8 +30,8 @@ A number is *reproduced* where it lies within two of these standard deviations, 
 tolerance behind it; *better* where ours lies beyond on the good side; *not comparable* where the
 report measured something else, which the notes explain. A picture is *to look at*: the report's
 words are to be held beside ours. What was not run is blank, and so is what no measure of ours
-gives. The *laptop budget* trains for fewer epochs than the report where that would be dear, the
-full one as the experiment says. Several runs shared a machine, so the minutes are no measure of
+gives. The *laptop budget* trains for fewer epochs than the report where that would be expensive,
+the full one as the experiment says. Several runs shared a machine, so the minutes are no measure of
 speed.
 
 *GAN-test* is the share of generated images that a classifier of real images takes for the class
@@ -48,11 +48,11 @@ RUNS = ("run", "command", "budget", "minutes a run", "machine")
 
 @dataclass(frozen=True)
 class _Judged:
-    """A printed figure of a chapter beside ours, which was not run where there are no draws."""
+    """A printed figure of an experiment beside ours, which was not run where there are no draws."""
 
-    chapter: Chapter
+    experiment: ReportExperiment
     draws: Draws | None
-    figure: Figure
+    comparison: Comparison
 
     @property
     def reduced(self) -> bool:
@@ -62,35 +62,35 @@ class _Judged:
 
 @dataclass(frozen=True)
 class _Done:
-    """A chapter that was run, and its place in the list of runs."""
+    """An experiment that was run, and its place in the list of runs."""
 
     number: int
-    chapter: Chapter
+    experiment: ReportExperiment
     draws: Draws
 
 
-def page(books: Sequence[Book], results: Results) -> str:
+def page(reports: Sequence[Report], results: Results) -> str:
     """The whole page as Markdown."""
-    every = [one for book in books for one in _judged(book, results)]
-    overview = [f"In all, {_tally(every)}\n"] if len(books) > 1 else []
-    return "\n".join([HEAD, *overview, *(_report(book, results) for book in books)])
+    every = [one for report in reports for one in _judged(report, results)]
+    overview = [f"In all, {_tally(every)}\n"] if len(reports) > 1 else []
+    return "\n".join([HEAD, *overview, *(_section(report, results) for report in reports)])
 
 
-def _report(book: Book, results: Results) -> str:
-    having = [(one, draws) for one in book.chapters if (draws := results.of(one)) is not None]
-    done = [_Done(i, chapter, draws) for i, (chapter, draws) in enumerate(having, 1)]
-    judged = _judged(book, results)
-    numbers = {one.chapter.experiment: one.number for one in done}
-    lines = [f"## {book.title}", "", book.source, ""]
+def _section(report: Report, results: Results) -> str:
+    having = [(one, draws) for one in report.experiments if (draws := results.of(one)) is not None]
+    done = [_Done(i, experiment, draws) for i, (experiment, draws) in enumerate(having, 1)]
+    judged = _judged(report, results)
+    numbers = {one.experiment.name: one.number for one in done}
+    lines = [f"## {report.title}", "", report.source, ""]
     if judged:
         lines += [_tally(judged), ""]
         lines += _table(RESULTS, "llrrrlr", (_cells(one, numbers) for one in judged))
     lines += ["", *_notes(judged)]
-    lines += [f"- {remark}" for remark in book.remarks]
-    lines += _omissions(book)
+    lines += [f"- {remark}" for remark in report.remarks]
+    lines += _omissions(report)
     if done:
         lines += ["", "### How it was run", "", *_runs(done)]
-    found = list(answers(book, results))
+    found = list(answers(report, results))
     for answer in found:
         lines += ["", *_finding(answer, results)]
     there = set(results.sheets).difference(*(answer.pictures.values() for answer in found))
@@ -100,19 +100,19 @@ def _report(book: Book, results: Results) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _judged(book: Book, results: Results) -> list[_Judged]:
-    """Every printed figure of a book, in the order of its chapters."""
+def _judged(report: Report, results: Results) -> list[_Judged]:
+    """Every printed figure of a report, in the order of its experiments."""
     return [
-        _Judged(chapter, draws, _figure(reported, draws))
-        for chapter in book.chapters
-        for draws in [results.of(chapter)]
-        for reported in load_experiment(chapter.experiment).reported
+        _Judged(experiment, draws, _comparison(reported, draws))
+        for experiment in report.experiments
+        for draws in [results.of(experiment)]
+        for reported in load_experiment(experiment.name).reported
     ]
 
 
-def _omissions(book: Book) -> Iterator[str]:
+def _omissions(report: Report) -> Iterator[str]:
     """What is left out, those together that are so for one reason."""
-    for why, names in _together((why, f"`{name}`") for name, why in book.omitted.items()):
+    for why, names in _together((why, f"`{name}`") for name, why in report.omitted.items()):
         yield f"- Left out: {names}; {why}"
 
 
@@ -124,16 +124,16 @@ def _together(pairs: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
     return ((reason, listing(things)) for reason, things in found.items())
 
 
-def _figure(reported: Reported, draws: Draws | None) -> Figure:
+def _comparison(reported: Reported, draws: Draws | None) -> Comparison:
     measured = draws.measured(reported.ours) if draws and reported.ours else []
-    return judge_figure(reported, measured, was_run=draws is not None)
+    return compare_result(reported, measured, was_run=draws is not None)
 
 
 def _tally(judged: Sequence[_Judged]) -> str:
     """How many of the reported results came out how."""
-    numbers = sum(not isinstance(one.figure.reported.value, str) for one in judged)
-    found = Counter(one.figure.verdict for one in judged)
-    cut = Counter(one.figure.verdict for one in judged if one.reduced)["not reproduced"]
+    numbers = sum(not isinstance(one.comparison.reported.value, str) for one in judged)
+    found = Counter(one.comparison.verdict for one in judged)
+    cut = Counter(one.comparison.verdict for one in judged if one.reduced)["not reproduced"]
     words = [
         f"{found[verdict]} {verdict or 'not run or not measured'}"
         for verdict in get_args(Verdict)
@@ -148,19 +148,23 @@ def _tally(judged: Sequence[_Judged]) -> str:
 
 
 def _cells(one: _Judged, numbers: dict[str, int]) -> Iterator[str]:
-    chapter, draws, figure = one.chapter, one.draws, one.figure
-    reported = figure.reported
-    yield f"`{chapter.experiment}`: {reported.measure}"
+    experiment, draws, comparison = one.experiment, one.draws, one.comparison
+    reported = comparison.reported
+    yield f"`{experiment.name}`: {reported.measure}"
     yield reported.place
     yield _said(reported)
     if draws is None:
         yield from ("", "", "", "")
         return
-    values = figure.values
-    yield with_unit(averaged(values), figure.unit) if values else ""
+    values = comparison.values
+    yield with_unit(averaged(values), comparison.unit) if values else ""
     yield str(len(draws.runs))
-    yield f"{figure.verdict}, laptop budget" if figure.verdict and one.reduced else figure.verdict
-    yield str(numbers[chapter.experiment])
+    yield (
+        f"{comparison.verdict}, laptop budget"
+        if comparison.verdict and one.reduced
+        else comparison.verdict
+    )
+    yield str(numbers[experiment.name])
 
 
 def _said(reported: Reported) -> str:
@@ -172,32 +176,32 @@ def _said(reported: Reported) -> str:
 
 def _notes(judged: Sequence[_Judged]) -> Iterator[str]:
     """Why figures are not the report's, those of an experiment together that have one reason."""
-    for chapter, ones in groupby(judged, key=lambda one: one.chapter):
+    for experiment, ones in groupby(judged, key=lambda one: one.experiment):
         for reason, names in _together(_reasons(ones)):
-            yield f"- `{chapter.experiment}`, {names}: {reason}"
+            yield f"- `{experiment.name}`, {names}: {reason}"
 
 
 def _reasons(judged: Iterable[_Judged]) -> Iterator[tuple[str, str]]:
     for one in judged:
-        figure = one.figure
-        known = why(one.chapter, one.draws, figure)
-        reasons = {"not comparable": figure.reason, "not reproduced": known, "better": known}
-        if reason := reasons.get(figure.verdict):
-            yield f"{figure.verdict}, {reason}", figure.reported.measure
+        comparison = one.comparison
+        known = why(one.experiment, one.draws, comparison)
+        reasons = {"not comparable": comparison.reason, "not reproduced": known, "better": known}
+        if reason := reasons.get(comparison.verdict):
+            yield f"{comparison.verdict}, {reason}", comparison.reported.measure
 
 
-def why(chapter: Chapter, draws: Draws | None, figure: Figure) -> str:
-    """Why a figure is not the report's: what its book knows, and what the laptop budget changed."""
-    reasons = [chapter.verdicts.get(figure.reported.measure, "")]
+def why(experiment: ReportExperiment, draws: Draws | None, comparison: Comparison) -> str:
+    """Why a figure is not the report's: what is known of it, and what the laptop budget changed."""
+    reasons = [experiment.verdicts.get(comparison.reported.measure, "")]
     if draws is not None and draws.budget != "full":
-        reasons.append(f"trained {listing(list(_reduced(chapter)))}")
+        reasons.append(f"trained {listing(list(_reduced(experiment)))}")
     return "; ".join(filter(None, reasons))
 
 
-def _reduced(chapter: Chapter) -> Iterator[str]:
+def _reduced(experiment: ReportExperiment) -> Iterator[str]:
     """What the laptop budget changes; the length of training as a part of the whole."""
-    whole = chapter.settings("full").training.epochs
-    for key, value in chapter.laptop.items():
+    whole = experiment.settings("full").training.epochs
+    for key, value in experiment.laptop.items():
         if key == "epochs" and whole:
             yield f"for {value:g} of {whole:g} epochs"
         else:
@@ -266,21 +270,21 @@ def _finding(answer: Answer, results: Results) -> Iterator[str]:
 
 
 def _pictures(one: _Done, there: Collection[str]) -> Iterator[str]:
-    experiment = one.chapter.experiment
-    pictures = list(shown(one.chapter, one.draws, there))
+    name = one.experiment.name
+    pictures = list(shown(one.experiment, one.draws, there))
     if not pictures:
         return
     words = [
         f"{reported.measure} ({reported.place}): {reported.value}"
-        for reported in load_experiment(experiment).reported
+        for reported in load_experiment(name).reported
         if isinstance(reported.value, str)
     ]
-    yield f"\n#### `{experiment}`"
+    yield f"\n#### `{name}`"
     if words:
         yield f"\nThe report has {'; '.join(words)}."
-    for text, name in pictures:
+    for text, file in pictures:
         yield f"\n{text[0].upper()}{text[1:]}:\n"
-        yield f"![{text} of {experiment}](results/{name})"
+        yield f"![{text} of {name}](results/{file})"
 
 
 def _hardware(run: dict) -> str:

@@ -16,7 +16,7 @@ from twofold.experiments.seed_runs import SeedRun, Seeds, plan_seeds
 from twofold.experiments.train import make_trainer
 from twofold.metrics.cost import wait_for
 from twofold.report.words import duration, plural
-from twofold.reproduction.book import Book, Budget, Chapter
+from twofold.reproduction.reports import Budget, Report, ReportExperiment
 from twofold.training.loop import Trainer
 from twofold.training.progress import Silent
 
@@ -27,17 +27,17 @@ WARM, TIMED = 2, 4  # rounds of all phases: the first steps allocate, the next a
 
 @dataclass(frozen=True)
 class Step:
-    """A chapter with its runs.
+    """An experiment with its runs.
 
     Attributes:
-        chapter: Whose.
-        experiment: At the budget.
+        experiment: Whose.
+        settings: Its settings at the budget.
         folder: From which the folders of its runs are named.
         seed_runs: A run for each draw, and how far it has come.
     """
 
-    chapter: Chapter
-    experiment: Experiment
+    experiment: ReportExperiment
+    settings: Experiment
     folder: Path
     seed_runs: tuple[SeedRun, ...]
 
@@ -46,11 +46,11 @@ class Step:
         return sum(one.state != "finished" for one in self.seed_runs)
 
 
-def plan(book: Book, budget: Budget, seeds: Seeds, out: Path) -> list[Step]:
-    """The steps of a report, in the order of its book.
+def plan(report: Report, budget: Budget, seeds: Seeds, out: Path) -> list[Step]:
+    """The steps of a report, in the order of its experiments.
 
     Arguments:
-        book: The report.
+        report: The report.
         budget: `laptop` or `full`.
         seeds: Draws of each experiment.
         out: Where the runs lie; those of a reduced budget in folders of their own.
@@ -59,14 +59,14 @@ def plan(book: Book, budget: Budget, seeds: Seeds, out: Path) -> list[Step]:
         UsageError: If the seeds do not fit.
         RunError: If a folder holds something else.
     """
-    return [_step(chapter, budget, seeds, out) for chapter in book.chapters]
+    return [_step(experiment, budget, seeds, out) for experiment in report.experiments]
 
 
-def _step(chapter: Chapter, budget: Budget, seeds: Seeds, out: Path) -> Step:
-    folder = out / chapter.stem(budget)
-    experiment = chapter.settings(budget)
-    seed_runs = plan_seeds(experiment, out=folder, **chapter.draws(seeds))
-    return Step(chapter, experiment, folder, tuple(seed_runs))
+def _step(experiment: ReportExperiment, budget: Budget, seeds: Seeds, out: Path) -> Step:
+    folder = out / experiment.stem(budget)
+    settings = experiment.settings(budget)
+    seed_runs = plan_seeds(settings, out=folder, **experiment.draws(seeds))
+    return Step(experiment, settings, folder, tuple(seed_runs))
 
 
 @dataclass(frozen=True)
@@ -85,9 +85,9 @@ def loads(steps: Sequence[Step]) -> list[Load]:
         if not step.unfinished:
             found.append(Load(0, 0.0))
             continue
-        key = step.experiment.data.model_dump_json()
-        dataset = loaded.setdefault(key, load_data(step.experiment.data))
-        found.append(Load(step.unfinished, _seconds(step.experiment, dataset)))
+        key = step.settings.data.model_dump_json()
+        dataset = loaded.setdefault(key, load_data(step.settings.data))
+        found.append(Load(step.unfinished, _seconds(step.settings, dataset)))
     return found
 
 

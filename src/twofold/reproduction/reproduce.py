@@ -16,11 +16,11 @@ from twofold.experiments.run import Run
 from twofold.experiments.seed_runs import Seeds
 from twofold.files import write_json
 from twofold.report.words import duration
-from twofold.reproduction.book import BUDGETS, Book, Budget, book_names, load_book
 from twofold.reproduction.collect import collect
+from twofold.reproduction.figures import draw_figures, first_draw
 from twofold.reproduction.plan import Load, Step, about, loads, plan
-from twofold.reproduction.plates import draw_plates, first_draw
 from twofold.reproduction.publish import publish
+from twofold.reproduction.reports import BUDGETS, Budget, Report, load_report, report_names
 from twofold.training.progress import Console, Progress
 
 __all__ = ["Reproduction", "plan_reproduction", "reproduce"]
@@ -35,7 +35,7 @@ class Reproduction:
 
     Attributes:
         page: The Markdown file with the figures of the reports beside ours.
-        runs: Trained and evaluated, in the order of the books.
+        runs: Trained and evaluated, in the order of the reports.
     """
 
     page: Path
@@ -57,8 +57,8 @@ def reproduce(
     its JSON are written after every experiment.
 
     Arguments:
-        report: A name of `book_names()`, or `all`.
-        budget: `full` as reported, or `laptop`, with fewer epochs where a book says so.
+        report: A name of `report_names()`, or `all`.
+        budget: `full` as reported, or `laptop`, with fewer epochs where training is long.
         seeds: Draws of each experiment, as numbers or as text: `0,1,2` or `0..4`.
         out: A folder for runs, figures and page.
         jobs: Runs trained at a time; by default as many as there are cores, at most 8, and one
@@ -70,10 +70,10 @@ def reproduce(
         RunError: If a run fails or a folder holds something else.
     """
     progress, out, jobs = progress or Console(), Path(out), _jobs(jobs)
-    books = _books(report)
-    order = _in_turn(books, [plan(book, _checked(budget), seeds, out) for book in books])
+    reports = _reports(report)
+    order = _in_turn(reports, [plan(one, _checked(budget), seeds, out) for one in reports])
     steps = [step for _, step in order]
-    done: dict[str, list[Run]] = {book.name: [] for book in books}
+    done: dict[str, list[Run]] = {one.name: [] for one in reports}
     with _threads(threads_each(jobs)):
         progress.say("timing a few steps of each experiment")
         left = dict(zip((step.folder for step in steps), loads(steps), strict=True))
@@ -81,13 +81,13 @@ def reproduce(
         with ParallelRunner(
             [one for step in steps for one in step.seed_runs], jobs, progress
         ) as trained:
-            for book, step in order:
+            for one, step in order:
                 runs = list(islice(trained, len(step.seed_runs)))
                 _measure(runs, step, progress)
-                done[book.name] += runs
-                write_json(out / "results" / f"{book.name}.json", collect(done[book.name]))
-                draw_plates(step.chapter, first_draw(runs), out / "results")
-                publish(books, out / "results", out / "reproduction.md")
+                done[one.name] += runs
+                write_json(out / "results" / f"{one.name}.json", collect(done[one.name]))
+                draw_figures(step.experiment, first_draw(runs), out / "results")
+                publish(reports, out / "results", out / "reproduction.md")
                 left.pop(step.folder)
                 progress.say(f"{step.folder.name} is done; {about(left.values(), jobs, 'left')}")
     return Reproduction(
@@ -107,9 +107,9 @@ def plan_reproduction(
     jobs = _jobs(jobs)
     lines: list[str] = []
     every: list[Load] = []
-    for book in _books(report):
-        lines.append(book.title)
-        steps = plan(book, _checked(budget), seeds, Path(out))
+    for one in _reports(report):
+        lines.append(one.title)
+        steps = plan(one, _checked(budget), seeds, Path(out))
         with _threads(threads_each(jobs)):
             found = loads(steps)
         every += found
@@ -139,14 +139,18 @@ def _threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _in_turn(books: Sequence[Book], plans: Sequence[Sequence[Step]]) -> list[tuple[Book, Step]]:
-    """The first chapters of all books, then the second ones, and so on."""
+def _in_turn(
+    reports: Sequence[Report], plans: Sequence[Sequence[Step]]
+) -> list[tuple[Report, Step]]:
+    """The first experiments of all reports, then the second ones, and so on."""
     rows = zip_longest(*plans)
-    return [(book, step) for row in rows for book, step in zip(books, row, strict=True) if step]
+    return [
+        (report, step) for row in rows for report, step in zip(reports, row, strict=True) if step
+    ]
 
 
-def _books(report: str) -> list[Book]:
-    return [load_book(name) for name in (book_names() if report == "all" else [report])]
+def _reports(report: str) -> list[Report]:
+    return [load_report(name) for name in (report_names() if report == "all" else [report])]
 
 
 def _checked(budget: str) -> Budget:
@@ -157,9 +161,9 @@ def _checked(budget: str) -> Budget:
 
 
 def _measure(runs: Sequence[Run], step: Step, progress: Progress) -> None:
-    """Takes the measures of a chapter that a run lacks."""
+    """Takes the measures of an experiment that a run lacks."""
     for run in runs:
-        missing = [name for name in step.chapter.measures if not _is_measured(run, name)]
+        missing = [name for name in step.experiment.measures if not _is_measured(run, name)]
         if missing:
             evaluate(run, missing, progress=progress)
 

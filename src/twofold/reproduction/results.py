@@ -8,8 +8,8 @@ from typing import Any
 
 from twofold.errors import RunError
 from twofold.metrics.measure import Measure
-from twofold.reproduction.book import BUDGETS, Budget, Chapter
 from twofold.reproduction.collect import recipe_digest
+from twofold.reproduction.reports import BUDGETS, Budget, ReportExperiment
 
 __all__ = ["Results", "load_results"]
 
@@ -54,11 +54,11 @@ class Results:
             for name, entry in content.get("experiments", {}).items():
                 self._runs.setdefault(name, []).extend(entry["runs"])
 
-    def of(self, chapter: Chapter) -> Draws | None:
-        """The draws of a chapter: as reported where there are any, else at the laptop budget."""
-        having = self._runs.get(chapter.experiment, ())
+    def of(self, experiment: ReportExperiment) -> Draws | None:
+        """The draws of an experiment: as reported if there are any, else at the laptop budget."""
+        having = self._runs.get(experiment.name, ())
         for budget in BUDGETS:
-            digest = recipe_digest(chapter.settings(budget))
+            digest = recipe_digest(experiment.settings(budget))
             runs = [run for run in having if run.get("recipe") == digest]
             if runs:
                 return Draws(tuple(_distinct(runs)), budget)

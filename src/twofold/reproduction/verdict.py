@@ -8,14 +8,14 @@ from typing import Literal
 from twofold.experiments.schema import Reported
 from twofold.metrics.measure import Measure
 
-__all__ = ["Figure", "Verdict", "judge_figure"]
+__all__ = ["Comparison", "Verdict", "compare_result"]
 
 Verdict = Literal["reproduced", "better", "not reproduced", "not comparable", "to look at", ""]
 SPREADS = 2.0  # standard deviations over seeds within which a printed figure may lie
 
 
 @dataclass(frozen=True)
-class Figure:
+class Comparison:
     """A printed figure beside ours.
 
     Attributes:
@@ -37,7 +37,9 @@ class Figure:
         return statistics.mean(self.values)
 
 
-def judge_figure(reported: Reported, measured: Sequence[Measure], was_run: bool = True) -> Figure:
+def compare_result(
+    reported: Reported, measured: Sequence[Measure], was_run: bool = True
+) -> Comparison:
     """A verdict on one printed figure.
 
     It is reproduced where it lies within the tolerance of our mean or within two standard
@@ -52,14 +54,16 @@ def judge_figure(reported: Reported, measured: Sequence[Measure], was_run: bool 
     values = tuple(100 - m.value if reported.inverted else m.value for m in measured)
     unit = measured[0].unit if measured else ""
     if not was_run:
-        return Figure(reported, (), unit, "", reported.incomparable)
+        return Comparison(reported, (), unit, "", reported.incomparable)
     if reported.incomparable:
-        return Figure(reported, values, unit, "not comparable", reported.incomparable)
+        return Comparison(reported, values, unit, "not comparable", reported.incomparable)
     if isinstance(reported.value, str):
-        return Figure(reported, values, unit, "to look at")
+        return Comparison(reported, values, unit, "to look at")
     if not values:
-        return Figure(reported, (), unit, "")
-    return Figure(reported, values, unit, _verdict(reported, reported.value, values, measured[0]))
+        return Comparison(reported, (), unit, "")
+    return Comparison(
+        reported, values, unit, _verdict(reported, reported.value, values, measured[0])
+    )
 
 
 def _verdict(

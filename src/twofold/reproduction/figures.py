@@ -8,11 +8,11 @@ from types import MappingProxyType
 from twofold.apply.common.result import Result
 from twofold.experiments.run import Run
 from twofold.files import write_bytes
-from twofold.reproduction.book import Budget, Chapter, Plate
 from twofold.reproduction.collect import recipe_digest
+from twofold.reproduction.reports import Budget, Figure, ReportExperiment
 from twofold.reproduction.results import Draws
 
-__all__ = ["SAMPLES", "VERBS", "draw_plates", "first_draw", "picture_name", "shown", "verb_of"]
+__all__ = ["SAMPLES", "VERBS", "draw_figures", "first_draw", "picture_name", "shown", "verb_of"]
 
 SAMPLES = "samples"  # the sheet that a run draws itself while it trains
 
@@ -31,12 +31,12 @@ VERBS: Mapping[str, str] = MappingProxyType(
 
 
 def picture_name(stem: str, seed: int, picture: str = SAMPLES) -> str:
-    """Under which a picture of a run lies beside the figures: its samples, or a plate.
+    """Under which a picture of a run lies in the results: its samples, or a figure.
 
     Arguments:
-        stem: As `Chapter.stem` has it.
+        stem: As `ReportExperiment.stem` has it.
         seed: Of the run.
-        picture: `SAMPLES`, or the name of a plate.
+        picture: `SAMPLES`, or the name of a figure.
     """
     mark = "" if picture == SAMPLES else f"-{picture}"
     return f"{stem}-seed{seed}{mark}.png"
@@ -47,40 +47,42 @@ def first_draw(runs: Sequence[Run]) -> Run:
     return min(runs, key=lambda run: (run.experiment.seed, run.experiment.data.label_seed))
 
 
-def verb_of(plate: Plate) -> Callable[..., Result]:
-    """The function that draws a plate."""
-    return getattr(import_module(f"twofold.apply.{plate.verb}"), plate.verb)
+def verb_of(figure: Figure) -> Callable[..., Result]:
+    """The function that draws a figure."""
+    return getattr(import_module(f"twofold.apply.{figure.verb}"), figure.verb)
 
 
-def draw_plates(chapter: Chapter, run: Run, folder: Path, anew: bool = False) -> None:
-    """Draws the pictures of one run: its last samples, and the plates of its chapter.
+def draw_figures(experiment: ReportExperiment, run: Run, folder: Path, anew: bool = False) -> None:
+    """Draws the pictures of one run: its last samples, and the figures of its experiment.
 
     Arguments:
-        chapter: Of the run's experiment.
+        experiment: That of the run.
         run: Trained.
         folder: Where they go.
-        anew: Whether plates are drawn that are there and younger than the run, too.
+        anew: Whether figures are drawn that are there and younger than the run, too.
     """
-    stem, seed = chapter.stem(_budget(chapter, run)), run.experiment.seed
+    stem, seed = experiment.stem(_budget(experiment, run)), run.experiment.seed
     for last in run.samples[-1:]:  # a classifier draws none
         write_bytes(folder / picture_name(stem, seed), last.read_bytes())
-    for plate in chapter.plates:
-        path = folder / picture_name(stem, seed, plate.name or plate.verb)
+    for figure in experiment.figures:
+        path = folder / picture_name(stem, seed, figure.name or figure.verb)
         if anew or not path.exists() or path.stat().st_mtime < run.checkpoint.stat().st_mtime:
-            write_bytes(path, verb_of(plate)(run, **plate.options).png())
+            write_bytes(path, verb_of(figure)(run, **figure.options).png())
 
 
-def _budget(chapter: Chapter, run: Run) -> Budget:
-    is_full = recipe_digest(run.experiment) == recipe_digest(chapter.settings("full"))
+def _budget(experiment: ReportExperiment, run: Run) -> Budget:
+    is_full = recipe_digest(run.experiment) == recipe_digest(experiment.settings("full"))
     return "full" if is_full else "laptop"
 
 
-def shown(chapter: Chapter, draws: Draws, there: Collection[str]) -> Iterator[tuple[str, str]]:
+def shown(
+    experiment: ReportExperiment, draws: Draws, there: Collection[str]
+) -> Iterator[tuple[str, str]]:
     """What there is of the pictures of the first run: words, and the name of the file."""
     words = {SAMPLES: SAMPLES}
-    for plate in chapter.plates:
-        words[plate.name or plate.verb] = f"{VERBS[plate.verb]}, {plate.place}"
+    for figure in experiment.figures:
+        words[figure.name or figure.verb] = f"{VERBS[figure.verb]}, {figure.place}"
     for picture, text in words.items():
-        name = picture_name(chapter.stem(draws.budget), draws.seed, picture)
+        name = picture_name(experiment.stem(draws.budget), draws.seed, picture)
         if name in there:
             yield text, name

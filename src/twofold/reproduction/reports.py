@@ -15,28 +15,28 @@ from twofold.training.settings import Strict
 
 __all__ = [
     "BUDGETS",
-    "Book",
     "Budget",
-    "Chapter",
+    "Figure",
     "Finding",
-    "Plate",
+    "Report",
+    "ReportExperiment",
     "Row",
-    "book_names",
-    "load_book",
+    "load_report",
+    "report_names",
 ]
 
-FOLDER = Path(__file__).parent / "books"
+FOLDER = Path(__file__).parent / "reports"
 Budget = Literal["full", "laptop"]
 BUDGETS: tuple[Budget, ...] = ("full", "laptop")
 
 
-class Plate(Strict):
+class Figure(Strict):
     """A picture of the report, which a verb draws of our first run.
 
     Attributes:
-        verb: Of `twofold.reproduction.plates.VERBS`, with the options of the function.
+        verb: Of `twofold.reproduction.figures.VERBS`, with the options of the function.
         place: Where the report has it.
-        name: Sets apart two plates of one verb.
+        name: Sets apart two figures of one verb.
         options: What the verb is given.
     """
 
@@ -46,33 +46,33 @@ class Plate(Strict):
     options: dict[str, Any] = Field(default_factory=dict)
 
 
-class Chapter(Strict):
+class ReportExperiment(Strict):
     """An experiment of a report.
 
     Attributes:
-        experiment: Its name in the library.
+        name: Its name in the library.
         measures: What to evaluate, as `evaluate` names it.
         laptop: What the laptop budget changes, such as the epochs; nothing where it is cheap.
         labels: Whether the draws differ in the labels that are kept rather than in the seed.
-        plates: The report's pictures of this model beyond a sheet of samples.
+        figures: The report's pictures of this model beyond a sheet of samples.
         verdicts: By figure: why ours is not the report's, where that is known.
     """
 
-    experiment: str
+    name: str
     measures: tuple[str, ...]
     laptop: dict[str, Any] = Field(default_factory=dict)
     labels: bool = False
-    plates: tuple[Plate, ...] = ()
+    figures: tuple[Figure, ...] = ()
     verdicts: dict[str, str] = Field(default_factory=dict)
 
     def settings(self, budget: Budget) -> Experiment:
-        """The experiment at a budget."""
-        return resolve(self.experiment, self.laptop if budget == "laptop" else {})
+        """Its settings at a budget."""
+        return resolve(self.name, self.laptop if budget == "laptop" else {})
 
     def stem(self, budget: Budget) -> str:
         """How folders and pictures of its runs at a budget are named."""
         reduced = budget == "laptop" and self.laptop
-        return f"{self.experiment}-laptop" if reduced else self.experiment
+        return f"{self.name}-laptop" if reduced else self.name
 
     def draws(self, seeds: Seeds) -> dict[str, Any]:
         """The seeds as `train_seeds` takes them."""
@@ -84,16 +84,16 @@ class Row(Strict):
 
     Attributes:
         label: In words.
-        experiment: A chapter of the book.
-        told: What stands for `{told}` in the measures of the columns.
+        experiment: The name of one of the experiments of the report.
+        variant: What stands for `{variant}` in the measures of the columns.
         without: Headings of columns that are left blank.
         picture: Of the first run, to be shown beside those of the other rows: `samples`, or the
-            name of a plate.
+            name of a figure.
     """
 
     label: str
     experiment: str
-    told: str = ""
+    variant: str = ""
     without: tuple[str, ...] = ()
     picture: str = ""
 
@@ -104,7 +104,7 @@ class Finding(Strict):
     Attributes:
         name: Of its picture's file.
         title: The question, or what the report concludes.
-        columns: Headings, each with the measure below it; `{told}` in it is the row's.
+        columns: Headings, each with the measure below it; `{variant}` in it is the row's.
         rows: What is compared, by a key.
         reading: What the figures say. `{row.heading}` stands for a figure of ours, so that no
             number is typed; without one of them there is no reading.
@@ -119,14 +119,14 @@ class Finding(Strict):
     floor: str = "real images"
 
 
-class Book(Strict):
+class Report(Strict):
     """A report and its experiments.
 
     Attributes:
         name: As on the command line, and how the names of its experiments start.
         title: For people.
         source: The reference.
-        chapters: In the order in which they are run.
+        experiments: In the order in which they are run.
         findings: What the experiments say together.
         omitted: Experiments with a printed figure that are not run, and why.
         remarks: What a reader of the figures must know.
@@ -135,36 +135,36 @@ class Book(Strict):
     name: str
     title: str
     source: str
-    chapters: tuple[Chapter, ...]
+    experiments: tuple[ReportExperiment, ...]
     findings: tuple[Finding, ...] = ()
     omitted: dict[str, str] = Field(default_factory=dict)
     remarks: tuple[str, ...] = ()
 
-    def chapter(self, experiment: str) -> Chapter:
-        """The chapter of an experiment.
+    def experiment(self, name: str) -> ReportExperiment:
+        """One of its experiments.
 
         Raises:
-            UsageError: If it has none.
+            UsageError: If there is none of that name.
         """
-        known = {chapter.experiment: chapter for chapter in self.chapters}
-        if experiment not in known:
-            raise unknown_name(f"chapter of {self.name}", experiment, known)
-        return known[experiment]
+        known = {one.name: one for one in self.experiments}
+        if name not in known:
+            raise unknown_name(f"experiment of {self.name}", name, known)
+        return known[name]
 
 
-def book_names() -> list[str]:
+def report_names() -> list[str]:
     """The reports that can be reproduced, in the order of the alphabet."""
     return sorted(path.stem for path in FOLDER.glob("*.yaml"))
 
 
 @cache
-def load_book(name: str) -> Book:
-    """The book of a report.
+def load_report(name: str) -> Report:
+    """A report and its experiments.
 
     Raises:
         UsageError: If there is none of that name.
     """
     path = FOLDER / f"{name}.yaml"
     if not path.is_file():
-        raise unknown_name("report", name, [*book_names(), "all"])
-    return Book.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        raise unknown_name("report", name, [*report_names(), "all"])
+    return Report.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
