@@ -84,7 +84,7 @@ def as_uint8(
     kinds = {array.dtype.kind for array in arrays.values()}
     if len(kinds) > 1 or not kinds <= set("buif"):
         types = ", ".join(sorted({str(array.dtype) for array in arrays.values()}))
-        raise DataError(f"{where} holds {types}, expected images of one type: uint8 or float")
+        raise DataError(f"{where}: {types}, expected images of one type: uint8 or float")
     if all(array.dtype == np.uint8 for array in arrays.values()):
         return dict(arrays), ()
     low, high = _common_range(arrays, where)
@@ -239,7 +239,7 @@ def _common_range(arrays: Mapping[str, NDArray[Any]], where: str) -> tuple[float
         for part in _chunks(array):
             if array.dtype.kind == "f" and not np.isfinite(array[part]).all():
                 raise DataError(
-                    f"{where} holds values that are NaN or infinite; replace them, for example "
+                    f"{where}: values that are NaN or infinite; replace them, for example "
                     "with np.nan_to_num"
                 )
             if array[part].size:
@@ -258,7 +258,7 @@ def _scaling(
         if low >= 0 and high <= 255:
             return 1.0, 0.0, "integers in 0..255 were taken as 8-bit pixels"
         raise DataError(
-            f"{where} holds integers from {low:g} to {high:g}, expected 0 to 255; rescale them, "
+            f"{where}: integers from {low:g} to {high:g}, expected 0 to 255; rescale them, "
             "for example (images // 257).astype(np.uint8) for 16-bit images"
         )
     if low >= -_TOLERANCE and high <= 1 + _TOLERANCE:
@@ -268,7 +268,7 @@ def _scaling(
     expected = "[0, 1] or [-1, 1]" if signed else "[0, 1]"
     mend = "images / 255" if low >= 0 else "(images + 1) / 2"
     raise DataError(
-        f"{where} holds floats from {low:g} to {high:g}, expected {expected}; rescale them, for "
+        f"{where}: floats from {low:g} to {high:g}, expected {expected}; rescale them, for "
         f"example {mend}"
     )
 

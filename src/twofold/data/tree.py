@@ -18,9 +18,9 @@ from twofold.data.parts import UNLABELED, Part, Parts
 from twofold.data.pixels import MAX_BYTES, first_names, list_odd_sizes, stack_images
 from twofold.errors import DataError
 
-__all__ = ["ImageFile", "is_hidden", "is_image", "read_tree"]
+__all__ = ["SPLIT_NAMES", "ImageFile", "is_hidden", "is_image", "natural", "read_tree"]
 
-_SPLIT_NAMES = {
+SPLIT_NAMES = {  # as people write them
     "train": "train",
     "training": "train",
     "val": "validation",
@@ -111,7 +111,7 @@ def _unwrapped(files: Sequence[ImageFile]) -> Sequence[ImageFile]:
     while (
         all(len(file.folders) >= 2 for file in files)
         and len({file.folders[0] for file in files}) == 1
-        and files[0].folders[0].lower() not in (*_SPLIT_NAMES, *_UNLABELED_NAMES)
+        and files[0].folders[0].lower() not in (*SPLIT_NAMES, *_UNLABELED_NAMES)
     ):
         files = [_without_first_folder(file) for file in files]
     return files
@@ -123,10 +123,10 @@ def _without_first_folder(file: ImageFile) -> ImageFile:
 
 def _by_split(files: Sequence[ImageFile], where: str) -> dict[str, list[ImageFile]]:
     tops = {file.folders[0] if file.folders else "" for file in files}
-    named = {top for top in tops if top.lower() in _SPLIT_NAMES}
+    named = {top for top in tops if top.lower() in SPLIT_NAMES}
     if not named:
         return {"train": sorted(files, key=lambda file: file.path)}
-    if "train" not in {_SPLIT_NAMES[top.lower()] for top in named}:
+    if "train" not in {SPLIT_NAMES[top.lower()] for top in named}:
         if named != {top for top in tops if not _is_unlabeled(top)}:
             return {"train": sorted(files, key=lambda file: file.path)}  # a class called "test"
         raise DataError(f"{where} has {', '.join(sorted(named))} but no train folder; add one")
@@ -139,7 +139,7 @@ def _by_split(files: Sequence[ImageFile], where: str) -> dict[str, list[ImageFil
         )
     groups: dict[str, list[ImageFile]] = {}
     for file in sorted(files, key=lambda file: file.path):
-        split = _SPLIT_NAMES[file.folders[0].lower()]
+        split = SPLIT_NAMES[file.folders[0].lower()]
         groups.setdefault(split, []).append(_without_first_folder(file))
     return groups
 
@@ -165,7 +165,7 @@ def _class_names(groups: Mapping[str, Sequence[ImageFile]], where: str) -> tuple
                 f"{where}: {split} has classes that train lacks: {first_names(unknown)}; "
                 "the class folders must have the same names"
             )
-    return tuple(sorted(names["train"], key=_natural))
+    return tuple(sorted(names["train"], key=natural))
 
 
 def _unlabeled(groups: Mapping[str, Sequence[ImageFile]]) -> list[str]:
@@ -187,7 +187,13 @@ def _refuse_beside_one_class(unlabeled: Sequence[str], only: str, where: str) ->
         )
 
 
-def _natural(name: str) -> list[tuple[int, int, str]]:
+def natural(name: str) -> list[tuple[int, int, str]]:
+    """A key that sorts names as people do.
+
+    Example:
+        >>> sorted(["10", "2", "cat"], key=natural)
+        ['2', '10', 'cat']
+    """
     parts = re.split(r"(\d+)", name)
     return [(0, int(p), p) if p.isdecimal() else (1, 0, p) for p in parts if p]
 
