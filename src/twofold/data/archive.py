@@ -17,7 +17,19 @@ _LARGE = 1 << 20  # bytes; small members may be as empty as they like
 
 
 def read_image_zip(path: Path, size: tuple[int, int] | None, gray: bool) -> Parts:
-    """Reads a zip of images; see `tree` for what its folders mean."""
+    """Reads a zip of images; see `tree` for what its folders mean.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> from PIL import Image
+        >>> with TemporaryDirectory() as folder, zipfile.ZipFile(f"{folder}/x.zip", "w") as archive:
+        ...     for name in ("cat/1.bmp", "owl/1.bmp"):
+        ...         with archive.open(name, "w") as file:
+        ...             Image.new("L", (8, 8)).save(file, "bmp")
+        ...     archive.close()
+        ...     read_image_zip(Path(folder, "x.zip"), size=None, gray=False).class_names
+        ('cat', 'owl')
+    """
     try:
         with zipfile.ZipFile(path) as archive:
             members = [member for member in archive.infolist() if not member.is_dir()]
@@ -36,7 +48,13 @@ def read_image_zip(path: Path, size: tuple[int, int] | None, gray: bool) -> Part
 
 
 def check_members(members: Sequence[zipfile.ZipInfo], path: Path) -> None:
-    """Refuses an archive that points outside itself, is encrypted or expands without bound."""
+    """Refuses an archive that points outside itself, is encrypted or expands without bound.
+
+    Example:
+        >>> check_members([zipfile.ZipInfo("../a.png")], Path("x.zip"))
+        Traceback (most recent call last):
+        twofold.errors.DataError: x.zip: the member '../a.png' points outside the archive; not read
+    """
     for member in members:
         name = member.filename
         if _escapes(name):

@@ -24,7 +24,15 @@ _DAMAGE = (ValueError, OSError, EOFError, KeyError, zlib.error, zipfile.BadZipFi
 
 
 def read_npy(path: Path) -> Parts:
-    """Reads unlabeled images: (N, H, W), (N, H, W, C) or (N, C, H, W)."""
+    """Reads unlabeled images: (N, H, W), (N, H, W, C) or (N, C, H, W).
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     np.save(f"{folder}/x.npy", np.zeros((4, 8, 8), np.uint8))
+        ...     read_npy(Path(folder, "x.npy")).groups["train"].images.shape
+        (4, 1, 8, 8)
+    """
     with path.open("rb") as file:
         if file.read(len(_MAGIC)) != _MAGIC:  # numpy would take it for a pickle
             raise DataError(f"{path} is damaged or no numpy file; save it again with np.save")
@@ -40,6 +48,13 @@ def read_npz(path: Path) -> Parts:
     """Reads images and labels under the names people give them, with splits as Keras has them.
 
     The label -1 means that the class of the image is not known.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     np.savez(f"{folder}/x.npz", images=np.zeros((3, 8, 8)), labels=[0, 1, -1])
+        ...     read_npz(Path(folder, "x.npz")).groups["train"].labels
+        array([ 0,  1, -1])
     """
     try:
         with zipfile.ZipFile(path) as archive:

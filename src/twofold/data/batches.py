@@ -29,6 +29,11 @@ class Batch:
         num_labeled: How many have a label: the first so many. The others have y = -1.
         labeled_share: Which share of the training images has a label.
         epoch: How far training has come, in epochs; schedules of a loss read it.
+
+    Example:
+        >>> batch = Batch(torch.zeros(2, 1, 8, 8))
+        >>> batch.once("noise", lambda: torch.ones(2)), batch.once("noise", lambda: None)
+        (tensor([1., 1.]), tensor([1., 1.]))
     """
 
     def __init__(
@@ -77,6 +82,14 @@ class Batches:
 
     Raises:
         UsageError: If the batch is larger than the data set, or the shift than the images.
+
+    Example:
+        >>> images = torch.zeros(6, 1, 8, 8, dtype=torch.uint8).numpy()
+        >>> batches = Batches(ImageDataset(images, None), batch_size=4)
+        >>> batches.training_batch(0).x.shape, batches.training_batch(1).epoch
+        (torch.Size([4, 1, 8, 8]), 0.6666666666666666)
+        >>> [len(batch) for batch in batches.in_order()]
+        [4, 2]
     """
 
     def __init__(
@@ -175,6 +188,13 @@ class PartlyLabeled:
 
     Raises:
         UsageError: If there are not as many labeled images as that.
+
+    Example:
+        >>> from twofold.data import load_dataset
+        >>> dataset = load_dataset("digits").keep_labels(20)
+        >>> batches = PartlyLabeled(Batches(dataset, batch_size=4), labeled_batch_size=2)
+        >>> batches.training_batch(0).y[2:]
+        tensor([-1, -1, -1, -1])
     """
 
     def __init__(self, batches: Batches, labeled_batch_size: int) -> None:

@@ -29,6 +29,11 @@ class DatasetInfo:
         citation: Whom to cite.
         homepage: Where the authors present it.
         embedded: Whether it needs no download.
+
+    Example:
+        >>> digits = list_datasets()[0]
+        >>> digits.name, digits.image_shape, digits.embedded
+        ('digits', (1, 8, 8), True)
     """
 
     name: str
@@ -57,6 +62,11 @@ class Entry:
             seeded stratified draw.
         class_names: Names of the classes.
         stacks: The named set whose digits are stacked, in place of `read` and `files`.
+
+    Example:
+        >>> mnist = CATALOG["mnist"]
+        >>> mnist.validation, mnist.validation_last, [file.name for file in mnist.files][0]
+        (10000, True, 'train-images-idx3-ubyte.gz')
     """
 
     info: DatasetInfo
@@ -70,7 +80,12 @@ class Entry:
 
 
 def list_datasets() -> list[DatasetInfo]:
-    """The named sets, in the order of the catalog."""
+    """The named sets, in the order of the catalog.
+
+    Example:
+        >>> [info.name for info in list_datasets()][:4]
+        ['digits', 'mnist', 'fashion-mnist', 'kmnist']
+    """
     return [entry.info for entry in CATALOG.values()]
 
 

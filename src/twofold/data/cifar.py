@@ -34,7 +34,16 @@ _TEST = "test_batch.bin"
 
 
 def read_cifar10(path: Path) -> Parts:
-    """Reads `cifar-10-binary.tar.gz`; members are read as data and never unpacked to disk."""
+    """Reads `cifar-10-binary.tar.gz`; members are read as data and never unpacked to disk.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     tarfile.open(f"{folder}/x.tar", "w").close()
+        ...     read_cifar10(Path(folder, "x.tar"))
+        Traceback (most recent call last):
+        twofold.errors.DataError: ...x.tar lacks data_batch_1.bin, ...
+    """
     try:
         batches = _members(path)
     except (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error) as error:

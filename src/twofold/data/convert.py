@@ -89,7 +89,7 @@ def as_dataset(
     if not isinstance(images, ImageDataset):
         dataset = gather(_read(images, labels, name, shape, gray), name, "memory")
         return prepare(dataset, Division(validation, test, split_seed), limit, shape, gray)
-    if validation is test is limit is None:
+    if validation is None and test is None and limit is None:
         return fit(images, shape, gray)
     default = 0 if images.splits else 0.1
     return prepare(

@@ -1,9 +1,6 @@
 """One image file to pixels: orientation, transparency, palettes and depth dealt with."""
 
 import io
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,7 +11,7 @@ from twofold.data.resize import resize
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["EXTENSIONS", "bombs_are_errors", "decode", "reason", "to_pixels"]
+__all__ = ["EXTENSIONS", "decode", "reason", "to_pixels"]
 
 EXTENSIONS = (
     *(".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp"),
@@ -38,6 +35,13 @@ def decode(
 
     Raises:
         Exception: Whatever Pillow raises for a file it cannot read; see `reason`.
+
+    Example:
+        >>> from PIL import Image
+        >>> file = io.BytesIO()
+        >>> Image.new("RGB", (6, 4), "red").save(file, "png")
+        >>> decode(file.getvalue(), size=(2, 2))[0][:, 0, 0]
+        array([255,   0,   0], dtype=uint8)
     """
     from PIL import Image
 
@@ -83,18 +87,13 @@ def to_pixels(
     return (pixels if size is None else resize(pixels[None], size)[0]), done
 
 
-@contextmanager
-def bombs_are_errors() -> Iterator[None]:
-    """Makes Pillow refuse images of more pixels than it warns of, instead of warning."""
-    from PIL import Image
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        yield
-
-
 def reason(error: Exception) -> str:
-    """Why a file could not be read, in a few words."""
+    """Why a file could not be read, in a few words.
+
+    Example:
+        >>> reason(OSError("image file is truncated\\n"))
+        'image file is truncated'
+    """
     from PIL import Image, UnidentifiedImageError
 
     if isinstance(error, UnidentifiedImageError):

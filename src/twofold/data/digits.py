@@ -8,7 +8,12 @@ __all__ = ["read_digits"]
 
 
 def read_digits() -> Parts:
-    """Reads the 8×8 scans; their 17 gray levels 0..16 are scaled to 0..255 and rounded."""
+    """Reads the 8×8 scans; their 17 gray levels 0..16 are scaled to 0..255 and rounded.
+
+    Example:
+        >>> read_digits().groups["train"].images.shape
+        (1797, 1, 8, 8)
+    """
     from sklearn.datasets import load_digits
 
     scans, labels = load_digits(return_X_y=True)

@@ -35,6 +35,10 @@ class RemoteFile:
         name: Its name at every mirror.
         sha256: Of the file as served.
         unzipped_sha256: Of its content, where people also keep it without the .gz.
+
+    Example:
+        >>> RemoteFile("a.gz", hashlib.sha256(b"a").hexdigest()).sha256[:8]
+        'ca978112'
     """
 
     name: str
@@ -43,7 +47,14 @@ class RemoteFile:
 
 
 def cache_folder() -> Path:
-    """`TWOFOLD_CACHE`, or the platform's cache folder for this project."""
+    """`TWOFOLD_CACHE`, or the platform's cache folder for this project.
+
+    Example:
+        >>> from unittest.mock import patch
+        >>> with patch.dict(os.environ, TWOFOLD_CACHE="~/images"):
+        ...     cache_folder() == Path.home() / "images"
+        True
+    """
     chosen = os.environ.get("TWOFOLD_CACHE")
     if chosen:
         return Path(chosen).expanduser()
@@ -75,6 +86,15 @@ def fetch(
 
     Raises:
         DataError: If a file in `TWOFOLD_DATA` has the wrong hash, or no mirror serves a right one.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> from unittest.mock import patch
+        >>> file = RemoteFile("a.gz", hashlib.sha256(b"a").hexdigest())
+        >>> with TemporaryDirectory() as folder, patch.dict(os.environ, TWOFOLD_DATA=folder):
+        ...     _ = Path(folder, "a.gz").write_bytes(b"a")
+        ...     fetch("letters", [file], mirrors=[])["a.gz"].read_bytes()
+        b'a'
     """
     found = {}
     for file in files:

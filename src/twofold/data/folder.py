@@ -12,7 +12,16 @@ __all__ = ["read_image_file", "read_image_folder"]
 
 
 def read_image_folder(root: Path, size: tuple[int, int] | None, gray: bool) -> Parts:
-    """Reads a folder of images; see `tree` for what its folders mean."""
+    """Reads a folder of images; see `tree` for what its folders mean.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> from PIL import Image
+        >>> with TemporaryDirectory() as folder:
+        ...     Image.new("L", (8, 6)).save(f"{folder}/cat.png")
+        ...     read_image_folder(Path(folder), size=None, gray=False).groups["train"].files
+        ('cat.png',)
+    """
     files, ignored = [], []
     for path in _files(root):
         if is_hidden(path.name) or not is_image(path.name):
@@ -24,7 +33,17 @@ def read_image_folder(root: Path, size: tuple[int, int] | None, gray: bool) -> P
 
 
 def read_image_file(path: Path, size: tuple[int, int] | None, gray: bool) -> Parts:
-    """Reads a single image."""
+    """Reads a single image.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> from PIL import Image
+        >>> with TemporaryDirectory() as folder:
+        ...     Image.new("L", (8, 6)).save(f"{folder}/cat.png")
+        ...     parts = read_image_file(Path(folder, "cat.png"), size=None, gray=False)
+        >>> parts.groups["train"].images.shape
+        (1, 1, 6, 8)
+    """
     file = ImageFile(PurePosixPath(path.name), path.read_bytes)
     return read_tree([file], [], str(path.parent), size, gray)
 

@@ -21,7 +21,7 @@ from twofold.data.pixels import MAX_BYTES, as_parts
 from twofold.data.tree import is_image
 from twofold.errors import DataError
 
-__all__ = ["has_idx_header", "is_idx_name", "read_idx", "read_idx_files", "read_idx_folder"]
+__all__ = ["has_idx_header", "is_idx_name", "read_idx_files", "read_idx_folder"]
 
 _DTYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 _GZIP_MAGIC = b"\x1f\x8b"
@@ -32,12 +32,26 @@ class _Readable(Protocol):
 
 
 def is_idx_name(name: str) -> bool:
-    """Whether a file is named as IDX files are: train-images-idx3-ubyte, train-labels.idx1.gz."""
+    """Whether a file is named as IDX files are: train-images-idx3-ubyte, train-labels.idx1.gz.
+
+    Example:
+        >>> is_idx_name("train-images-idx3-ubyte.gz"), is_idx_name("train.gz")
+        (True, False)
+    """
     return re.search(r"[-._]idx[1-4]", name) is not None and not is_image(name)
 
 
 def has_idx_header(path: Path) -> bool:
-    """Whether a file starts as IDX files do, gzipped or not."""
+    """Whether a file starts as IDX files do, gzipped or not.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     path = Path(folder, "x")
+        ...     _ = path.write_bytes(bytes([0, 0, 8, 3, *(0, 0, 0, 1) * 3, 255]))
+        ...     has_idx_header(path)
+        True
+    """
     try:
         with _opened(path) as file:
             return _is_header(file.read(4))
@@ -45,7 +59,7 @@ def has_idx_header(path: Path) -> bool:
         return False
 
 
-def read_idx(path: Path) -> NDArray[np.generic]:
+def _read_idx(path: Path) -> NDArray[np.generic]:
     """Reads one IDX file, gzipped or not, as an array of the file's own type and shape."""
     try:
         with _opened(path) as file:
@@ -55,9 +69,19 @@ def read_idx(path: Path) -> NDArray[np.generic]:
 
 
 def read_idx_files(pairs: Mapping[str, tuple[Path, Path]]) -> Parts:
-    """Reads split -> (images file, labels file), as the named sets have them."""
+    """Reads split -> (images file, labels file), as the named sets have them.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     x, y = Path(folder, "x"), Path(folder, "y")
+        ...     _ = x.write_bytes(bytes([0, 0, 8, 3, *(0, 0, 0, 1) * 3, 255]))
+        ...     _ = y.write_bytes(bytes([0, 0, 8, 1, 0, 0, 0, 1, 7]))
+        ...     read_idx_files({"train": (x, y)}).groups["train"].labels
+        array([7])
+    """
     return as_parts(
-        {name: (read_idx(images), read_idx(labels)) for name, (images, labels) in pairs.items()},
+        {name: (_read_idx(images), _read_idx(labels)) for name, (images, labels) in pairs.items()},
         "",
     )
 
@@ -67,10 +91,18 @@ def read_idx_folder(paths: list[Path], where: str) -> Parts:
 
     The number of dimensions tells images from labels; "t10k" or "test" in a file's name puts it
     into the test split, "val" into the validation split.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     path = Path(folder, "test-images")
+        ...     _ = path.write_bytes(bytes([0, 0, 8, 3, *(0, 0, 0, 1) * 3, 255]))
+        ...     read_idx_folder([path], folder).groups["test"].images
+        array([[[[255]]]], dtype=uint8)
     """
     found: dict[str, dict[str, NDArray[np.generic]]] = {}
     for path in paths:
-        values = read_idx(path)
+        values = _read_idx(path)
         kind = "labels" if values.ndim == 1 else "images"
         if found.setdefault(_split_of(path.name), {}).setdefault(kind, values) is not values:
             raise DataError(

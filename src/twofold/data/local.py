@@ -22,6 +22,14 @@ def read_path(path: Path, size: tuple[int, int] | None, gray: bool) -> Parts:
         path: A folder or a file.
         size: (H, W) to bring image files of several sizes to while they are read.
         gray: Read image files as one channel.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     Path(folder, "x.txt").touch()
+        ...     read_path(Path(folder, "x.txt"), size=None, gray=False)
+        Traceback (most recent call last):
+        twofold.errors.DataError: ...x.txt is no kind of file that is read; expected a folder...
     """
     try:
         return _read_folder(path, size, gray) if path.is_dir() else _read_file(path, size, gray)

@@ -17,7 +17,17 @@ _DIGITS = tuple("0123456789")
 
 
 def read_mat_files(paths: Mapping[str, Path], where: str) -> Parts:
-    """Reads split -> file; the label 10, SVHN's way to write the digit 0, becomes 0."""
+    """Reads split -> file; the label 10, SVHN's way to write the digit 0, becomes 0.
+
+    Example:
+        >>> from scipy.io import savemat
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     X = np.zeros((8, 8, 3, 2), np.uint8)
+        ...     savemat(f"{folder}/x.mat", {"X": X, "y": [[1], [10]]})
+        ...     read_mat_files({"train": Path(folder, "x.mat")}, folder).groups["train"].labels
+        array([1, 0])
+    """
     arrays = {}
     for name, path in paths.items():
         x, y = _load(path)

@@ -19,6 +19,11 @@ class Part:
         images: Pixels, uint8 (N, C, H, W).
         labels: Classes, int64 (N,), -1 where one is not known, or None.
         files: Where each lay in its folder or archive; () where they have no names.
+
+    Example:
+        >>> part = Part(np.zeros((2, 1, 8, 8), np.uint8), np.array([3, UNLABELED]))
+        >>> part.labels
+        array([ 3, -1])
     """
 
     images: NDArray[np.uint8]
@@ -34,6 +39,11 @@ class Parts:
         groups: Name of the split -> its images.
         class_names: Names of the classes, or () to number them.
         notes: What the reader did to the files, for the summary.
+
+    Example:
+        >>> images = np.zeros((2, 1, 8, 8), np.uint8)
+        >>> list(Parts({"train": Part(images), "test": Part(images)}).groups)
+        ['train', 'test']
     """
 
     groups: Mapping[str, Part]

@@ -34,6 +34,10 @@ def fix_binary(images: Tensor, binarize: str, seed: int = 0) -> Tensor:
 
     Raises:
         UsageError: If there is no such binarization.
+
+    Example:
+        >>> fix_binary(torch.tensor([0, 127, 128, 255], dtype=torch.uint8), "threshold")
+        tensor([  0,   0, 255, 255], dtype=torch.uint8)
     """
     if binarize not in BINARIZE:
         raise unknown_name("binarization", binarize, BINARIZE)
@@ -50,7 +54,14 @@ def fix_binary(images: Tensor, binarize: str, seed: int = 0) -> Tensor:
 
 
 def shift_randomly(x: Tensor, pixels: int) -> Tensor:
-    """Moves each image by up to `pixels` both ways, edges filled with zeros: (B, C, H, W)."""
+    """Moves each image by up to `pixels` both ways, edges filled with zeros: (B, C, H, W).
+
+    Example:
+        >>> x = torch.zeros(16, 1, 5, 5)
+        >>> x[..., 2, 2] = 1.0
+        >>> shift_randomly(x, 2).sum(dim=(1, 2, 3)).eq(1.0).all().item()
+        True
+    """
     count, _, height, width = x.shape
     padded = F.pad(x, (pixels, pixels, pixels, pixels))
     offset = torch.randint(0, 2 * pixels + 1, (2, count, 1), device=x.device)

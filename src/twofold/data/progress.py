@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["ProgressBar", "progress_bar"]
+__all__ = ["progress_bar"]
 
 
 class ProgressBar:
@@ -40,7 +40,13 @@ class ProgressBar:
 
 @contextmanager
 def progress_bar(title: str) -> Iterator[ProgressBar | None]:
-    """A bar where someone is watching, None where standard error is no terminal."""
+    """A bar where someone is watching, None where standard error is no terminal.
+
+    Example:
+        >>> with progress_bar("mnist.gz") as bar:
+        ...     if bar is not None:
+        ...         bar.update(1024)
+    """
     if not sys.stderr.isatty():
         yield None
         return

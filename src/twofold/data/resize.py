@@ -39,6 +39,10 @@ def resize(images: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8
 
     Returns:
         uint8 (N, C, *size); the same array if it has that size.
+
+    Example:
+        >>> resize(np.full((2, 3, 8, 6), 7, np.uint8), (4, 4)).shape
+        (2, 3, 4, 4)
     """
     N, C, H, W = images.shape
     if size == (H, W):
@@ -76,6 +80,10 @@ def to_gray(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
     Y = 0.299 R + 0.587 G + 0.114 B, in the 16-bit fixed point that Pillow uses, so that arrays and
     files give the same gray.
+
+    Example:
+        >>> to_gray(np.array([[[[255]], [[0]], [[0]]]], np.uint8))
+        array([[[[76]]]], dtype=uint8)
     """
     if images.shape[1] == 1:
         return images

@@ -42,12 +42,22 @@ def resolve_count(value: int | float, total: int, what: str, of: str = "images")
 
 
 def drawable(pool: Indices, labels: NDArray[np.int64] | None) -> Indices:
-    """The images of the pool that may be held out: those with a label, if any image has one."""
+    """The images of the pool that may be held out: those with a label, if any image has one.
+
+    Example:
+        >>> drawable(np.arange(4), np.array([0, -1, 1, -1]))
+        array([0, 2])
+    """
     return pool if labels is None else pool[labels[pool] != UNLABELED]
 
 
 def hold_out_last(pool: Indices, count: int) -> tuple[Indices, Indices]:
-    """The rest of the pool, and its last `count` images."""
+    """The rest of the pool, and its last `count` images.
+
+    Example:
+        >>> hold_out_last(np.arange(5), 2)
+        (array([0, 1, 2]), array([3, 4]))
+    """
     return pool[: len(pool) - count], pool[len(pool) - count :]
 
 
@@ -67,6 +77,11 @@ def hold_out(
         count: How many to draw.
         seed: The same seed draws the same images.
         class_names: Names for the messages.
+
+    Example:
+        >>> rest, held = hold_out(np.arange(100), np.repeat([0, 1], [70, 30]), 10, seed=0)
+        >>> len(rest), int((held < 70).sum())
+        (90, 7)
     """
     generator = np.random.default_rng(seed)
     shuffled = generator.permutation(drawable(pool, labels))
@@ -84,6 +99,11 @@ def balanced_order(pool: Indices, labels: NDArray[np.int64] | None, seed: int) -
     """The pool in a seeded order whose every beginning has the classes as balanced as can be.
 
     The images without a label, -1, are one more group in that balance.
+
+    Example:
+        >>> labels = np.repeat([0, 1], [90, 10])
+        >>> labels[balanced_order(np.arange(100), labels, seed=0)[:10]].mean()
+        np.float64(0.5)
     """
     generator = np.random.default_rng(seed)
     shuffled = generator.permutation(pool)

@@ -25,7 +25,12 @@ SEED = 0  # part of the definition: every `stacked-mnist` is the same
 
 
 def draw_stacks(num_digits: int, count: int, seed: int | tuple[int, ...]) -> NDArray[np.int64]:
-    """Which digits are stacked, with replacement: indices below `num_digits`, (count, 3)."""
+    """Which digits are stacked, with replacement: indices below `num_digits`, (count, 3).
+
+    Example:
+        >>> draw_stacks(num_digits=1797, count=2, seed=0).shape
+        (2, 3)
+    """
     return np.random.default_rng(seed).integers(num_digits, size=(count, CHANNELS))
 
 
@@ -38,6 +43,14 @@ def stack(digits: ImageDataset, counts: Mapping[str, int]) -> Parts:
 
     Returns:
         Images (3, H, W) of 1000 classes.
+
+    Example:
+        >>> splits = {"train": np.arange(2)}
+        >>> images = np.zeros((2, 1, 8, 8), np.uint8)
+        >>> digits = ImageDataset(images, np.array([7, 7]), splits=splits)
+        >>> train = stack(digits, {"train": 5}).groups["train"]
+        >>> train.images.shape, train.labels
+        ((5, 3, 8, 8), array([777, 777, 777, 777, 777]))
     """
     return Parts(
         {

@@ -33,6 +33,11 @@ class Summary:
         num_unlabeled: Number of images without a label.
         notes: What was done on the way in.
         warnings: What a user should know before training.
+
+    Example:
+        >>> summary = summarize(ImageDataset(np.zeros((4, 1, 8, 8), np.uint8), None))
+        >>> summary.num_images, summary.warnings[1]
+        (4, '4 of 4 images are one flat color')
     """
 
     name: str

@@ -5,15 +5,17 @@ class folders, `unlabeled/1.png` has no label; "unlabelled" and "unknown" say th
 """
 
 import re
+import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
 
-from twofold.data.decode import EXTENSIONS, bombs_are_errors, decode, reason
+from twofold.data.decode import EXTENSIONS, decode, reason
 from twofold.data.parts import UNLABELED, Part, Parts
 from twofold.data.pixels import MAX_BYTES, first_names, list_odd_sizes, stack_images
 from twofold.errors import DataError
@@ -39,6 +41,10 @@ class ImageFile:
     Arguments:
         path: Relative to the root.
         read: Gives its bytes.
+
+    Example:
+        >>> ImageFile(PurePosixPath("train/cat/1.png"), lambda: b"").folders
+        ('train', 'cat')
     """
 
     path: PurePosixPath
@@ -51,12 +57,22 @@ class ImageFile:
 
 
 def is_image(name: str) -> bool:
-    """Whether a file's extension is one that is read."""
+    """Whether a file's extension is one that is read.
+
+    Example:
+        >>> is_image("cat.JPG"), is_image("notes.txt")
+        (True, False)
+    """
     return name.lower().endswith(EXTENSIONS)
 
 
 def is_hidden(name: str) -> bool:
-    """Whether an operating system, and no person, put a file or folder there."""
+    """Whether an operating system, and no person, put a file or folder there.
+
+    Example:
+        >>> is_hidden(".DS_Store"), is_hidden("cat.png")
+        (True, False)
+    """
     return name.startswith(".") or name == "__MACOSX"
 
 
@@ -75,6 +91,16 @@ def read_tree(
         where: The root, for messages.
         size: (H, W) to fit each image to.
         gray: Read as one channel.
+
+    Example:
+        >>> import io
+        >>> from PIL import Image
+        >>> Image.new("L", (8, 8)).save(png := io.BytesIO(), "png")
+        >>> names = ("cat/1.png", "owl/1.png", "owl/2.png", "unlabeled/1.png")
+        >>> files = [ImageFile(PurePosixPath(name), png.getvalue) for name in names]
+        >>> parts = read_tree(files, [], "pets", size=None, gray=False)
+        >>> parts.class_names, parts.groups["train"].labels
+        (('cat', 'owl'), array([ 0,  1,  1, -1]))
     """
     if not files:
         raise DataError(
@@ -214,7 +240,7 @@ def _read_all(
     sizes: list[tuple[int, int] | None] = []
     unreadable: list[str] = []
     done: Counter[str] = Counter()
-    with bombs_are_errors():
+    with _bombs_are_errors():
         for file in files:
             try:
                 pixels, what = decode(file.read(), size, gray)
@@ -234,6 +260,16 @@ def _read_all(
                 arrays.append(pixels)
     _refuse_bad(files, sizes, unreadable, where)
     return stack_images(arrays, done)
+
+
+@contextmanager
+def _bombs_are_errors() -> Iterator[None]:
+    """Makes Pillow refuse images of more pixels than it warns of, instead of warning."""
+    from PIL import Image
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        yield
 
 
 def _refuse_bad(

@@ -26,6 +26,11 @@ class Grid:
         F_X: Filters along the width, shape (B, N, W); every row sums to 1.
         F_Y: Filters along the height, shape (B, N, H).
         gamma: Intensity, shape (B, 1, 1, 1).
+
+    Example:
+        >>> grid = attend(torch.zeros(1, 5), 2, 4, 6)
+        >>> grid.F_Y.shape, grid.gamma.flatten()
+        (torch.Size([1, 2, 4]), tensor([1.]))
     """
 
     F_X: Tensor
@@ -77,6 +82,12 @@ def filterbank(center: Tensor, delta: Tensor, precision: Tensor, glimpse: int, s
 
     Returns:
         F, shape (B, N, size).
+
+    Example:
+        >>> sharp, far = torch.full((1,), 1e4), torch.full((1,), 2.0)
+        >>> filterbank(torch.full((1,), 2.0), far, sharp, 2, 3)
+        tensor([[[1., 0., 0.],
+                 [0., 0., 1.]]])
     """
     i = torch.arange(1, glimpse + 1, device=center.device, dtype=center.dtype)
     a = torch.arange(1, size + 1, device=center.device, dtype=center.dtype)
@@ -86,10 +97,22 @@ def filterbank(center: Tensor, delta: Tensor, precision: Tensor, glimpse: int, s
 
 
 def read_patch(grid: Grid, image: Tensor) -> Tensor:
-    """γ F_Y x F_Xᵀ (equation 27): (B, C, H, W) to (B, C, N, N)."""
+    """γ F_Y x F_Xᵀ (equation 27): (B, C, H, W) to (B, C, N, N).
+
+    Example:
+        >>> grid = attend(torch.zeros(1, 5), 2, 4, 6)
+        >>> read_patch(grid, torch.ones(1, 3, 4, 6)).shape
+        torch.Size([1, 3, 2, 2])
+    """
     return grid.gamma * (grid.F_Y[:, None] @ image @ grid.F_X[:, None].mT)
 
 
 def write_patch(grid: Grid, patch: Tensor) -> Tensor:
-    """F_Yᵀ w F_X / γ (equation 29): (B, C, N, N) to (B, C, H, W)."""
+    """F_Yᵀ w F_X / γ (equation 29): (B, C, N, N) to (B, C, H, W).
+
+    Example:
+        >>> grid = attend(torch.zeros(1, 5), 2, 4, 6)
+        >>> write_patch(grid, torch.ones(1, 3, 2, 2)).shape
+        torch.Size([1, 3, 4, 6])
+    """
     return (grid.F_Y[:, None].mT @ patch @ grid.F_X[:, None]) / grid.gamma

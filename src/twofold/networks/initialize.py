@@ -25,6 +25,12 @@ def initialize(network: nn.Module, scheme: str) -> None:
 
     Raises:
         UsageError: If there is no such scheme.
+
+    Example:
+        >>> layer = nn.Linear(3, 2)
+        >>> initialize(layer, "xavier")
+        >>> layer.bias.tolist()
+        [0.0, 0.0]
     """
     normal = _NORMAL.fullmatch(scheme)
     if normal is None and scheme not in INITS[:-2]:

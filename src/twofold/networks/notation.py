@@ -64,6 +64,11 @@ class Layer:
         activation, norm, dropout: Changes against the network's defaults, or None.
         valid: Whether a convolution goes without padding.
         bias: Whether the layer has a bias.
+
+    Example:
+        >>> layer = parse_layers("conv5-64/2[nobias]")[0]
+        >>> layer.kind, layer.kernel, layer.width, layer.stride, layer.bias
+        ('conv', 5, 64, 2, False)
     """
 
     text: str
