@@ -9,12 +9,15 @@ longer be read stops the script: what was measured must stay reproducible.
 
 import json
 from pathlib import Path
+from typing import Any
 
 from twofold.reproduction.collect import command_of, recipe_digest, settings_of
 
 RESULTS = Path(__file__).parents[1] / "docs" / "results"
 RENAMED: dict[str, str] = {}  # a text of a command, and what it is now
 MEASURES = {"memory": "memorization"}  # what `evaluate` is asked for
+DEPENDS = {"told": "condition"}  # what a figure depends on
+TITLES = {"share of images that discriminator told right": "accuracy of discriminator"}
 
 
 def migrate(path: Path) -> int:
@@ -26,13 +29,22 @@ def migrate(path: Path) -> int:
             run["command"] = run["command"].replace(old, new)
         experiment = settings_of(run["command"])
         run["command"], run["recipe"] = command_of(experiment), recipe_digest(experiment)
-        seconds = run.get("evaluation_seconds") or {}
-        for old, new in MEASURES.items():
-            if old in seconds:
-                seconds[new] = seconds.pop(old)
+        if run.get("evaluation_seconds"):
+            run["evaluation_seconds"] = renamed(run["evaluation_seconds"], MEASURES)
+        for measure in run["measures"].values():
+            measure["depends"] = renamed(measure["depends"], DEPENDS)
+            if measure["depends"].get("condition") == "nothing":
+                measure["depends"]["condition"] = "none"
+            for old, new in TITLES.items():
+                measure["title"] = measure["title"].replace(old, new)
     if runs:
         path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return len(runs)
+
+
+def renamed(content: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
+    """The same with other keys, in the same order."""
+    return {names.get(key, key): value for key, value in content.items()}
 
 
 if __name__ == "__main__":

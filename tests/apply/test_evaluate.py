@@ -107,7 +107,7 @@ def test_every_measure_is_kept_when_another_is_taken(cvae, silent, quick_judges)
 
 
 def test_a_bound_says_how_it_grew_with_k(cvae, silent):
-    """The last row of the curve is the figure itself; a step up in the last tenfold is told."""
+    """The last row of the curve is the figure itself; a step up in the last tenfold is said."""
     evaluation = evaluate(cvae, ["likelihood"], iwae_samples=30, device="cpu", progress=silent)
     bound = evaluation["iwae/30"]
     curve = bound.details["convergence"]
@@ -115,8 +115,8 @@ def test_a_bound_says_how_it_grew_with_k(cvae, silent):
     assert curve[-1] == [30, bound.value, bound.error]
     assert curve[0][1] < curve[2][1] < curve[3][1]
     rise = curve[3][1] - curve[1][1]
-    told = f"not converged in k: from k = 3 to 30 the bound rose by {rise:.2g} nats"
-    assert (told in bound.caution) == (rise > min(0.5, bound.error))
+    caution = f"not converged in k: from k = 3 to 30 the bound rose by {rise:.2g} nats"
+    assert (caution in bound.caution) == (rise > min(0.5, bound.error))
     single = evaluate(cvae, ["likelihood"], iwae_samples=1, device="cpu", progress=silent)["iwae/1"]
     assert single.details["convergence"][0][0] == 1
     assert "k = 1 is too few" in single.caution
@@ -249,19 +249,19 @@ def test_a_gan_has_no_likelihood_and_nothing_is_made_up(cgan, silent, quick_judg
 
 
 @pytest.mark.parametrize(
-    ("condition", "told"),
+    ("condition", "given"),
     [("none", ""), ("class", "the true class of the image"), ("left-half", "a part of the image")],
 )
-def test_what_a_reconstruction_was_told_is_said(condition, told, tmp_path, silent, quick_judges):
+def test_what_a_reconstruction_was_given_is_said(condition, given, tmp_path, silent, quick_judges):
     changes = {**TOY, "epochs": 1, "condition": condition}
     run = train("digits-cvae", changes, out=tmp_path / "r", progress=silent)
     evaluation = evaluate(run, ["reconstruction"], device="cpu", progress=silent)
     caution = evaluation["reconstruction/classifier-cnn"].caution
-    assert caution == (told and f"the model is told {told}")
+    assert caution == (given and f"the model is given {given}")
 
 
 def test_the_label_leak_is_shown_beside_the_figure_without_it(cvae, silent, monkeypatch):
-    """Trap: scoring latents of an encoder that was told the label; this one hears little else."""
+    """Trap: scoring latents of an encoder that was given the label; this one hears little else."""
     leaky = cvae.model()
     with torch.no_grad():
         leaky.encoder.after[0].weight[:, 64:] *= 20
@@ -277,7 +277,7 @@ def test_the_label_leak_is_shown_beside_the_figure_without_it(cvae, silent, monk
         withheld = evaluation[f"latents/withheld{reading}"]
         assert leaking.value > leaks_above
         assert withheld.value < stays_below
-        assert "told the answer" in leaking.caution
+        assert "given the answer" in leaking.caution
         assert "a random class" in withheld.title
         assert leaking.better is withheld.better is None
 

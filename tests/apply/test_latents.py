@@ -46,25 +46,25 @@ def same(a, b):
 
 
 def test_a_cvae_gets_the_true_class_and_then_a_random_one(cvae):
-    (leaking, told, _), (withheld, untold, _) = posterior_codes(cvae)
+    (leaking, given, _), (withheld, without, _) = posterior_codes(cvae)
     assert (leaking.name, withheld.name) == ("leaking", "withheld")
     y = cvae.labels
-    assert same(told.test_codes, means(cvae, y))
-    assert np.array_equal(told.test_y, y)
-    assert told.codes.shape == (1437, 2)
+    assert same(given.test_codes, means(cvae, y))
+    assert np.array_equal(given.test_y, y)
+    assert given.codes.shape == (1437, 2)
     each = np.stack([means(cvae, torch.full_like(y, k)) for k in range(10)])  # (K, M, D)
-    given = np.abs(each - untold.test_codes).sum(axis=2).argmin(axis=0)
-    assert same(np.take_along_axis(each, given[None, :, None], axis=0)[0], untold.test_codes)
-    assert np.bincount(given, minlength=10) == pytest.approx(18, abs=15)
+    nearest = np.abs(each - without.test_codes).sum(axis=2).argmin(axis=0)
+    assert same(np.take_along_axis(each, nearest[None, :, None], axis=0)[0], without.test_codes)
+    assert np.bincount(nearest, minlength=10) == pytest.approx(18, abs=15)
     assert (given == y.numpy()).mean() < 0.25
 
 
 def test_drawn_codes_have_the_noise_of_the_posterior(cvae):
-    _, means, drawn = next(posterior_codes(cvae))
+    _, means, draws = next(posterior_codes(cvae))
     x = torch.as_tensor(cvae.dataset.split("test").images) / 255
     with torch.no_grad():
         sigma = (cvae.model.posterior(x, cvae.labels).logvar / 2).exp().numpy()
-    noise = (drawn.test_codes - means.test_codes) / sigma  # N(0, 1), 360 of them
+    noise = (draws.test_codes - means.test_codes) / sigma  # N(0, 1), 360 of them
     assert noise.mean() == pytest.approx(0, abs=0.2)
     assert noise.std() == pytest.approx(1, abs=0.15)
 
@@ -89,7 +89,7 @@ def test_a_class_that_the_noise_drowns_is_read_from_means_and_not_from_draws(
 
 def test_both_measures_read_the_same_codes(cvae):
     first, again = (
-        {told.name: means for told, means, _ in posterior_codes(cvae)} for _ in range(2)
+        {condition.name: means for condition, means, _ in posterior_codes(cvae)} for _ in range(2)
     )
     for name, codes in first.items():
         assert np.array_equal(codes.codes, again[name].codes)
@@ -98,8 +98,8 @@ def test_both_measures_read_the_same_codes(cvae):
 
 def test_an_m2_gets_the_class_that_it_infers(subject_of):
     subject = subject_of("m2", labels=100, labeled_batch_size=20)
-    (_, told, _), (withheld, inferred, _) = posterior_codes(subject)
-    assert same(told.test_codes, means(subject, subject.labels))
+    (_, given, _), (withheld, inferred, _) = posterior_codes(subject)
+    assert same(given.test_codes, means(subject, subject.labels))
     x = torch.as_tensor(subject.dataset.split("test").images) / 255
     guess = subject.model.classify(x).argmax(dim=1)
     assert (guess != subject.labels).any()
@@ -108,9 +108,9 @@ def test_an_m2_gets_the_class_that_it_infers(subject_of):
 
 
 @pytest.mark.parametrize(
-    ("condition", "what"), [("none", "nothing"), ("left-half", "a part of the image")]
+    ("condition", "what"), [("none", "none"), ("left-half", "a part of the image")]
 )
-def test_who_is_told_no_class_has_none_withheld_in_vain(subject_of, condition, what, silent):
+def test_without_a_class_none_is_withheld_in_vain(subject_of, condition, what, silent):
     run = subject_of("cvae", condition=condition).run
     evaluation = evaluate(run, ["latents", "latents-mlp"], device="cpu", progress=silent)
     assert [measure.name for measure in evaluation.measures] == [
@@ -118,7 +118,7 @@ def test_who_is_told_no_class_has_none_withheld_in_vain(subject_of, condition, w
         "latents/withheld",
     ]
     for measure in evaluation.measures:
-        assert measure.depends["told"] == what
+        assert measure.depends["condition"] == what
         assert measure.better == "higher"
         assert measure.depends["training_images"] == 1437
         assert measure.error > 0
@@ -136,7 +136,7 @@ def test_the_pixels_are_projected_as_a_decomposition_of_the_training_images_does
 
 def test_the_floor_is_of_the_pixels_and_the_same_for_both(cvae, silent):
     evaluation = evaluate(cvae.run, ["latents"], device="cpu", progress=silent)
-    floors = [evaluation[f"latents/{told}/knn"].floor for told in ("leaking", "withheld")]
+    floors = [evaluation[f"latents/{name}/knn"].floor for name in ("leaking", "withheld")]
     assert floors[0] == floors[1]
     assert 45 < floors[0] < 75, "two components of the digits"
     assert evaluation["latents/leaking/knn"].details["floor"].startswith("2 principal components")
@@ -149,7 +149,7 @@ def test_maps_are_kept_of_the_test_images(cvae, silent, monkeypatch):
     test = cvae.dataset.split("test")
     assert set(arrays) == {
         *("image", "label", "class_names"),
-        *(f"{told}_{what}" for told in ("leaking", "withheld") for what in MAPS),
+        *(f"{name}_{what}" for name in ("leaking", "withheld") for what in MAPS),
     }
     assert np.array_equal(arrays["label"], test.labels[arrays["image"]])
     assert arrays["class_names"].tolist() == list(test.class_names)

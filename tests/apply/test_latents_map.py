@@ -1,4 +1,4 @@
-"""Maps of latent codes: what lies where, and what the encoder was told."""
+"""Maps of latent codes: what lies where, and what the encoder was given."""
 
 import csv
 
@@ -62,8 +62,8 @@ def test_components_keep_as_much_variance_as_they_say(run_of):
 
 def test_the_class_may_be_kept_from_the_encoder(run_of, toy_data):
     run, images = run_of("cvae"), toy_data.images[:30]
-    told = [latents(run, images, label=k, device="cpu") for k in ("a", "b")]
-    assert not torch.allclose(told[0].codes, told[1].codes)
+    by_class = [latents(run, images, label=k, device="cpu") for k in ("a", "b")]
+    assert not torch.allclose(by_class[0].codes, by_class[1].codes)
     kept = [latents(run, images, label=k, withheld=True, device="cpu") for k in ("a", "b")]
     assert torch.equal(kept[0].codes, kept[1].codes)
     assert "a random class given to the encoder" in kept[0].caption

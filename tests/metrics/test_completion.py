@@ -45,7 +45,7 @@ def test_draws_have_the_posterior_of_the_visible_pixels(linear_gaussian):
     x = model.draw(300)
     mean, covariance = posterior(model, x, VISIBLE)
     whole, _ = posterior(model, x, torch.ones_like(VISIBLE))
-    assert (mean - whole).abs().mean() > 0.2  # the hidden pixels would have told more
+    assert (mean - whole).abs().mean() > 0.2  # the hidden pixels would have said more
     z, c = codes_given(model, x, None, VISIBLE, **QUICK).resampled(20)
     assert c is None
     assert z.shape == (20, 300, 3)
@@ -158,15 +158,15 @@ class ToldTheVisible(nn.Module):
 
 
 @pytest.mark.parametrize("rows", [7, 10_000])
-def test_both_estimates_of_what_is_told_the_visible_part(linear_gaussian, rows):
+def test_both_estimates_with_the_visible_part_as_condition(linear_gaussian, rows):
     """Against ln N(hidden; b + c, W Wᵀ + s² I), two-sided: unbiased before the logarithm."""
     model = linear_gaussian(sigma=1.0, proposal_scale=1.3)
     x = model.draw(200)
     c = torch.randn(200, 1)
-    told = ToldTheVisible(model)
+    conditional = ToldTheVisible(model)
     exact = marginal(model, x - c[..., None, None], ~VISIBLE)
     for estimate, samples in ((hidden_bound, 2000), (hidden_by_prior, 2000)):
-        found = estimate(told, x, c, ~VISIBLE, samples if rows > 7 else 40, rows)
+        found = estimate(conditional, x, c, ~VISIBLE, samples if rows > 7 else 40, rows)
         assert found.dtype == torch.float64
         gap = found - exact
         if rows > 7:

@@ -246,7 +246,7 @@ def test_measuring_is_evaluation(measure):
     assert all(map(torch.equal, model.buffers(), statistics))
 
 
-def test_the_condition_is_told():
+def test_the_condition_is_used():
     """ln p(x|c): under other labels the terms are others, and rows keep to their images."""
     model, x, y = lively(3), images(12), labels(12)
     right, wrong = (elbo_terms(model, in_batches(x, 12, c))[1] for c in (y, (y + 1) % 3))
@@ -256,6 +256,6 @@ def test_the_condition_is_told():
 
 
 def test_progress_counts_images():
-    told: list[int] = []
-    iwae_bound(lively(), in_batches(images(12), 5), 2, advance=told.append)
-    assert told == [5, 5, 2]
+    advances: list[int] = []
+    iwae_bound(lively(), in_batches(images(12), 5), 2, advance=advances.append)
+    assert advances == [5, 5, 2]

@@ -19,7 +19,7 @@ from twofold.metrics.modes import (
 ALL = torch.cartesian_prod(*[torch.arange(10)] * 3)  # the digits of modes 0 to 999
 
 
-def told(digits: torch.Tensor, probability: float = 0.99) -> torch.Tensor:
+def log_probs_of(digits: torch.Tensor, probability: float = 0.99) -> torch.Tensor:
     """Log-probabilities that give these digits (N, 3) this probability, the others the rest."""
     probs = torch.full((*digits.shape, 10), (1 - probability) / 9)
     return probs.scatter(2, digits[..., None], probability).log()
@@ -32,21 +32,23 @@ def random_log_probs() -> torch.Tensor:
 
 
 def test_every_mode_once_is_all_modes_and_no_divergence():
-    counts = count_modes(modes_of(told(ALL)))
+    counts = count_modes(modes_of(log_probs_of(ALL)))
     assert counts.tolist() == [1] * 1000
     assert kl_to_uniform(counts) == pytest.approx(0, abs=1e-12)
     assert kl_error(counts) == pytest.approx(0, abs=1e-7)
 
 
 def test_one_mode_is_as_far_from_uniform_as_can_be():
-    counts = count_modes(modes_of(told(ALL[[305] * 50])))
+    counts = count_modes(modes_of(log_probs_of(ALL[[305] * 50])))
     assert counts.nonzero().tolist() == [[305]]
     assert kl_to_uniform(counts) == pytest.approx(math.log(1000), rel=1e-12)
     assert (kl_error(counts), present_error(counts)) == (0, 0)
 
 
 def test_half_of_the_modes_are_ln_2_away():
-    assert kl_to_uniform(count_modes(modes_of(told(ALL[::2])))) == pytest.approx(math.log(2))
+    assert kl_to_uniform(count_modes(modes_of(log_probs_of(ALL[::2])))) == pytest.approx(
+        math.log(2)
+    )
 
 
 def test_it_is_a_count_and_a_sum_by_hand(random_log_probs):
@@ -78,9 +80,9 @@ def test_renaming_the_digits_does_not_matter(random_log_probs):
 
 
 def test_one_unsure_channel_is_enough():
-    log_probs = told(ALL[:4], 0.95)
-    log_probs[1, 0] = told(ALL[:1], 0.89)[0, 0]
-    log_probs[2, 2] = told(ALL[:1], 0.91)[0, 2]
+    log_probs = log_probs_of(ALL[:4], 0.95)
+    log_probs[1, 0] = log_probs_of(ALL[:1], 0.89)[0, 0]
+    log_probs[2, 2] = log_probs_of(ALL[:1], 0.91)[0, 2]
     log_probs[3] = math.log(0.1)
     assert sure_of(log_probs).tolist() == [True, False, True, False]
     assert sure_of(log_probs, 0.85).tolist() == [True, True, True, False]

@@ -87,7 +87,7 @@ def test_ids_of_figures_do_not_collide(page):
     assert len(ids) == len(set(ids))
 
 
-def test_samples_have_a_row_per_class_only_where_a_class_is_told(page):
+def test_samples_have_a_row_per_class_only_with_a_class_condition(page):
     tags = Page(page.read_text()).tags
     assert sum(tag == "img" for tag, _ in tags) == 3  # the classifier has none
     assert sum(attributes.get("class") == "rows" for _, attributes in tags) == 2
@@ -185,7 +185,7 @@ def test_what_was_not_measured_is_on_the_page(runs, tmp_path):
     ).text  # fmt: skip
 
 
-def test_runs_of_one_name_are_told_apart(runs, tmp_path):
+def test_runs_of_one_name_are_set_apart(runs, tmp_path):
     for parent in ("first", "second"):
         shutil.copytree(runs["cgan"].path, tmp_path / parent / "cgan")
     text = Page(

@@ -187,8 +187,8 @@ def test_maps_withhold_the_class_before_they_leak_it(facts):
     assert [title for title, _ in maps] == [
         "Principal components, true class withheld",
         "t-SNE, true class withheld",
-        "Principal components, encoder told the true class",
-        "t-SNE, encoder told the true class",
+        "Principal components, encoder given the true class",
+        "t-SNE, encoder given the true class",
     ]
     shown = texts(maps[0][1])
     assert "first, 61 % of variance" in shown

@@ -133,13 +133,13 @@ def test_a_repeated_or_unfinished_or_stale_run_is_no_further_draw(family):
 
 
 def test_likelihoods_that_cannot_be_compared_have_means_and_no_verdict(family):
-    told = family("AB", CVAE, (-90, -91), of=elbo)
-    untold = family("CD", "lin-yu2018-vae-z20", (-100, -101), of=elbo)
-    text = said([*told, *untold], "elbo")
+    conditional = family("AB", CVAE, (-90, -91), of=elbo)
+    unconditional = family("CD", "lin-yu2018-vae-z20", (-100, -101), of=elbo)
+    text = said([*conditional, *unconditional], "elbo")
     assert "not to be compared" in text
     assert "ahead" not in text
     assert "within noise" not in text
-    assert contrast(group_by_recipe([*told, *untold]), "elbo") is None
+    assert contrast(group_by_recipe([*conditional, *unconditional]), "elbo") is None
 
 
 def test_figures_of_a_recipe_that_were_measured_differently_have_no_mean(family, facts):

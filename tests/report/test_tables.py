@@ -44,8 +44,8 @@ def test_no_single_run_is_best_where_seeds_were_repeated(facts):
 
 def test_what_figures_depend_on_alike_is_said_once(facts):
     a, b = accuracy(98), accuracy(97)
-    told = accuracy(97, depends={**b.depends, "pixels": "means"})
-    row = measure_rows([facts("A", "lam2023-cgan", a), facts("B", "lam2023-cvae", told)])[0]
+    other = accuracy(97, depends={**b.depends, "pixels": "means"})
+    row = measure_rows([facts("A", "lam2023-cgan", a), facts("B", "lam2023-cvae", other)])[0]
     assert "10\u202f000 samples" in row.depends
     assert [cell.small for cell in row.cells] == ["", "pixels means"]
 
@@ -99,9 +99,9 @@ def test_a_group_says_once_why_none_of_it_is_to_be_compared(facts):
     assert alone.note == ""
 
 
-def test_titles_that_differ_by_what_a_model_is_told_are_cut_to_what_they_share(facts):
-    told = accuracy(9.0, name="elbo", title="ELBO given the class")
-    rows = measure_rows([facts("A", "lam2023-cvae", told), facts("B", "lam2023-cvae", elbo(-9.0))])
+def test_titles_that_differ_by_a_condition_are_cut_to_what_they_share(facts):
+    other = accuracy(9.0, name="elbo", title="ELBO given the class")
+    rows = measure_rows([facts("A", "lam2023-cvae", other), facts("B", "lam2023-cvae", elbo(-9.0))])
     assert [row.title for row in rows] == ["ELBO"]
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from twofold.apply.common.inputs import Images, Inputs, load_inputs
 from twofold.apply.common.result import Result, Save
 from twofold.apply.common.trained import Trained, open_run, seeded
-from twofold.apply.measures.codes import Told, ways
+from twofold.apply.measures.codes import EncoderCondition, ways
 from twofold.errors import UsageError, unknown_name
 from twofold.experiments.run import Run
 from twofold.files import write_text
@@ -41,7 +41,7 @@ class LatentMap(Result):
         labels: Classes, shape (N,), -1 where not known; None where none is.
         class_names: Of the labels.
         axes_names: What the two directions are; None where they mean nothing.
-        caption: Model, images, layout, and what the encoder was told.
+        caption: Model, images, layout, and what the encoder was given.
     """
 
     codes: Tensor
@@ -95,7 +95,7 @@ def latents(
 ) -> LatentMap:
     """A map of the latent codes of images.
 
-    An encoder that is told the class need not put it into the code, and may. Which of the two the
+    An encoder that is given the class need not put it into the code, and may. Which of the two the
     map shows is in its caption.
 
     Arguments:
@@ -119,15 +119,15 @@ def latents(
     inputs = load_inputs(trained, images, n=n, label=label, resize=resize, seed=seed)
     if withheld and trained.model.condition.about != "class":
         raise UsageError(
-            f"this {trained.model.title} is told no class that could be withheld; leave withheld "
-            "out"
+            f"this {trained.model.title} is conditioned on no class that could be withheld; "
+            "leave withheld out"
         )
-    told = _told(able, withheld, seed)
+    condition = _encoder_condition(able, withheld, seed)
     with torch.no_grad(), seeded(seed, trained.device), evaluating(able):
-        found = [able.codes(b.x, _condition(trained, told, b)) for b in inputs.batches()]
+        found = [able.codes(b.x, _condition(trained, condition, b)) for b in inputs.batches()]
     codes = torch.cat(found).float().cpu()
     points, axes_names, how = _laid_out(codes, layout)
-    what = _in_words(told, inputs)
+    what = _in_words(condition, inputs)
     return LatentMap(
         codes,
         points,
@@ -138,18 +138,18 @@ def latents(
     )
 
 
-def _told(model: HasCodes, withheld: bool, seed: int) -> Told:
+def _encoder_condition(model: HasCodes, withheld: bool, seed: int) -> EncoderCondition:
     """What the encoder is given."""
-    known = {told.name: told for told in ways(model, seed)}
+    known = {one.name: one for one in ways(model, seed)}
     if withheld or "leaking" not in known:
         return known["withheld"]
     return known["leaking"]
 
 
-def _in_words(told: Told, inputs: Inputs) -> str:
+def _in_words(condition: EncoderCondition, inputs: Inputs) -> str:
     """What the encoder was given, for the caption."""
-    what, known = told.what, inputs.num_known
-    if told.name == "leaking" and known < len(inputs):
+    what, known = condition.what, inputs.num_known
+    if condition.name == "leaking" and known < len(inputs):
         what = (
             f"the true class of {known} and for the others the class it infers"
             if known
@@ -158,8 +158,8 @@ def _in_words(told: Told, inputs: Inputs) -> str:
     return f", {what} given to the encoder" if what else ""
 
 
-def _condition(trained: Trained, told: Told, batch: Any) -> Tensor | None:
-    return trained.condition_of(batch) if told.name == "leaking" else told.pick(batch)
+def _condition(trained: Trained, condition: EncoderCondition, batch: Any) -> Tensor | None:
+    return trained.condition_of(batch) if condition.name == "leaking" else condition.pick(batch)
 
 
 def _laid_out(

@@ -32,7 +32,7 @@ from twofold.metrics.annealed import annealed_likelihood
 from twofold.metrics.likelihood import running_log_mean_exp
 from twofold.models.base import Decodes, Encodes, evaluating
 
-__all__ = ["Chains", "PartOf", "codes_given", "hidden_bound", "hidden_by_prior", "joined"]
+__all__ = ["Chains", "PartOf", "codes_given", "concatenate", "hidden_bound", "hidden_by_prior"]
 
 ROWS = 20_000  # decoded images at a time: what bounds the memory
 
@@ -64,7 +64,7 @@ class PartOf(nn.Module):
         return Masked(p, self.mask)
 
 
-# --- models that are told the visible part --------------------------------------------------------
+# --- models that are conditioned on the visible part ----------------------------------------------
 
 
 def hidden_bound(
@@ -75,7 +75,7 @@ def hidden_bound(
     Arguments:
         model: One whose c holds the visible part.
         x: Whole images, shape (B, C, H, W).
-        c: What the model is told, first axis B.
+        c: What the model is conditioned on, first axis B.
         hidden: Which pixels are hidden, boolean (H, W).
         num_samples: k.
         rows: How many images may be decoded at once.
@@ -124,8 +124,7 @@ def _log_mean(
     def terms() -> Iterator[Tensor]:
         for start in range(0, num_samples, at_once):
             z, log_weight = draw(min(at_once, num_samples - start))  # (S, B, D), (S, B)
-            told = None if c is None else torch.cat([c] * len(z))
-            p = part.decode(z.flatten(0, 1), told)
+            p = part.decode(z.flatten(0, 1), None if c is None else torch.cat([c] * len(z)))
             yield p.log_prob(torch.cat([x] * len(z))).view(log_weight.shape) + log_weight
 
     with evaluating(model):
@@ -142,7 +141,7 @@ class Chains:
 
     Attributes:
         z: Codes, shape (S, N, D).
-        c: The condition of each, first axes (S, N); None where the model is told nothing.
+        c: The condition of each, first axes (S, N); None where the model has no condition.
         log_weights: ln w in nats, float64, shape (S, N); the mean of w estimates p(part).
     """
 
@@ -175,7 +174,7 @@ class Chains:
         return self.z[chosen, image], None if self.c is None else self.c[chosen, image]
 
 
-def joined(parts: Sequence[Chains], order: Tensor) -> Chains:
+def concatenate(parts: Sequence[Chains], order: Tensor) -> Chains:
     """As many chains of each of several sets of images, these then put in another order.
 
     Arguments:
@@ -201,8 +200,8 @@ def codes_given(
 ) -> Chains:
     """Draws from p(z|part of x).
 
-    Where the model is told a class and none is given, the class is drawn too, a priori any: the
-    chains are spread evenly over the classes, and their weights tell which.
+    Where the model is conditioned on the class and none is given, the class is drawn too, a priori
+    any: the chains are spread evenly over the classes, and their weights say which.
 
     Arguments:
         model: One that decodes z ~ N(0, I).
@@ -216,8 +215,8 @@ def codes_given(
     tried, known = model.condition, PartOf(model, part)
     if c is not None or not isinstance(tried, ClassCondition):
         found = annealed_likelihood(known, x, c, chains, temperatures, leapfrogs)
-        told = None if c is None else c.expand(chains, *c.shape)
-        return Chains(found.z, told, found.log_weights)
+        cs = None if c is None else c.expand(chains, *c.shape)
+        return Chains(found.z, cs, found.log_weights)
     N, K = len(x), tried.num_classes
     each = max(2, math.ceil(chains / K))
     y = torch.arange(K, device=x.device).repeat(N)  # (N K,)

@@ -60,6 +60,6 @@ class _NoModules(ModuleTracker):
 
 
 def wait_for(device: torch.device) -> None:
-    """Returns when the device has done what it was told: without that a clock reads nothing."""
+    """Returns when the device has done its work: without that a clock reads nothing."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)

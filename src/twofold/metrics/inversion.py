@@ -95,11 +95,11 @@ def _invert(
     lr: float,
     prior: float,
 ) -> Inverted:
-    told = None if c is None else torch.cat([c] * len(start))
+    repeated = None if c is None else torch.cat([c] * len(start))
 
     def generate(z: Tensor) -> Tensor:
         """Codes (R, B, D) to images (R, B, C, H, W)."""
-        return model.generate(z.flatten(0, 1), told).unflatten(0, z.shape[:2])
+        return model.generate(z.flatten(0, 1), repeated).unflatten(0, z.shape[:2])
 
     def objective(z: Tensor, images: Tensor) -> Tensor:
         """Of every code, shape (R, B)."""

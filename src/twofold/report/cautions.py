@@ -50,7 +50,7 @@ def cautions(runs: Sequence[Facts]) -> list[str]:
             f"{listing([run.mention for run in gray])}: gray pixels serve as Bernoulli targets, so "
             "the bound is no likelihood; it compares only with runs that do the same."
         )
-    return found + _means(runs) + _told(runs)
+    return found + _means(runs) + _of_measures(runs)
 
 
 def confounders(runs: Sequence[Facts]) -> list[str]:
@@ -155,7 +155,7 @@ def _means(runs: Sequence[Facts]) -> list[str]:
     ]
 
 
-def _told(runs: Sequence[Facts]) -> list[str]:
+def _of_measures(runs: Sequence[Facts]) -> list[str]:
     """What the measures say of themselves, and of which runs."""
     found: dict[str, dict[str, None]] = {}
     for run in runs:

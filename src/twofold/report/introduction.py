@@ -27,8 +27,8 @@ def introduction(runs: Sequence[Facts]) -> list[str]:
     first = f"{subject} on {listing(sets)}"
     if alike and counts[0]:
         first += f", {plural(counts[0], 'training image')}"
-    told = (_told(together, not alike, len(sets) > 1) for together in _together(runs))
-    return [f"{first}.", *told]
+    sentences = (_sentence(together, not alike, len(sets) > 1) for together in _together(runs))
+    return [f"{first}.", *sentences]
 
 
 def _together(runs: Sequence[Facts]) -> list[tuple[Facts, ...]]:
@@ -52,7 +52,7 @@ def _data(run: Facts) -> str:
     return run.data_name + (f" ({', '.join(parts)})" if parts else "")
 
 
-def _told(runs: Sequence[Facts], say_count: bool, say_data: bool) -> str:
+def _sentence(runs: Sequence[Facts], say_count: bool, say_data: bool) -> str:
     """`A is a CVAE of 1 438 608 parameters, trained for 50 epochs with seed 0 in 10 min.`"""
     run = runs[0]
     size = sum(run.parameters.values())

@@ -30,7 +30,7 @@ KINDS = (
         "Likelihood",
         "How probable the model finds test images; more nats are better. ELBO and IWAE bound lie "
         "below ln p(x), the IWAE bound the closer the larger its k. Models that see other pixels "
-        "or are told more are on another scale, and a good likelihood need not look good.",
+        "or have another condition are on another scale, and a good likelihood need not look good.",
         ("elbo", "recon_nll", "kl", "iwae", "bits_per_dim", "ais"),
     ),
     Kind(

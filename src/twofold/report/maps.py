@@ -11,7 +11,7 @@ from twofold.report.facts import Facts
 
 __all__ = ["draw_maps"]
 
-TOLD = {"withheld": "true class withheld", "leaking": "encoder told the true class"}
+CONDITIONS = {"withheld": "true class withheld", "leaking": "encoder given the true class"}
 TITLES = {"code": "The two latents", "pca": "Principal components", "tsne": "t-SNE"}
 
 
@@ -23,15 +23,15 @@ def draw_maps(runs: Sequence[Facts]) -> list[tuple[Facts, list[tuple[str, Pictur
 
 def _maps(run: Facts, arrays: Mapping[str, Any]) -> list[tuple[str, Picture]]:
     found = []
-    for told, words in TOLD.items():
-        flat = "code" if f"{told}_code" in arrays else "pca"
+    for condition, words in CONDITIONS.items():
+        flat = "code" if f"{condition}_code" in arrays else "pca"
         for layout in (flat, "tsne"):
-            points = arrays.get(f"{told}_{layout}")
+            points = arrays.get(f"{condition}_{layout}")
             if points is None or points.ndim != 2 or points.shape[1] != 2:
                 continue
             alone = f"leaking_{layout}" not in arrays
             title = TITLES[layout] if alone else f"{TITLES[layout]}, {words}"
-            found.append((title, _draw(run, arrays, f"{told}_{layout}", title)))
+            found.append((title, _draw(run, arrays, f"{condition}_{layout}", title)))
     return found
 
 
@@ -49,10 +49,10 @@ def _draw(run: Facts, arrays: Mapping[str, Any], name: str, title: str) -> Pictu
 
 def _axes_names(arrays: Mapping[str, Any], name: str) -> tuple[str, str] | None:
     """What the directions mean; in t-SNE they mean nothing."""
-    told, layout = name.split("_")
+    condition, layout = name.split("_")
     if layout == "tsne":
         return None
-    shares = np.asarray(arrays.get(f"{told}_pca_share", []))
+    shares = np.asarray(arrays.get(f"{condition}_pca_share", []))
     if layout == "pca" and len(shares) == 2:
         first, second = 100 * shares
         return f"first, {first:.0f} % of variance", f"second, {second:.0f} % of variance"

@@ -81,20 +81,23 @@ def _group(runs: Sequence[Facts], kind: Kind, names: Sequence[str]) -> MeasureGr
     note = notes.pop() if several and len(notes) == 1 else ""
     if note:
         rows = [replace(row, note="") for row in rows]
-    told = [f"{run.mark} {text}" for run in runs if (text := _words(own.get(run.letter, {})))]
+    own_words = [f"{run.mark} {text}" for run in runs if (text := _words(own.get(run.letter, {})))]
     depends = [f"All: {text}" for text in [_words(shared, short=True)] if text]
-    return MeasureGroup(kind, depends + told, note, rows)
+    return MeasureGroup(kind, depends + own_words, note, rows)
 
 
 def _row(
-    runs: Sequence[Facts], name: str, told: Mapping[str, Any], own: Mapping[str, Mapping[str, Any]]
+    runs: Sequence[Facts],
+    name: str,
+    known: Mapping[str, Any],
+    own: Mapping[str, Mapping[str, Any]],
 ) -> MeasureRow:
-    """A row, which need not repeat what was told of its group or of a run in it."""
+    """A row, which need not repeat what is said of its group or of a run in it."""
     having = [run for run in runs if name in run.measures]
     measures = [run.measures[name] for run in having]
     top = None if repeated(runs) else best(runs, name)
     shared = _shared([measure.depends for measure in measures])
-    said = {*told, *set.intersection(*(set(own[run.letter]) for run in having))}
+    said = {*known, *set.intersection(*(set(own[run.letter]) for run in having))}
     floors = dict.fromkeys(m.floor for m in measures if m.floor is not None)
     return MeasureRow(
         name=name,
@@ -114,17 +117,17 @@ def _shared(depends: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {k: v for k, v in first.items() if all(k in one and one[k] == v for one in others)}
 
 
-def _without(depends: Mapping[str, Any], told: Container[str]) -> dict[str, Any]:
-    return {key: value for key, value in depends.items() if key not in told}
+def _without(depends: Mapping[str, Any], keys: Container[str]) -> dict[str, Any]:
+    return {key: value for key, value in depends.items() if key not in keys}
 
 
-def _cell(run: Facts, name: str, is_best: bool, told: Container[str]) -> Cell:
+def _cell(run: Facts, name: str, is_best: bool, said: Container[str]) -> Cell:
     measure = run.measures.get(name)
     if measure is None:
         return Cell()
-    small = [_words(_without(measure.depends, told))]
-    if isinstance(drawn := measure.details.get("drawn"), float):
-        small.append(f"drawn codes {number(drawn, 3)}")
+    small = [_words(_without(measure.depends, said))]
+    if isinstance(value := measure.details.get("drawn"), float):
+        small.append(f"drawn codes {number(value, 3)}")
     text = plus_minus(measure.value, measure.error)
     return Cell(text, is_best, ", ".join(filter(None, small)))
 

@@ -38,8 +38,8 @@ class Pictures:
     cost: tuple[str, Picture] | None
 
     def __iter__(self) -> Iterator[Picture]:
-        for told in (self.curves, self.measures, self.tradeoffs, self.confusions):
-            yield from (one[-1] for one in told)
+        for pictures in (self.curves, self.measures, self.tradeoffs, self.confusions):
+            yield from (one[-1] for one in pictures)
         yield from (picture for _, picture in (*self.bounds, *self.limits))
         yield from self.classes.values()
         yield from (picture for _, maps in self.maps for _, picture in maps)

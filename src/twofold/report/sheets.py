@@ -1,4 +1,4 @@
-"""Samples of every run from one seed, a row per class where the model is told a class."""
+"""Samples of every run from one seed, a row per class where the model is conditioned on it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,8 +23,8 @@ class Sheet:
 
     Attributes:
         facts: The run.
-        pixels: With the name of the class of each row, where the model is told one; None without
-            samples.
+        pixels: With the name of the class of each row, where the model is conditioned on
+            it; None without samples.
         caption: What was drawn, or why nothing was.
     """
 
@@ -34,7 +34,7 @@ class Sheet:
 
 
 def draw_sheet(run: Run, facts: Facts, seed: int) -> Sheet:
-    """Ten images of every class, or a hundred of a model that is told none.
+    """Ten images of every class, or a hundred of a model that is conditioned on none.
 
     Raises:
         RunError: If the checkpoint is damaged or of another experiment than the run says.
@@ -42,11 +42,11 @@ def draw_sheet(run: Run, facts: Facts, seed: int) -> Sheet:
     if not run.has_checkpoint:
         return Sheet(facts, None, "No samples: there is no checkpoint yet.")
     names = [str(name) for name in facts.data.get("class_names") or []]
-    told = facts.condition == "class"
-    rows = names[:MAX_CLASSES] if told else []
+    by_class = facts.condition == "class"
+    rows = names[:MAX_CLASSES] if by_class else []
     try:
-        labels = [name for name in rows for _ in range(COLUMNS)] if told else None
-        samples = sample(run, n=COLUMNS * (len(rows) if told else 10), label=labels, seed=seed)
+        labels = [name for name in rows for _ in range(COLUMNS)] if by_class else None
+        samples = sample(run, n=COLUMNS * (len(rows) if by_class else 10), label=labels, seed=seed)
     except UsageError as error:
         return Sheet(facts, None, f"No samples: {error}.")
     picture, alt = grid(shown(samples.images), COLUMNS), f"Samples of {facts.name}"
@@ -59,4 +59,4 @@ def _caption(facts: Facts, seed: int, num_classes: int, rows: Sequence[str]) -> 
     text = f"{facts.model_title}{after}, seed {seed}, {facts.latent_dim} latents"
     if rows and num_classes > len(rows):
         text += f"; the first {len(rows)} of {num_classes} classes"
-    return text + ("." if rows else "; told no class, so rows mean nothing.")
+    return text + ("." if rows else "; not conditioned on the class, so rows mean nothing.")

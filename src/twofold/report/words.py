@@ -109,11 +109,11 @@ def capitalized(text: str) -> str:
 
 
 def common_title(titles: Sequence[str]) -> str:
-    """What titles of one measure begin with, for some models are told more than others.
+    """What titles of one measure begin with, for some models have a condition and others none.
 
     Example:
-        >>> common_title(["labels read, class told", "labels read"]), common_title(["KL", "FID"])
-        ('labels read', 'KL')
+        >>> common_title(["ELBO given the class", "ELBO"]), common_title(["KL", "FID"])
+        ('ELBO', 'KL')
     """
     places = zip(*(title.split(" ") for title in titles), strict=False)
     alike = takewhile(lambda words: len({word.rstrip(",:") for word in words}) == 1, places)

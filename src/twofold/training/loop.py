@@ -120,7 +120,7 @@ class Trainer:
         validation: Held-out images, or None.
         seed: Of every random number in training.
         picture: Called with the folder's `samples/epoch-….png` to draw one, or None.
-        progress: Who is told.
+        progress: Where to say how it goes.
         origin: Plain data, kept with every checkpoint, that says what is being trained.
 
     Raises:

@@ -17,7 +17,13 @@ from twofold.apply.measures.likelihood import given, what_is_no_probability
 from twofold.conditions import ClassCondition
 from twofold.data.batches import Batch
 from twofold.data.dataset import UNLABELED
-from twofold.metrics.completion import Chains, codes_given, hidden_bound, hidden_by_prior, joined
+from twofold.metrics.completion import (
+    Chains,
+    codes_given,
+    concatenate,
+    hidden_bound,
+    hidden_by_prior,
+)
 from twofold.metrics.measure import NotMeasured
 from twofold.models.base import Decodes, Encodes, Generative, HasLikelihood, evaluating
 
@@ -166,7 +172,7 @@ class _Annealing:
             for some, c in zip(rows, (None if y is None else y[rows[0]], None), strict=True)
             if len(some)
         ]
-        return joined(found, torch.cat(rows).argsort())
+        return concatenate(found, torch.cat(rows).argsort())
 
 
 @torch.no_grad()

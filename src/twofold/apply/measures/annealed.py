@@ -30,7 +30,7 @@ FEWEST = 2.0  # effective chains per image, below which the estimate hangs on on
 
 
 def ais(subject: Subject) -> Iterator[Measure]:
-    """ln p(x) of some test images, given the class where the model is told it."""
+    """ln p(x) of some test images, given the class where the model is conditioned on it."""
     batch = subject.examples("test", IMAGES)
     c = subject.model.condition.pick(batch.x, batch.y)
     decoder, depends, cautions = _decoder(subject)

@@ -37,7 +37,7 @@ def classes(subject: Subject) -> Iterator[Measure]:
     num_classes = subject.dataset.num_classes
     data = torch.bincount(labels, minlength=num_classes).double() / len(labels)
     shares, names = class_shares(seen), subject.dataset.class_names
-    told = "" if made.y is None else "the model was asked for the classes in these proportions"
+    asked = "" if made.y is None else "the model was asked for the classes in these proportions"
     yield Measure(
         "class_kl",
         "KL of generated classes from the data's",
@@ -46,7 +46,7 @@ def classes(subject: Subject) -> Iterator[Measure]:
         better="lower",
         floor=_floor(class_shares(real), data),
         depends=depends,
-        caution=join(made.caution, told),
+        caution=join(made.caution, asked),
         details={
             "generated": dict(zip(names, shares.tolist(), strict=True)),
             "data": dict(zip(names, data.tolist(), strict=True)),

@@ -17,13 +17,13 @@ from twofold.metrics.measure import NotMeasured
 from twofold.metrics.planes import principal_axes
 from twofold.models.base import Classifies, Encodes, HasCodes, evaluating
 
-__all__ = ["Codes", "Posterior", "Told", "pixel_codes", "posterior_codes", "ways"]
+__all__ = ["Codes", "EncoderCondition", "Posterior", "pixel_codes", "posterior_codes", "ways"]
 
 AXES_FROM = 5_000  # training images whose principal components are taken
 
 
 @dataclass(frozen=True)
-class Told:
+class EncoderCondition:
     """What an encoder is given beside the image.
 
     Attributes:
@@ -54,9 +54,9 @@ class Codes:
 class Posterior(NamedTuple):
     """Codes by q(z|x, c) for one kind of c: its means, and a draw for each image."""
 
-    told: Told
+    condition: EncoderCondition
     means: Codes
-    drawn: Codes
+    draws: Codes
 
 
 def posterior_codes(subject: Subject) -> Iterator[Posterior]:
@@ -76,9 +76,9 @@ def posterior_codes(subject: Subject) -> Iterator[Posterior]:
         )
     train = _training_images(subject)
     with evaluating(model):
-        for told in ways(model, subject.settings["seed"]):
-            subject.progress.say(f"codes of all images, {told.what or 'nothing'} told")
-            yield _posterior(subject, model, train, told)
+        for condition in ways(model, subject.settings["seed"]):
+            subject.progress.say(f"codes of all images, given {condition.what or 'no condition'}")
+            yield _posterior(subject, model, train, condition)
 
 
 def pixel_codes(subject: Subject, dim: int) -> Codes:
@@ -94,19 +94,23 @@ def pixel_codes(subject: Subject, dim: int) -> Codes:
     return _encoded(subject, train, lambda batch: (batch.x.flatten(1) - mean) @ directions)
 
 
-def ways(model: Encodes | HasCodes, seed: int) -> list[Told]:
+def ways(model: Encodes | HasCodes, seed: int) -> list[EncoderCondition]:
     """What an encoder may be given beside the image: the true class, and what it has without it."""
     condition = model.condition
     if not isinstance(condition, ClassCondition):
         what = "a part of the image" if condition.dim else ""
         return [
-            Told("withheld", what, lambda batch: condition.pick(batch.x, batch.y), better="higher")
+            EncoderCondition(
+                "withheld", what, lambda batch: condition.pick(batch.x, batch.y), better="higher"
+            )
         ]
-    caution = "the encoder was told the answer"
-    leaking = Told("leaking", "the true class", lambda batch: batch.y, caution=caution)
+    caution = "the encoder was given the answer"
+    leaking = EncoderCondition("leaking", "the true class", lambda batch: batch.y, caution=caution)
     if isinstance(model, Classifies):
         caution = "the encoder was given the class that the model infers, right for most images"
-        inferred = Told("withheld", "the class it infers", lambda _: None, caution=caution)
+        inferred = EncoderCondition(
+            "withheld", "the class it infers", lambda _: None, caution=caution
+        )
         return [leaking, inferred]
     generator = torch.Generator().manual_seed(seed)
 
@@ -115,15 +119,17 @@ def ways(model: Encodes | HasCodes, seed: int) -> list[Told]:
         return c.to(batch.x.device)
 
     caution = "the encoder was given a random class, wrong for most images, as never in training"
-    return [leaking, Told("withheld", "a random class", random, caution=caution)]
+    return [leaking, EncoderCondition("withheld", "a random class", random, caution=caution)]
 
 
-def _posterior(subject: Subject, model: Encodes, train: Batches, told: Told) -> Posterior:
+def _posterior(
+    subject: Subject, model: Encodes, train: Batches, condition: EncoderCondition
+) -> Posterior:
     def q(batch: Batch) -> DiagonalGaussian:
-        return model.posterior(batch.x, told.pick(batch))
+        return model.posterior(batch.x, condition.pick(batch))
 
     means = _encoded(subject, train, lambda batch: q(batch).mean)
-    return Posterior(told, means, _encoded(subject, train, lambda batch: q(batch).rsample()))
+    return Posterior(condition, means, _encoded(subject, train, lambda batch: q(batch).rsample()))
 
 
 def _training_images(subject: Subject) -> Batches:

@@ -31,7 +31,7 @@ def gan_train(subject: Subject) -> Iterator[Measure]:
     """
     model = subject.model
     if not isinstance(model.condition, ClassCondition):
-        raise NotMeasured(f"a {model.title} is told no class: its images have no labels")
+        raise NotMeasured(f"a {model.title} is conditioned on no class: its images have no labels")
     taught = taught_by(subject)
     floor = judges.judge(
         judges.JUDGE, _learnt_from(subject), str(model.device), subject.progress, exactly=True
@@ -62,7 +62,7 @@ def taught_by(subject: Subject, changes: Mapping[str, Any] = MappingProxyType({}
     """A classifier trained on as many generated images as the model has learnt from.
 
     Arguments:
-        subject: Whose model is told a class.
+        subject: Whose model is conditioned on the class.
         changes: Of the judge's recipe.
     """
     count = len(subject.train)

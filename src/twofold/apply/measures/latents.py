@@ -1,6 +1,6 @@
 """What latent codes say about classes, with the true class given to the encoder and without it.
 
-An encoder that is told the class may write it into the code, and who reads it there measures the
+An encoder that is given the class may write it into the code, and who reads it there measures the
 leak. So every figure comes as `latents/leaking/…` and as `latents/withheld/…`, and its floor is the
 same figure of as many principal components of the pixels as the code has dimensions.
 
@@ -72,14 +72,15 @@ def _compared(
     for reading in readings:
         subject.progress.say(reading.title)
         floor = _floor(reading, pixels, seed)
-        for told, means, drawn in found:
+        for condition, means, draws in found:
             value, error = reading.score(means, seed)
+            what = condition.what
             yield Measure(
-                name=f"latents/{told.name}{reading.suffix}",
-                title=f"{reading.title}{told.what and f', {told.what} given to the encoder'}",
+                name=f"latents/{condition.name}{reading.suffix}",
+                title=reading.title + (what and f", {what} given to the encoder"),
                 value=value,
                 unit=reading.unit,
-                better=told.better,
+                better=condition.better,
                 error=error,
                 floor=floor,
                 depends={
@@ -87,12 +88,12 @@ def _compared(
                     **reading.depends,
                     "training_images": len(means.y),
                     "codes": "posterior means",
-                    "told": told.what or "nothing",
+                    "condition": what or "none",
                 },
-                caution=join(told.caution, MEANS),
+                caution=join(condition.caution, MEANS),
                 details={
                     "floor": f"{pixels.codes.shape[1]} principal components of the pixels",
-                    "drawn": reading.score(drawn, seed)[0],
+                    "drawn": reading.score(draws, seed)[0],
                 },
             )
 
@@ -122,14 +123,14 @@ def _maps(subject: Subject, found: Sequence[Posterior]) -> dict[str, Any]:
         "label": found[0].means.test_y[image],
         "class_names": np.array(subject.dataset.class_names),
     }
-    for told, means, _ in found:
+    for condition, means, _ in found:
         points = means.test_codes[image]
         axes = principal_axes(means.test_codes, 2)
-        arrays[f"{told.name}_pca"] = axes.project(points).astype(np.float32)
-        arrays[f"{told.name}_pca_share"] = axes.shares
-        arrays[f"{told.name}_tsne"] = tsne(points)
+        arrays[f"{condition.name}_pca"] = axes.project(points).astype(np.float32)
+        arrays[f"{condition.name}_pca_share"] = axes.shares
+        arrays[f"{condition.name}_tsne"] = tsne(points)
         if points.shape[1] == 2:
-            arrays[f"{told.name}_code"] = points
+            arrays[f"{condition.name}_code"] = points
     return arrays
 
 

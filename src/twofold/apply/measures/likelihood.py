@@ -25,9 +25,9 @@ def likelihood(subject: Subject) -> Iterator[Measure]:
         raise NotMeasured(f"a {subject.model.title} bounds no likelihood; a VAE, M2 or DRAW does")
     subject.progress.say("ELBO and IWAE bound on the test images")
     recon, kl = elbo_terms(model, subject.batches.in_order())
-    told = given(subject.model)
+    condition = given(subject.model)
     for name, title, values, better in (
-        ("elbo", f"ELBO{told}", -(recon + kl), "higher"),
+        ("elbo", f"ELBO{condition}", -(recon + kl), "higher"),
         ("recon_nll", "reconstruction, −E ln p(x|z)", recon, None),
         ("kl", "KL(q(z|x) ‖ p(z))", kl, None),
     ):

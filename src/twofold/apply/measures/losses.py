@@ -12,7 +12,7 @@ __all__ = ["losses"]
 
 NATS = "nats per image"
 PARTS = {"recon_nll": "reconstruction term", "kl": "KL"}  # of a loss, as reports print them
-TOLD = ("accuracy_real", "accuracy_fake")
+ACCURACIES = ("accuracy_real", "accuracy_fake")
 WHERE = {"train": "last epoch of training", "validation": "validation images"}
 
 
@@ -52,7 +52,7 @@ def losses(subject: Subject) -> Iterator[Measure]:
     The first is the mean over steps between which the weights changed, as reports print it; dropout
     and batch statistics are those of training. A line of the log counts by its steps, where all of
     them lie within the last epoch. Where a loss has a reconstruction term and a KL these stand
-    beside it, and so does the share of images that a discriminator told right.
+    beside it, and so does the accuracy of a discriminator, over real and fake images alike.
     """
     for spans in filter(None, (_training(subject), _validation(subject))):
         for phase, terms in spans.phases.items():
@@ -61,9 +61,9 @@ def losses(subject: Subject) -> Iterator[Measure]:
                 if part in terms:
                     title = f"{words} of {phase}"
                     yield spans.measure(f"{phase}/{part}", title, spans.mean(phase, part))
-            if terms.keys() >= set(TOLD):
-                share = sum(spans.mean(phase, told) for told in TOLD) / len(TOLD)
-                title = f"share of images that {phase} told right"
+            if terms.keys() >= set(ACCURACIES):
+                share = sum(spans.mean(phase, part) for part in ACCURACIES) / len(ACCURACIES)
+                title = f"accuracy of {phase}"
                 yield spans.measure(f"{phase}/accuracy", title, share, unit="")
 
 

@@ -14,9 +14,9 @@ from twofold.models.base import Classifies, Reconstructs
 
 __all__ = ["by_mlp", "classification", "gan_test", "real_accuracy", "reconstruction"]
 
-TOLD = {
-    "class": "the model is told the true class of the image",
-    "image": "the model is told a part of the image",
+GIVEN = {
+    "class": "the model is given the true class of the image",
+    "image": "the model is given a part of the image",
 }
 
 
@@ -51,7 +51,7 @@ def _gan_test(subject: Subject, judge: Judge) -> Measure:
     made = subject.generated
     if made.y is None:
         raise NotMeasured(
-            f"a {subject.model.title} is told no class to recognize; a CVAE or CGAN is"
+            f"a {subject.model.title} is conditioned on no class to recognize; a CVAE or CGAN is"
         )
     title = f"GAN-test by {judge.name}: generated images recognized"
     return _judged(subject, judge, "gan_test", title, made.x, made.y, made.depends, made.caution)
@@ -69,7 +69,7 @@ def _reconstruction(subject: Subject, judge: Judge) -> Measure:
         ]
     )
     title = f"reconstructed test images recognized by {judge.name}"
-    caution = TOLD.get(model.condition.about, "")
+    caution = GIVEN.get(model.condition.about, "")
     return _judged(subject, judge, "reconstruction", title, recon, labels, subject.depends, caution)
 
 
