@@ -105,7 +105,7 @@ def test_contrast_is_of_a_picture_displaced():
     assert (error / contrast(ramp)).item() == pytest.approx(4, rel=0.02)
 
 
-def test_a_model_told_the_class_scores_under_each_that_it_knows(run_of, wide):
+def test_a_class_conditional_model_scores_under_each_that_it_knows(run_of, wide):
     run = run_of("cvae")
     model = open_run(run, "cpu").model
     x = to_unit(torch.as_tensor(wide.split("test").images))
@@ -141,8 +141,8 @@ def test_discriminators_judge_too(run_of, wide):
         found = anomaly(run, score="discriminator", false_alarms=0.2, device="cpu")
         model = open_run(run, "cpu").model
         with torch.no_grad():
-            told = [None] if family == "hybrid" else [torch.full((30,), k) for k in (0, 1)]
-            real = torch.stack([model.realness(x, c) for c in told]).amax(dim=0)
+            conditions = [None] if family == "hybrid" else [torch.full((30,), k) for k in (0, 1)]
+            real = torch.stack([model.realness(x, c) for c in conditions]).amax(dim=0)
         assert torch.allclose(found.scores, -real.double(), atol=1e-5)
     assert "unreal" in anomaly(run_of("cgan"), false_alarms=0.2, device="cpu").caption
 

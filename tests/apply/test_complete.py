@@ -19,7 +19,7 @@ from twofold.errors import UsageError
 from twofold.metrics.pixels import psnr, ssim
 
 LEFT = part_mask("left-half", 8, 8)
-TOLD = {"family": "vae", "condition": "left-half"}
+HALF = {"family": "vae", "condition": "left-half"}
 
 
 @pytest.fixture(autouse=True)
@@ -37,8 +37,8 @@ def by_name(result) -> dict:
 @pytest.mark.parametrize(
     ("family", "model"),
     [
-        ("cvae", TOLD),
-        ("cvae", {**TOLD, "predicts": "hidden"}),
+        ("cvae", HALF),
+        ("cvae", {**HALF, "predicts": "hidden"}),
         ("cgan", {"family": "gan", "condition": "left-half"}),
         ("cvae", {}),
         ("cvae", {"family": "vae"}),
@@ -64,7 +64,7 @@ def test_what_is_visible_stays_and_the_rest_varies(run_of, toy_data, family, mod
 def test_the_model_does_not_see_what_is_hidden(run_of, toy_data):
     images = toy_data.images[:3].copy()
     other = np.where(LEFT.numpy(), images, 255 - images)
-    for model in (TOLD, {"family": "vae"}):
+    for model in (HALF, {"family": "vae"}):
         run = run_of("cvae", **model)
         one, two = (complete(run, x, n=3, completions=2, device="cpu") for x in (images, other))
         assert torch.equal(one.completions, two.completions)
@@ -72,7 +72,7 @@ def test_the_model_does_not_see_what_is_hidden(run_of, toy_data):
 
 
 def test_a_seed_reproduces_completions(run_of):
-    run = run_of("cvae", **TOLD)
+    run = run_of("cvae", **HALF)
     one, two, three = (complete(run, n=2, seed=s, device="cpu").completions for s in (1, 1, 2))
     assert torch.equal(one, two)
     assert not torch.equal(one, three)
@@ -84,8 +84,8 @@ def test_a_class_that_is_not_known_is_tried(run_of, toy_data):
     result = complete(run, toy_data.images[:3], n=3, completions=2, device="cpu")
     assert result.labels is None
     assert result.completions.isfinite().all()
-    told = complete(run, toy_data.images[:3], n=3, label="b", device="cpu")
-    assert told.labels.tolist() == [1, 1, 1]
+    found = complete(run, toy_data.images[:3], n=3, label="b", device="cpu")
+    assert found.labels.tolist() == [1, 1, 1]
 
 
 def codes_of(run, images):
@@ -120,18 +120,18 @@ def test_codes_are_those_of_their_own_image(run_of, toy_data):
         assert found[0] > found[1:].max() + 1
 
 
-def test_m2_is_not_told_the_class_that_it_infers(run_of, toy_data):
+def test_m2_is_not_given_the_class_that_it_infers(run_of, toy_data):
     chains, _ = codes_of(run_of("m2"), toy_data.subset(range(3)))
     assert all(set(chains.c[:, i].tolist()) == {0, 1, 2} for i in range(3))
 
 
-def test_figures_say_how_many_were_told_their_class(run_of, toy_data):
+def test_figures_say_of_how_many_the_class_was_given(run_of, toy_data):
     some = ImageDataset(toy_data.images[:3], np.array([0, -1, 2]), toy_data.class_names)
     found = by_name(complete(run_of("cvae"), some, n=3, completions=2, device="cpu"))
     assert {measure.depends["num_conditioned"] for measure in found.values()} == {2}
     title = found["completion/log_likelihood/ais"].title
     assert title.startswith("ln p(hidden | visible) given the class where it is known: ")
-    for run in (run_of("m2"), run_of("cvae", family="vae"), run_of("cvae", **TOLD)):
+    for run in (run_of("m2"), run_of("cvae", family="vae"), run_of("cvae", **HALF)):
         found = by_name(complete(run, n=3, completions=2, samples=2, device="cpu"))
         assert all("num_conditioned" not in measure.depends for measure in found.values())
         assert not any("given the class" in measure.title for measure in found.values())
@@ -150,7 +150,7 @@ def test_who_completes_nothing(run_of):
 
 
 def test_figures_are_those_of_the_pixels(run_of):
-    result = complete(run_of("cvae", **TOLD), n=6, completions=4, device="cpu")
+    result = complete(run_of("cvae", **HALF), n=6, completions=4, device="cpu")
     found = by_name(result)
     x, made = result.images, result.completions.transpose(0, 1)
     each = psnr(made, x, ~LEFT)
@@ -170,7 +170,7 @@ def test_figures_are_those_of_the_pixels(run_of):
 
 def test_the_likelihood_of_what_is_hidden_by_hand(run_of, monkeypatch):
     """With one draw, ln p(hidden|z, c) + ln p(z) - ln q(z|x, c) and ln p(hidden|z, c)."""
-    run = run_of("cvae", **TOLD)
+    run = run_of("cvae", **HALF)
     trained = open_run(run, "cpu")
     model = trained.model
     inpainter = make_inpainter(trained, LEFT, completions=1, samples=1)
@@ -191,7 +191,7 @@ def test_the_likelihood_of_what_is_hidden_by_hand(run_of, monkeypatch):
 
 def test_a_model_that_predicts_the_hidden_part_alone_is_bounded_as_by_itself(run_of):
     """The same draws: its own log-weights are of the hidden pixels."""
-    run = run_of("cvae", **TOLD, predicts="hidden")
+    run = run_of("cvae", **HALF, predicts="hidden")
     trained = open_run(run, "cpu")
     batch = next(load_inputs(trained, n=6).batches())
     with seeded(3, trained.device):
@@ -205,17 +205,17 @@ def test_more_images_may_be_measured_than_are_shown(run_of, monkeypatch):
     monkeypatch.setattr("twofold.apply.complete.ROWS", 8)  # batches of four
     for measure, count in ((None, 2), (5, 5), ("all", 15)):
         result = complete(
-            run_of("cvae", **TOLD), n=2, completions=2, measure=measure, samples=2, device="cpu"
+            run_of("cvae", **HALF), n=2, completions=2, measure=measure, samples=2, device="cpu"
         )
         assert len(result.completions) == 2
         assert {m.depends["images"] for m in result.measures} == {count}
 
 
 def test_which_estimates_each_kind_of_model_gets(run_of):
-    told = complete(run_of("cvae", **TOLD), n=3, samples=7, device="cpu")
-    names = [name for name in by_name(told) if "log_likelihood" in name]
+    found = complete(run_of("cvae", **HALF), n=3, samples=7, device="cpu")
+    names = [name for name in by_name(found) if "log_likelihood" in name]
     assert names == ["completion/log_likelihood/bound", "completion/log_likelihood/prior"]
-    assert by_name(told)[names[0]].depends["samples"] == 7
+    assert by_name(found)[names[0]].depends["samples"] == 7
     searched = by_name(complete(run_of("cvae"), n=3, device="cpu"))
     assert searched["completion/log_likelihood/ais"].depends["temperatures"] == 10
     assert 1 <= searched["completion/effective_chains"].value <= 32
@@ -268,7 +268,7 @@ def test_masks_that_do_not_fit(run_of):
 
 def test_a_model_with_a_mask_of_its_own_takes_no_other(run_of):
     with pytest.raises(UsageError, match="trained to see left-half and can be shown no other"):
-        complete(run_of("cvae", **TOLD), part="top-half", device="cpu")
+        complete(run_of("cvae", **HALF), part="top-half", device="cpu")
 
 
 def test_measure_0_measures_nothing(run_of):

@@ -54,9 +54,9 @@ def test_operations_of_a_dense_cgan(tmp_path, silent, every):
     found = costs(run, silent)
     g1, g2, d1, d2 = (Z + C) * H, H * X, (X + C) * H, H
     assert found["generation_flops"].value == pytest.approx(2 * (g1 + g2) / 1e6, rel=1e-12)
-    told = g1 + g2 + 2 * (2 * (d1 + d2) + d2)  # fakes; real and fake forward, and backward
+    discriminated = g1 + g2 + 2 * (2 * (d1 + d2) + d2)  # fakes; real and fake forward, and backward
     fooled = 2 * (d1 + d2) + (g1 + g2) + g2  # through both players
-    step = told + fooled / every
+    step = discriminated + fooled / every
     assert found["training_flops"].value == pytest.approx(2 * step / 1e6, rel=1e-12)
     assert found["training_flops"].depends["images"] == 20 * every
 

@@ -99,16 +99,16 @@ def test_the_code_is_the_likeliest_under_the_noise(noise, flip, prior):
 
 
 def test_a_model_that_infers_the_class_reads_it_off_the_noisy_image(run_of, toy_data):
-    """So that labels, right or wrong, change nothing; a CVAE must be told, and says so."""
+    """So that labels, right or wrong, change nothing; a CVAE must be given them, and says so."""
     test = toy_data.split("test")
     wrong = ImageDataset(test.images, (test.labels + 1) % 3, test.class_names)
-    for family, told in (("m2", {}), ("cvae", {"num_conditioned": 15})):
+    for family, count in (("m2", {}), ("cvae", {"num_conditioned": 15})):
         one, two = (
             denoise(run_of(family), images, n=15, steps=2, device="cpu") for images in (test, wrong)
         )
         assert torch.equal(one.denoised, two.denoised) == (family == "m2")
         for measure in one.measures:
-            assert {k: v for k, v in measure.depends.items() if k == "num_conditioned"} == told
+            assert {k: v for k, v in measure.depends.items() if k == "num_conditioned"} == count
 
 
 def test_images_that_are_noisy_already(run_of):
@@ -128,9 +128,11 @@ def test_more_are_measured_than_shown(run_of):
 def test_who_denoises_nothing(run_of, toy_data):
     with pytest.raises(UsageError, match=r"cannot denoise: CGAN has no encoder; use a VAE"):
         denoise(run_of("cgan"), device="cpu")
-    told = run_of("cvae", family="vae", condition="left-half")
-    with pytest.raises(UsageError, match="told a part of the image, noise and all; use a VAE"):
-        denoise(told, device="cpu")
+    run = run_of("cvae", family="vae", condition="left-half")
+    with pytest.raises(
+        UsageError, match="conditioned on a part of the image, noise and all; use a VAE"
+    ):
+        denoise(run, device="cpu")
     with pytest.raises(UsageError, match=r"noise=-1, flip=0.0, steps=100: noise is a σ from 0"):
         denoise(run_of("cvae"), noise=-1)
     strangers = ImageDataset(toy_data.images[:2], None)

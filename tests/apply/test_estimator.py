@@ -62,10 +62,10 @@ def test_unlabeled_rows_are_learnt_from(blobs):
 @pytest.mark.parametrize("names", [("cat", "dog", "eel"), (10, 5, 99)])
 def test_labels_of_any_kind(blobs, names):
     X, y, truth = blobs
-    told = np.array([-1 if k == -1 else names[k] for k in y], dtype=object)
+    labels = np.array([-1 if k == -1 else names[k] for k in y], dtype=object)
     if isinstance(names[0], int):
-        told = told.astype(int)
-    model = quick().fit(X, told)
+        labels = labels.astype(int)
+    model = quick().fit(X, labels)
     assert model.classes_.tolist() == sorted(names)
     assert set(model.predict(X)) <= set(names)
     assert (model.predict(X) == np.array(names)[truth]).mean() > 0.8

@@ -98,7 +98,7 @@ def test_between_seeds_a_completion_keeps_what_is_shown(toy_run):
     (batch,) = load_inputs(trained, n=3).batches()
     expected = trained.model.images_of(found.z[:, 1], batch.x)
     assert torch.allclose(found.images[:, 1], expected, atol=1e-6)
-    with pytest.raises(UsageError, match=r"told a part of an image.*go between seeds"):
+    with pytest.raises(UsageError, match=r"conditioned on a part of an image.*go between seeds"):
         interpolate(toy_run("completion"), between="images", device="cpu")
 
 
@@ -114,7 +114,7 @@ def test_what_cannot_be_gone_between(toy_run, toy_data):
         interpolate(toy_run("cgan"), between="images", device="cpu")
     with pytest.raises(UsageError, match="cannot interpolate: Classifier makes no images"):
         interpolate(toy_run("classifier"), device="cpu")
-    with pytest.raises(UsageError, match="VAE goes between classes where it is told one"):
+    with pytest.raises(UsageError, match="VAE goes between classes where they are its"):
         interpolate(toy_run("vae"), between="classes", device="cpu")
     with pytest.raises(UsageError, match=r"unknown kind of ends 'clases'.*classes"):
         interpolate(toy_run("vae"), between="clases", device="cpu")

@@ -64,7 +64,7 @@ def test_each_kind_of_condition(toy_run):
 
 
 def test_what_has_no_plane(toy_run):
-    with pytest.raises(UsageError, match="VAE is not told a class"):
+    with pytest.raises(UsageError, match="VAE is not conditioned on the class"):
         manifold(toy_run("vae"), label="b", device="cpu")
     with pytest.raises(UsageError, match="cannot show the manifold: Classifier makes no images"):
         manifold(toy_run("classifier"), device="cpu")

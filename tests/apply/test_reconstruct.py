@@ -10,7 +10,7 @@ from twofold.apply.reconstruct import reconstruct
 from twofold.errors import UsageError
 
 
-def test_each_image_goes_through_the_code_told_its_class(toy_run):
+def test_each_image_goes_through_the_code_with_its_class(toy_run):
     run = toy_run("cvae")
     found = reconstruct(run, n=6, device="cpu")
     trained = open_run(run, "cpu")
@@ -61,7 +61,7 @@ def test_the_picture_has_three_rows_for_every_ten_images(toy_run):
     assert not (many[-56:-2, -(9 * 58) : -(8 * 58)] == 128).all()
 
 
-def test_a_part_of_the_image_is_told(toy_run):
+def test_a_part_of_the_image_is_the_condition(toy_run):
     found = reconstruct(toy_run("completion"), n=3, device="cpu")
     assert found.samples.shape == (3, 1, 8, 8)
     assert "shown a part" in found.measures[0].caution

@@ -70,11 +70,13 @@ def test_a_misspelt_class_lists_the_nearest():
         class_index("cta", ["cat", "dog"])
 
 
-def test_a_class_for_a_model_that_is_told_none(tmp_path, toy_data, toy_experiment, silent):
+def test_a_class_for_a_model_without(tmp_path, toy_data, toy_experiment, silent):
     plain = toy_experiment(model={"family": "vae", "condition": "none"})
     run = train(plain, out=tmp_path / "vae", dataset=toy_data, progress=silent)
     assert sample(run, 4, device="cpu").labels is None
-    with pytest.raises(UsageError, match=r"VAE is not told a class.*use a CVAE or CGAN"):
+    with pytest.raises(
+        UsageError, match=r"VAE is not conditioned on the class.*use a CVAE or CGAN"
+    ):
         sample(run, 4, 1, device="cpu")
 
 

@@ -177,9 +177,9 @@ def test_a_run_shows_itself_in_a_notebook(tmp_path: Path, toy_data, toy_experime
 
 
 def test_one_loop_trains_a_completion_condition(tmp_path: Path, toy_data, toy_experiment, silent):
-    """A CVAE told the left half of the image; its sheet shows completions of held-out images."""
-    told = toy_experiment(model={"condition": "left-half"})
-    run = train(told, out=tmp_path / "r", dataset=toy_data, progress=silent)
+    """A CVAE given the left half of the image; its sheet shows completions of held-out images."""
+    experiment = toy_experiment(model={"condition": "left-half"})
+    run = train(experiment, out=tmp_path / "r", dataset=toy_data, progress=silent)
     assert run.finished
     assert run.samples
 
@@ -248,7 +248,7 @@ def test_one_labeled_and_one_unlabeled_image_are_a_batch(
     assert train(normed, some, out=tmp_path / "r", dataset=toy_data, progress=silent).finished
 
 
-def test_a_run_told_one_of_a_thousand_classes_draws_the_first(
+def test_a_run_conditioned_on_one_of_a_thousand_classes_draws_the_first(
     tmp_path: Path, toy_experiment, silent
 ):
     images = np.random.default_rng(0).integers(0, 256, (40, 1, 4, 4)).astype(np.uint8)

@@ -226,10 +226,12 @@ def test_a_hybrid_by_larsen_resumes_to_the_same_bits(
     }
 
 
-def test_a_hybrid_told_half_the_image_is_saved(tmp_path, toy_data, toy_experiment, silent):
+def test_a_hybrid_conditioned_on_half_the_image_is_saved(
+    tmp_path, toy_data, toy_experiment, silent
+):
     """The mask is a tensor of the condition, which hybrid and auto-encoder share."""
-    told = {"autoencoder": {**VAE, "condition": "left-half"}}
-    experiment = toy_experiment("hybrid", told, epochs=1)
+    half = {"autoencoder": {**VAE, "condition": "left-half"}}
+    experiment = toy_experiment("hybrid", half, epochs=1)
     run = train(experiment, out=tmp_path / "r", dataset=toy_data, progress=silent)
     x = torch.rand(2, 1, 8, 8)
     assert run.model().sample(2, x).shape == x.shape

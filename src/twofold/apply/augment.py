@@ -89,17 +89,17 @@ def augment(
     """Makes a training set with as many images of each class that the model was trained on.
 
     Arguments:
-        run: A run, or its folder, of a model that is told the class.
+        run: A run, or its folder, of a class-conditional model.
         per_class: Images of each class.
         min_confidence: Keep only images that a classifier of real ones takes for the class asked
             for with this probability or more, and draw others for the rest. What it does not
             recognize is then missing, odd styles first.
         seed: Of the latent codes.
         device: Where to compute.
-        progress: Who is told if a classifier must be trained.
+        progress: Where to say that a classifier must be trained.
 
     Raises:
-        UsageError: If the model makes no images or is not told the class, or a number cannot be
+        UsageError: If the model makes no images or has no class condition, or a number cannot be
             what was given.
         RunError: If the run is damaged, or next to none of its images are recognized.
     """

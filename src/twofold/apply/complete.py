@@ -83,9 +83,9 @@ def complete(
 ) -> Completions:
     """Fills in the hidden part of images.
 
-    A model that was trained to complete images, which is told the visible part, draws z from the
-    prior. Of any other model with a decoder p(x|z), codes are drawn from p(z | visible pixels) by
-    annealed importance sampling. A CVAE is told the class of the images that have a label; of the
+    A model that was trained to complete images, by the visible part as its condition, draws z from
+    the prior. Of any other decoder p(x|z), codes are drawn from p(z | visible pixels) by
+    annealed importance sampling. A CVAE is given the class of the images that have a label; of the
     others, and of all images where the model infers the class, as M2 does, the class is drawn as
     well. That takes about two seconds per image and core, for small networks.
 
@@ -103,7 +103,7 @@ def complete(
         resize: Bring images and mask to the model's size.
         seed: Of the draws.
         device: Where to compute.
-        progress: Who is told what takes its time.
+        progress: Where to say what takes its time.
 
     Raises:
         UsageError: If the model can complete nothing, or what is given does not fit.

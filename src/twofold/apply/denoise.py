@@ -83,8 +83,8 @@ def denoise(
 ) -> Denoised:
     """Adds noise to images and takes it away again, through the model's codes.
 
-    A model that infers the class does so from the noisy image. Any other that is told the class is
-    told the true one, and gains by it.
+    A model that infers the class does so from the noisy image. Any other that is
+    conditioned on the class is given the true one, and gains by it.
 
     Arguments:
         run: A run or its folder.
@@ -114,8 +114,8 @@ def denoise(
     denoiser = _Denoiser(trained, noise, flip, steps)
     if trained.model.condition.about == "image":
         raise UsageError(
-            f"cannot denoise: this {trained.model.title} is told a part of the image, noise and "
-            "all; use a VAE, CVAE, M2 or DRAW that sees the whole"
+            f"cannot denoise: this {trained.model.title} is conditioned on a part of the image, "
+            "noise and all; use a VAE, CVAE, M2 or DRAW that sees the whole"
         )
 
     def inputs(count: int | None) -> Inputs:
@@ -158,7 +158,7 @@ Done = tuple[Tensor, Tensor, Tensor, Tensor]  # clean, noisy, by the encoder alo
 class _Denoiser:
     """Adds noise to a batch, and takes it away without having seen the clean images.
 
-    The class is read off the noisy ones by a model that can; any other is told the true one.
+    The class is read off the noisy ones by a model that can; any other is given the true one.
     """
 
     def __init__(self, trained: Trained, noise: float, flip: float, steps: int) -> None:

@@ -61,7 +61,7 @@ def evaluate(
         images: Test images used; all by default.
         seed: Of samples and latent draws.
         device: Where to compute.
-        progress: Who is told how it goes.
+        progress: Where to say how it goes.
 
     Raises:
         RunError: If the run has no test images or is damaged.

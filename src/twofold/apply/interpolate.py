@@ -71,9 +71,9 @@ def interpolate(
     """Goes from one code to another in even steps, and decodes each.
 
     Between images, a pair is one of the first half and one of the second half of the images, and a
-    model that is told the class is told weights of both classes, which change with the code: at
-    both ends these are the reconstructions, and where the classes are one they change nothing.
-    Between seeds, pairs are draws of the prior, told one class or shown a part of one image.
+    class-conditional model gets weights of both classes, which change with the code: at both ends
+    these are the reconstructions, and where the classes are one they change nothing. Between seeds,
+    pairs are draws of the prior, of one class or with a part of one image.
     Between classes, the code stays and only the weights change, from each class to the next. What
     lies between two classes is nothing that a model was trained on, except M2 by Gumbel-softmax.
 
@@ -148,8 +148,8 @@ def _of_images(asked: _Asked) -> tuple[Codes, Codes]:
     trained, label = asked.trained, asked.label
     if trained.model.condition.about == "image":
         raise UsageError(
-            f"{trained.model.title} is told a part of an image, and between two images there is "
-            "none; go between seeds, which completes one image in different ways"
+            f"{trained.model.title} is conditioned on a part of an image, and between two images "
+            "there is none; go between seeds, which completes one image in different ways"
         )
     if not (label is None or isinstance(label, (int, str))):
         raise UsageError("between images, one class is given for all of them; name one only")
@@ -164,10 +164,10 @@ def _of_images(asked: _Asked) -> tuple[Codes, Codes]:
 
 
 def _of_seeds(asked: _Asked) -> tuple[Codes, Codes]:
-    """Two draws for each row, both told the same; for a square, all four."""
+    """Two draws for each row, both with one condition; for a square, all four."""
     trained = asked.trained
-    told = 1 if asked.square else asked.pairs
-    start = drawn_codes(trained, told, asked.label, asked.images, asked.resize, asked.seed)
+    count = 1 if asked.square else asked.pairs
+    start = drawn_codes(trained, count, asked.label, asked.images, asked.resize, asked.seed)
     rows = asked.pairs if asked.square else len(start)
     if asked.square and start.c is not None:
         start = replace(start, c=start.c.repeat(rows, *[1] * (start.c.dim() - 1)))
@@ -177,13 +177,13 @@ def _of_seeds(asked: _Asked) -> tuple[Codes, Codes]:
 
 
 def _of_classes(asked: _Asked) -> tuple[Codes, Codes]:
-    """One draw for each row, told one class and the next."""
+    """One draw for each row, of one class and of the next."""
     trained = asked.trained
     classes = asked_classes(trained, asked.label)
     if len(classes) < 2:
         raise UsageError(
-            f"{trained.model.title} goes between classes where it is told one and two or more are "
-            "asked for; use a CVAE or CGAN, or go between images or seeds"
+            f"{trained.model.title} goes between classes where they are its condition and two or "
+            "more are asked for; use a CVAE or CGAN, or go between images or seeds"
         )
     steps = list(pairwise(classes)) + ([(classes[-1], classes[0])] if len(classes) > 2 else [])
     first, second = zip(*steps, strict=True)
@@ -196,7 +196,7 @@ _ENDS = {"images": _of_images, "seeds": _of_seeds, "classes": _of_classes}
 
 
 def _mixed(a: Tensor, b: Tensor, steps: int) -> Tensor:
-    """What the model is told on the way from a to b: (N, ...) and (N, ...) to (N, steps, ...)."""
+    """What the model is conditioned on from a to b: (N, ...) and (N, ...) to (N, steps, ...)."""
     return line(a, b, torch.linspace(0, 1, steps, dtype=torch.float64))
 
 
@@ -206,5 +206,5 @@ def _row_heads(start: Codes, end: Codes) -> Sequence[str]:
 
 
 def _default(trained: Trained) -> str:
-    told_part = trained.model.condition.about == "image"
-    return "seeds" if told_part or trained.model.offers(HasCodes) is None else "images"
+    by_part = trained.model.condition.about == "image"
+    return "seeds" if by_part or trained.model.offers(HasCodes) is None else "images"

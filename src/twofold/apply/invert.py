@@ -76,8 +76,8 @@ def invert(
 ) -> Inversions:
     """Searches, by gradient descent, for the codes whose images are nearest to given ones.
 
-    A model that is told a class is told that of each image. One that is shown a part of the image
-    is measured by the rest.
+    A class-conditional model is given the class of each image. One that is shown a part of the
+    image is measured by the rest.
 
     Arguments:
         run: A run or its folder.
@@ -102,15 +102,15 @@ def invert(
     trained = open_run(run, device)
     model = trained.able(Generative, "invert")
     inputs = load_inputs(trained, images, n=n, label=label, resize=resize, seed=seed)
-    x, told, parts = [], [], list[Inverted]()
+    x, conditions, parts = [], [], list[Inverted]()
     with seeded(seed, trained.device):
         for batch in inputs.batches():
             c = trained.condition_of(batch)
             parts.append(invert_images(model, batch.x, c, restarts, steps, prior=prior))
             x.append(batch.x)
-            told.append(c)
+            conditions.append(c)
     found, truth = torch.cat([part.images for part in parts]).float(), torch.cat(x)
-    labels = torch.cat(told).cpu() if trained.model.condition.about == "class" else None
+    labels = torch.cat(conditions).cpu() if trained.model.condition.about == "class" else None
     condition = model.condition
     hidden = ~condition.visible if isinstance(condition, ImagePart) else None
     of = "" if hidden is None else " of the hidden part"

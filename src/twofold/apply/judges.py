@@ -91,7 +91,7 @@ def judge(
         name: A recipe, `JUDGE` or another.
         dataset: Labeled images with a train split.
         device: Where to put it.
-        progress: Who is told while it trains.
+        progress: Where to say how it trains.
         exactly: Whether it must have seen the training images of `dataset` and no others.
 
     Raises:

@@ -84,7 +84,7 @@ def manifold(
         quantiles: Take as coordinates the quantiles of N(0, 1) at the middles of `steps` equal
             shares instead: each image then stands for as much of the prior, where there are two
             latents. In a larger space the plane is but a cut, and has no share of it.
-        label: Of a model that is told a class; by default the first.
+        label: Of a class-conditional model; by default the first.
         resize: Bring images of another size to the model's.
         seed: Of the choice of images, and of drawn directions.
         device: Where to compute.
@@ -98,15 +98,15 @@ def manifold(
     model = trained.able(Generative, "show the manifold")
     if images is not None and not _looks(model):
         raise UsageError(f"the manifold of {trained.title} looks at no images; leave them out")
-    told = drawn_codes(trained, 1, label, images, resize, seed)
+    draw = drawn_codes(trained, 1, label, images, resize, seed)
     plane = _plane(trained, model, images, label, resize, seed)
     u = _quantiles(steps) if quantiles else to_and_fro(span, steps)
     v = u.flip(0)
     points = torch.stack(torch.meshgrid(v, u, indexing="ij"), dim=-1).to(plane.center)  # (v, u, 2)
     z = plane.center + points.flip(-1) @ plane.along  # (S, S, D)
-    c = None if told.c is None else told.c.expand(steps**2, *told.c.shape[1:])
+    c = None if draw.c is None else draw.c.expand(steps**2, *draw.c.shape[1:])
     made = model.images_of(z.flatten(0, 1), c).cpu()
-    shown = "".join(f", {name}" for name in told.names)
+    shown = "".join(f", {name}" for name in draw.names)
     return Manifold(
         images=made.unflatten(0, (steps, steps)),
         row_heads=[f"{value:.2g}" for value in v],

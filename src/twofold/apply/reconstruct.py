@@ -33,7 +33,7 @@ class Reconstructions(Result):
     Attributes:
         x: Images as the model gets them, floats in [0, 1], shape (N, C, H, W).
         reconstructions: Shape (N, C, H, W).
-        samples: Told what the images' reconstructions were told, shape (N, C, H, W).
+        samples: With the conditions of the reconstructions, shape (N, C, H, W).
     """
 
     x: Tensor
@@ -68,7 +68,7 @@ def reconstruct(
 ) -> Reconstructions:
     """Sends images through the code and back, and draws as many from the prior.
 
-    A model that is told the class or a part of the image is told the same for both.
+    A model that is conditioned on the class or a part of the image has the same condition in both.
 
     Arguments:
         run: A run or its folder.

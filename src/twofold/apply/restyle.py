@@ -93,7 +93,7 @@ def restyle(
     """Draws every class that the model was trained on in the style of each image.
 
     Arguments:
-        run: A run, or its folder, of a model that encodes and is told the class.
+        run: A run, or its folder, of a model that encodes and is conditioned on the class.
         images: Whose style is taken, as in `load_inputs`; by default test images of the run.
         n: How many are shown.
         label: The class of all images, where they have no labels.
@@ -104,10 +104,10 @@ def restyle(
             recognized; 0 for none. By default 1000, or none where `images` are given.
         seed: Of which images are shown and measured, and of fresh noise.
         device: Where to compute.
-        progress: Who is told if a classifier must be trained for the measure.
+        progress: Where to say that a classifier must be trained for the measure.
 
     Raises:
-        UsageError: If the model has no encoder, or is not told the class.
+        UsageError: If the model has no encoder, or is not conditioned on the class.
         RunError: If the run is damaged or its test images are gone.
     """
     trained = open_run(run, device)
@@ -161,7 +161,7 @@ class _Artist:
         """By batch: images (B, C, H, W), each as every class (B, K, C, H, W), classes (B,)."""
         for batch in inputs.batches(max(1, BATCH // len(self.classes))):
             y = self.trained.condition_of(batch)
-            assert y is not None, "the model is told a class"
+            assert y is not None, "the model is conditioned on the class"
             yield batch.x, self._every_class(batch, y), y
 
     def _every_class(self, batch: Batch, y: Tensor) -> Tensor:
@@ -169,8 +169,8 @@ class _Artist:
         if self.drawer is None:
             z = self.encoder.codes(batch.x, y).repeat_interleave(K, dim=0)  # (B K, D)
         else:
-            x, told = batch.x.repeat_interleave(K, dim=0), y.repeat_interleave(K)
-            z = self.drawer.posterior(x, told).rsample()
+            x, c = batch.x.repeat_interleave(K, dim=0), y.repeat_interleave(K)
+            z = self.drawer.posterior(x, c).rsample()
         classes = torch.tensor(self.classes, device=y.device).repeat(B)
         return self.generator.generate(z, classes).float().unflatten(0, (B, K))
 

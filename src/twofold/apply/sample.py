@@ -83,13 +83,13 @@ def sample(
 
     Arguments:
         run: A run or its folder.
-        n: How many, 100 by default; of each class in turn where the model is told a class and
+        n: How many, 100 by default; of each class in turn where the model is class-conditional and
             `label` is None.
         label: A class by number or name, or several, for a class-conditional model.
         seed: Of the latent codes.
         device: Where to compute.
         seeds: Several seeds in place of `n` and `seed`, a row for each: every class with one and
-            the same code, or ten images of a model that is told no class.
+            the same code, or ten images of a model without classes.
 
     Raises:
         UsageError: If the model makes no images, or has no such class.

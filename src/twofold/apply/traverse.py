@@ -69,7 +69,7 @@ def traverse(
         latents: Which, by number, in place of the `n` most active ones.
         steps: Images in a row.
         span: How far to go, in standard deviations of the prior.
-        label: Of a model that is told a class: start from an image of this one if there is any.
+        label: Of a class-conditional model: start from an image of this one if there is any.
         resize: Bring images of another size to the model's.
         seed: Of the choice of images, or of the draw.
         device: Where to compute.

@@ -27,8 +27,8 @@ def class_rows(model: Generative, columns: int = COLUMNS) -> torch.Tensor | None
 def draw_samples(model: Model, path: Path, examples: torch.Tensor) -> None:
     """Writes a sheet of samples from a fixed seed: ten columns, a row per class.
 
-    A model told a part of the image completes examples instead: what it sees, eight completions
-    from different codes, and the whole.
+    A model conditioned on a part of the image completes examples instead: what it sees, eight
+    completions from different codes, and the whole.
 
     Arguments:
         model: Makes images.

@@ -133,7 +133,7 @@ def test_a_class_given_for_all_is_that_of_images_without_a_label_alone(trained, 
         load_inputs(trained, label="d")
 
 
-def test_other_sizes_only_if_told(trained):
+def test_other_sizes_only_if_asked(trained):
     color = np.random.default_rng(0).integers(0, 256, (4, 3, 12, 10), dtype=np.uint8)
     with pytest.raises(
         UsageError, match=r"12×10 pixels in color .* 8×8 pixels in gray; .*--resize"
@@ -142,7 +142,7 @@ def test_other_sizes_only_if_told(trained):
     assert load_inputs(trained, color, resize=True).dataset.image_shape == (1, 8, 8)
 
 
-def test_the_class_is_told_where_it_is_known_and_asked_for_where_not(trained, toy_data):
+def test_the_class_is_used_where_it_is_known_and_asked_for_where_not(trained, toy_data):
     x = torch.as_tensor(toy_data.images[:3]) / 255
     assert trained.condition_of(Batch(x, torch.tensor([2, 0, 1]))).tolist() == [2, 0, 1]
     for y in (None, torch.tensor([0, -1, 1])):

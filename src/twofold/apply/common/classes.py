@@ -11,7 +11,7 @@ Classes = int | str | Sequence[int | str]  # one by number or name, or several
 
 
 def asked_classes(trained: Trained, label: Classes | None) -> list[int]:
-    """The classes asked for; if none is named those the model knows, if it is told any.
+    """The classes asked for; if none is named those the model knows, if any.
 
     A class that was left out of training can be asked for by name or number.
 
@@ -21,7 +21,7 @@ def asked_classes(trained: Trained, label: Classes | None) -> list[int]:
     if trained.model.condition.about != "class":
         if label is not None:
             raise UsageError(
-                f"{trained.model.title} is not told a class, so none can be asked for; "
+                f"{trained.model.title} is not conditioned on the class, so none can be asked for; "
                 "use a CVAE or CGAN"
             )
         return []

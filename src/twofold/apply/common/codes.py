@@ -1,4 +1,4 @@
-"""Latent codes to look at: of images, or drawn, with what the model is told beside each."""
+"""Latent codes to look at: of images, or drawn, with the condition of each."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class Codes:
 
     Attributes:
         z: Shape (N, D).
-        c: What the model is told: weights of classes (N, K), images (N, C, H, W), or None.
+        c: The condition of each: weights of classes (N, K), images (N, C, H, W), or None.
         x: The images they are of, shape (N, C, H, W), on the CPU; None for drawn codes.
         names: The class of each, where it is known; else empty.
     """
@@ -75,14 +75,14 @@ def _encoded(trained: Trained, model: HasCodes, inputs: Inputs, seed: int) -> Co
     z, c, x = [], [], []
     with seeded(seed, trained.device), evaluating(model):
         for batch in inputs.batches():
-            told = trained.condition_of(batch)
-            z.append(model.codes(batch.x, told))
-            c.append(told)
+            condition = trained.condition_of(batch)
+            z.append(model.codes(batch.x, condition))
+            c.append(condition)
             x.append(batch.x.cpu())
-    told = None if c[0] is None else torch.cat(c)
-    y = told if trained.model.condition.about == "class" else inputs.labels
+    cs = None if c[0] is None else torch.cat(c)
+    y = cs if trained.model.condition.about == "class" else inputs.labels
     names = [] if y is None else [_name(trained, k) for k in y.tolist()]
-    return Codes(torch.cat(z), as_weights(trained, told), torch.cat(x), names)
+    return Codes(torch.cat(z), as_weights(trained, cs), torch.cat(x), names)
 
 
 def drawn_codes(
@@ -98,8 +98,8 @@ def drawn_codes(
     Arguments:
         trained: The model, which makes images.
         n: How many.
-        label: The classes, for a model that is told one; by default all.
-        images: As of `load_inputs`, for a model that is told a part of an image.
+        label: The classes, for a class-conditional model; by default all.
+        images: As of `load_inputs`, for a model conditioned on a part of an image.
         resize: Whether these may be resized.
         seed: Of the codes.
 

@@ -48,7 +48,7 @@ class Score:
         title: For people.
         unit: Of the score.
         capability: What the model needs.
-        of: Scores of images x (B, C, H, W) told c, with so many draws of z: shape (B,).
+        of: Scores of images x (B, C, H, W) given c, with so many draws of z: shape (B,).
         draws: Whether z is drawn.
         correction: What is taken away for the image alone, shape (B,); None for nothing.
     """
@@ -103,7 +103,7 @@ def _suiting(trained: Trained) -> str:
 def score_images(inputs: Inputs, score: Score, num_samples: int, seed: int) -> NDArray[np.float64]:
     """The score of every image, shape (N,).
 
-    A model that is told the class is not told that of these images, for an anomaly has none: it
+    A class-conditional model is not given the class of these images, for an anomaly has none: it
     scores each under every class it was trained on, and the lowest counts. One that infers the
     class does so.
 
@@ -132,7 +132,7 @@ def score_images(inputs: Inputs, score: Score, num_samples: int, seed: int) -> N
 
 
 def _conditions(trained: Trained, batch: Batch) -> Iterator[Tensor | None]:
-    """What the model is told in turn: each class it was trained on, or what needs no label."""
+    """What the model is given in turn: each class it was trained on, or what needs no label."""
     condition = trained.model.condition
     if condition.about != "class":
         yield condition.pick(batch.x, None)

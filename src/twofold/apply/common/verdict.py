@@ -75,15 +75,15 @@ class Verdict:
             f"what is expected has its ± from the {count} images that the threshold was set on"
         )
         depends = {"threshold": threshold.value, "validation_images": count}
-        told = {**depends, "false_alarms_asked": asked}
+        all_depends = {**depends, "false_alarms_asked": asked}
         if self.truth is None:
             title = f"images flagged, {expected} of normal images"
-            self._share("flagged", title, None, self.scores, told, caution)
+            self._share("flagged", title, None, self.scores, all_depends, caution)
             return
         normal, strange = self._apart(self.scores)
         if len(normal):
             title = f"false alarms, {expected} of normal images"
-            self._share("false_alarms", title, "lower", normal, told, caution)
+            self._share("false_alarms", title, "lower", normal, all_depends, caution)
         else:
             self.missing["false alarms"] = "no image is known to be normal; give some that are"
         if len(strange):

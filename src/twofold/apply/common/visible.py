@@ -29,7 +29,7 @@ def visible_part(
     """The pixels of an image that a model is shown.
 
     Arguments:
-        model: One that is told a part of the image has its own; of any other the left half is
+        model: One conditioned on a part of the image has its own; of any other the left half is
             shown where nothing else is asked for.
         part: A name of `PARTS`.
         mask: An array (H, W), non-zero where visible, or an image file: either white where visible
