@@ -23,7 +23,10 @@ TITLES = {"share of images that discriminator told right": "accuracy of discrimi
 def migrate(path: Path) -> int:
     """Rewrites one file and returns how many runs it holds."""
     content = json.loads(path.read_text(encoding="utf-8"))
-    runs = [run for entry in content.get("experiments", {}).values() for run in entry["runs"]]
+    entries = content.get("experiments", {}).values()
+    for entry in entries:
+        entry["title"] = entry["title"].replace("CVAE told ", "CVAE conditioned on ")
+    runs = [run for entry in entries for run in entry["runs"]]
     for run in runs:
         for old, new in RENAMED.items():
             run["command"] = run["command"].replace(old, new)
