@@ -173,7 +173,7 @@ def mlp_gan(images: torch.Tensor, dataset: ImageDataset, steps: int, rounds: int
 
 
 def peak_memory() -> float:
-    """Peak resident MiB of a process that trains R0's CVAE on 60 000 images for an epoch."""
+    """Peak resident MiB of a process that trains Lam's CVAE on 60 000 images for an epoch."""
     script = (
         "import sys, twofold; from twofold.training.progress import Silent; "
         "import numpy as np; rng = np.random.default_rng(0); "

@@ -58,7 +58,7 @@ def _yaml(text: str):
 
 
 def test_the_report_s_networks_have_the_reports_sizes():
-    """EXPERIMENTS.md, section 2: 1 438 608 parameters; G about 705 296 with BN, D 670 209."""
+    """Lam (2023): 1 438 608 parameters; G about 705 296 with BN, D 670 209."""
     cvae = build_model(load_experiment("lam2023-cvae"), (1, 28, 28), 10)
     assert sum(p.numel() for p in cvae.parameters()) == 1_438_608
     cgan = build_model(load_experiment("lam2023-cgan"), (1, 28, 28), 10)
@@ -82,7 +82,7 @@ def test_the_report_s_networks_have_the_reports_sizes():
     ],
 )
 def test_networks_of_the_other_reports_have_their_sizes(name: str, network: str, count: int):
-    """EXPERIMENTS.md, sections 4.2, 5.1 and 5.2."""
+    """Those of the layers that Lin and Yu (2018) and Belani (2020) describe."""
     model = build_model(load_experiment(name), (1, 28, 28), 10)
     part = model.get_submodule(network)
     assert sum(p.numel() for p in part.parameters()) == count

@@ -57,7 +57,7 @@ def _hinge(real: Tensor, fake: Tensor, _: float) -> Tensor:
 
 # Minimax and non-saturating: Generative Adversarial Nets (Goodfellow et al., 2014), section 3.
 # Least squares: Mao et al. (2017), equation 9. Hinge: Geometric GAN (Lim and Ye, 2017).
-# Swapped: no adversary at all, the defect of R1's published code, to see what it does.
+# Swapped: no adversary at all, the defect of Gaikwad's (2020) published code, to see what it does.
 # Wasserstein: Arjovsky et al. (2017). Relativistic pairing: Jolicoeur-Martineau (2019), equation 3,
 # in the form of R3GAN (Huang et al., 2025), equation 2.
 ADVERSARIAL: dict[str, Adversarial] = {
