@@ -38,7 +38,7 @@ def test_train_sample_evaluate_compare(twofold, tmp_path: Path):
     code, output, errors = twofold("train", "lam2023-cvae", *SMALL, "--out", run, "-q")
     assert (code, output.strip()) == (0, str(run))
     assert "twofold evaluate" in errors
-    code, output, _ = twofold("sample", run, "--n", 4, "--class", 7, "--out", tmp_path / "s.png")
+    code, output, _ = twofold("sample", run, "--n", 4, "--label", 7, "--out", tmp_path / "s.png")
     assert (code, output.strip()) == (0, str(tmp_path / "s.png"))
     code, output, _ = twofold("evaluate", run, "--measures", "likelihood", "-q")
     assert code == 0
@@ -93,7 +93,7 @@ def test_one_bad_run_does_not_lose_the_figures_of_the_others(twofold, tmp_path: 
     assert code == 1
     assert "nats per image" in output
     assert (good / "evaluation.json").exists()
-    assert "2 of 3 runs were not measured" in errors
+    assert "evaluate failed for 2 of 3 runs" in errors
     assert all(f"{tmp_path / name} is not a run" in errors for name in ("gone", "away"))
 
 
@@ -122,7 +122,7 @@ def test_dry_run_prints_and_writes_nothing(twofold, tmp_path: Path, monkeypatch)
         (["train", "vae", "seeds=0,0"], 2, "seeds repeats 0"),
         (["train", "vae", "seeds"], 2, "seeds= is not understood; write seeds=0,1,2"),
         (["train", "vae", "seeds=0,1", "seed=2"], 2, "say the same thing twice"),
-        (["sample", "x", "--n", "0"], 2, "greater than or equal to 1"),
+        (["sample", "x", "--n", "0"], 2, "n=0: ask for at least one image"),
         (["sample", "x", "--seed", "9" * 30], 2, "9223372036854775807"),
         (["train", "vae", "latent_dim=1000000000000000"], 1, "out of memory"),
     ],

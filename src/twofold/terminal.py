@@ -1,5 +1,6 @@
 """Tables and small pictures in a terminal."""
 
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from twofold.errors import unknown_name
 from twofold.files import write_bytes
 from twofold.pictures.formats import png_bytes
 from twofold.pictures.sheets import MAX_ROWS, contact_sheet
@@ -16,10 +18,19 @@ from twofold.report.words import number
 
 if TYPE_CHECKING:
     from twofold.data import ImageDataset
+    from twofold.experiments.run import Run
     from twofold.experiments.schema import Experiment
     from twofold.metrics.measure import Measure
 
-__all__ = ["LISTS", "save_preview", "show_measures", "show_preview"]
+__all__ = [
+    "LISTS",
+    "save_preview",
+    "show_data",
+    "show_list",
+    "show_measures",
+    "show_preview",
+    "show_runs",
+]
 
 WIDE = 110  # columns of a terminal from which experiments are listed with their titles
 ROWS = 10  # terminal lines of a preview; each holds two rows of pixels
@@ -43,6 +54,22 @@ def show_measures(
     console.print(table)
     for name, reason in not_measured.items():
         console.print(Text(f"not measured: {name}, for {reason}", style="dim"))
+
+
+def show_runs(trained: "Run | list[Run]") -> bool:
+    """Says where a run is, or one for each seed, and what to do next; whether all are finished."""
+    runs = trained if isinstance(trained, list) else [trained]
+    for run in runs:
+        done, total = run.progress
+        if done < total:
+            one = f"twofold resume {shlex.quote(str(run.path))}"
+            again = "the same command" if runs is trained else one
+            _say(f"{run.path} stopped at step {done} of {total}; continue with: {again}")
+            return False
+        _say(str(run.path))
+    names = shlex.join(str(run.path) for run in runs)
+    _say(f"next: twofold evaluate {names} && twofold compare {names}", stderr=True)
+    return True
 
 
 def list_experiments() -> None:
@@ -121,6 +148,56 @@ LISTS: dict[str, Callable[[], None]] = {
 }
 
 
+def show_list(what: str = "experiments", /) -> None:
+    """Lists experiments, data sets, models or measures.
+
+    Arguments:
+        what: experiments, datasets, models or measures.
+
+    Raises:
+        UsageError: If there is no such list.
+
+    Example:
+        $ twofold list measures
+    """
+    if what not in LISTS:
+        raise unknown_name("list", what, LISTS)
+    LISTS[what]()
+
+
+def show_data(
+    source: str,
+    *,
+    size: int | None = None,
+    gray: bool = False,
+    limit: int | None = None,
+    picture: str | Path | None = None,
+) -> None:
+    """Shows what a data set or a path holds.
+
+    Arguments:
+        source: A data set's name, or a path to images.
+        size: Resize to this side.
+        gray: Convert to one channel.
+        limit: Use so many training images.
+        picture: Write a sheet with images of every class, as PNG.
+
+    Raises:
+        DataError: If the images cannot be read.
+
+    Example:
+        $ twofold data mnist --picture sheet.png
+    """
+    from twofold.data import load_dataset, summarize
+
+    dataset = load_dataset(source, size=size, gray=gray, limit=limit)
+    _say(str(summarize(dataset)))
+    if picture is None:
+        show_preview(dataset)
+    else:
+        _say(str(save_preview(dataset, Path(picture))))
+
+
 def save_preview(dataset: "ImageDataset", path: Path, columns: int = 10) -> Path:
     """A PNG with a row of images per class, or a hundred images where there are no classes."""
     write_bytes(path, png_bytes(contact_sheet(_by_class(dataset, columns), columns, scale=2)))
@@ -154,6 +231,10 @@ def show_preview(dataset: "ImageDataset") -> None:
                 "▀", f"rgb({','.join(map(str, above))}) on rgb({','.join(map(str, below))})"
             )
         console.print(line)
+
+
+def _say(text: str, stderr: bool = False) -> None:
+    Console(stderr=stderr).print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 def _by_class(dataset: "ImageDataset", columns: int) -> Any:

@@ -88,12 +88,12 @@ def test_scores_are_what_they_say(run_of, wide):
 
     assert torch.allclose(scored("reconstruction"), error, rtol=1e-5)
     assert torch.allclose(scored("relative"), error / contrast(x), rtol=1e-4)
-    bounds = [scored(name, num_samples=200) for name in ("bound", "iwae")]
+    bounds = [scored(name, num_draws=200) for name in ("bound", "iwae")]
     assert bounds[0].mean() > bounds[1].mean(), "more samples give a higher bound"
     with torch.no_grad():
         expected = -model.elbo(x, None, 4000).double()
     assert torch.allclose(bounds[0], expected, atol=0.5)
-    lengths = (bounds[0] - scored("complexity", num_samples=200)) / np.log(2) / 8
+    lengths = (bounds[0] - scored("complexity", num_draws=200)) / np.log(2) / 8
     assert torch.allclose(lengths, lengths.round(), atol=1e-4), "whole bytes are taken away"
     assert scored("ratio", background=run) == pytest.approx(0), "a model is as good as itself"
 
@@ -304,8 +304,8 @@ def test_what_cannot_be_scored_says_why(run_of, wide):
         anomaly(run_of(), score="elbo", device="cpu")
     with pytest.raises(UsageError, match="give it with --background RUN"):
         anomaly(run_of(), score="ratio", device="cpu")
-    for odd in ({"num_samples": 0}, {"num_samples": -1}, {"false_alarms": np.nan}):
-        with pytest.raises(UsageError, match=r"false_alarms=.*, num_samples=.*share between 0 and"):
+    for odd in ({"num_draws": 0}, {"num_draws": -1}, {"false_alarms": np.nan}):
+        with pytest.raises(UsageError, match=r"false_alarms=.*, num_draws=.*share between 0 and"):
             anomaly(run_of(), score="bound", device="cpu", **odd)
     for share in (0.0, 1.0, -0.1):
         with pytest.raises(UsageError, match=f"false_alarms={share}"):

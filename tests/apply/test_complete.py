@@ -48,7 +48,7 @@ def by_name(result) -> dict:
     ],
 )
 def test_what_is_visible_stays_and_the_rest_varies(run_of, toy_data, family, model):
-    result = complete(run_of(family, **model), n=4, completions=3, samples=5, device="cpu")
+    result = complete(run_of(family, **model), n=4, num_completions=3, num_draws=5, device="cpu")
     assert result.images.shape == (4, 1, 8, 8)
     assert result.completions.shape == (4, 3, 1, 8, 8)
     assert torch.equal(result.visible, LEFT)
@@ -66,7 +66,7 @@ def test_the_model_does_not_see_what_is_hidden(run_of, toy_data):
     other = np.where(LEFT.numpy(), images, 255 - images)
     for model in (HALF, {"family": "vae"}):
         run = run_of("cvae", **model)
-        one, two = (complete(run, x, n=3, completions=2, device="cpu") for x in (images, other))
+        one, two = (complete(run, x, n=3, num_completions=2, device="cpu") for x in (images, other))
         assert torch.equal(one.completions, two.completions)
         assert not torch.equal(one.images, two.images)
 
@@ -81,7 +81,7 @@ def test_a_seed_reproduces_completions(run_of):
 def test_a_class_that_is_not_known_is_tried(run_of, toy_data):
     """Without labels no class is read off the hidden part: the rows of the class are in sight."""
     run = run_of("cvae")
-    result = complete(run, toy_data.images[:3], n=3, completions=2, device="cpu")
+    result = complete(run, toy_data.images[:3], n=3, num_completions=2, device="cpu")
     assert result.labels is None
     assert result.completions.isfinite().all()
     found = complete(run, toy_data.images[:3], n=3, label="b", device="cpu")
@@ -127,12 +127,12 @@ def test_m2_is_not_given_the_class_that_it_infers(run_of, toy_data):
 
 def test_figures_say_of_how_many_the_class_was_given(run_of, toy_data):
     some = ImageDataset(toy_data.images[:3], np.array([0, -1, 2]), toy_data.class_names)
-    found = by_name(complete(run_of("cvae"), some, n=3, completions=2, device="cpu"))
+    found = by_name(complete(run_of("cvae"), some, n=3, num_completions=2, device="cpu"))
     assert {measure.depends["num_conditioned"] for measure in found.values()} == {2}
     title = found["completion/log_likelihood/ais"].title
     assert title.startswith("ln p(hidden | visible) given the class where it is known: ")
     for run in (run_of("m2"), run_of("cvae", family="vae"), run_of("cvae", **HALF)):
-        found = by_name(complete(run, n=3, completions=2, samples=2, device="cpu"))
+        found = by_name(complete(run, n=3, num_completions=2, num_draws=2, device="cpu"))
         assert all("num_conditioned" not in measure.depends for measure in found.values())
         assert not any("given the class" in measure.title for measure in found.values())
 
@@ -142,15 +142,17 @@ def test_who_completes_nothing(run_of):
         complete(run_of("cgan"), device="cpu")
     with pytest.raises(UsageError, match=r"cannot complete: .* has no decoder.*use a VAE"):
         complete(run_of("classifier"), device="cpu")
-    with pytest.raises(UsageError, match="completions=0, samples=100: each must be at least 1"):
-        complete(run_of("cvae"), completions=0)
+    with pytest.raises(
+        UsageError, match="num_completions=0, num_draws=100: each must be at least 1"
+    ):
+        complete(run_of("cvae"), num_completions=0)
 
 
 # --- what is measured -----------------------------------------------------------------------------
 
 
 def test_figures_are_those_of_the_pixels(run_of):
-    result = complete(run_of("cvae", **HALF), n=6, completions=4, device="cpu")
+    result = complete(run_of("cvae", **HALF), n=6, num_completions=4, device="cpu")
     found = by_name(result)
     x, made = result.images, result.completions.transpose(0, 1)
     each = psnr(made, x, ~LEFT)
@@ -205,14 +207,19 @@ def test_more_images_may_be_measured_than_are_shown(run_of, monkeypatch):
     monkeypatch.setattr("twofold.apply.complete.ROWS", 8)  # batches of four
     for measure, count in ((None, 2), (5, 5), ("all", 15)):
         result = complete(
-            run_of("cvae", **HALF), n=2, completions=2, measure=measure, samples=2, device="cpu"
+            run_of("cvae", **HALF),
+            n=2,
+            num_completions=2,
+            measure=measure,
+            num_draws=2,
+            device="cpu",
         )
         assert len(result.completions) == 2
         assert {m.depends["images"] for m in result.measures} == {count}
 
 
 def test_which_estimates_each_kind_of_model_gets(run_of):
-    found = complete(run_of("cvae", **HALF), n=3, samples=7, device="cpu")
+    found = complete(run_of("cvae", **HALF), n=3, num_draws=7, device="cpu")
     names = [name for name in by_name(found) if "log_likelihood" in name]
     assert names == ["completion/log_likelihood/bound", "completion/log_likelihood/prior"]
     assert by_name(found)[names[0]].depends["samples"] == 7
@@ -272,7 +279,7 @@ def test_a_model_with_a_mask_of_its_own_takes_no_other(run_of):
 
 
 def test_measure_0_measures_nothing(run_of):
-    shown = complete(run_of("cvae"), n=2, completions=2, measure=0, device="cpu")
+    shown = complete(run_of("cvae"), n=2, num_completions=2, measure=0, device="cpu")
     assert not shown.measures
     assert not shown.not_measured
     assert shown.completions.shape[:2] == (2, 2)

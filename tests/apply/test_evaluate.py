@@ -57,7 +57,7 @@ def cgan(tmp_path_factory, silent):
 
 
 def test_a_cvae_is_measured_on_the_test_images(cvae, silent, quick_judges):
-    evaluation = evaluate(cvae, samples=200, iwae_samples=20, device="cpu", progress=silent)
+    evaluation = evaluate(cvae, num_samples=200, iwae_samples=20, device="cpu", progress=silent)
     names = [measure.name for measure in evaluation.measures]
     assert names == [
         *("elbo", "recon_nll", "kl", "iwae/20", "bits_per_dim"),
@@ -96,8 +96,8 @@ def test_a_cvae_is_measured_on_the_test_images(cvae, silent, quick_judges):
 
 
 def test_every_measure_is_kept_when_another_is_taken(cvae, silent, quick_judges):
-    evaluate(cvae, ["gan-test", "modes"], samples=200, device="cpu", progress=silent)
-    evaluate(cvae, ["mlp-judge"], samples=200, device="cpu", progress=silent)
+    evaluate(cvae, ["gan-test", "modes"], num_samples=200, device="cpu", progress=silent)
+    evaluate(cvae, ["mlp-judge"], num_samples=200, device="cpu", progress=silent)
     saved = json.loads((cvae.path / "evaluation.json").read_text())
     names = {measure["name"] for measure in saved["measures"]}
     assert {f"gan_test/classifier-{kind}" for kind in ("cnn", "mlp")} <= names
@@ -240,7 +240,7 @@ def test_the_elbo_is_of_the_test_split_and_no_other(cvae, silent):
 
 
 def test_a_gan_has_no_likelihood_and_nothing_is_made_up(cgan, silent, quick_judges):
-    evaluation = evaluate(cgan, samples=100, device="cpu", progress=silent)
+    evaluation = evaluate(cgan, num_samples=100, device="cpu", progress=silent)
     names = [measure.name for measure in evaluation.measures]
     assert not any(name.startswith(("elbo", "iwae", "recon")) for name in names)
     assert evaluation.not_measured["likelihood"].startswith("a CGAN bounds no likelihood")
@@ -332,9 +332,9 @@ def test_some_test_images_are_drawn_from_all_of_them(tmp_path, silent):
 
 
 def test_figures_of_a_measure_that_is_taken_again_do_not_outlive_it(cvae, silent, quick_judges):
-    evaluate(cvae, ["distance"], samples=200, device="cpu", progress=silent)
+    evaluate(cvae, ["distance"], num_samples=200, device="cpu", progress=silent)
     assert "fid/classifier" in {m["name"] for m in cvae.evaluation["measures"]}
-    evaluate(cvae, ["distance"], samples=50, device="cpu", progress=silent)
+    evaluate(cvae, ["distance"], num_samples=50, device="cpu", progress=silent)
     names = {m["name"] for m in cvae.evaluation["measures"]}
     assert "kid/classifier" in names
     assert "fid/classifier" not in names
@@ -421,7 +421,7 @@ def test_a_discriminator_is_right_about_the_mean_of_both_kinds(tmp_path):
 def test_samples_that_keep_to_the_middle_of_the_prior_say_so(tmp_path, silent):
     run = train("digits-cvae", TOY | {"sampling_scale": 0.5}, out=tmp_path / "r", progress=silent)
     asked = ["coverage", "gan-test", "gan-train", "classes", "likelihood", "reconstruction"]
-    found = evaluate(run, asked, samples=100, progress=silent)
+    found = evaluate(run, asked, num_samples=100, progress=silent)
     samples = ("precision/random", "gan_test/classifier-cnn", "gan_train/classifier-cnn")
     for name in samples:
         assert found[name].depends["sampling_scale"] == 0.5
@@ -430,6 +430,6 @@ def test_samples_that_keep_to_the_middle_of_the_prior_say_so(tmp_path, silent):
         assert "times as wide" not in found[name].caution
     path = run.path / "experiment.yaml"
     path.write_text(path.read_text().replace("sampling_scale: 0.5", "sampling_scale: 0.9"))
-    again = evaluate(run.path, ["coverage"], samples=100, progress=silent)
+    again = evaluate(run.path, ["coverage"], num_samples=100, progress=silent)
     assert again["precision/random"].depends["sampling_scale"] == 0.9
     assert "elbo" not in [m["name"] for m in json.loads(again.path.read_text())["measures"]]

@@ -224,7 +224,7 @@ def test_images_of_one_class_or_none_have_figures_on_random_features(classes, tm
     np.savez(tmp_path / "mine.npz", **arrays)
     changes = {"data": str(tmp_path / "mine.npz"), "epochs": 1, "test": 0.5, "layers": "fc-8"}
     run = train("vae", changes, out=tmp_path / "run", progress=Silent())
-    evaluation = evaluate(run, samples=200, device="cpu", progress=Silent())
+    evaluation = evaluate(run, num_samples=200, device="cpu", progress=Silent())
     names = {measure.name for measure in evaluation.measures}
     assert {"elbo", "fid/random", "coverage/random", "copies"} <= names
     assert not any(name.endswith("/classifier") for name in names)
@@ -249,7 +249,7 @@ def test_a_model_of_few_images_has_figures_without_a_floor(tmp_path):
     affair."""
     changes = {"epochs": 1, "layers": "fc-8", "limit": 30, "batch_size": 10}
     few = train("digits-cvae", changes, out=tmp_path / "run", progress=Silent())
-    evaluation = evaluate(few, ["distance"], samples=200, device="cpu", progress=Silent())
+    evaluation = evaluate(few, ["distance"], num_samples=200, device="cpu", progress=Silent())
     for name in ("fid/random", "kid/random"):
         assert evaluation[name].value > 0
         assert evaluation[name].floor is None

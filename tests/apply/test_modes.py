@@ -138,7 +138,7 @@ def test_modes_are_of_stacked_digits(tmp_path, silent):
 
 @pytest.mark.usefixtures("asked")
 def test_a_gan_on_stacked_digits_is_measured_by_default(gan, silent):
-    evaluation = evaluate(gan, samples=300, device="cpu", progress=silent)
+    evaluation = evaluate(gan, num_samples=300, device="cpu", progress=silent)
     assert {"modes", "modes_sure", "modes_kl"} <= {m.name for m in evaluation.measures}
     assert "extrapolating" in evaluation.not_measured["distance"]
     assert evaluation.not_measured.keys() == {

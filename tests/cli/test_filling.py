@@ -22,7 +22,7 @@ def vae(twofold, tmp_path):
 
 def test_complete(twofold, vae, tmp_path, monkeypatch):
     monkeypatch.setattr("twofold.apply.common.inpainters.TEMPERATURES", 5)
-    code, output, _ = twofold("complete", vae, "--n", 2, "--completions", 3, "--device", "cpu")
+    code, output, _ = twofold("complete", vae, "--n", 2, "--num-completions", 3, "--device", "cpu")
     assert code == 0
     assert output.strip().endswith(str(vae / "complete.png"))
     assert "ln p(hidden | visible)" in output
@@ -42,7 +42,7 @@ def test_complete(twofold, vae, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--measure", "many"], "--measure many: give a number of images, or all"),
+        (["--measure", "many"], "many: give a number of images, or all"),
         (["--part", "left"], "unknown part of the image 'left'"),
         (["--part", "left-half", "--mask", "a.png"], "a part or a mask, not both"),
     ],

@@ -38,7 +38,7 @@ def test_restyle(twofold, runs, tmp_path):
         "--images",
         one,
         "--resize",
-        "--class",
+        "--label",
         3,
         "--fresh-noise",
         "--out",
@@ -72,4 +72,4 @@ def test_augment(twofold, runs, tmp_path):
     options = ["--per-class", 2, "--min-confidence", 0.01, "-q", "--out", tmp_path / "a.png"]
     code, output, errors = twofold("augment", runs / "cvae", *options)
     assert (code, output.strip()) == (0, str(tmp_path / "a.png"))
-    assert "images left out that were not recognized" in errors
+    assert "left out that were not recognized" in errors

@@ -44,14 +44,16 @@ def test_a_gan_can_be_looked_at_too(twofold, runs, verb, tmp_path):
 
 def test_options_reach_the_verb(twofold, runs, tmp_path):
     out = tmp_path / "all.npz"
-    assert twofold("sample", runs / "cvae", "--seeds", "3, 0..1", "-c", 7, "--out", out)[0] == 0
+    assert (
+        twofold("sample", runs / "cvae", "--seeds", "3, 0..1", "--label", 7, "--out", out)[0] == 0
+    )
     arrays = read_arrays(out)
     assert (arrays["labels"].tolist(), arrays["seeds"].tolist()) == ([7, 7, 7], [3, 0, 1])
-    options = ("--between", "classes", "-c", 3, "-c", 8, "-n", 2, "--steps", 4)
+    options = ("--between", "classes", "--label", "3,8", "-n", 2, "--steps", 4)
     assert twofold("interpolate", runs / "cvae", *options, "--out", out)[0] == 0
     arrays = read_arrays(out)
     assert arrays["images"].shape == (2, 4, 1, 8, 8)
-    options = ("--latents", "2,0", "--steps", 3, "--span", 1, "-c", 5)
+    options = ("--latents", "2,0", "--steps", 3, "--span", 1, "--label", 5)
     assert twofold("traverse", runs / "cvae", *options, "--out", out)[0] == 0
     arrays = read_arrays(out)
     assert arrays["latents"].tolist() == [2, 0]
@@ -65,7 +67,7 @@ def test_options_reach_the_verb(twofold, runs, tmp_path):
         assert opened.format == "WEBP"
 
 
-def test_images_of_another_size_only_if_told(twofold, runs, tmp_path):
+def test_images_of_another_size_only_if_asked(twofold, runs, tmp_path):
     for name in "37":
         (tmp_path / name).mkdir()
         picture = np.random.default_rng(0).integers(0, 255, (20, 16, 3), dtype=np.uint8)
@@ -82,7 +84,7 @@ def test_images_of_another_size_only_if_told(twofold, runs, tmp_path):
         ("reconstruct", (), "CGAN has no encoder; use a VAE"),
         ("interpolate", ("--between", "images"), "CGAN has no encoder; use a VAE"),
         ("canvases", (), "CGAN makes its images at one go; use DRAW"),
-        ("sample", ("--seeds", "1-3"), "--seeds 1-3 is not understood; write --seeds 0,1,2"),
+        ("sample", ("--seeds", "1-3"), "seeds=1-3 is not understood; write seeds=0,1,2"),
         ("traverse", ("--latents", "99999"), "the latents of this model are numbered 0 to"),
     ],
 )

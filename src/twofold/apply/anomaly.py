@@ -123,41 +123,49 @@ def anomaly(
     score: str | None = None,
     background: str | Path | Run | None = None,
     false_alarms: float = 0.05,
-    num_samples: int = 10,
+    num_draws: int = 10,
     n: int | None = None,
     label: int | str | None = None,
     resize: bool = False,
     seed: int = 0,
     device: str = "auto",
 ) -> Anomalies:
-    """Finds images that are unlike those a model was trained on.
+    """Finds images that are unlike the training images.
 
     The threshold is set on the validation images of the run, of the classes it was trained on.
     Where it is known which images are anomalies, those of the classes left out of training
     (`without`) or those given as such, the scores are judged too, beside principal components.
 
     Arguments:
-        run: A run or its folder.
-        images: What to look at; by default the test images of the run.
-        anomalies: Images known to be anomalies, beside the others, which then are not.
-        score: A name of `SCORES`; by default `relative`, for a model without encoder
-            `discriminator`, with a background `ratio`.
+        run: A run or its folder, such as runs/cvae.
+        images: What to look at: a folder, archive or image file, or a data set's name (in Python
+            also arrays); by default the run's test images.
+        anomalies: Images that are known to be anomalies, beside the others, which then are not.
+        score: `relative`, `reconstruction`, `bound`, `iwae`, `ratio`, `complexity` or
+            `discriminator`; by default `relative`, for a model without encoder `discriminator`,
+            with a background `ratio`.
         background: A run whose likelihood `ratio` divides by.
         false_alarms: The share of normal images to flag.
-        num_samples: Draws of z for each image, where z is drawn.
-        n: Draw so many images, the classes in balance; all by default.
-        label: The class of all images, by number or name.
-        resize: Bring images of another size to the model's.
-        seed: Of all draws.
-        device: Where to compute.
+        num_draws: Draws of z for each image, where z is drawn.
+        n: How many images, the classes in balance; all by default.
+        label: The class of all images, by number or name, where they have no labels.
+        resize: Bring images of another size or color to the model's.
+        seed: Seed of all draws.
+        device: Where to compute: auto, cpu, cuda, cuda:1 or mps.
+
+    Returns:
+        The scores: a .png of the strangest images, a .csv or an .npz of all.
 
     Raises:
         UsageError: If the model cannot give the score, images do not fit it, or the background's
             likelihood is not that of the same pixels.
+
+    Example:
+        $ twofold anomaly runs/cvae --images path/to/images
     """
-    if not 0 < false_alarms < 1 or num_samples < 1:
+    if not 0 < false_alarms < 1 or num_draws < 1:
         raise UsageError(
-            f"false_alarms={false_alarms}, num_samples={num_samples}: the first is a share between "
+            f"false_alarms={false_alarms}, num_draws={num_draws}: the first is a share between "
             "0 and 1, the second at least 1"
         )
     trained = open_run(run, device)
@@ -165,7 +173,7 @@ def anomaly(
     chosen = choose_score(trained, score, other)
     if other is not None:
         _check_background(trained, other)
-    judge = _Judge(other, chosen, num_samples, seed)
+    judge = _Judge(other, chosen, num_draws, seed)
     looked_at = load_inputs(trained, images, n=n, label=label, resize=resize, seed=seed)
     parts, truth = [looked_at], _left_out(looked_at)
     if anomalies is not None:
@@ -180,7 +188,7 @@ def anomaly(
         "images": len(scores),
         "of": ", ".join(part.source for part in parts),
         "seed": seed,
-        **({"num_samples": num_samples} if chosen.draws else {}),
+        **({"num_samples": num_draws} if chosen.draws else {}),
         **({"background": other.run.name} if other else {}),
     }
     found = Verdict(scores, truth, depends)

@@ -86,22 +86,28 @@ def augment(
     device: str = "auto",
     progress: Progress | None = None,
 ) -> Augmented:
-    """Makes a training set with as many images of each class that the model was trained on.
+    """Makes a training set of generated images, as many of each class.
 
     Arguments:
-        run: A run, or its folder, of a class-conditional model.
-        per_class: Images of each class.
-        min_confidence: Keep only images that a classifier of real ones takes for the class asked
-            for with this probability or more, and draw others for the rest. What it does not
+        run: A run or its folder, such as runs/cvae.
+        per_class: Images of each class that the model was trained on.
+        min_confidence: Keep only images that a classifier of real ones takes for the class with
+            this probability or more, such as 0.9, and draw others for the rest. What it does not
             recognize is then missing, odd styles first.
-        seed: Of the latent codes.
-        device: Where to compute.
-        progress: Where to say that a classifier must be trained.
+        seed: Seed of the latent codes.
+        device: Where to compute: auto, cpu, cuda, cuda:1 or mps.
+        progress: Who hears what takes its time; by default the terminal or notebook.
+
+    Returns:
+        The set: a new folder, an .npz, or a .png of a few.
 
     Raises:
         UsageError: If the model makes no images or has no class condition, or a number cannot be
             what was given.
         RunError: If the run is damaged, or next to none of its images are recognized.
+
+    Example:
+        $ twofold augment runs/cvae --per-class 1000 --out more
     """
     if per_class < 1:
         raise UsageError(f"per_class={per_class}: ask for at least one image of each class")
@@ -118,12 +124,14 @@ def augment(
     found = [draw.of_class(k, per_class) for k in trained.known_classes]
     names = tuple(trained.class_names[k] for k in trained.known_classes)
     drawn = dict(zip(names, (count for _, count in found), strict=True))
+    left_out = sum(drawn.values()) - per_class * len(found)
+    filtered = f", {left_out} left out that were not recognized" if min_confidence else ""
     return Augmented(
         np.concatenate([pixels(images) for images, _ in found]),
         np.repeat(np.arange(len(found)), per_class),
         names,
         _provenance(trained, per_class, seed, drawn, critic, min_confidence),
-        f"{trained.title}: {per_class} images of each class, seed {seed}",
+        f"{trained.title}: {per_class} images of each class{filtered}, seed {seed}",
     )
 
 

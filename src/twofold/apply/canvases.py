@@ -77,21 +77,28 @@ def canvases(
     seed: int = 0,
     device: str = "auto",
 ) -> Canvases:
-    """Follows a model that makes its images in several steps.
+    """Shows how DRAW draws, step by step.
 
     Arguments:
-        run: A run or its folder.
-        images: A path, a data set's name or arrays; by default the run's test images.
-        n: How many, the classes in balance.
-        steps: How many of the model's steps the picture shows, evenly, the last among them. The
+        run: A run or its folder, such as runs/cvae.
+        images: A folder, archive or image file, or a data set's name (in Python also arrays); by
+            default the run's test images.
+        n: How many images, the classes in balance.
+        steps: How many of the model's steps the picture shows, evenly, the last among them; the
             arrays and the film have all.
-        label: The class of all images, where they have no labels.
-        resize: Bring images of another size to the model's.
-        seed: Of the choice of images, and of the samples.
-        device: Where to compute.
+        label: The class of all images, by number or name, where they have no labels.
+        resize: Bring images of another size or color to the model's.
+        seed: Seed of the choice of images, and of the samples.
+        device: Where to compute: auto, cpu, cuda, cuda:1 or mps.
+
+    Returns:
+        The canvases: a .png, an animated .webp, or an .npz.
 
     Raises:
         UsageError: If the model makes its images at one go, or the images do not fit it.
+
+    Example:
+        $ twofold canvases runs/draw --out film.webp
     """
     if steps < 1:
         raise UsageError(f"steps={steps}: ask for at least one")

@@ -15,6 +15,7 @@ from twofold.apply.common.result import Result, pixels
 from twofold.apply.common.trained import open_run, seeded
 from twofold.data.dataset import UNLABELED
 from twofold.data.preprocess import to_unit
+from twofold.errors import UsageError
 from twofold.experiments.run import Run
 from twofold.metrics.calibration import calibration
 from twofold.metrics.measure import Measure
@@ -105,21 +106,30 @@ def classify(
     seed: int = 0,
     device: str = "auto",
 ) -> Classified:
-    """Says what images are, and how sure that is.
+    """Labels images, with probabilities.
 
     Arguments:
-        run: A run, or its folder, of a model that names classes.
-        images: As in `load_inputs`; all of them are classified. By default test images of the run.
-        n: How many the picture shows, of which the model is least certain.
-        label: The true class of all images, where they have no labels and it is known.
-        resize: Bring images of another size to the model's.
-        seed: Of the binarization, where the model was trained with one that draws.
-        device: Where to compute.
+        run: A run or its folder, such as runs/cvae.
+        images: A folder, archive or image file, or a data set's name (in Python also arrays), all
+            of it classified; by default the run's test images.
+        n: How many of the least certain are shown.
+        label: The true class of all images, where it is known and they have no labels.
+        resize: Bring images of another size or color to the model's.
+        seed: Seed of the binarization, where the model was trained with one that draws.
+        device: Where to compute: auto, cpu, cuda, cuda:1 or mps.
+
+    Returns:
+        The labels: a .png of the least certain images, a .csv or an .npz of all.
 
     Raises:
         UsageError: If the model names no classes, or the images do not fit it.
         RunError: If the run is damaged or its test images are gone.
+
+    Example:
+        $ twofold classify runs/m2 --images path/to/images
     """
+    if n < 1:
+        raise UsageError(f"n={n}: ask for at least one image")
     trained = open_run(run, device)
     reader = trained.able(Classifies, "classify")
     inputs = load_inputs(trained, images, label=label, resize=resize)

@@ -71,17 +71,17 @@ def complete(
     *,
     part: str | None = None,
     mask: Mask | None = None,
-    completions: int = 8,
+    num_completions: int = 8,
     n: int = 10,
     measure: int | Literal["all"] | None = None,
-    samples: int = 100,
+    num_draws: int = 100,
     label: int | str | None = None,
     resize: bool = False,
     seed: int = 0,
     device: str = "auto",
     progress: Progress | None = None,
 ) -> Completions:
-    """Fills in the hidden part of images.
+    """Fills in the missing part of images, in several plausible ways.
 
     A model that was trained to complete images, by the visible part as its condition, draws z from
     the prior. Of any other decoder p(x|z), codes are drawn from p(z | visible pixels) by
@@ -90,29 +90,40 @@ def complete(
     well. That takes about two seconds per image and core, for small networks.
 
     Arguments:
-        run: A run or its folder.
-        images: As of `load_inputs`; by default test images of the run. Their hidden pixels are the
-            truth that completions are measured by, and the model does not see them.
-        part: The visible part, a name of `twofold.conditions.PARTS`.
-        mask: Which pixels are visible; see `visible_part`.
-        completions: K, of each image.
+        run: A run or its folder, such as runs/cvae.
+        images: A folder, archive or image file, or a data set's name (in Python also arrays); by
+            default the run's test images. Their hidden pixels are the truth that completions are
+            measured by, and the model does not see them.
+        part: The visible part: left-half, right-half, top-half, bottom-half, middle-column,
+            bottom-left or not-bottom-right; left-half by default.
+        mask: An image, white where visible and black where hidden; a picture of which the hidden
+            region is painted in magenta (255, 0, 255); in Python also an array.
+        num_completions: Of each image.
         n: How many images to show.
-        measure: How many to measure, 0 for none, or `all`; by default those that are shown.
-        samples: k of the conditional model's log-likelihood.
-        label: The class of all images, where they have no labels.
-        resize: Bring images and mask to the model's size.
-        seed: Of the draws.
-        device: Where to compute.
-        progress: Where to say what takes its time.
+        measure: How many images to measure, 0 for none, or `all`; by default those shown.
+        num_draws: Draws of z for the log-likelihood, of a model that was trained to complete.
+        label: The class of all images, by number or name, where they have no labels.
+        resize: Bring images and mask of another size or color to the model's.
+        seed: Seed of the draws.
+        device: Where to compute: auto, cpu, cuda, cuda:1 or mps.
+        progress: Who hears what takes its time; by default the terminal or notebook.
+
+    Returns:
+        The completions: a .png or an .npz.
 
     Raises:
         UsageError: If the model can complete nothing, or what is given does not fit.
+
+    Example:
+        $ twofold complete runs/cvae --part top-half --num-completions 4
     """
-    if completions < 1 or samples < 1:
-        raise UsageError(f"completions={completions}, samples={samples}: each must be at least 1")
+    if num_completions < 1 or num_draws < 1:
+        raise UsageError(
+            f"num_completions={num_completions}, num_draws={num_draws}: each must be at least 1"
+        )
     trained = open_run(run, device)
     visible = visible_part(trained.model, part, mask, resize)
-    inpainter = make_inpainter(trained, visible, completions, samples)
+    inpainter = make_inpainter(trained, visible, num_completions, num_draws)
 
     def inputs(count: int | None) -> Inputs:
         return load_inputs(trained, images, n=count, label=label, resize=resize, seed=seed)
@@ -121,18 +132,23 @@ def complete(
     with seeded(seed, trained.device):
         shown = examined = inputs(n)
         progress.say(f"completing {_many(len(shown))}, {inpainter.how}")
-        filled = list(_complete_batches(inpainter, shown, completions))
+        filled = list(_complete_batches(inpainter, shown, num_completions))
         batches = iter(filled if measure != 0 else ())
         if measure is not None and measure != 0:
             examined = inputs(None if measure == "all" else measure)
-            batches = _complete_batches(inpainter, examined, completions)
+            batches = _complete_batches(inpainter, examined, num_completions)
         if measure != 0:
             progress.say(f"measuring {_many(len(examined))}; measure 0 leaves this out")
         missing: dict[str, str] = {}
         name = part_name(visible)
         measures = means(
             (_figures(inpainter, visible, batch, made, missing) for batch, made in batches),
-            {"visible": name, "completions": completions, "seed": seed, **examined.num_conditioned},
+            {
+                "visible": name,
+                "completions": num_completions,
+                "seed": seed,
+                **examined.num_conditioned,
+            },
         )
     return Completions(
         torch.cat([batch.x for batch, _ in filled]).cpu(),

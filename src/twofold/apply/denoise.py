@@ -81,27 +81,34 @@ def denoise(
     seed: int = 0,
     device: str = "auto",
 ) -> Denoised:
-    """Adds noise to images and takes it away again, through the model's codes.
+    """Takes noise away, through the codes of a VAE.
 
     A model that infers the class does so from the noisy image. Any other that is
     conditioned on the class is given the true one, and gains by it.
 
     Arguments:
-        run: A run or its folder.
-        images: As of `load_inputs`; by default test images of the run.
-        noise: σ of Gaussian noise on pixels in [0, 1], which are clamped; 0.3 where `flip` is not
-            given either. With noise=0 the images are taken to be noisy already.
-        flip: The share of pixels that become black or white, as likely one as the other.
-        steps: Of the search; 0 takes the encoder's code as it is.
+        run: A run or its folder, such as runs/cvae.
+        images: A folder, archive or image file, or a data set's name (in Python also arrays); by
+            default the run's test images.
+        noise: σ of the Gaussian noise to add, on pixels in [0, 1], which are clamped; 0.3 where
+            `flip` is not given either, and 0 for images that are noisy already.
+        flip: The share of pixels to turn black or white, as likely one as the other.
+        steps: Of the search for the code, from the encoder's, which 0 keeps.
         n: How many images to show.
-        measure: How many to measure, or `all`; by default those that are shown.
-        label: The class of all images, where they have no labels.
-        resize: Bring images of another size to the model's.
-        seed: Of noise and draws.
-        device: Where to compute.
+        measure: How many images to measure, 0 for none, or `all`; by default those shown.
+        label: The class of all images, by number or name, where they have no labels.
+        resize: Bring images of another size or color to the model's.
+        seed: Seed of noise and draws.
+        device: Where to compute: auto, cpu, cuda, cuda:1 or mps.
+
+    Returns:
+        The images before and after: a .png or an .npz.
 
     Raises:
         UsageError: If the model does not reconstruct whole images, or the noise cannot be.
+
+    Example:
+        $ twofold denoise runs/cvae --flip 0.1
     """
     if noise is None:
         noise = 0.0 if flip else NOISE

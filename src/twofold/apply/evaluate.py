@@ -9,11 +9,12 @@ from typing import Any
 
 from twofold.apply.common.trained import seeded
 from twofold.apply.measures import DEFAULT, MEASURES, make_subject
-from twofold.errors import unknown_name
+from twofold.errors import UsageError, unknown_name
 from twofold.experiments.environment import describe_versions, pick_device
 from twofold.experiments.run import Run
 from twofold.files import write_json
 from twofold.metrics.measure import Measure, NotMeasured
+from twofold.ranges import name_list
 from twofold.training.progress import Console, Progress
 
 __all__ = ["Evaluation", "evaluate"]
@@ -42,36 +43,41 @@ class Evaluation:
 
 def evaluate(
     run: str | Path | Run,
-    measures: Sequence[str] | None = None,
-    samples: int = 10_000,
+    measures: Sequence[str] | str | None = None,
+    num_samples: int = 10_000,
     iwae_samples: int = 100,
-    images: int | None = None,
+    num_images: int | None = None,
     seed: int = 0,
     device: str = "auto",
     progress: Progress | None = None,
 ) -> Evaluation:
-    """Measures a run on the test images and writes its evaluation.json.
+    """Measures a run on held-out images, into its evaluation.json.
 
     Arguments:
-        run: A run or its folder.
-        measures: Names of `MEASURES`, or `all`; by default `DEFAULT`. What the model or the images
-            cannot answer is left out with its reason; earlier figures of the same weights are kept.
-        samples: Images generated for measures of samples.
-        iwae_samples: k of the IWAE bound, up to 5 000.
-        images: Test images used; all by default.
-        seed: Of samples and latent draws.
-        device: Where to compute.
-        progress: Where to say how it goes.
+        run: A run or its folder, such as runs/cvae.
+        measures: Which, as in likelihood,gan-test; or all. `twofold list measures` names them, and
+            those measured by default. What the model or the images cannot answer is left out with
+            its reason; earlier figures of the same weights are kept.
+        num_samples: Images to generate.
+        iwae_samples: k of the IWAE bound; 5000 is the field's.
+        num_images: Use only so many test images; all by default.
+        seed: Seed of samples and latent draws.
+        device: Where to compute: auto, cpu, cuda, cuda:1 or mps.
+        progress: Who hears what takes its time; by default the terminal or notebook.
 
     Raises:
         RunError: If the run has no test images or is damaged.
         UsageError: If a measure is unknown.
+
+    Example:
+        $ twofold evaluate runs/cvae --measures likelihood,distance
     """
     run = run if isinstance(run, Run) else Run(run)
+    _check_counts(num_samples=num_samples, iwae_samples=iwae_samples, num_images=num_images)
     chosen = _chosen(measures)
     where = pick_device(device)
-    settings = {"samples": samples, "iwae_samples": iwae_samples, "seed": seed}
-    subject = make_subject(run, settings, images, where, progress or Console())
+    settings = {"samples": num_samples, "iwae_samples": iwae_samples, "seed": seed}
+    subject = make_subject(run, settings, num_images, where, progress or Console())
     found: list[Measure] = []
     kinds: dict[str, str] = {}
     missing: dict[str, str] = {}
@@ -116,10 +122,18 @@ def evaluate(
     return Evaluation(tuple(found), missing, path)
 
 
-def _chosen(measures: Sequence[str] | None) -> Sequence[str]:
+def _check_counts(**counts: int | None) -> None:
+    for name, count in counts.items():
+        if count is not None and count < 1:
+            raise UsageError(f"{name}={count}: at least one is needed")
+
+
+def _chosen(measures: Sequence[str] | str | None) -> Sequence[str]:
     """The measures asked for, each once, in the order of `MEASURES`."""
     if measures is None:
         return DEFAULT
+    if isinstance(measures, str):
+        measures = name_list(measures)
     for name in measures:
         if name not in MEASURES and name != "all":
             raise unknown_name("measure", name, [*MEASURES, "all"])

@@ -22,6 +22,7 @@ from twofold.errors import UsageError, unknown_name
 from twofold.experiments.run import Run
 from twofold.models.base import Generative, HasCodes
 from twofold.pictures.sheets import grid
+from twofold.ranges import name_list
 
 __all__ = ["BETWEEN", "Interpolation", "interpolate"]
 
@@ -68,7 +69,7 @@ def interpolate(
     seed: int = 0,
     device: str = "auto",
 ) -> Interpolation:
-    """Goes from one code to another in even steps, and decodes each.
+    """Goes from one image, seed or class to another, and shows what lies between.
 
     Between images, a pair is one of the first half and one of the second half of the images, and a
     class-conditional model gets weights of both classes, which change with the code: at both ends
@@ -78,24 +79,31 @@ def interpolate(
     lies between two classes is nothing that a model was trained on, except M2 by Gumbel-softmax.
 
     Arguments:
-        run: A run or its folder.
-        images: A path, a data set's name or arrays; by default the run's test images.
+        run: A run or its folder, such as runs/cvae.
+        images: A folder, archive or image file, or a data set's name (in Python also arrays); by
+            default the run's test images.
         between: `images`, `seeds` or `classes`; by default images where the model finds codes of
             images, else seeds.
-        n: How many pairs.
+        n: How many pairs, a row each.
         steps: Images from one end to the other, both included.
         path: `linear`, or `spherical`, which is the default between seeds: draws of many dimensions
             are all of about one length, and what lies straight between two is shorter.
         square: A square in place of strips, between four corners: the pairs are its upper and its
             lower edge.
-        label: Between seeds the classes, one for each row in turn; between classes those to go
-            through; between images the class of all, where they have no labels.
-        resize: Bring images of another size to the model's.
-        seed: Of the choice of images, and of the codes.
-        device: Where to compute.
+        label: Classes as in 3,8 or 0..4. Between seeds one for each row in turn; between classes
+            those to go through; between images the one class of all, where they have no labels.
+        resize: Bring images of another size or color to the model's.
+        seed: Seed of the choice of images, and of the codes.
+        device: Where to compute: auto, cpu, cuda, cuda:1 or mps.
+
+    Returns:
+        The strips: a .png, an animated .webp, or an .npz.
 
     Raises:
         UsageError: If the model has no such codes or classes, or the images do not fit it.
+
+    Example:
+        $ twofold interpolate runs/cvae --between classes --label 3,8
     """
     if steps < 2:
         raise UsageError(f"steps={steps}: two ends are needed, so ask for at least 2")
@@ -106,6 +114,8 @@ def interpolate(
         raise unknown_name("kind of ends", kind, BETWEEN)
     if images is not None and kind != "images" and model.condition.about != "image":
         raise UsageError(f"between {kind} no images are looked at; leave them out")
+    if isinstance(label, str) and kind != "images":
+        label = name_list(label, trained.class_names)
     asked = _Asked(trained, images, 2 if square else n, square, label, resize, seed)
     start, end = _ENDS[kind](asked)
     way = path or ("spherical" if kind == "seeds" else "linear")

@@ -74,25 +74,32 @@ def invert(
     seed: int = 0,
     device: str = "auto",
 ) -> Inversions:
-    """Searches, by gradient descent, for the codes whose images are nearest to given ones.
+    """Finds the latent codes of images, for models without an encoder too.
 
     A class-conditional model is given the class of each image. One that is shown a part of the
     image is measured by the rest.
 
     Arguments:
-        run: A run or its folder.
-        images: As of `load_inputs`; by default test images of the run.
-        restarts: From how many draws of the prior to start for each image; the best end counts.
-        steps: Of the descent.
+        run: A run or its folder, such as runs/cvae.
+        images: A folder, archive or image file, or a data set's name (in Python also arrays); by
+            default the run's test images.
+        restarts: Draws of the prior to start from, for each image; the best end counts.
+        steps: Of gradient descent.
         prior: Weight of ‖z‖² beside the squared error summed over pixels, which keeps codes likely.
         n: How many images.
-        label: The class of all images, where they have no labels.
-        resize: Bring images of another size to the model's.
-        seed: Of the draws.
-        device: Where to compute.
+        label: The class of all images, by number or name, where they have no labels.
+        resize: Bring images of another size or color to the model's.
+        seed: Seed of the draws.
+        device: Where to compute: auto, cpu, cuda, cuda:1 or mps.
+
+    Returns:
+        Images and codes: a .png or an .npz.
 
     Raises:
         UsageError: If the model makes no images, or what is given does not fit.
+
+    Example:
+        $ twofold invert runs/cgan --images path/to/images --resize
     """
     if restarts < 1 or steps < 1 or prior < 0:
         raise UsageError(

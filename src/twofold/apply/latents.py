@@ -93,26 +93,32 @@ def latents(
     seed: int = 0,
     device: str = "auto",
 ) -> LatentMap:
-    """A map of the latent codes of images.
+    """Maps the latent codes of images on the plane, colored by class.
 
     An encoder that is given the class need not put it into the code, and may. Which of the two the
     map shows is in its caption.
 
     Arguments:
-        run: A run or its folder.
-        images: Whose codes; by default test images of the run.
-        n: How many, the classes in balance.
+        run: A run or its folder, such as runs/cvae.
+        images: Whose codes; by default the run's test images.
+        n: How many images, the classes in balance.
         layout: `direct`, the two latents themselves; `pca`, the first two principal components of
-            the codes; `tsne`. By default `direct` for two latents, else `pca`.
-        withheld: Keep the true class from the encoder: it gets the class that the model infers,
-            or a random one.
-        label: The class of all images, by number or name.
-        resize: Bring images of another size to the model's.
-        seed: Of all draws.
-        device: Where to compute.
+            the codes; or `tsne`. By default `direct` for two latents, else `pca`.
+        withheld: Keep the true class from the encoder of a class-conditional model: it gets the
+            class that the model infers, or a random one.
+        label: The class of all images, by number or name, where they have no labels.
+        resize: Bring images of another size or color to the model's.
+        seed: Seed of all draws.
+        device: Where to compute: auto, cpu, cuda, cuda:1 or mps.
+
+    Returns:
+        The map: a .png or .svg, a .csv of its points, or an .npz of the codes.
 
     Raises:
         UsageError: If the model has no encoder, or not two latents for `direct`.
+
+    Example:
+        $ twofold latents runs/cvae --layout tsne -n 1000
     """
     trained = open_run(run, device)
     able = trained.able(HasCodes, "map latents")

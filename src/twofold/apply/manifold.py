@@ -68,7 +68,7 @@ def manifold(
     seed: int = 0,
     device: str = "auto",
 ) -> Manifold:
-    """Decodes a square grid of codes.
+    """Shows a plane of the latent space: its two latents, or where codes vary most.
 
     A latent space of two dimensions is its own plane. In a larger one the plane goes through the
     mean of the codes of a thousand images along their first two principal components, a unit being
@@ -77,20 +77,26 @@ def manifold(
     as a draw of the prior.
 
     Arguments:
-        run: A run or its folder.
-        images: Whose codes, or whose shown part; by default the run's test images.
+        run: A run or its folder, such as runs/cvae.
+        images: Whose codes, or whose visible part; by default the run's test images.
         steps: Images along each side.
         span: The grid goes from -span to span.
-        quantiles: Take as coordinates the quantiles of N(0, 1) at the middles of `steps` equal
-            shares instead: each image then stands for as much of the prior, where there are two
-            latents. In a larger space the plane is but a cut, and has no share of it.
-        label: Of a class-conditional model; by default the first.
-        resize: Bring images of another size to the model's.
-        seed: Of the choice of images, and of drawn directions.
-        device: Where to compute.
+        quantiles: Space the codes by quantiles of the prior instead, so that with two latents each
+            image stands for as much of it. In a larger space the plane is but a cut, and has no
+            share of it.
+        label: The class to show, of a class-conditional model; by default the first.
+        resize: Bring images of another size or color to the model's.
+        seed: Seed of the choice of images, and of drawn directions.
+        device: Where to compute: auto, cpu, cuda, cuda:1 or mps.
+
+    Returns:
+        The plane: a .png or an .npz.
 
     Raises:
         UsageError: If the model makes no images, or a setting or the images do not fit.
+
+    Example:
+        $ twofold manifold runs/vae-z2 --steps 20
     """
     if steps < 2 or not 0 < span < float("inf"):
         raise UsageError(f"steps={steps}, span={span}: ask for 2 steps or more and a span above 0")

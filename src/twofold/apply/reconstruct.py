@@ -66,21 +66,28 @@ def reconstruct(
     seed: int = 0,
     device: str = "auto",
 ) -> Reconstructions:
-    """Sends images through the code and back, and draws as many from the prior.
+    """Shows images, their reconstructions, and samples of the prior.
 
     A model that is conditioned on the class or a part of the image has the same condition in both.
 
     Arguments:
-        run: A run or its folder.
-        images: A path, a data set's name or arrays; by default the run's test images.
-        n: How many, the classes in balance; None for all.
-        label: The class of all images, where they have no labels.
-        resize: Bring images of another size to the model's.
-        seed: Of the choice of images, of a dynamic binarization, and of the samples.
-        device: Where to compute.
+        run: A run or its folder, such as runs/cvae.
+        images: A folder, archive or image file, or a data set's name (in Python also arrays); by
+            default the run's test images.
+        n: How many images, the classes in balance.
+        label: The class of all images, by number or name, where they have no labels.
+        resize: Bring images of another size or color to the model's.
+        seed: Seed of the choice of images, of a dynamic binarization, and of the samples.
+        device: Where to compute: auto, cpu, cuda, cuda:1 or mps.
+
+    Returns:
+        All three: a .png or an .npz.
 
     Raises:
         UsageError: If the model cannot reconstruct, or the images do not fit it.
+
+    Example:
+        $ twofold reconstruct runs/cvae --images path/to/images --resize
     """
     trained = open_run(run, device)
     model, maker = trained.able(Reconstructs, "reconstruct"), trained.able(Generative, "sample")

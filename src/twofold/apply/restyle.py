@@ -90,26 +90,35 @@ def restyle(
     device: str = "auto",
     progress: Progress | None = None,
 ) -> Restyled:
-    """Draws every class that the model was trained on in the style of each image.
+    """Draws every class in the style of each image.
 
     Arguments:
-        run: A run, or its folder, of a model that encodes and is conditioned on the class.
-        images: Whose style is taken, as in `load_inputs`; by default test images of the run.
-        n: How many are shown.
-        label: The class of all images, where they have no labels.
-        resize: Bring images of another size to the model's.
-        fresh_noise: Draw another code of q(z|x, y) for each class, as the report did, and do not
-            hold one fixed.
-        measure: How many test images of the run are restyled to measure how often the class is
-            recognized; 0 for none. By default 1000, or none where `images` are given.
-        seed: Of which images are shown and measured, and of fresh noise.
-        device: Where to compute.
-        progress: Where to say that a classifier must be trained for the measure.
+        run: A run or its folder, such as runs/cvae.
+        images: A folder, archive or image file, or a data set's name (in Python also arrays); by
+            default the run's test images.
+        n: How many images are shown.
+        label: The class of all images, by number or name, where they have no labels.
+        resize: Bring images of another size or color to the model's.
+        fresh_noise: Draw another code of q(z|x, y) for each class of a row, as the report did, and
+            do not hold one fixed.
+        measure: Test images on which recognition is measured, 0 for none; by default 1000, or none
+            where `images` are given.
+        seed: Seed of which images are shown and measured, and of fresh noise.
+        device: Where to compute: auto, cpu, cuda, cuda:1 or mps.
+        progress: Who hears what takes its time; by default the terminal or notebook.
+
+    Returns:
+        The images: a .png or an .npz.
 
     Raises:
         UsageError: If the model has no encoder, or is not conditioned on the class.
         RunError: If the run is damaged or its test images are gone.
+
+    Example:
+        $ twofold restyle runs/cvae --images seven.png --label 7
     """
+    if measure is not None and measure < 0:
+        raise UsageError(f"measure={measure}: how many images to measure, 0 for none")
     trained = open_run(run, device)
     artist = _Artist.of(trained, fresh_noise)
     measure = (MEASURED if images is None else 0) if measure is None else measure

@@ -18,6 +18,7 @@ from twofold.errors import UsageError
 from twofold.experiments.run import Run
 from twofold.models.base import Generative
 from twofold.pictures.sheets import BACKGROUND, grid
+from twofold.ranges import name_list, whole_numbers
 
 __all__ = ["Samples", "sample"]
 
@@ -77,29 +78,39 @@ def sample(
     seed: int = 0,
     device: str = "auto",
     *,
-    seeds: Sequence[int] | None = None,
+    seeds: Sequence[int] | str | None = None,
 ) -> Samples:
-    """Draws images from a run's model.
+    """Draws images from a trained model.
 
     Arguments:
-        run: A run or its folder.
-        n: How many, 100 by default; of each class in turn where the model is class-conditional and
-            `label` is None.
-        label: A class by number or name, or several, for a class-conditional model.
-        seed: Of the latent codes.
-        device: Where to compute.
-        seeds: Several seeds in place of `n` and `seed`, a row for each: every class with one and
-            the same code, or ten images of a model without classes.
+        run: A run or its folder, such as runs/cvae.
+        n: How many images, 100 by default, the classes in turn.
+        label: Classes by number or name, of a class-conditional model: 7, or 3,8, or 0..4; by
+            default all.
+        seed: Seed of the latent codes.
+        device: Where to compute: auto, cpu, cuda, cuda:1 or mps.
+        seeds: Several seeds, as in 0,1,2 or 0..9, in place of `n` and `seed`. Each is a row: every
+            class with one and the same code, or ten images of a model without classes.
+
+    Returns:
+        The images: a .png sheet, an .npz, or a new folder of PNGs.
 
     Raises:
         UsageError: If the model makes no images, or has no such class.
+
+    Example:
+        $ twofold sample runs/cvae --label 7 -n 20
     """
     if n is not None and n < 1:
         raise UsageError(f"n={n}: ask for at least one image")
+    if isinstance(seeds, str):
+        seeds = whole_numbers(seeds, "seeds=")
     if seeds is not None and (n is not None or not seeds):
         raise UsageError("seeds draws a row for each seed: name at least one, and leave n out")
     trained = open_run(run, device)
     model = trained.able(Generative, "sample")
+    if isinstance(label, str):
+        label = name_list(label, trained.class_names)
     asked = asked_classes(trained, label)
     if model.condition.about == "image":
         raise UsageError(f"{model.title} completes images: give it some with `complete`")

@@ -16,6 +16,7 @@ from twofold.apply.common.trained import Trained, open_run
 from twofold.errors import UsageError
 from twofold.experiments.run import Run
 from twofold.models.base import Generative, HasCodes
+from twofold.ranges import whole_numbers
 
 __all__ = ["Traversal", "traverse"]
 
@@ -48,7 +49,7 @@ def traverse(
     images: Images | None = None,
     *,
     n: int = 10,
-    latents: Sequence[int] | None = None,
+    latents: Sequence[int] | str | None = None,
     steps: int = 11,
     span: float = 3.0,
     label: int | str | None = None,
@@ -56,26 +57,33 @@ def traverse(
     seed: int = 0,
     device: str = "auto",
 ) -> Traversal:
-    """Moves one latent at a time from -span to span, away from the code of one image.
+    """Moves one latent at a time, the most active ones first.
 
     The latents come in the order of the variance of their posterior means over images, which is
     close to 0 where the encoder ignores one. A model that finds no codes starts from a draw, and
     its latents come in the order of how much each changes the image.
 
     Arguments:
-        run: A run or its folder.
+        run: A run or its folder, such as runs/cvae.
         images: The first of which is where to start; by default the run's test images.
         n: How many latents.
-        latents: Which, by number, in place of the `n` most active ones.
+        latents: Which, as in 0,3,5 or 0..4, in place of the `n` most active ones.
         steps: Images in a row.
-        span: How far to go, in standard deviations of the prior.
-        label: Of a class-conditional model: start from an image of this one if there is any.
-        resize: Bring images of another size to the model's.
-        seed: Of the choice of images, or of the draw.
-        device: Where to compute.
+        span: Each latent goes from -span to span, in standard deviations of the prior.
+        label: The class to show, of a class-conditional model: starts from an image of it if there
+            is any.
+        resize: Bring images of another size or color to the model's.
+        seed: Seed of the choice of images, or of the draw.
+        device: Where to compute: auto, cpu, cuda, cuda:1 or mps.
+
+    Returns:
+        The rows: a .png, an animated .webp, or an .npz.
 
     Raises:
         UsageError: If the model makes no images, or a setting or the images do not fit.
+
+    Example:
+        $ twofold traverse runs/cvae --latents 0..4 --label 5
     """
     for what, given, ok in (
         ("n", n, n >= 1),
@@ -92,6 +100,8 @@ def traverse(
         raise UsageError(
             f"{trained.title} finds no codes of images and starts from a draw; leave images out"
         )
+    if isinstance(latents, str):
+        latents = whole_numbers(latents, "latents=")
     wanted = None if latents is None else _checked(latents, model.latent_dim)
     start, variances = _start(trained, model, images, label, resize, seed)
     values = to_and_fro(span, steps)

@@ -1,16 +1,57 @@
-"""The application itself: its entry point, and what a user is told when something goes wrong."""
+"""The application itself: its commands, and what a user is told when something goes wrong."""
 
 import sys
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
+import typer.core
 
-from twofold._version import __version__
+import twofold
+from twofold.cli.options import as_command
 from twofold.errors import RunError, TwofoldError
+from twofold.signatures import Function
 
-__all__ = ["app", "main"]
+__all__ = ["app", "main", "verbs"]
+
+OTHERS = {
+    "train": "twofold.cli.training.train",
+    "resume": "twofold.experiments.train.resume",
+    "evaluate": "twofold.apply.evaluate.evaluate",
+    "compare": "twofold.report.compare.compare",
+    "reproduce": "twofold.reproduction.reproduce.reproduce",
+    "list": "twofold.terminal.show_list",
+    "data": "twofold.terminal.show_data",
+}
+LOOKING = ("sample", "reconstruct", "interpolate", "manifold", "traverse", "canvases", "latents")
+LOOK, USE = "Look at a trained model", "Use a trained model"  # headings of the help
+
+_LESS = "a smaller batch_size, latent_dim, size or layers to train, a smaller --n to sample"
+
+
+class _PlainHelp:
+    """A help that says what a flag or an argument is, and not of which Python type."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        params = super().get_params(ctx)  # type: ignore[misc]
+        for param in params:
+            if getattr(param, "is_flag", False):
+                param.metavar = ""
+                param.default = bool(param.default)  # of None, typer asks pydantic what it is
+            elif param.param_type_name == "argument":
+                param.display_type_rich = lambda ctx: None  # noqa: ARG005
+        return params
+
+
+class _Command(_PlainHelp, typer.core.TyperCommand):
+    pass
+
+
+class _Group(_PlainHelp, typer.core.TyperGroup):
+    pass
+
 
 app = typer.Typer(
+    cls=_Group,
     name="twofold",
     help="Train, measure and compare VAEs and GANs on small images.",
     no_args_is_help=True,
@@ -18,7 +59,23 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-_LESS = "a smaller batch_size, latent_dim, size or layers to train, a smaller --n to sample"
+
+def verbs() -> list[str]:
+    """The public functions that use a model, each in the file of its name, in the help's order."""
+    found = [name for name, module in twofold.PUBLIC.items() if module == f"twofold.apply.{name}"]
+    rest = [name for name in found if name not in LOOKING and name not in OTHERS]
+    return [*LOOKING, *rest]
+
+
+def _add(name: str, function: Function, panel: str | None = None) -> None:
+    example = f"Example: {function.example}" if function.example else None
+    app.command(name, cls=_Command, rich_help_panel=panel, epilog=example)(as_command(function))
+
+
+for name, path in OTHERS.items():
+    _add(name, Function(path))
+for name in verbs():
+    _add(name, Function(f"{twofold.PUBLIC[name]}.{name}"), LOOK if name in LOOKING else USE)
 
 
 def main() -> NoReturn:
@@ -34,9 +91,6 @@ def main() -> NoReturn:
         reason = str(error).partition("\n")[0] or type(error).__name__
         _complain(f"out of memory ({reason}); try less at a time: {_LESS}")
         sys.exit(1)
-    except KeyboardInterrupt:
-        typer.echo("interrupted", err=True)
-        sys.exit(130)
     sys.exit(0)
 
 
@@ -56,7 +110,7 @@ def _is_out_of_memory(error: Exception) -> bool:
 
 def _version(asked: bool) -> None:
     if asked:
-        typer.echo(f"twofold {__version__}")
+        typer.echo(f"twofold {twofold.__version__}")
         raise typer.Exit
 
 

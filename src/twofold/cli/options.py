@@ -1,75 +1,100 @@
-"""What several commands share: their options, their progress, and how a result is handed over."""
+"""From a function to a command: its arguments become options, and their texts its values."""
 
+import inspect
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any
 
 import typer
 
-if TYPE_CHECKING:
-    from twofold.apply.common.result import Result
-    from twofold.training.progress import Progress
+from twofold.cli.results import carry_out
+from twofold.signatures import REQUIRED, Argument, Function
 
-__all__ = [
-    "LOOK",
-    "USE",
-    "Device",
-    "Images",
-    "Label",
-    "Quiet",
-    "Resize",
-    "RunPath",
-    "Seed",
-    "hand_over",
-    "numbers",
-    "progress",
-]
+__all__ = ["as_command"]
 
-LOOK, USE = "Look at a trained model", "Use a trained model"  # headings of the help
+LARGEST_SEED = (1 << 63) - 1  # that torch takes
+PLUGIN = "Python with models, data or measures of your own; may be repeated."
 
-RunPath = Annotated[Path, typer.Argument(help="A run folder, such as runs/lam2023-cvae.")]
-Seed = Annotated[int, typer.Option(help="Seed of whatever is drawn.", min=0, max=(1 << 63) - 1)]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
-Images = Annotated[
-    str | None,
-    typer.Option(
-        help="A folder, archive or image file, or a data set's name; by default the run's test "
-        "images."
-    ),
-]
-Label = Annotated[
-    str | None,
-    typer.Option("--class", "-c", help="The class of all images, where they have no labels."),
-]
-Resize = Annotated[
-    bool, typer.Option("--resize", help="Bring images of another size or color to the model's.")
-]
+Option = tuple[str, Any, Any, Any]  # name, type, typer's words, default
 
 
-def progress(quiet: bool) -> "Progress":
-    from twofold.training.progress import Console, Silent
+def as_command(function: Function) -> Callable[..., None]:
+    """A function as typer reads one, with the options and the help of another."""
+    options = [option for argument in function.arguments if (option := _option(argument))]
+    if function.returns and "out" not in [name for name, *_ in options]:
+        words = f"{function.returns} By default in the run's folder."
+        options.append(("out", str | None, typer.Option(metavar="PATH", help=words), None))
+    options.append(("plugin", list[Path], typer.Option(metavar="FILE.py", help=PLUGIN), []))
 
-    return Silent() if quiet else Console()
+    def command(**values: Any) -> None:
+        carry_out(function, values)
+
+    command.__doc__ = function.summary
+    command.__annotations__ = {name: Annotated[type_, words] for name, type_, words, _ in options}
+    parameters = [_parameter(*option) for option in options]
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    return command
 
 
-def numbers(text: str | None, option: str) -> list[int] | None:
-    """Whole numbers of an option that may be left out.
-
-    Raises:
-        UsageError: If it is anything else.
-    """
-    from twofold.ranges import whole_numbers
-
-    return None if text is None else whole_numbers(text, f"{option} ")
+def _parameter(name: str, type_: Any, words: Any, default: Any) -> inspect.Parameter:
+    default = inspect.Parameter.empty if default is REQUIRED else default
+    kind, annotation = inspect.Parameter.KEYWORD_ONLY, Annotated[type_, words]
+    return inspect.Parameter(name, kind, default=default, annotation=annotation)
 
 
-def hand_over(result: "Result", out: Path) -> None:
-    """Saves a result, shows its figures, and says where it is."""
-    from twofold.terminal import show_measures
+def _option(argument: Argument) -> Option | None:
+    """What an argument is on the command line; None where no text can stand for it."""
+    name, default, types = argument.name, argument.default, argument.types - {"None"}
+    if name == "progress":
+        return "quiet", bool, typer.Option("--quiet", "-q", help="Show no progress."), False
+    if argument.positional:
+        return name, *_positional(argument)
+    type_ = {("bool",): bool, ("int",): int, ("float",): float}.get(tuple(types))
+    if type_ is None and any(one in ("str", "Path") or "Literal" in one for one in types):
+        type_ = str
+    if type_ is None:
+        return None
+    words = typer.Option(
+        f"--{name.replace('_', '-')}",
+        *(["-n"] if name == "n" else []),
+        metavar="PATH" if "Path" in types else None,
+        help=argument.help,
+        callback=_number_or_all if "Literal['all']" in types else _CHECKS.get(name),
+    )
+    if isinstance(default, tuple):
+        default = ",".join(map(str, default))
+    return name, type_ if default is not None else type_ | None, words, default
 
-    path = result.save(out)
-    if result.measures or result.not_measured:
-        show_measures(result.caption, result.measures, result.not_measured)
-    else:
-        typer.echo(result.caption, err=True)
-    typer.echo(path)
+
+def _positional(argument: Argument) -> tuple[Any, Any, Any]:
+    """What stands on the command line without a name: runs, changes, or a single text."""
+    name, words = argument.name, argument.help
+    if name in ("run", "runs"):
+        return list[Path], typer.Argument(metavar="RUN", help=words), REQUIRED
+    if "Iterable[str]" in argument.types:
+        return list[str] | None, typer.Argument(metavar="KEY=VALUE", help=words), None
+    complete = _experiments if name == "experiment" else None
+    return str, typer.Argument(help=words, autocompletion=complete), argument.default
+
+
+def _seed(value: int) -> int:
+    if not 0 <= value <= LARGEST_SEED:
+        raise typer.BadParameter(f"{value} is no seed; give a number from 0 to {LARGEST_SEED}")
+    return value
+
+
+def _number_or_all(value: str | None) -> int | str | None:
+    if value is None or value == "all":
+        return value
+    if not value.isdecimal():
+        raise typer.BadParameter(f"{value}: give a number of images, or all")
+    return int(value)
+
+
+_CHECKS: dict[str, Callable[[int], int]] = {"seed": _seed}
+
+
+def _experiments(incomplete: str) -> list[str]:
+    from twofold.experiments.resolve import experiment_names
+
+    return [name for name in experiment_names() if name.startswith(incomplete)]

@@ -40,17 +40,17 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 
 def compare(
-    runs: Sequence[str | Path | Run], out: str | Path = "report.html", samples_seed: int = 0
+    runs: Sequence[str | Path | Run], out: str | Path = "report.html", seed: int = 0
 ) -> Path:
-    """Writes a report of one run or several, side by side.
+    """Writes one self-contained HTML report on runs, side by side.
 
     The page is one file without scripts, in light and dark; a folder beside it, named after it,
     holds every figure as PNG and SVG. What a run did not measure stays blank.
 
     Arguments:
-        runs: Runs or their folders, finished or not, evaluated or not.
-        out: The HTML file.
-        samples_seed: Of the samples, the same for every run.
+        runs: Runs or their folders, one or more, finished or not, evaluated or not.
+        out: The HTML file to write.
+        seed: Seed of the samples, the same for every run.
 
     Returns:
         The HTML file's path.
@@ -58,6 +58,9 @@ def compare(
     Raises:
         UsageError: If there are no runs, or `out` is no HTML file.
         RunError: If a folder is no run, is damaged or was edited; nothing is written then.
+
+    Example:
+        $ twofold compare runs/cvae runs/cgan --out report.html
     """
     out = Path(out)
     if isinstance(runs, (str, Path, Run)) or not runs:
@@ -66,10 +69,10 @@ def compare(
         raise UsageError(f"out={out}: the report is a web page; name it with .html")
     opened = [run if isinstance(run, Run) else Run(run) for run in runs]
     facts = gather(opened)
-    sheets = [draw_sheet(r, f, samples_seed) for r, f in zip(opened, facts, strict=True)]
+    sheets = [draw_sheet(r, f, seed) for r, f in zip(opened, facts, strict=True)]
     figures = draw_pictures(facts)
     pictures = [*figures, *(sheet.pixels.draw() for sheet in sheets if sheet.pixels)]
-    page = _page(facts, sheets, figures, out, samples_seed)
+    page = _page(facts, sheets, figures, out, seed)
     with atomic_folder(out.with_name(f"{out.stem}-figures")) as folder:
         for picture in pictures:
             picture.save(folder)

@@ -18,28 +18,33 @@ from twofold.files import write_json
 from twofold.report.words import duration
 from twofold.reproduction.collect import collect
 from twofold.reproduction.figures import draw_figures, first_draw
-from twofold.reproduction.plan import Load, Step, about, loads, plan
+from twofold.reproduction.plan import Load, Step, about, loads
+from twofold.reproduction.plan import plan as plan_steps
 from twofold.reproduction.publish import publish
 from twofold.reproduction.reports import BUDGETS, Budget, Report, load_report, report_names
 from twofold.training.progress import Console, Progress
 
 __all__ = ["Reproduction", "plan_reproduction", "reproduce"]
 
-FOLDER = Path("runs/reproduce")
 MOST_JOBS = 8  # by default: each takes up to a gigabyte of memory
 
 
 @dataclass(frozen=True)
 class Reproduction:
-    """What was done.
+    """What was done, or what would be.
 
     Attributes:
         page: The Markdown file with the figures of the reports beside ours.
         runs: Trained and evaluated, in the order of the reports.
+        plan: What there is to run and how long it takes, in lines, where only that was asked for.
     """
 
     page: Path
-    runs: tuple[Run, ...]
+    runs: tuple[Run, ...] = ()
+    plan: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return "\n".join(self.plan) or str(self.page)
 
 
 def reproduce(
@@ -47,31 +52,39 @@ def reproduce(
     *,
     budget: str = "laptop",
     seeds: Seeds = (0, 1, 2),
-    out: str | Path = FOLDER,
+    out: str | Path = "runs/reproduce",
     jobs: int | None = None,
+    plan: bool = False,
     progress: Progress | None = None,
 ) -> Reproduction:
-    """Trains and evaluates the experiments of a report, and writes its figures beside ours.
+    """Runs a report's experiments again and lays its figures beside ours.
 
     What is done already is skipped, and an interrupted run continued; the page, its pictures and
     its JSON are written after every experiment.
 
     Arguments:
-        report: A name of `report_names()`, or `all`.
+        report: lam2023, gaikwad2020, belani2020, lin-yu2018, chen-fang-ju2016, or all.
         budget: `full` as reported, or `laptop`, with fewer epochs where training is long.
-        seeds: Draws of each experiment, as numbers or as text: `0,1,2` or `0..4`.
+        seeds: Draws of each experiment, as in 0,1,2 or 0..4.
         out: A folder for runs, figures and page.
         jobs: Runs trained at a time; by default as many as there are cores, at most 8, and one
             where there is a GPU.
-        progress: Who is told how it goes.
+        plan: Say what would be run and how long it takes, and stop.
+        progress: Who hears how it goes; by default the terminal or notebook.
 
     Raises:
         UsageError: If there is no such report or budget, before anything is run.
         RunError: If a run fails or a folder holds something else.
+
+    Example:
+        $ twofold reproduce lin-yu2018 --plan
     """
-    progress, out, jobs = progress or Console(), Path(out), _jobs(jobs)
-    reports = _reports(report)
-    order = _in_turn(reports, [plan(one, _checked(budget), seeds, out) for one in reports])
+    progress, out, page = progress or Console(), Path(out), Path(out) / "reproduction.md"
+    if plan:
+        lines = plan_reproduction(report, budget=budget, seeds=seeds, out=out, jobs=jobs)
+        return Reproduction(page, plan=tuple(lines))
+    jobs, reports = _jobs(jobs), _reports(report)
+    order = _in_turn(reports, [plan_steps(one, _checked(budget), seeds, out) for one in reports])
     steps = [step for _, step in order]
     done: dict[str, list[Run]] = {one.name: [] for one in reports}
     with _threads(threads_each(jobs)):
@@ -87,12 +100,10 @@ def reproduce(
                 done[one.name] += runs
                 write_json(out / "results" / f"{one.name}.json", collect(done[one.name]))
                 draw_figures(step.experiment, first_draw(runs), out / "results")
-                publish(reports, out / "results", out / "reproduction.md")
+                publish(reports, out / "results", page)
                 left.pop(step.folder)
                 progress.say(f"{step.folder.name} is done; {about(left.values(), jobs, 'left')}")
-    return Reproduction(
-        out / "reproduction.md", tuple(run for runs in done.values() for run in runs)
-    )
+    return Reproduction(page, tuple(run for runs in done.values() for run in runs))
 
 
 def plan_reproduction(
@@ -100,7 +111,7 @@ def plan_reproduction(
     *,
     budget: str = "laptop",
     seeds: Seeds = (0, 1, 2),
-    out: str | Path = FOLDER,
+    out: str | Path = "runs/reproduce",
     jobs: int | None = None,
 ) -> list[str]:
     """What `reproduce` would do, in lines: runs to train, those that are there, and the time."""
@@ -109,7 +120,7 @@ def plan_reproduction(
     every: list[Load] = []
     for one in _reports(report):
         lines.append(one.title)
-        steps = plan(one, _checked(budget), seeds, Path(out))
+        steps = plan_steps(one, _checked(budget), seeds, Path(out))
         with _threads(threads_each(jobs)):
             found = loads(steps)
         every += found

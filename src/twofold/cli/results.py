@@ -1,0 +1,84 @@
+"""What a command does: it loads plug-ins, calls its function, and hands the result over."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from twofold.errors import RunError, UsageError
+from twofold.signatures import Function
+
+__all__ = ["carry_out"]
+
+TOGETHER = {"anomaly": Function("twofold.apply.detections.side_by_side")}  # of several runs
+
+
+def carry_out(function: Function, values: dict[str, Any]) -> None:
+    """Does what a command asks for, and says how to go on where it is interrupted."""
+    for path in values.pop("plugin"):
+        from twofold.registry import load_plugin
+
+        load_plugin(path)
+    if "quiet" in values:
+        from twofold.training.progress import Console, Silent
+
+        values["progress"] = Silent() if values.pop("quiet") else Console()
+    try:
+        if "run" in values:
+            _use_runs(function, values.pop("run"), values)
+            return
+        given = [values.pop(one.name) or () for one in function.arguments if one.positional]
+        _hand_over(function.load()(*given, **values), function.name)
+    except KeyboardInterrupt:
+        typer.echo("interrupted: what was done is kept, and the same command continues", err=True)
+        raise typer.Exit(130) from None
+
+
+def _use_runs(function: Function, runs: Sequence[Path], values: dict[str, Any]) -> None:
+    """Calls a function for each run; one that fails does not lose the results of the others."""
+    call, out, several = function.load(), values.pop("out", None), len(runs) > 1
+    if several and function.name in TOGETHER:
+        found = TOGETHER[function.name].load()([call(run, **values) for run in runs])
+        _hand_over(found, function.name, runs[0], out)
+        return
+    if several and out is not None:
+        raise UsageError(f"--out {out} names one result, and there are {len(runs)} runs")
+    failures: dict[Path, RunError] = {}
+    for run in runs:
+        try:
+            _hand_over(call(run, **values), function.name, run, out)
+        except RunError as error:
+            if not several:
+                raise
+            failures[run] = error
+    if failures:
+        head = f"{function.name} failed for {len(failures)} of {len(runs)} runs:"
+        raise RunError("\n".join([head, *(f"{run}: {error}" for run, error in failures.items())]))
+
+
+def _hand_over(result: Any, verb: str, run: Path = Path(), out: str | None = None) -> None:
+    """Shows what a function gave back, saves what is to be saved, and says where it is."""
+    from twofold.terminal import show_measures, show_runs
+
+    if hasattr(result, "save"):
+        paths = [Path(out)] if out else _places(result, run / verb)
+        saved = [result.save(path) for path in paths]
+        if result.measures or result.not_measured:
+            show_measures(result.caption, result.measures, result.not_measured)
+        else:
+            typer.echo(result.caption, err=True)
+        typer.echo("\n".join(map(str, saved)))
+    elif hasattr(result, "measures"):
+        show_measures(str(run), result.measures, result.not_measured)
+    elif isinstance(result, list) or hasattr(result, "progress"):
+        if not show_runs(result):
+            raise typer.Exit(130)
+    elif result is not None:
+        typer.echo(result)
+
+
+def _places(result: Any, stem: Path) -> list[Path]:
+    """Where a result goes by default: in its first form, with its table, if any, beside it."""
+    endings = [".csv"] if result.table() is not None else []
+    return [stem.with_suffix(ending) for ending in [*endings, next(iter(result.writers()))]]

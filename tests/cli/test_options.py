@@ -1,0 +1,95 @@
+"""Commands are made from functions: what holds of every one of them."""
+
+import shlex
+import sys
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+
+import pytest
+import typer
+
+import twofold as package
+from twofold import signatures
+from twofold.cli import app
+from twofold.cli.app import OTHERS, verbs
+from twofold.cli.options import as_command
+from twofold.signatures import Function
+
+COMMANDS = [*OTHERS, *verbs()]
+ROOT = typer.main.get_command(app)
+
+
+def command_of(name: str):
+    return ROOT.get_command(ROOT.make_context("twofold", [name, "--help"]), name)  # type: ignore[attr-defined]
+
+
+def function_of(name: str) -> Function:
+    return Function(OTHERS.get(name) or f"{package.PUBLIC[name]}.{name}")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_option_says_what_it_does_and_not_of_which_type(name, twofold):
+    code, output, _ = twofold(name, "--help")
+    assert code == 0
+    for noise in ("<bool>", "range>", "<=", "list[", "None", "`"):
+        assert noise not in output
+    if name != "resume":
+        assert all(argument.help for argument in function_of(name).arguments if argument.types)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_example_of_a_function_is_understood(name):
+    for line in function_of(name).example.splitlines():
+        _, verb, *options = shlex.split(line)
+        assert verb == name
+        assert command_of(name).make_context(name, options).params
+
+
+def test_an_option_is_the_same_in_every_verb():
+    types: dict[str, set[str]] = {}
+    for name in verbs():
+        for option in command_of(name).params:
+            types.setdefault(option.name, set()).add(str(option.opts))
+    assert {name for name, several in types.items() if len(several) > 1} == set()
+
+
+def test_the_defaults_are_those_of_the_function():
+    import inspect
+
+    for name in verbs():
+        signature = inspect.signature(function_of(name).load())
+        for argument in function_of(name).arguments:
+            default = signature.parameters[argument.name].default
+            assert argument.default is ... or argument.default == default
+
+
+def test_a_file_and_a_public_name_make_a_command(monkeypatch, tmp_path: Path):
+    (tmp_path / "twofold" / "apply").mkdir(parents=True)
+    (tmp_path / "twofold" / "apply" / "shout.py").write_text(
+        "def shout(run: str, *, loud: bool = False, num_times: int = 2) -> None:\n"
+        '    """Shouts.\n\n    Arguments:\n        loud: Very.\n    """\n'
+    )
+    monkeypatch.setattr(signatures, "SOURCE", tmp_path)
+    monkeypatch.setattr(package, "PUBLIC", {"shout": "twofold.apply.shout"})
+    heard = []
+    module = ModuleType("twofold.apply.shout")
+    module.shout = lambda run, **options: heard.append((run, options))  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    assert "shout" in verbs()
+    alone = typer.Typer()
+    alone.command()(as_command(Function("twofold.apply.shout.shout")))
+    typer.main.get_command(alone)(["a", "b", "--num-times", "3"], standalone_mode=False)
+    assert heard == [(Path(run), {"loud": False, "num_times": 3}) for run in "ab"]
+
+
+def test_plugins_are_loaded_before_anything_else(monkeypatch, twofold):
+    seen: list[Path] = []
+    monkeypatch.setitem(sys.modules, "twofold.registry", SimpleNamespace(load_plugin=seen.append))
+    code, _, _ = twofold("sample", "no-run", "--plugin", "a.py", "--plugin", "b.py")
+    assert code == 1
+    assert seen == [Path("a.py"), Path("b.py")]
+
+
+def test_one_place_does_not_hold_two_results(twofold):
+    code, _, errors = twofold("sample", "a", "b", "--out", "c.png")
+    assert (code, "--out c.png names one result, and there are 2 runs" in errors) == (2, True)
