@@ -23,20 +23,17 @@ from torch.distributions import ContinuousBernoulli as TorchContinuousBernoulli
 from torch.distributions import Normal as TorchNormal
 
 from twofold.distributions import (
-    LIKELIHOODS,
     Bernoulli,
     ContinuousBernoulli,
     DiagonalGaussian,
     DiscretizedLogistic,
     Gaussian,
-    Likelihood,
     bits_per_dim,
     gaussian_kl,
     gaussian_kl_per_dim,
     log_mean_exp,
     standard_normal_log_prob,
 )
-from twofold.errors import UsageError
 
 LOGITS = [0.0, 1e-6, 0.01, 0.0499, 0.0501, 0.5, 3.0, 20.0, 90.0]
 LOGITS = [*LOGITS, *(-logit for logit in LOGITS[1:])]
@@ -188,44 +185,7 @@ def test_discretized_logistic_sums_to_one(mean, log_scale):
     assert p.pixel_log_prob(levels).exp().sum().item() == pytest.approx(1, abs=1e-9)
 
 
-# --- p(x|z): samples, gradients, precision --------------------------------------------------------
-
-
-def outputs_for(likelihood: Likelihood) -> Tensor:
-    """Decoder outputs for one 2×2 image, dark, middling and bright."""
-    output = torch.tensor([-3.0, -0.04, 0.5, 4.0]).reshape(1, 1, 2, 2)
-    return output.repeat(1, likelihood.decoder_channels, 1, 1)
-
-
-@pytest.mark.parametrize("name", LIKELIHOODS)
-def test_samples_have_the_mean(name):
-    likelihood = Likelihood(name, 1, sigma=0.3)
-    output = outputs_for(likelihood)
-    generator = torch.Generator().manual_seed(0)
-    p = likelihood(output.expand(200_000, -1, -1, -1))
-    samples = p.sample(generator)
-    assert samples.shape == (200_000, 1, 2, 2)
-    assert agrees(samples, likelihood(output).mean[0])
-    assert samples.std(dim=0).min() > 0.02
-
-
-@pytest.mark.parametrize("name", LIKELIHOODS)
-def test_samples_have_the_log_prob(name):
-    """Minus the mean log-probability of samples is the entropy, which quadrature knows too."""
-    likelihood = Likelihood(name, 1, sigma=0.3)
-    output = outputs_for(likelihood).double()
-    p = likelihood.double()(output.expand(50_000, -1, -1, -1))
-    samples = p.sample(torch.Generator().manual_seed(1))
-    if name == "bernoulli":
-        x, weights = torch.tensor([0.0, 1.0]), torch.ones(2)
-    elif name == "discretized-logistic":
-        x, weights = torch.arange(256) / 255, torch.ones(256)
-    else:
-        x, weights = quadrature(0, 1) if name.startswith("cont") else quadrature(-25, 25)
-    x, weights = as_images(x.double()), as_images(weights.double())
-    log_p = likelihood(output).pixel_log_prob(x)  # (N, 1, 2, 2)
-    entropy = -(log_p.exp() * log_p * weights).sum(dim=0)
-    assert agrees(-p.pixel_log_prob(samples), entropy.detach())
+# --- p(x|z): samples and means --------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("logit", [0.0, 0.03, -0.049, 2.0, -60.0])
@@ -250,109 +210,6 @@ def test_discretized_logistic_mean_knows_the_tails(mean, log_scale):
     p = DiscretizedLogistic(location, torch.tensor(log_scale, dtype=torch.float64))
     moment = (levels * p.pixel_log_prob(levels).exp()).sum().item()
     assert p.mean.item() == pytest.approx(moment, abs=0.5 / 255)
-
-
-@pytest.mark.parametrize("name", LIKELIHOODS)
-@pytest.mark.parametrize("value", [-200.0, -20.0, 0.0, 20.0, 200.0])
-def test_extreme_outputs_have_finite_gradients(name, value):
-    likelihood = Likelihood(name, 1)
-    output = torch.full((1, likelihood.decoder_channels, 3, 1), value, requires_grad=True)
-    x = torch.tensor([0.0, 51 / 255, 1.0]).reshape(1, 1, 3, 1)
-    log_prob = likelihood(output).log_prob(x)
-    log_prob.sum().backward()
-    assert output.grad is not None
-    assert torch.isfinite(log_prob).all()
-    assert torch.isfinite(output.grad).all()
-
-
-@pytest.mark.parametrize("name", LIKELIHOODS)
-@pytest.mark.parametrize("dtype", HALF)
-def test_half_precision_outputs_are_computed_in_single(name, dtype):
-    """The same half-precision numbers, widened first, must give the same: nothing is rounded."""
-    likelihood = Likelihood(name, 1, sigma=0.05)
-    output = (2 * normals(4, likelihood.decoder_channels, 3, 3)).to(dtype)
-    x = images(4, 1, 3, 3).round()
-    narrow, wide = likelihood(output), likelihood(output.float())
-    assert narrow.log_prob(x).dtype == torch.float32
-    torch.testing.assert_close(narrow.log_prob(x), wide.log_prob(x), rtol=0, atol=0)
-    torch.testing.assert_close(narrow.mean, wide.mean, rtol=0, atol=0)
-
-
-@pytest.mark.parametrize("name", LIKELIHOODS)
-def test_terms_are_per_image(name):
-    """(B,) and (S, B), never (B, 1), and the sample axis only repeats the images."""
-    likelihood = Likelihood(name, 3)
-    output = normals(2, 5, likelihood.decoder_channels, 4, 4)  # (S, B, C, H, W)
-    x = (images(5, 3, 4, 4) * 255).round() / 255
-    both = likelihood(output).log_prob(x)
-    assert both.shape == (2, 5)
-    assert likelihood(output).mean.shape == (2, 5, 3, 4, 4)
-    for s in range(2):
-        one = likelihood(output[s]).log_prob(x)
-        assert one.shape == (5,)
-        torch.testing.assert_close(both[s], one)
-
-
-@pytest.mark.parametrize("name", LIKELIHOODS)
-def test_log_prob_sums_over_channels_and_pixels(name):
-    """Trap: a mean over pixels beside a KL that is summed. Twice the pixels cost twice."""
-    likelihood = Likelihood(name, 1)
-    output = normals(2, likelihood.decoder_channels, 4, 4)
-    x = images(2, 1, 4, 4).round()
-    twice = likelihood(torch.cat([output, output], dim=2)).log_prob(torch.cat([x, x], dim=2))
-    torch.testing.assert_close(twice, 2 * likelihood(output).log_prob(x))
-
-
-# --- Likelihood -----------------------------------------------------------------------------------
-
-
-def test_what_is_learned():
-    learned = {name: [n for n, _ in Likelihood(name, 3).named_parameters()] for name in LIKELIHOODS}
-    assert learned == {
-        "bernoulli": [],
-        "continuous-bernoulli": [],
-        "gaussian": [],
-        "gaussian-learned": ["log_sigma"],
-        "gaussian-map": [],
-        "discretized-logistic": ["log_scale"],
-    }
-
-
-def test_what_is_a_probability_of_pixels():
-    discrete = [name for name in LIKELIHOODS if Likelihood(name, 1).is_discrete]
-    assert discrete == ["bernoulli", "discretized-logistic"]
-    assert [name for name in LIKELIHOODS if Likelihood(name, 1).needs_binary] == ["bernoulli"]
-
-
-@pytest.mark.parametrize("name", ["gaussian", "gaussian-learned"])
-def test_sigma_is_a_standard_deviation(name):
-    output, x = normals(2, 1, 3, 3), images(2, 1, 3, 3)
-    reference = TorchNormal(torch.sigmoid(output), 0.2).log_prob(x).sum(dim=(1, 2, 3))
-    torch.testing.assert_close(Likelihood(name, 1, sigma=0.2)(output).log_prob(x), reference)
-
-
-def test_gaussian_map_reads_means_then_log_variances():
-    likelihood = Likelihood("gaussian-map", 3)
-    assert likelihood.decoder_channels == 6
-    output, x = normals(2, 6, 4, 4), images(2, 3, 4, 4)
-    normal = TorchNormal(torch.sigmoid(output[:, :3]), (output[:, 3:] / 2).exp())
-    reference = normal.log_prob(x).sum(dim=(1, 2, 3))
-    torch.testing.assert_close(likelihood(output).log_prob(x), reference)
-
-
-def test_discretized_logistic_has_a_scale_per_channel():
-    likelihood = Likelihood("discretized-logistic", 2)
-    with torch.no_grad():
-        likelihood.log_scale[:] = torch.tensor([-5.0, 1.0])[:, None, None]
-    output, x = torch.zeros(1, 2, 1, 1), torch.full((1, 2, 1, 1), 127 / 255)
-    sharp, wide = likelihood(output).pixel_log_prob(x).flatten().exp().tolist()
-    assert sharp > 0.1
-    assert wide < 0.01
-
-
-def test_unknown_likelihood():
-    with pytest.raises(UsageError, match="did you mean 'bernoulli'"):
-        Likelihood("bernouli", 1)
 
 
 # --- q(z|x) ---------------------------------------------------------------------------------------

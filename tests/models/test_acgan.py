@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from twofold.conditions import ClassCondition, ImagePart, part_mask
+from twofold.conditions import ImagePart, part_mask
 from twofold.data.batches import Batch
 from twofold.errors import DataError, UsageError
 from twofold.models.acgan import ACGAN
@@ -19,11 +19,11 @@ def make_acgan(class_loss: str = "all", told: bool = True, **settings) -> ACGAN:
     return ACGAN(
         build_network("fc-16", (D,), SHAPE, K if told else 0),
         build_network("fc-16", SHAPE, (1 + K,), activation="leaky-0.2"),
-        SHAPE,
-        D,
-        ClassCondition(K) if told else None,
+        class_loss,
+        latent_dim=D,
+        condition="class" if told else "none",
+        image_shape=SHAPE,
         num_classes=K,
-        class_loss=class_loss,
         **settings,
     )
 
@@ -96,7 +96,7 @@ def test_under_real_the_class_never_reaches_the_generator(told):
         def forward(self, x: Tensor, _: Tensor | None = None) -> Tensor:
             return model.discriminator(x)[:, :1]
 
-    gan = GAN(model.generator, ScoreAlone(), SHAPE, D, model.condition)
+    gan = GAN(model.generator, ScoreAlone(), D, model.condition, image_shape=SHAPE)
     losses = []
     for player in (model, gan):
         torch.manual_seed(5)
@@ -158,12 +158,18 @@ def test_a_generator_that_is_told_no_class_is_not_judged_by_one(part):
     mask = part_mask("left-half", *SHAPE[1:])
     networks = build_network("fc-8", (D,), SHAPE), build_network("fc-8", SHAPE, (1 + K,))
     with pytest.raises(UsageError, match="use condition=class, or class_loss=real"):
-        ACGAN(*networks, SHAPE, D, ImagePart(mask, 1) if part else None, num_classes=K)
+        ACGAN(
+            *networks,
+            latent_dim=D,
+            condition=ImagePart(mask, 1) if part else "none",
+            image_shape=SHAPE,
+            num_classes=K,
+        )
 
 
 def test_classes_and_losses_that_are_not_there():
-    with pytest.raises(UsageError, match="did you mean 'real'"):
+    with pytest.raises(UsageError, match=r"class_loss: got 'reel'; .*'all' or 'real'"):
         make_acgan("reel")
     networks = build_network("fc-8", (D,), SHAPE), build_network("fc-8", SHAPE, (2,))
     with pytest.raises(DataError, match="at least 2 classes, got 1"):
-        ACGAN(*networks, SHAPE, D, num_classes=1, class_loss="real")
+        ACGAN(*networks, "real", latent_dim=D, image_shape=SHAPE, num_classes=1)

@@ -8,11 +8,11 @@ from torch import Tensor, nn
 
 from twofold.errors import UsageError
 from twofold.models.adversarial import (
-    ADVERSARIAL,
+    check_smoothing,
     gradient_penalty,
-    make_adversarial,
     squared_gradient_norm,
 )
+from twofold.registry import entries, make
 
 REAL = torch.tensor([-2.0, -0.5, 0.0, 0.3, 1.0, 4.0], dtype=torch.float64)
 FAKE = torch.tensor([1.5, -0.7, 0.0, 2.0, -1.0, 3.0], dtype=torch.float64)
@@ -51,17 +51,20 @@ BY_HAND = {
 }
 
 
-OPPOSED = [name for name in ADVERSARIAL if name != "swapped"]
+NAMES = [entry.name for entry in entries("loss")]
+OPPOSED = [name for name in NAMES if name != "swapped"]
 
 
 def test_every_loss_is_here():
+    """Each under the name that it is registered by."""
     assert set(BY_HAND) == set(OPPOSED)
+    assert [make("loss", name).name for name in NAMES] == NAMES
 
 
 @pytest.mark.parametrize("fake", [-3.0, 0.0, 3.0])
 def test_swapped_targets_set_nobody_against_anybody(fake: float):
     """Trap, kept by name to show what it does: both players push the fakes' score upwards."""
-    swapped = ADVERSARIAL["swapped"]
+    swapped = make("loss", "swapped")
     score = torch.full((1,), fake, requires_grad=True)
     (by_d,) = torch.autograd.grad(swapped.discriminator(torch.zeros(1), score, 0.0).sum(), score)
     (by_g,) = torch.autograd.grad(swapped.generator(torch.zeros(1), score).sum(), score)
@@ -72,7 +75,7 @@ def test_swapped_targets_set_nobody_against_anybody(fake: float):
 @pytest.mark.parametrize("name", OPPOSED)
 def test_losses_are_the_papers(name):
     """Also the pairing: image i of the reals with image i of the fakes, one value per image."""
-    loss = make_adversarial(name)
+    loss = make("loss", name)
     of_discriminator, of_generator = BY_HAND[name]
     pairs = list(zip(REAL.tolist(), FAKE.tolist(), strict=True))
     discriminator, generator = loss.discriminator(REAL, FAKE, 0.0), loss.generator(REAL, FAKE)
@@ -94,14 +97,14 @@ def test_losses_are_the_papers(name):
 )
 def test_at_the_equilibrium(name, score, discriminator, generator):
     """Where D cannot tell, D = 1/2: the values that a log should show in the end."""
-    same, loss = torch.full((3,), score), make_adversarial(name)
+    same, loss = torch.full((3,), score), make("loss", name)
     assert loss.discriminator(same, same, 0.0).tolist() == pytest.approx([discriminator] * 3)
     assert loss.generator(same, same).tolist() == pytest.approx([generator] * 3)
 
 
 def slopes(name: str, real: float, fake: float, player: str) -> tuple[float, float]:
     r, f = torch.tensor(real, requires_grad=True), torch.tensor(fake, requires_grad=True)
-    loss = make_adversarial(name)
+    loss = make("loss", name)
     value = loss.discriminator(r, f, 0.0) if player == "D" else loss.generator(r, f)
     value.backward()
     of_real, of_fake = (0.0 if t.grad is None else float(t.grad) for t in (r, f))
@@ -128,7 +131,8 @@ def test_minimax_pushes_as_non_saturating_does_but_weakly_where_it_loses(score):
 @pytest.mark.parametrize("name", ["minimax", "non-saturating", "least-squares"])
 def test_smoothing_is_one_sided(name):
     """The best real score becomes that of 1 - s; the loss of fakes does not know s."""
-    loss = make_adversarial(name, 0.1)
+    loss = make("loss", name)
+    check_smoothing(loss, 0.1)
     of_discriminator = BY_HAND[name][0]
     smoothed = loss.discriminator(REAL, FAKE, 0.1)
     expected = [
@@ -147,20 +151,28 @@ def test_smoothing_is_one_sided(name):
 @pytest.mark.parametrize("name", ["hinge", "wasserstein", "relativistic"])
 def test_without_labels_there_is_nothing_to_smooth(name):
     with pytest.raises(UsageError, match=f"{name} has no labels to smooth.*minimax"):
-        make_adversarial(name, 0.1)
-    assert make_adversarial(name, 0.0).name == name
+        check_smoothing(make("loss", name), 0.1)
+    check_smoothing(make("loss", name), 0.0)
 
 
 def test_unknown_loss():
-    with pytest.raises(UsageError, match="did you mean 'wasserstein'"):
-        make_adversarial("waserstein")
+    with pytest.raises(UsageError, match="unknown loss 'waserstein'; did you mean 'wasserstein'"):
+        make("loss", "waserstein")
 
 
-@pytest.mark.parametrize("name", ADVERSARIAL)
+@pytest.mark.parametrize("name", NAMES)
+def test_a_pair_says_whether_its_generator_reads_real_scores(name):
+    """What is not paired may be given the fakes' scores twice."""
+    loss = make("loss", name)
+    same = torch.equal(loss.generator(REAL, FAKE), loss.generator(FAKE, FAKE))
+    assert same == (not loss.paired)
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_extreme_scores_are_finite(name):
     """No sigmoid and logarithm apart: a score of 200 must not be ln 0."""
     scores = torch.tensor([-200.0, 200.0, -200.0, 200.0], requires_grad=True)
-    loss = make_adversarial(name)
+    loss = make("loss", name)
     other = scores.flip(0)
     total = (loss.discriminator(scores, other, 0.0) + loss.generator(scores, other)).sum()
     total.backward()

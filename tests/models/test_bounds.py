@@ -13,18 +13,19 @@ from torch import Tensor, nn
 from torch.distributions import MultivariateNormal, Normal, kl_divergence
 
 from twofold.data.batches import Batch
-from twofold.distributions import Gaussian, ImageDistribution, Likelihood, log_mean_exp
+from twofold.distributions import Gaussian, ImageDistribution, log_mean_exp
+from twofold.likelihoods import LearnedGaussianLikelihood
 from twofold.models.vae import VAE
 
 SHAPE = (1, 2, 3)
 SIGMA = 0.6
 
 
-class PlainGaussian(Likelihood):
+class PlainGaussian(LearnedGaussianLikelihood):
     """p(x|z) around the decoder's output itself, without a sigmoid."""
 
     def __init__(self) -> None:
-        super().__init__("gaussian-learned", 1, SIGMA)
+        super().__init__(1, SIGMA)
 
     def forward(self, output: Tensor) -> ImageDistribution:
         return Gaussian(output, 2 * self.log_sigma)
@@ -83,7 +84,8 @@ def decoder() -> Affine:
 
 
 def make_vae(decoder: Affine, encoder: nn.Module, **settings) -> VAE:
-    return VAE(encoder, decoder, PlainGaussian(), SHAPE, latent_dim=2, **settings)
+    given = {"likelihood": PlainGaussian(), "image_shape": SHAPE}
+    return VAE(encoder, decoder, latent_dim=2, **given, **settings)
 
 
 def draw(decoder: Affine, count: int) -> Tensor:

@@ -8,9 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.distributions import Bernoulli, Normal, kl_divergence
 
-from twofold.conditions import ClassCondition
 from twofold.data.batches import Batch
-from twofold.distributions import Likelihood
 from twofold.errors import UsageError
 from twofold.models.draw import DRAW
 from twofold.models.vae import VAE
@@ -33,14 +31,14 @@ def make_draw(
     **settings,
 ) -> DRAW:
     model = DRAW(
-        Likelihood("bernoulli", channels),
-        (channels, 4, 5),
-        num_steps,
         D,
+        num_steps,
         HIDDEN,
         glimpse,
         glimpse,
-        ClassCondition(num_classes) if num_classes else None,
+        condition="class" if num_classes else "none",
+        image_shape=(channels, 4, 5),
+        num_classes=num_classes,
         **settings,
     )
     with torch.no_grad():
@@ -161,7 +159,12 @@ def test_one_step_without_attention_is_a_vae(num_classes):
     draw, x = make_draw(num_classes=num_classes, num_steps=1), images(6)
     y = labels(6) if num_classes else None
     vae = VAE(
-        FirstLook(draw), OnlyStroke(draw), draw.likelihood, draw.image_shape, D, draw.condition
+        FirstLook(draw),
+        OnlyStroke(draw),
+        D,
+        draw.condition,
+        draw.likelihood,
+        image_shape=draw.image_shape,
     )
     losses = []
     for model in (draw, vae):
@@ -250,7 +253,7 @@ def test_a_canvas_is_the_one_before_and_a_stroke():
 
 @pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian-map", "discretized-logistic"])
 def test_color_and_two_numbers_per_pixel(likelihood):
-    model = DRAW(Likelihood(likelihood, 3), (3, 4, 5), T, D, HIDDEN, 2, 2)
+    model = DRAW(D, T, HIDDEN, 2, 2, likelihood=likelihood, image_shape=(3, 4, 5))
     x = torch.rand(4, 3, 4, 5)
     assert model.canvases(torch.randn(4, T * D)).shape == (T, 4, 3, 4, 5)
     assert model.elbo(x).shape == (4,)
@@ -263,7 +266,7 @@ def test_color_and_two_numbers_per_pixel(likelihood):
 @pytest.mark.parametrize("size", [0, 5])
 def test_a_glimpse_larger_than_the_image(name, size):
     with pytest.raises(UsageError, match=f"{name}={size}: a glimpse of images of 4×5"):
-        DRAW(Likelihood("bernoulli", 1), (1, 4, 5), T, D, HIDDEN, **{name: size})
+        DRAW(D, T, HIDDEN, image_shape=(1, 4, 5), **{name: size})
 
 
 # --- the condition --------------------------------------------------------------------------------

@@ -6,28 +6,33 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from twofold.conditions import ClassCondition
 from twofold.data.batches import Batch
 from twofold.errors import UsageError
-from twofold.models.adversarial import ADVERSARIAL
 from twofold.models.gan import GAN
 from twofold.networks import build_network
+from twofold.registry import entries, make
 
 SHAPE = (1, 3, 4)
 D = 5
 PIXELS = math.prod(SHAPE)
+LOSSES = [entry.name for entry in entries("loss")]
 
 
 def make_gan(num_classes: int = 0, norm: str = "none", **settings) -> GAN:
-    condition = ClassCondition(num_classes) if num_classes else None
     return GAN(
         build_network("fc-16", (D,), SHAPE, num_classes, norm=norm),
         build_network("fc-16", SHAPE, (1,), num_classes, activation="leaky-0.2"),
-        SHAPE,
         D,
-        condition,
+        "class" if num_classes else "none",
+        image_shape=SHAPE,
+        num_classes=num_classes,
         **settings,
     )
+
+
+def make_stubbed(generator: nn.Module, discriminator: nn.Module, dim: int = D, **settings) -> GAN:
+    """Players of a few lines."""
+    return GAN(generator, discriminator, dim, image_shape=SHAPE, **settings)
 
 
 class Linear(nn.Module):
@@ -80,7 +85,7 @@ def play(model: GAN, phase: int, batch: Batch, lr: float = 1e-2) -> None:
 # --- who moves whom -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("adversarial", [name for name in ADVERSARIAL if name != "swapped"])
+@pytest.mark.parametrize("adversarial", [name for name in LOSSES if name != "swapped"])
 def test_the_discriminator_learns_to_tell(adversarial):
     """Trap: swapped real/fake targets. After some steps real scores are above fake ones."""
     model = make_gan(adversarial=adversarial)
@@ -90,7 +95,7 @@ def test_the_discriminator_learns_to_tell(adversarial):
     assert model.score(images(64) * 2 - 1).min() > model.score(x_fake * 2 - 1).max()
 
 
-@pytest.mark.parametrize("adversarial", ADVERSARIAL)
+@pytest.mark.parametrize("adversarial", LOSSES)
 def test_a_generator_step_raises_the_score_of_the_same_fakes(adversarial):
     """Trap: a flipped sign in the generator's loss."""
     model, x = make_gan(adversarial=adversarial), images(16)
@@ -117,7 +122,7 @@ def test_losses_of_a_batch_by_hand(adversarial, num_classes):
     x_fake = torch.tanh(model.generator(torch.randn(6, D), c))
     real = model.discriminator(batch.x * 2 - 1, c).squeeze(1)
     fake = model.discriminator(x_fake, c).squeeze(1)
-    pair = ADVERSARIAL[adversarial]
+    pair = make("loss", adversarial)
     expected = [pair.discriminator(real, fake, 0.0).mean(), pair.generator(real, fake).mean()]
     for terms, value in zip(found, expected, strict=True):
         assert list(terms.terms) == ["adversarial"]
@@ -223,7 +228,7 @@ def test_the_generator_still_learns_after_the_discriminators_penalties():
 )
 def test_ranges(output, value, signed):
     """D sees pixels in [-1, 1], real and fake alike; people see [0, 1]."""
-    model = GAN(Constant(value), Linear(), SHAPE, D, output=output)
+    model = make_stubbed(Constant(value), Linear(), output=output)
     model.discriminator_loss(Batch(torch.cat([torch.zeros(1, *SHAPE), torch.ones(1, *SHAPE)])))
     real, fake = model.discriminator.seen
     assert (real.min(), real.max()) == (-1, 1)
@@ -239,8 +244,8 @@ def test_ranges(output, value, signed):
 @pytest.mark.parametrize("gamma", [0.1, 10.0])
 def test_r1_and_r2_of_a_linear_discriminator(name, gamma):
     """γ/2 ||w||², and its gradient γ w beside the adversarial one."""
-    model = GAN(
-        Constant(0.3), Linear(norm=3.0), SHAPE, D, adversarial="wasserstein", **{name: gamma}
+    model = make_stubbed(
+        Constant(0.3), Linear(norm=3.0), adversarial="wasserstein", **{name: gamma}
     )
     terms = model.discriminator_loss(Batch(images(4)))
     assert terms.terms[name].item() == pytest.approx(9 / 2, rel=1e-5)
@@ -261,7 +266,7 @@ def test_r1_looks_at_real_images_and_r2_at_fake_ones():
         def forward(self, x: Tensor, _: Tensor | None = None) -> Tensor:
             return self.scale * x.square().sum(dim=(1, 2, 3))[:, None] / 2
 
-    model = GAN(Constant(0.5), Square(), SHAPE, D, output="linear", r1=1.0, r2=1.0)
+    model = make_stubbed(Constant(0.5), Square(), output="linear", r1=1.0, r2=1.0)
     terms = model.discriminator_loss(Batch(images(4).round())).terms
     assert terms["r1"].item() == pytest.approx(12 / 2)
     assert terms["r2"].item() == pytest.approx(3 / 2)
@@ -269,7 +274,7 @@ def test_r1_looks_at_real_images_and_r2_at_fake_ones():
 
 @pytest.mark.parametrize(("norm", "penalty"), [(1.0, 0.0), (3.0, 4.0)])
 def test_gradient_penalty_of_a_linear_critic(norm, penalty):
-    model = GAN(Constant(0.3), Linear(norm), SHAPE, D, adversarial="wasserstein", gp_weight=10.0)
+    model = make_stubbed(Constant(0.3), Linear(norm), adversarial="wasserstein", gp_weight=10.0)
     terms = model.discriminator_loss(Batch(images(4)))
     assert terms.terms["gp"].item() == pytest.approx(penalty, abs=1e-5)
     expected = terms.terms["adversarial"] + 10 * penalty
@@ -299,7 +304,7 @@ def test_accuracies_count_from_the_middle(adversarial, middle):
         def forward(self, x: Tensor, _: Tensor | None = None) -> Tensor:
             return middle + 0.01 * x.mean(dim=(1, 2, 3))[:, None].sign() + self.weight
 
-    model = GAN(Constant(-9.0), Half(), SHAPE, D, adversarial=adversarial)
+    model = make_stubbed(Constant(-9.0), Half(), adversarial=adversarial)
     x = torch.ones(4, *SHAPE)
     x[0] = 0
     watch = model.discriminator_loss(Batch(x)).watch
@@ -308,7 +313,7 @@ def test_accuracies_count_from_the_middle(adversarial, middle):
 
 
 def test_critics_watch_the_gap():
-    model = GAN(Constant(-9.0), Linear(), SHAPE, D, adversarial="wasserstein")
+    model = make_stubbed(Constant(-9.0), Linear(), adversarial="wasserstein")
     watch = model.discriminator_loss(Batch(torch.ones(4, *SHAPE))).watch
     gap = 2 * model.discriminator.weight.sum()
     torch.testing.assert_close(watch["score_gap"], gap.detach())
@@ -318,7 +323,7 @@ def test_critics_watch_the_gap():
 def test_diagnosis_sees_collapse():
     """Every fake alike: no diversity. Fakes as diverse as the data: about 1."""
     x = torch.rand(40, *SHAPE)
-    collapsed = GAN(Constant(0.3), Linear(), SHAPE, D)
+    collapsed = make_stubbed(Constant(0.3), Linear())
     assert collapsed.diagnose([Batch(x)])["diversity"] == pytest.approx(0, abs=1e-3)
 
     class Uniform(nn.Module):
@@ -329,7 +334,7 @@ def test_diagnosis_sees_collapse():
         def forward(self, z: Tensor, _: Tensor | None = None) -> Tensor:
             return self.scale * torch.special.ndtr(z).unflatten(1, SHAPE) * 2 - 1
 
-    honest = GAN(Uniform(), Linear(), SHAPE, PIXELS, output="linear")
+    honest = make_stubbed(Uniform(), Linear(), PIXELS, output="linear")
     assert honest.diagnose([Batch(x)])["diversity"] == pytest.approx(1, abs=0.1)
 
 
@@ -407,8 +412,11 @@ def test_training_does_not_depend_on_the_average():
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"ema": 1.0}, r"ema is a decay per step in \[0, 1\), got 1.0"),
-        ({"output": "relu"}, "unknown output 'relu'"),
+        ({"ema": 1.0}, "ema: got 1.0; input should be less than 1"),
+        ({"ema": -0.1}, "ema: got -0.1; input should be greater than or equal to 0"),
+        ({"label_smoothing": 1.0}, "label_smoothing: got 1.0; input should be less than 1"),
+        ({"r1": -1.0}, "r1: got -1.0; input should be greater than or equal to 0"),
+        ({"output": "relu"}, "output: got 'relu'; .*'tanh', 'sigmoid' or 'linear'"),
         ({"adversarial": "hinges"}, "did you mean 'hinge'"),
         ({"adversarial": "hinge", "label_smoothing": 0.1}, "no labels to smooth"),
     ],

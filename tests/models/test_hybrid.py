@@ -7,45 +7,43 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from twofold.conditions import ClassCondition
 from twofold.data.batches import Batch
-from twofold.distributions import Likelihood
 from twofold.errors import DataError, UsageError
-from twofold.models.base import Classifies, Encodes, Phase, require
+from twofold.models.capabilities import Classifies, Encodes
 from twofold.models.draw import DRAW
-from twofold.models.hybrid import FOOLS, Binary, Hybrid, PlusOne
+from twofold.models.gan import GAN
+from twofold.models.heads import Binary, PlusOne
+from twofold.models.hybrid import Hybrid
 from twofold.models.m2 import M2
+from twofold.models.phases import Phase
 from twofold.models.vae import VAE
 from twofold.networks import build_network
 
 SHAPE, D, K, T = (1, 4, 4), 3, 3, 2
 KINDS = ("vae", "cvae", "m2", "draw", "cdraw")
+FOOLS = ("non-saturating", "minimax")
 
 
 def make_autoencoder(kind: str) -> VAE | M2 | DRAW:
-    p = Likelihood("bernoulli", 1)
     told = K if kind in ("cvae", "cdraw") else 0
-    condition = ClassCondition(K) if told else None
+    images = {"image_shape": SHAPE, "num_classes": K}
     if kind in ("draw", "cdraw"):
-        return DRAW(p, SHAPE, T, D, 8, 2, 2, condition)
+        return DRAW(D, T, 8, 2, 2, "class" if told else "none", **images)
     if kind == "m2":
         return M2(
-            build_network("fc-8", SHAPE, None, activation="tanh"),
             build_network("fc-6", (8,), (K,)),
             build_network("fc-7", (8,), (2 * D,), K),
             build_network("fc-7", (D,), SHAPE, K),
-            p,
-            SHAPE,
             D,
-            K,
+            trunk=build_network("fc-8", SHAPE, None, activation="tanh"),
+            **images,
         )
     return VAE(
         build_network("fc-12", SHAPE, (2 * D,), told, activation="tanh"),
         build_network("fc-12", (D,), SHAPE, told, activation="tanh"),
-        p,
-        SHAPE,
         D,
-        condition,
+        "class" if told else "none",
+        **images,
     )
 
 
@@ -54,7 +52,9 @@ def make_hybrid(kind: str = "vae", classes: bool = False, **settings) -> Hybrid:
     return Hybrid(
         make_autoencoder(kind),
         build_network("fc-10 fc-9", SHAPE, outputs, activation="leaky-0.2"),
-        num_classes=K if classes else 0,
+        classes,
+        image_shape=SHAPE,
+        num_classes=K,
         **settings,
     )
 
@@ -418,20 +418,20 @@ def test_the_discriminator_learns_to_tell():
 def test_the_discriminator_reads_labels_given_that_an_image_is_real():
     """ln D_y - ln(1 - D_fake), which sums to one over the K classes."""
     model, x = make_hybrid("m2", True, label_reader="discriminator"), make_batch().x
-    found = require(model, Classifies, "classify").classify(x, batch_size=4)
+    found = model.capability(Classifies, "classify").classify(x, batch_size=4)
     log_d = model.discriminator(x * 2 - 1).log_softmax(dim=1)
     expected = log_d[:, :K] - torch.log(1 - log_d[:, K:].exp())
     torch.testing.assert_close(found, expected)
     torch.testing.assert_close(found.exp().sum(dim=1), torch.ones(6))
-    by_default = require(make_hybrid("m2", True), Classifies, "classify")
+    by_default = make_hybrid("m2", True).capability(Classifies, "classify")
     assert isinstance(by_default, M2)
 
 
 def test_the_autoencoders_abilities_are_the_hybrids():
     model = make_hybrid()
-    assert require(model, Encodes, "encode") is model.autoencoder
+    assert model.capability(Encodes, "encode") is model.autoencoder
     with pytest.raises(UsageError, match="gives no labels"):
-        require(model, Classifies, "classify")
+        model.capability(Classifies, "classify")
 
 
 def test_diagnosis_watches_the_discriminator():
@@ -443,15 +443,16 @@ def test_diagnosis_watches_the_discriminator():
 @pytest.mark.parametrize(
     ("kind", "classes", "settings", "words"),
     [
-        ("vae", False, {"fool": "saturating"}, "did you mean 'non-saturating'"),
-        ("vae", False, {"routing": "larson"}, "did you mean 'larsen'"),
+        ("vae", False, {"fool": "saturating"}, "fool: got 'saturating'; .*'minimax'"),
+        ("vae", False, {"routing": "larson"}, "routing: got 'larson'; .*'summed' or 'larsen'"),
+        ("vae", False, {"recon_weight": -1.0}, "recon_weight: got -1.0; input should be greater"),
         ("vae", False, {"recon_weight": 0.0}, "nothing holds the reconstruction"),
         ("vae", False, {"feature_weight": 1.0}, "needs feature_layer"),
         ("vae", False, {"feature_layer": "fc-8", "feature_weight": 1.0}, "unknown feature layer"),
         ("vae", False, {"judge_canvases": True}, "VAE has no canvases, only DRAW has"),
         ("vae", False, {"label_reader": "discriminator"}, "needs class_outputs=true"),
-        ("m2", True, {"unlabeled": "sofft"}, "did you mean 'soft'"),
-        ("m2", True, {"label_reader": "autoencode"}, "did you mean 'autoencoder'"),
+        ("m2", True, {"unlabeled": "sofft"}, "unlabeled: got 'sofft'; .*'soft' or 'real'"),
+        ("m2", True, {"label_reader": "me"}, "label_reader: got 'me'; .*'discriminator'"),
     ],
 )
 def test_settings_that_cannot_be(kind, classes, settings, words):
@@ -462,3 +463,45 @@ def test_settings_that_cannot_be(kind, classes, settings, words):
 def test_k_plus_one_needs_classes():
     with pytest.raises(DataError, match="knows no class"):
         make_hybrid("vae", True)
+    with pytest.raises(DataError, match=r"class_outputs=true needs labels.* class_outputs=false"):
+        Hybrid(make_autoencoder("cvae"), "fc-9", True, image_shape=SHAPE)
+
+
+def test_only_an_autoencoder_is_judged():
+    gan = GAN("fc-8", "fc-8", image_shape=SHAPE)
+    words = "autoencoder: the model GAN is no AutoEncoder; use one of .*vae"
+    with pytest.raises(UsageError, match=words):
+        Hybrid(gan, "fc-9")
+
+
+def test_features_of_a_discriminator_of_ones_own():
+    """A plain module has no layers by name; one that gives them by the two methods serves."""
+    plain = nn.Sequential(nn.Flatten(), nn.Linear(16, 1))
+    words = "feature_layer=fc-9 .* this discriminator is a Sequential; .* with_features"
+    with pytest.raises(UsageError, match=words):
+        Hybrid(make_autoencoder("vae"), plain, feature_layer="fc-9", feature_weight=1.0)
+    assert Hybrid(make_autoencoder("vae"), plain).autoencoder_loss(make_batch()).total.isfinite()
+
+    class Named(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.hidden, self.last = nn.Linear(16, 5), nn.Linear(5, 1)
+
+        def check_layer(self, layer: str) -> None:
+            assert layer == "hidden"
+
+        def with_features(self, x: Tensor, layer: str) -> tuple[Tensor, Tensor]:
+            h = self.hidden(x.flatten(1))
+            return h, self.last(h)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.with_features(x, "hidden")[1]
+
+    model = Hybrid(make_autoencoder("vae"), Named(), feature_layer="hidden", feature_weight=1.0)
+    batch = make_batch()
+    found = model.autoencoder_loss(batch).terms["feature"]
+    h = [
+        model.discriminator.hidden((x * 2 - 1).flatten(1))
+        for x in (batch.x, model._bound(batch).p.mean)
+    ]
+    torch.testing.assert_close(found, 0.5 * (h[0] - h[1]).square().sum(dim=1).mean())

@@ -6,9 +6,8 @@ from torch import Tensor
 from torch.distributions import Independent, Normal
 
 from twofold.data.batches import Batch
-from twofold.distributions import Likelihood
+from twofold.errors import UsageError
 from twofold.models.m1m2 import M1M2, CodeLikelihood
-from twofold.models.m2 import M2
 from twofold.models.vae import VAE
 from twofold.networks import build_network
 
@@ -19,21 +18,18 @@ def make_m1m2(**of_m1) -> M1M2:
     m1 = VAE(
         build_network("fc-8", SHAPE, (2 * D1,), **of_m1),
         build_network("fc-8", (D1,), SHAPE),
-        Likelihood("bernoulli", 1),
-        SHAPE,
         D1,
+        image_shape=SHAPE,
     )
-    m2 = M2(
-        build_network("", (D1,), None),
+    return M1M2(
+        m1,
         build_network("fc-7", (D1,), (K,)),
         build_network("fc-7", (D1,), (2 * D2,), K),
         build_network("fc-7", (D2,), (2 * D1,), K),
-        CodeLikelihood(),
-        SHAPE,
         D2,
-        K,
+        image_shape=SHAPE,
+        num_classes=K,
     )
-    return M1M2(m1, m2)
 
 
 def make_batch() -> Batch:
@@ -50,7 +46,7 @@ def test_code_likelihood_is_torchs():
     output, z1 = torch.randn(6, 2 * D1, dtype=torch.float64), torch.randn(6, D1)
     mu, logvar = output.split(D1, dim=1)
     expected = Independent(Normal(mu, (logvar / 2).exp()), 1).log_prob(z1)
-    p = CodeLikelihood()(output)
+    p = CodeLikelihood(D1)(output)
     torch.testing.assert_close(p.log_prob(z1), expected)
     torch.testing.assert_close(p.mean, mu)
 
@@ -58,7 +54,7 @@ def test_code_likelihood_is_torchs():
 @pytest.mark.parametrize("value", [1e4, -1e4])
 def test_code_likelihood_stays_finite(value):
     output = torch.full((2, 2 * D1), value).requires_grad_()
-    CodeLikelihood()(output).log_prob(torch.zeros(2, D1)).sum().backward()
+    CodeLikelihood(D1)(output).log_prob(torch.zeros(2, D1)).sum().backward()
     assert output.grad.isfinite().all()
 
 
@@ -115,3 +111,29 @@ def test_classes_are_read_from_the_mean_of_the_code():
     logits = model.m2.classifier(model.m1.posterior(x).mu)
     torch.testing.assert_close(model.classify(x, batch_size=2), logits.log_softmax(dim=1))
     assert model.reconstruct(x).shape == x.shape
+
+
+def test_m2_speaks_of_codes_and_not_of_pixels():
+    """Its decoder gives a mean and a log-variance for each dimension of M1's code."""
+    model = make_m1m2()
+    assert isinstance(model.m2.likelihood, CodeLikelihood)
+    assert model.m2.likelihood.decoder_channels == 2 * D1
+    assert (model.m2.latent_dim, model.m1.latent_dim) == (model.latent_dim, D1) == (D2, D1)
+    assert model.m2.decode(torch.randn(5, D2), torch.zeros(5).long()).mean.shape == (5, D1)
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.7])
+def test_alpha_is_m2s(alpha):
+    m1 = VAE("fc-8", "fc-8", D1, image_shape=SHAPE)
+    model = M1M2(m1, "fc-7", "fc-7", "fc-7", D2, alpha, image_shape=SHAPE, num_classes=K)
+    terms = model.m2_loss(make_batch())
+    assert terms.weights["cross_entropy"] == alpha
+    rest = sum(value for name, value in terms.terms.items() if name != "cross_entropy")
+    torch.testing.assert_close(terms.total, rest + alpha * terms.terms["cross_entropy"])
+
+
+def test_m1_has_no_condition():
+    images = {"image_shape": SHAPE, "num_classes": K}
+    m1 = VAE("fc-8", "fc-8", D1, "class", **images)
+    with pytest.raises(UsageError, match="has the class; use family=vae and condition=none for m1"):
+        M1M2(m1, "fc-7", "fc-7", "fc-7", D2, **images)

@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from torch.distributions import Bernoulli, MultivariateNormal, Normal, kl_divergence
 
 from twofold.data.batches import Batch
-from twofold.distributions import Gaussian, Likelihood
-from twofold.errors import UsageError
+from twofold.distributions import Gaussian
+from twofold.errors import DataError, UsageError
+from twofold.likelihoods import Likelihood
 from twofold.models.m2 import M2
 from twofold.models.vae import VAE
 from twofold.networks import build_network
@@ -30,17 +31,15 @@ def double_precision():
 
 
 def make_m2(apart: bool = False, **settings) -> M2:
-    trunk = build_network("fc-8", SHAPE, None, activation="tanh")
     return M2(
-        trunk,
         build_network("fc-6", (8,), (K,), activation="tanh"),
         build_network("fc-7", (8,), (D,) if apart else (2 * D,), K, activation="tanh"),
         build_network("fc-7", (D,), SHAPE, K, activation="tanh"),
-        Likelihood("bernoulli", 1),
-        SHAPE,
         D,
-        K,
-        build_network("fc-out", (8,), (D,)) if apart else None,
+        trunk=build_network("fc-8", SHAPE, None, activation="tanh"),
+        variance="of-x" if apart else "of-x-and-y",
+        image_shape=SHAPE,
+        num_classes=K,
         **settings,
     )
 
@@ -152,7 +151,7 @@ class Encode(nn.Module):
 def test_with_every_label_known_it_is_a_cvae_and_ln_k():
     """alpha = 0: nothing asks for the classifier, whose gradient is nothing."""
     m2 = make_m2(alpha=0.0)
-    cvae = VAE(Encode(m2), m2.decoder, m2.likelihood, SHAPE, D, m2.condition)
+    cvae = VAE(Encode(m2), m2.decoder, D, m2.condition, m2.likelihood, image_shape=SHAPE)
     batch = partly(binary(6), 6, share=0.2)
     losses = []
     for model in (m2, cvae):
@@ -351,14 +350,38 @@ def test_the_encoders_parameters_are_those_that_no_sample_needs():
         assert (gradient is None) == any(parameter is own for own in model.encoder_parameters)
 
 
-def test_unknown_sums():
-    with pytest.raises(UsageError, match="did you mean 'gumbel'"):
-        make_m2(label_sum="gumble")
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"label_sum": "gumble"}, "label_sum: got 'gumble'; .*'exact' or 'gumbel'"),
+        ({"temperature": 0.0}, "temperature: got 0.0; input should be greater than 0"),
+        ({"alpha": -0.1}, "alpha: got -0.1; input should be greater than or equal to 0"),
+        ({"likelihood": "bernouli"}, "did you mean 'bernoulli'"),
+    ],
+)
+def test_settings_that_cannot_be(settings, words):
+    with pytest.raises(UsageError, match=words):
+        make_m2(**settings)
+    with pytest.raises(UsageError, match=r"variance: got 'of-y'; .*'of-x' or 'of-x-and-y'"):
+        M2("fc-8", "fc-8", "fc-8", variance="of-y", image_shape=SHAPE, num_classes=K)
+
+
+@pytest.mark.parametrize("num_classes", [0, 1])
+def test_classes_are_needed(num_classes):
+    with pytest.raises(DataError, match=f"at least 2 classes, got {num_classes}"):
+        M2("fc-8", "fc-8", "fc-8", image_shape=SHAPE, num_classes=num_classes)
 
 
 # --- a model whose ln p(x) is known ---------------------------------------------------------------
 
 SIGMA = 0.6
+
+
+class PlainGaussian(Likelihood):
+    """p(x|y, z) around the decoder's output itself, without a sigmoid."""
+
+    def forward(self, output: Tensor) -> Gaussian:
+        return Gaussian(output, torch.tensor(2 * math.log(SIGMA)))
 
 
 class ClassAffine(nn.Module):
@@ -410,14 +433,14 @@ def linear_m2(off: float = 0.0, shift: float = 0.0) -> tuple[M2, Tensor, Tensor,
     """The model, images of it, their ln p(x|y) (B, K) and ln p(x) (B,)."""
     decoder = ClassAffine()
     model = M2(
-        nn.Flatten(),
         ExactClassifier(decoder, off * torch.tensor([1.0, -0.5, 0.3])),
         ExactEncoder(decoder, shift),
         decoder,
-        lambda output: Gaussian(output, torch.tensor(2 * math.log(SIGMA))),
-        SHAPE,
         D,
-        K,
+        trunk=nn.Flatten(),
+        likelihood=PlainGaussian(1),
+        image_shape=SHAPE,
+        num_classes=K,
     )
     mean = decoder(torch.randn(5, D), torch.eye(K)[torch.arange(5) % K])
     x = (mean + SIGMA * torch.randn_like(mean)).detach()

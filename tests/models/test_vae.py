@@ -8,27 +8,26 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.distributions import Bernoulli, Normal, kl_divergence
 
-from twofold.conditions import ClassCondition, make_condition
 from twofold.data.batches import Batch
-from twofold.distributions import Likelihood
 from twofold.errors import UsageError
 from twofold.models.vae import VAE
 from twofold.networks import build_network
+from twofold.registry import make
 
 SHAPE = (1, 4, 4)
 D = 3
 
 
 def make_vae(num_classes: int = 0, likelihood: str = "bernoulli", **settings) -> VAE:
-    condition = ClassCondition(num_classes) if num_classes else None
-    p = Likelihood(likelihood, 1)
+    channels = 2 if likelihood == "gaussian-map" else 1
     return VAE(
         build_network("fc-12", SHAPE, (2 * D,), num_classes, activation="tanh"),
-        build_network("fc-12", (D,), (p.decoder_channels, 4, 4), num_classes, activation="tanh"),
-        p,
-        SHAPE,
+        build_network("fc-12", (D,), (channels, 4, 4), num_classes, activation="tanh"),
         D,
-        condition,
+        "class" if num_classes else "none",
+        likelihood,
+        image_shape=SHAPE,
+        num_classes=num_classes,
         **settings,
     )
 
@@ -183,8 +182,11 @@ def test_free_bits_of_zero_are_the_vae():
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"objective": "iwea"}, "did you mean 'iwae'"),
-        ({"kl": "close"}, "did you mean 'closed'"),
+        ({"objective": "iwea"}, "objective: got 'iwea'; .*'elbo', 'iwae' or 'dreg'"),
+        ({"kl": "close"}, "kl: got 'close'; .*'closed' or 'sampled'"),
+        ({"beta": -1.0}, "beta: got -1.0; input should be greater than or equal to 0"),
+        ({"num_samples": 0}, "num_samples: got 0; input should be greater than or equal to 1"),
+        ({"likelihood": "bernouli"}, "likelihood: .*did you mean 'bernoulli'"),
         ({"objective": "iwae", "beta": 2.0}, "objective=iwae has no separate KL"),
         ({"objective": "dreg", "kl": "sampled"}, "objective=dreg has no separate KL"),
         ({"objective": "iwae", "kl_warmup": 1.0}, "use objective=elbo"),
@@ -229,7 +231,7 @@ def test_every_pixel_costs_its_nats():
             return self.encoder(x[:, :, :4], c)
 
     small = without_noise(make_vae())
-    large = VAE(Cropped(small.encoder), Padded(small.decoder), small.likelihood, (1, 8, 4), D)
+    large = VAE(Cropped(small.encoder), Padded(small.decoder), D, image_shape=(1, 8, 4))
     x = binary(5)
     before = small.loss(Batch(x)).terms
     after = large.loss(Batch(F.pad(x, (0, 0, 0, 4), value=1.0))).terms
@@ -286,14 +288,13 @@ def test_conditions_change_encoder_and_decoder():
 
 def make_completion(**settings) -> VAE:
     """Told the left half of an image."""
-    condition = make_condition("left-half", SHAPE, 0)
+    condition = make("condition", "left-half", image_shape=SHAPE)
     return VAE(
         build_network("fc-12", SHAPE, (2 * D,), condition.dim),
         build_network("fc-12", (D,), SHAPE, condition.dim),
-        Likelihood("bernoulli", 1),
-        SHAPE,
         D,
         condition,
+        image_shape=SHAPE,
         **settings,
     )
 
@@ -338,7 +339,7 @@ def test_what_a_discriminator_sees_of_a_completion_is_what_was_shown():
 def test_nothing_is_hidden_where_nothing_is_shown():
     with pytest.raises(UsageError, match="nothing is hidden; use condition=left-half"):
         make_vae(predicts="hidden")
-    with pytest.raises(UsageError, match="unknown predicted part 'half'"):
+    with pytest.raises(UsageError, match=r"predicts: got 'half'; .*'image' or 'hidden'"):
         make_vae(predicts="half")
 
 
@@ -347,6 +348,82 @@ def test_no_condition_where_none_is_taken():
         make_vae().posterior(binary(2), torch.tensor([0, 1]))
     with pytest.raises(UsageError, match="give c"):
         make_vae(3).generate(torch.randn(2, D))
+
+
+# --- networks of one's own ------------------------------------------------------------------------
+
+
+class Halves(nn.Module):
+    """An encoder that gives its means and log-variances as a pair."""
+
+    def __init__(self, encoder: nn.Module) -> None:
+        super().__init__()
+        self.encoder = encoder
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        return self.encoder(x).chunk(2, dim=1)
+
+
+def test_an_encoder_may_give_a_pair():
+    model, x = make_vae(), binary(4)
+    paired = VAE(Halves(model.encoder), model.decoder, D, image_shape=SHAPE)
+    q, mine = model.posterior(x), paired.posterior(x)
+    torch.testing.assert_close((mine.mu, mine.logvar), (q.mu, q.logvar))
+
+
+def test_plain_modules_see_the_image_alone_and_the_condition_where_there_is_one():
+    """`nn.Sequential` takes no second argument."""
+    encoder = nn.Sequential(nn.Flatten(), nn.Linear(16, 2 * D))
+    decoder = nn.Sequential(nn.Linear(D, 16), nn.Unflatten(1, SHAPE))
+    model = VAE(encoder, decoder, D, image_shape=SHAPE)
+    assert model.loss(Batch(binary(5))).total.isfinite()
+    seen = []
+
+    class Sees(Stub):
+        def forward(self, x: Tensor, *c: Tensor) -> Tensor:
+            seen.append(c)
+            return super().forward(x)
+
+    for condition in ("none", "class"):
+        networks = Sees(torch.zeros(2 * D)), Sees(torch.zeros(SHAPE))
+        model = VAE(*networks, D, condition, image_shape=SHAPE, num_classes=3)
+        model.loss(Batch(binary(2), torch.tensor([2, 0])))
+    assert seen[:2] == [(), ()]
+    assert [c[0].tolist() for c in seen[2:]] == [[[0, 0, 1], [1, 0, 0]]] * 2
+
+
+@pytest.mark.parametrize(
+    ("encoder", "decoder", "words"),
+    [
+        (Stub(torch.zeros(2 * D + 2)), "fc-8", r"means of shape \(4, 4\), expected .* \(4, 3\)"),
+        ("fc-8", Stub(torch.zeros(2, 4, 4)), r"\(2, 4, 4\) an image, expected \(1, 4, 4\)"),
+        ("fc-8", Stub(torch.zeros(1, 4, 5)), r"\(1, 4, 5\) an image, expected \(1, 4, 4\)"),
+    ],
+)
+def test_networks_of_the_wrong_size_are_named(encoder, decoder, words):
+    """Trap: (B, 1, 4, 5) beside (B, 1, 4, 4) fails far away, or is broadcast and does not."""
+    with pytest.raises(UsageError, match=words):
+        VAE(encoder, decoder, D, image_shape=SHAPE).loss(Batch(binary(4)))
+
+
+def test_modules_take_the_shape_of_the_images_they_meet():
+    model = make_vae()
+    later = VAE(model.encoder, model.decoder, D)
+    assert later.image_shape is None
+    later.accept_images(SHAPE)
+    later.accept_images(SHAPE)
+    assert later.image_shape == SHAPE
+    torch.testing.assert_close(later.sample(3), model.sample(3), rtol=0, atol=0)
+    words = "this VAE was made for images of 1 × 4 × 4 and the data has 3 × 4 × 4 .* resize the"
+    with pytest.raises(UsageError, match=words):
+        later.accept_images((3, 4, 4))
+
+
+@pytest.mark.parametrize(("encoder", "decoder"), [("fc-8", Stub), (Stub, "fc-8"), ("fc-8", "fc-8")])
+def test_layers_are_made_for_images_of_a_shape(encoder, decoder):
+    networks = [n if isinstance(n, str) else n(torch.zeros(1)) for n in (encoder, decoder)]
+    with pytest.raises(UsageError, match=r"image_shape=\(channels, height, width\)"):
+        VAE(*networks, D)
 
 
 # --- what a user asks -----------------------------------------------------------------------------
@@ -403,9 +480,8 @@ def test_tiny_overfit():
     model = VAE(
         build_network("fc-64", shape, (16,)),
         build_network("fc-64", (8,), shape),
-        Likelihood("bernoulli", 1),
-        shape,
         latent_dim=8,
+        image_shape=shape,
     )
     optimizer = torch.optim.Adam(model.parameters(), lr=5e-3)
     for _ in range(300):
