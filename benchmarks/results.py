@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from twofold.experiments.run import Run
-from twofold.report.words import averaged, number
+from twofold.report.words import mean_and_spread, number
 from twofold.reproduction.collect import collect
 from twofold.reproduction.figures import draw_figures
 from twofold.reproduction.publish import publish
@@ -64,7 +64,7 @@ def _cell(runs: list[dict[str, Any]], name: str) -> str:
     values = [run["measures"][name]["value"] for run in runs if name in run["measures"]]
     if len(values) < len(runs):
         return ""
-    return averaged(values)
+    return mean_and_spread(values)
 
 
 def _floor(experiments: dict[str, Any], name: str) -> str:

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from twofold.apply import cache, judges
-from twofold.apply.cache import remembered
+from twofold.apply.cache import remember
 from twofold.apply.evaluate import evaluate
 from twofold.apply.extractors import Extractor, classifier_extractor, random_extractor
 from twofold.apply.judges import SHIPPED, judge
@@ -159,14 +159,14 @@ def test_figures_by_class_are_of_that_class(subject):
 
 
 def elsewhere(folder, kind, parts, make):
-    """`remembered` in a cache of its own."""
+    """`remember` in a cache of its own."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TWOFOLD_CACHE", str(folder))
-        return remembered(kind, parts, make)
+        return remember(kind, parts, make)
 
 
 def test_features_of_real_images_are_computed_once(subject, monkeypatch, tmp_path):
-    monkeypatch.setattr("twofold.apply.measures.subject.remembered", partial(elsewhere, tmp_path))
+    monkeypatch.setattr("twofold.apply.measures.subject.remember", partial(elsewhere, tmp_path))
     seen = []
     embed = Extractor.__call__
     monkeypatch.setattr(
@@ -263,12 +263,12 @@ def test_the_cache_forgets_what_older_code_made(tmp_path, monkeypatch):
         made.append(1)
         return {"value": len(made)}
 
-    assert [int(remembered("x", ["a"], make)["value"]) for _ in range(2)] == [1, 1]
-    assert int(remembered("x", ["b"], make)["value"]) == 2
+    assert [int(remember("x", ["a"], make)["value"]) for _ in range(2)] == [1, 1]
+    assert int(remember("x", ["b"], make)["value"]) == 2
     monkeypatch.setattr(cache, "_code", lambda: "mended")
-    assert int(remembered("x", ["a"], make)["value"]) == 3
+    assert int(remember("x", ["a"], make)["value"]) == 3
     next((tmp_path / "x").iterdir()).write_bytes(b"broken")
-    assert {int(remembered("x", ["a"], make)["value"]) for _ in range(2)} <= {3, 4}
+    assert {int(remember("x", ["a"], make)["value"]) for _ in range(2)} <= {3, 4}
 
 
 def test_standard_errors_of_shares_are_their_spread(subject):

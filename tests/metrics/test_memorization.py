@@ -5,12 +5,12 @@ import pytest
 import torch
 from scipy.stats import mannwhitneyu
 
-from twofold.metrics.memorization import copied, copying_score, threshold_of_duplicates
+from twofold.metrics.memorization import copying_score, is_copy, threshold_of_duplicates
 from twofold.metrics.neighbors import nearest
 
 
 def share_of_copies(generated: torch.Tensor, train: torch.Tensor) -> float:
-    return copied(nearest(generated, train, k=2)[0]).double().mean().item()
+    return is_copy(nearest(generated, train, k=2)[0]).double().mean().item()
 
 
 def test_copies_are_caught_and_fresh_images_are_not():

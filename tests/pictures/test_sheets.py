@@ -8,7 +8,7 @@ from PIL import Image
 
 from twofold.errors import UsageError
 from twofold.pictures.formats import png_bytes, webp_bytes
-from twofold.pictures.sheets import beside, contact_sheet, grid, side_of, stacked
+from twofold.pictures.sheets import beside, contact_sheet, grid, side_of, stack
 
 IMAGES = np.arange(6 * 3 * 4, dtype=np.uint8).reshape(2, 3, 1, 3, 4)
 
@@ -79,8 +79,8 @@ def test_a_square_of_columns():
 
 def test_pictures_below_each_other_end_at_one_edge():
     gray, color = np.zeros((2, 3), np.uint8), np.full((1, 5, 3), 7, np.uint8)
-    assert stacked([gray, gray]).shape == (4, 3)
-    both = stacked([gray, color])
+    assert stack([gray, gray]).shape == (4, 3)
+    both = stack([gray, color])
     assert both.shape == (3, 5, 3)
     assert (both[:2, 2:] == 0).all()
     assert (both[:2, :2] == 255).all()

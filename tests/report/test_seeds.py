@@ -8,7 +8,7 @@ from twofold.metrics.seeds import paired_difference, welch_difference
 from twofold.report.cautions import cautions
 from twofold.report.contrast import contrast, over_seeds
 from twofold.report.reading import readings
-from twofold.report.seeds import group_by_recipe, repeated
+from twofold.report.seeds import group_by_recipe, has_repeats
 from twofold.report.tables import seed_table
 
 from .conftest import accuracy, elbo, train_line
@@ -128,7 +128,7 @@ def test_a_repeated_or_unfinished_or_stale_run_is_no_further_draw(family):
         assert list(group.values(GAN_TEST).values()) == [98, 99]
     (group,) = group_by_recipe([*cvaes, *family("C", CVAE, (50,), seeds=[2])])
     assert len(group.values(GAN_TEST)) == 3
-    assert not repeated([cvaes[0], *family("C", CVAE, (50,))])
+    assert not has_repeats([cvaes[0], *family("C", CVAE, (50,))])
     assert "each run has one seed" in " ".join(cautions([cvaes[0], *family("C", CVAE, (50,))]))
 
 

@@ -24,7 +24,7 @@ from twofold.metrics.detection import Curves, threshold_at
 from twofold.metrics.measure import Measure, NotMeasured
 from twofold.models.base import HasLikelihood
 from twofold.pictures.detection import draw_detection
-from twofold.pictures.sheets import grid, stacked
+from twofold.pictures.sheets import grid, stack
 from twofold.pictures.style import raster
 
 __all__ = ["Anomalies", "anomaly"]
@@ -79,7 +79,7 @@ class Anomalies(Result):
             grid(pixels(images[None]), [name], [f"{self.scores[i]:.3g}" for i in index])
             for name, images, index in zip(names, self.shown, self.shown_index, strict=True)
         ]
-        return stacked([self._curves(), *rows]) if self.lines else stacked(rows)
+        return stack([self._curves(), *rows]) if self.lines else stack(rows)
 
     def _curves(self) -> NDArray[np.uint8]:
         assert self.anomalous is not None

@@ -15,7 +15,7 @@ import twofold
 from twofold.errors import RunError
 from twofold.files import read_arrays, write_arrays
 
-__all__ = ["cache_folder", "digest_of", "remembered"]
+__all__ = ["cache_folder", "digest_of", "remember"]
 
 
 def cache_folder() -> Path:
@@ -27,7 +27,7 @@ def cache_folder() -> Path:
     return Path(pooch.os_cache("twofold"))
 
 
-def remembered(
+def remember(
     kind: str, parts: Iterable[object], make: Callable[[], Mapping[str, Any]]
 ) -> dict[str, Any]:
     """Arrays from the cache, or made now and kept there.

@@ -21,7 +21,7 @@ from twofold.metrics.calibration import calibration
 from twofold.metrics.measure import Measure
 from twofold.metrics.recognition import recognition
 from twofold.models.base import Classifies
-from twofold.pictures.captions import captioned
+from twofold.pictures.captions import add_captions
 
 __all__ = ["Classified", "classify"]
 
@@ -72,7 +72,7 @@ class Classified(Result):
             true = int(self.labels[i])
             missed = f" ({self.class_names[true]})" if true not in (UNLABELED, predicted[i]) else ""
             words.append(f"{names[i]} {sure[i]}%{missed}")
-        return captioned(pixels(self.images), words)
+        return add_captions(pixels(self.images), words)
 
     def arrays(self) -> Mapping[str, Any]:
         return {

@@ -14,19 +14,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["COPY", "copied", "copying_score", "threshold_of_duplicates"]
+__all__ = ["COPY", "copying_score", "is_copy", "threshold_of_duplicates"]
 
 COPY = 1.0 / 3.0
 
 
-def copied(distances: Tensor) -> Tensor:
+def is_copy(distances: Tensor) -> Tensor:
     """Whether each image is a copy, shape (N,), by its two nearest training images.
 
     Arguments:
         distances: To the nearest and the second nearest, shape (N, 2).
 
     Example:
-        >>> copied(torch.tensor([[0.1, 3.0], [2.0, 3.0], [0.0, 0.0]]))
+        >>> is_copy(torch.tensor([[0.1, 3.0], [2.0, 3.0], [0.0, 0.0]]))
         tensor([ True, False,  True])
     """
     return distances[:, 0] <= COPY * distances[:, 1]

@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 from twofold.errors import UsageError
 from twofold.pictures.sheets import grid
 
-__all__ = ["captioned"]
+__all__ = ["add_captions"]
 
 WIDTH = 84  # pixels of an image and its word
 
 
-def captioned(
+def add_captions(
     images: NDArray[np.uint8], words: Sequence[str], columns: int = 10
 ) -> NDArray[np.uint8]:
     """Images in rows, each with its word above it.

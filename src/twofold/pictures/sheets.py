@@ -16,7 +16,7 @@ __all__ = [
     "contact_sheet",
     "grid",
     "side_of",
-    "stacked",
+    "stack",
     "to_uint8",
 ]
 
@@ -130,7 +130,7 @@ def _ink(page: NDArray[np.uint8]) -> Any:
     return INK if page.ndim == 2 else (INK, INK, INK)
 
 
-def stacked(pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+def stack(pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
     """Pictures (H, W) or (H, W, 3) one below the other, their right edges in line.
 
     Returns:

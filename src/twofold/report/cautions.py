@@ -8,7 +8,7 @@ from twofold.report.facts import Facts
 from twofold.report.noise import same_images
 from twofold.report.seeds import group_by_recipe
 from twofold.report.settings import compact, network_kind
-from twofold.report.words import capitalized, count, listing, number
+from twofold.report.words import capitalize, count, listing, number
 from twofold.training.diagnosis import warnings_of
 
 __all__ = ["cautions", "confounders", "warnings"]
@@ -161,7 +161,7 @@ def _of_measures(runs: Sequence[Facts]) -> list[str]:
     for run in runs:
         for measure in run.measures.values():
             for caution in filter(None, measure.caution.split("; ")):
-                found.setdefault(capitalized(caution).rstrip("."), {})[run.mark] = None
+                found.setdefault(capitalize(caution).rstrip("."), {})[run.mark] = None
     if len(runs) == 1:
         return [f"{text}." for text in found]
     return [f"{text} ({listing(list(marks))})." for text, marks in found.items()]

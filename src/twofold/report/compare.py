@@ -29,7 +29,7 @@ from twofold.report.tables import (
     seed_table,
     version_rows,
 )
-from twofold.report.words import capitalized
+from twofold.report.words import capitalize
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -153,7 +153,7 @@ def _templates(facts: Sequence[Facts]) -> "Environment":
         lstrip_blocks=True,
     )
     css = (TEMPLATES / "report.css").read_text(encoding="utf-8")
-    environment.filters |= {"mentions": mentions, "capitalized": capitalized}
+    environment.filters |= {"mentions": mentions, "capitalize": capitalize}
     environment.globals |= {
         "css": Markup(css),
         "svg": lambda picture: Markup(picture.inline),

@@ -8,7 +8,7 @@ from typing import Any
 from twofold.report.facts import Facts
 from twofold.report.kinds import Kind, by_kind
 from twofold.report.noise import best, comparable
-from twofold.report.seeds import repeated
+from twofold.report.seeds import has_repeats
 from twofold.report.tables import Cell
 from twofold.report.words import common_title, count, number, plus_minus
 
@@ -95,7 +95,7 @@ def _row(
     """A row, which need not repeat what is said of its group or of a run in it."""
     having = [run for run in runs if name in run.measures]
     measures = [run.measures[name] for run in having]
-    top = None if repeated(runs) else best(runs, name)
+    top = None if has_repeats(runs) else best(runs, name)
     shared = _shared([measure.depends for measure in measures])
     said = {*known, *set.intersection(*(set(own[run.letter]) for run in having))}
     floors = dict.fromkeys(m.floor for m in measures if m.floor is not None)

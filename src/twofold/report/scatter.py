@@ -8,7 +8,7 @@ from twofold.pictures.canvas import badge, canvas, color, label_ticks
 from twofold.pictures.style import MUTED, Picture, drawing, render
 from twofold.report.facts import Facts
 from twofold.report.noise import THRESHOLD, comparable
-from twofold.report.words import capitalized, number, slug
+from twofold.report.words import capitalize, number, slug
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,7 +31,7 @@ def draw_tradeoffs(runs: Sequence[Facts]) -> list[tuple[str, Picture]]:
     for extractor in EXTRACTORS:
         pairs = [((x, y), (f"{x}/{extractor}", f"{y}/{extractor}")) for x, y in TRADEOFFS]
         found = [
-            (f"{capitalized(y)} and {x}", _draw_tradeoff(having, *names))
+            (f"{capitalize(y)} and {x}", _draw_tradeoff(having, *names))
             for (x, y), names in pairs
             if (having := [(i, r) for i, r in enumerate(runs) if set(names) <= r.measures.keys()])
         ]
@@ -46,7 +46,7 @@ def draw_quality_and_cost(runs: Sequence[Facts]) -> tuple[str, Picture] | None:
     for name in QUALITIES if len(timed) > 1 else ():
         if all(name in run.measures for run in timed) and not comparable(timed, name):
             title = timed[0].measures[name].title
-            return f"{capitalized(title)}, against training time", _draw_cost(runs, timed, name)
+            return f"{capitalize(title)}, against training time", _draw_cost(runs, timed, name)
     return None
 
 
@@ -63,7 +63,7 @@ def _draw_tradeoff(having: Sequence[tuple[int, Facts]], across: str, up: str) ->
         axes.margins(0.14)
         axes.set_xlabel(_axis(pairs[0][0]))
         axes.set_ylabel(_axis(pairs[0][1]))
-        title = f"{capitalized(pairs[0][1].title)} against {pairs[0][0].title}"
+        title = f"{capitalize(pairs[0][1].title)} against {pairs[0][0].title}"
         return render(figure, f"tradeoff-{slug(across)}", f"{title}, a point per run")
 
 

@@ -14,7 +14,7 @@ from twofold.report.noise import comparable
 from twofold.report.settings import UPKEEP
 from twofold.report.words import listing, number, plus_minus, with_unit
 
-__all__ = ["Draw", "Group", "group_by_recipe", "recipe", "repeated"]
+__all__ = ["Draw", "Group", "group_by_recipe", "has_repeats", "recipe"]
 
 Draw = tuple[int, int]
 
@@ -92,6 +92,6 @@ def group_by_recipe(runs: Sequence[Facts]) -> list[Group]:
     return [Group(tuple(members)) for members in found.values()]
 
 
-def repeated(runs: Sequence[Facts]) -> bool:
+def has_repeats(runs: Sequence[Facts]) -> bool:
     """Whether any recipe was trained with several seeds or draws of labels."""
     return any(len(group.draws) > 1 for group in group_by_recipe(runs))

@@ -7,7 +7,7 @@ from twofold.metrics.measure import Measure
 from twofold.report.contrast import contrast, interval
 from twofold.report.facts import Facts
 from twofold.report.kinds import by_kind
-from twofold.report.seeds import Group, group_by_recipe, repeated
+from twofold.report.seeds import Group, group_by_recipe, has_repeats
 from twofold.report.words import common_title, count, duration, memory, number, plural, with_unit
 
 __all__ = [
@@ -139,7 +139,7 @@ def one_machine(runs: Sequence[Facts]) -> str:
 
 def seed_table(runs: Sequence[Facts]) -> SeedTable | None:
     """Means over seeds or label draws, where any recipe has several."""
-    if not repeated(runs):
+    if not has_repeats(runs):
         return None
     groups = group_by_recipe(runs)
     known = {name: [] for run in runs for name in run.measures}

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from itertools import takewhile
 
 __all__ = [
-    "averaged",
-    "capitalized",
+    "capitalize",
     "common_title",
     "count",
     "duration",
     "epochs",
     "listing",
+    "mean_and_spread",
     "memory",
     "number",
     "plural",
@@ -54,11 +54,11 @@ def plus_minus(value: float, error: float | None) -> str:
     return f"{FIXED}±{FIXED}".join(to_precision([value, error], error))
 
 
-def averaged(values: Sequence[float]) -> str:
+def mean_and_spread(values: Sequence[float]) -> str:
     r"""Mean ± standard deviation over several draws, or the value of a single one.
 
     Example:
-        >>> averaged([97.0, 98.0, 99.0]), averaged([3.0])
+        >>> mean_and_spread([97.0, 98.0, 99.0]), mean_and_spread([3.0])
         ('98.0\xa0±\xa01.0', '3')
     """
     spread = statistics.stdev(values) if len(values) > 1 else None
@@ -98,11 +98,11 @@ def count(value: int) -> str:
     return f"{value:,}".replace(",", THIN)
 
 
-def capitalized(text: str) -> str:
+def capitalize(text: str) -> str:
     """A text that starts with a capital.
 
     Example:
-        >>> capitalized("training time"), capitalized("GAN-test")
+        >>> capitalize("training time"), capitalize("GAN-test")
         ('Training time', 'GAN-test')
     """
     return text[:1].upper() + text[1:]

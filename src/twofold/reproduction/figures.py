@@ -12,7 +12,15 @@ from twofold.reproduction.collect import recipe_digest
 from twofold.reproduction.reports import Budget, Figure, ReportExperiment
 from twofold.reproduction.results import Draws
 
-__all__ = ["SAMPLES", "VERBS", "draw_figures", "first_draw", "picture_name", "shown", "verb_of"]
+__all__ = [
+    "SAMPLES",
+    "VERBS",
+    "draw_figures",
+    "first_draw",
+    "list_pictures",
+    "picture_name",
+    "verb_of",
+]
 
 SAMPLES = "samples"  # the sheet that a run draws itself while it trains
 
@@ -75,7 +83,7 @@ def _budget(experiment: ReportExperiment, run: Run) -> Budget:
     return "full" if is_full else "laptop"
 
 
-def shown(
+def list_pictures(
     experiment: ReportExperiment, draws: Draws, there: Collection[str]
 ) -> Iterator[tuple[str, str]]:
     """What there is of the pictures of the first run: words, and the name of the file."""

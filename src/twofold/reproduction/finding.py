@@ -12,7 +12,7 @@ from functools import cached_property
 from twofold.metrics.measure import Measure
 from twofold.pictures.dots import Panel, draw_dots
 from twofold.pictures.style import Picture
-from twofold.report.words import averaged, number, with_unit
+from twofold.report.words import mean_and_spread, number, with_unit
 from twofold.reproduction.figures import picture_name
 from twofold.reproduction.reports import Finding, Report
 from twofold.reproduction.results import Draws, Results
@@ -53,7 +53,7 @@ class Answer:
         found = self.measured(row, heading)
         if not found:
             return ""
-        return averaged([measure.value for measure in found])
+        return mean_and_spread([measure.value for measure in found])
 
     def runs(self, row: str) -> str:
         """How many, and whether at the laptop budget."""

@@ -9,8 +9,8 @@ from typing import get_args
 
 from twofold.experiments.resolve import load_experiment
 from twofold.experiments.schema import Reported
-from twofold.report.words import averaged, count, listing, number, plural, with_unit
-from twofold.reproduction.figures import shown
+from twofold.report.words import count, listing, mean_and_spread, number, plural, with_unit
+from twofold.reproduction.figures import list_pictures
 from twofold.reproduction.finding import Answer, answers, figure_name
 from twofold.reproduction.reports import Report, ReportExperiment
 from twofold.reproduction.results import Draws, Results
@@ -157,7 +157,7 @@ def _cells(one: _Judged, numbers: dict[str, int]) -> Iterator[str]:
         yield from ("", "", "", "")
         return
     values = comparison.values
-    yield with_unit(averaged(values), comparison.unit) if values else ""
+    yield with_unit(mean_and_spread(values), comparison.unit) if values else ""
     yield str(len(draws.runs))
     yield (
         f"{comparison.verdict}, laptop budget"
@@ -271,7 +271,7 @@ def _finding(answer: Answer, results: Results) -> Iterator[str]:
 
 def _pictures(one: _Done, there: Collection[str]) -> Iterator[str]:
     name = one.experiment.name
-    pictures = list(shown(one.experiment, one.draws, there))
+    pictures = list(list_pictures(one.experiment, one.draws, there))
     if not pictures:
         return
     words = [

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from twofold.apply.common.per_image import PerImage
 from twofold.apply.common.trained import Trained
-from twofold.apply.measures.likelihood import given, what_is_no_probability
+from twofold.apply.measures.likelihood import condition_in_title, what_is_no_probability
 from twofold.conditions import ClassCondition
 from twofold.data.batches import Batch
 from twofold.data.dataset import UNLABELED
@@ -144,7 +144,7 @@ class _Annealing:
     def likelihood(self, batch: Batch) -> list[PerImage]:
         seen, whole = self._seen(batch), self._codes(batch, torch.ones_like(self.visible))
         depends = {"chains": self.chains, "temperatures": TEMPERATURES}
-        known = f"{given(self.trained.model)} where it is known"
+        known = f"{condition_in_title(self.trained.model)} where it is known"
         aside = known if self.trained.needs_class else ""
         how = f"ln p(x) − ln p(visible) by AIS, {self.chains} chains, {TEMPERATURES} temperatures"
         difference = whole.log_likelihood - seen.log_likelihood

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from twofold.apply.measures.likelihood import given, what_is_no_probability
+from twofold.apply.measures.likelihood import condition_in_title, what_is_no_probability
 from twofold.apply.measures.subject import Subject
 from twofold.data.batches import Batch
 from twofold.metrics.annealed import Annealed, annealed_likelihood
@@ -49,7 +49,8 @@ def ais(subject: Subject) -> Iterator[Measure]:
     value, error = mean_and_error(estimate)
     yield Measure(
         "ais",
-        f"ln p(x) by AIS{given(subject.model)}, {CHAINS} chains, {temperatures} temperatures",
+        f"ln p(x) by AIS{condition_in_title(subject.model)}, "
+        f"{CHAINS} chains, {temperatures} temperatures",
         value,
         "nats per image",
         better="higher",

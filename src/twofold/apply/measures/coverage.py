@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from twofold.apply.cache import digest_of, remembered
+from twofold.apply.cache import digest_of, remember
 from twofold.apply.measures.subject import Features, Subject, draw_index
 from twofold.metrics.bins import assign_bins, different_bins, jensen_shannon, make_bins
 from twofold.metrics.measure import Measure, join
@@ -75,7 +75,7 @@ def _coverage_floor(test: Tensor, train: Tensor) -> dict[str, float]:
 def bins(subject: Subject) -> Iterator[Measure]:
     """NDB / K and the Jensen-Shannon divergence over bins of similar training images."""
     made, train = subject.generated, subject.real("train")
-    centers = remembered("bins", [digest_of(train)], lambda: _make_bins(_flat(train)))
+    centers = remember("bins", [digest_of(train)], lambda: _make_bins(_flat(train)))
     count = min(len(made), len(subject.batches))  # the fewer images, the fewer bins differ
     counts = [
         assign_bins(_flat(images), centers["centers"])

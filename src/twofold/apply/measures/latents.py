@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from twofold.apply.cache import digest_of, remembered
+from twofold.apply.cache import digest_of, remember
 from twofold.apply.measures.codes import Codes, Posterior, pixel_codes, posterior_codes
 from twofold.apply.measures.subject import Subject
 from twofold.metrics.accuracy import accuracy_error
@@ -103,7 +103,7 @@ def _floor(reading: Reading, pixels: Codes, seed: int) -> float:
     arrays = (pixels.codes, pixels.y, pixels.test_codes, pixels.test_y)
     parts = [reading.suffix, dict(reading.depends), seed]
     parts += [digest_of(torch.as_tensor(array)) for array in arrays]
-    found = remembered("floors", parts, lambda: {"value": reading.score(pixels, seed)[0]})
+    found = remember("floors", parts, lambda: {"value": reading.score(pixels, seed)[0]})
     return float(found["value"])
 
 

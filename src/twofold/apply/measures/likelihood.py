@@ -13,7 +13,7 @@ from twofold.metrics.likelihood import elbo_terms, iwae_bounds
 from twofold.metrics.measure import Measure, NotMeasured, join, mean_and_error
 from twofold.models.base import HasLikelihood, Model
 
-__all__ = ["given", "likelihood", "what_is_no_probability"]
+__all__ = ["condition_in_title", "likelihood", "what_is_no_probability"]
 
 MOVED = 0.5  # nats in the last tenfold of k, above which a bound has not converged
 
@@ -25,7 +25,7 @@ def likelihood(subject: Subject) -> Iterator[Measure]:
         raise NotMeasured(f"a {subject.model.title} bounds no likelihood; a VAE, M2 or DRAW does")
     subject.progress.say("ELBO and IWAE bound on the test images")
     recon, kl = elbo_terms(model, subject.batches.in_order())
-    condition = given(subject.model)
+    condition = condition_in_title(subject.model)
     for name, title, values, better in (
         ("elbo", f"ELBO{condition}", -(recon + kl), "higher"),
         ("recon_nll", "reconstruction, −E ln p(x|z)", recon, None),
@@ -39,7 +39,7 @@ def likelihood(subject: Subject) -> Iterator[Measure]:
         yield _bits_per_dim(subject, model, iwae)
 
 
-def given(model: Model) -> str:
+def condition_in_title(model: Model) -> str:
     """What a title says of a conditional probability."""
     return {"class": " given the class", "image": " given what is shown"}.get(
         model.condition.about, ""
@@ -59,7 +59,7 @@ def _iwae(subject: Subject, model: HasLikelihood) -> Measure:
     """The IWAE bound, with what fewer of the same draws would have given."""
     k = subject.settings["iwae_samples"]
     bounds = iwae_bounds(model, subject.batches.in_order(), k)
-    title = f"IWAE bound, k = {k}{given(subject.model)}"
+    title = f"IWAE bound, k = {k}{condition_in_title(subject.model)}"
     measure = _mean(subject, model, f"iwae/{k}", title, bounds[k], "higher", samples=k)
     return replace(
         measure,
@@ -86,7 +86,7 @@ def _bits_per_dim(subject: Subject, model: HasLikelihood, iwae: Measure) -> Meas
     return replace(
         iwae,
         name="bits_per_dim",
-        title=f"bits per dimension{given(subject.model)}",
+        title=f"bits per dimension{condition_in_title(subject.model)}",
         value=bits_per_dim(-iwae.value, shape, density),
         unit="bits per dimension",
         better="lower",

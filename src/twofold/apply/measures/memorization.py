@@ -5,11 +5,11 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from twofold.apply.cache import digest_of, remembered
+from twofold.apply.cache import digest_of, remember
 from twofold.apply.measures.subject import Generated, Subject
 from twofold.metrics.accuracy import accuracy_error
 from twofold.metrics.measure import Measure, NotMeasured, join, mean_and_error
-from twofold.metrics.memorization import copied, copying_score, threshold_of_duplicates
+from twofold.metrics.memorization import copying_score, is_copy, threshold_of_duplicates
 from twofold.metrics.neighbors import nearest
 from twofold.pictures.sheets import to_uint8
 
@@ -31,7 +31,7 @@ def memorization(subject: Subject) -> Iterator[Measure]:
     _keep_pairs(subject, made, train, distances, indices)
     depends = {**made.depends, "training_images": len(train), "distance": "pixels"}
     smooth = SMOOTH if "pixels" in made.depends else ""
-    share = copied(distances).double().mean().item()
+    share = is_copy(distances).double().mean().item()
     yield Measure(
         "copies",
         "copies of training images",
@@ -39,7 +39,7 @@ def memorization(subject: Subject) -> Iterator[Measure]:
         "%",
         better="lower",
         error=100 * accuracy_error(share, len(made)),
-        floor=100 * copied(real).double().mean().item(),
+        floor=100 * is_copy(real).double().mean().item(),
         depends=depends,
         caution=made.caution,
     )
@@ -92,7 +92,7 @@ def _duplicates(subject: Subject, made: Generated, count: int, smooth: str) -> M
 
 def _nearest_of_test(test: Tensor, train: Tensor) -> Tensor:
     parts = [digest_of(test), digest_of(train)]
-    found = remembered(
+    found = remember(
         "nearest", parts, lambda: {"distances": nearest(test, train, k=2)[0].cpu().numpy()}
     )
     return torch.as_tensor(found["distances"]).to(test.device)

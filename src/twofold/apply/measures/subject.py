@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from twofold.apply.cache import digest_of, remembered
+from twofold.apply.cache import digest_of, remember
 from twofold.apply.extractors import Extractor, classifier_extractor, random_extractor
 from twofold.apply.judges import JUDGE, Judge, judge
 from twofold.conditions import ClassCondition
@@ -87,7 +87,7 @@ class Features:
         """
         parts = [figure.__module__, figure.__name__, digest_of(self.test), digest_of(self.train)]
         try:
-            found = remembered("floors", parts, lambda: figure(self.test, self.train))
+            found = remember("floors", parts, lambda: figure(self.test, self.train))
         except NotMeasured:
             return {}
         return {name: float(value) for name, value in found.items()}
@@ -296,7 +296,7 @@ class Subject:
 
 def _of_real_images(extractor: Extractor, x: Tensor) -> Tensor:
     parts = [extractor.digest, tuple(x.shape), digest_of(x)]
-    found = remembered("features", parts, lambda: {"features": extractor(x).cpu().numpy()})
+    found = remember("features", parts, lambda: {"features": extractor(x).cpu().numpy()})
     return torch.as_tensor(found["features"]).to(x.device)
 
 
