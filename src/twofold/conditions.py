@@ -1,4 +1,4 @@
-"""What else a model is told: nothing, a class, or a part of the image.
+"""What a model is conditioned on: nothing, a class, or a part of the image.
 
 A condition takes what a user or a data set gives, `c` (labels (B,), or whole images (B, C, H, W)),
 and turns it into the columns (B, dim) that the networks read. It never looks at the hidden part of
@@ -6,16 +6,26 @@ an image.
 """
 
 from abc import ABC, abstractmethod
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from twofold.errors import DataError, UsageError, unknown_name
+from twofold.registry import register
 
-__all__ = ["PARTS", "ClassCondition", "Condition", "ImagePart", "NoCondition", "part_mask"]
+__all__ = [
+    "PARTS",
+    "ClassCondition",
+    "Condition",
+    "ImagePart",
+    "ImageShape",
+    "NoCondition",
+    "part_mask",
+    "visible_pixels",
+]
 
+ImageShape = tuple[int, int, int]
 PARTS = (
     "left-half",
     "right-half",
@@ -28,13 +38,19 @@ PARTS = (
 
 
 class Condition(nn.Module, ABC):
-    """What a model is told beside the image.
+    """What a model is given beside the image.
 
     Attributes:
         dim: Columns of the encoded condition; 0 when there is none.
         about: `"nothing"`, `"class"` or `"image"`: what `c` is.
+
+    Example:
+        >>> from twofold.registry import make
+        >>> make("condition", "left-half", image_shape=(1, 28, 28)).dim
+        392
     """
 
+    registry_kind = "condition"
     dim: int
     about: str
 
@@ -47,8 +63,14 @@ class Condition(nn.Module, ABC):
         """`c` as the columns that networks read, shape (B, dim)."""
 
 
+@register("condition", "none", title="nothing")
 class NoCondition(Condition):
-    """The model is told nothing."""
+    """The model sees the image alone.
+
+    Example:
+        >>> NoCondition().dim
+        0
+    """
 
     dim = 0
     about = "nothing"
@@ -64,14 +86,19 @@ class NoCondition(Condition):
         return None
 
 
+@register("condition", "class", title="the class")
 class ClassCondition(Condition):
-    """The model is told the class, as a one-hot vector.
+    """The class, as a one-hot vector.
 
     In place of labels (B,) it takes weights (B, K) too, which stand for what lies between classes:
     the networks read them as they are, though they may have been trained on one-hot vectors alone.
 
     Arguments:
         num_classes: K.
+
+    Example:
+        >>> ClassCondition(3)(torch.tensor([2, 0])).tolist()
+        [[0.0, 0.0, 1.0], [1.0, 0.0, 0.0]]
     """
 
     about = "class"
@@ -124,7 +151,7 @@ class ClassCondition(Condition):
 
 
 class ImagePart(Condition):
-    """The model is told the visible pixels of an image.
+    """The visible pixels of an image.
 
     Arguments:
         visible: Boolean mask, shape (H, W); True where the model may look.
@@ -133,6 +160,10 @@ class ImagePart(Condition):
 
     Raises:
         UsageError: If everything or nothing is visible.
+
+    Example:
+        >>> ImagePart(torch.tensor([[True, False]]), channels=1)(torch.tensor([[[[0.2, 0.7]]]]))
+        tensor([[0.2000]])
     """
 
     visible: Tensor
@@ -164,7 +195,7 @@ class ImagePart(Condition):
         if c is None or c.dim() != 4 or c.shape[1:] != expected:
             got = "nothing" if c is None else f"shape {tuple(c.shape)}"
             raise UsageError(
-                "this model is told a part of an image: give c, images "
+                "this model is conditioned on a part of an image: give c, images "
                 f"(B, {', '.join(map(str, expected))}); got {got}"
             )
         return c.flatten(2)[:, :, self._where].flatten(1)
@@ -193,43 +224,55 @@ def part_mask(part: str, height: int, width: int) -> Tensor:
     return ~mask if part.startswith("not-") else mask
 
 
-def make_condition(
-    kind: str,
-    image_shape: tuple[int, int, int],
-    num_classes: int,
-    mask: Any = None,
-    binary: bool = False,
-) -> Condition:
-    """A condition by name: `none`, `class`, the name of a part of the image, or `mask` with one.
+def _known(image_shape: ImageShape | None) -> ImageShape:
+    if image_shape is None:
+        raise UsageError(
+            "a part of the image is cut out of images of a known shape: give the model "
+            "image_shape=(channels, height, width)"
+        )
+    return image_shape
+
+
+def _register_part(part: str) -> None:
+    @register("condition", part, title=f"the {part.replace('-', ' ')} of the image")
+    def visible_part(image_shape: ImageShape, binary: bool = False) -> ImagePart:
+        """A part of the image by its name.
+
+        Arguments:
+            binary: Show Bernoulli draws of the gray values instead of these.
+        """
+        channels, height, width = _known(image_shape)
+        return ImagePart(part_mask(part, height, width), channels, binary)
+
+
+for _part in PARTS:
+    _register_part(_part)
+
+
+@register("condition", "mask", title="the pixels of a mask")
+def visible_pixels(
+    image_shape: ImageShape, mask: list[list[int]], binary: bool = False
+) -> ImagePart:
+    """The pixels of a mask.
 
     Arguments:
-        kind: `none`, `class`, `mask` or one of `PARTS`.
-        image_shape: (C, H, W).
-        num_classes: K of the data; 0 when it has no labels.
-        mask: For `mask`: nested lists or an array of shape (H, W), non-zero where visible.
-        binary: Whether the visible part is shown as Bernoulli draws of its gray values.
+        mask: H rows of W numbers, non-zero where visible.
+        binary: Show Bernoulli draws of the gray values instead of these.
+
+    Raises:
+        UsageError: If the mask has not the images' size.
+
+    Example:
+        >>> visible_pixels((1, 2, 2), mask=[[1, 1], [0, 0]]).dim
+        2
     """
-    channels, height, width = image_shape
-    if mask is not None and kind != "mask":
-        raise UsageError(f"condition={kind} uses no mask; leave the mask out or use condition=mask")
-    if binary and kind in ("none", "class"):
-        raise UsageError(f"condition={kind} shows no pixels; leave condition_binary out")
-    if kind == "none":
-        return NoCondition()
-    if kind == "class":
-        return ClassCondition(num_classes)
-    if kind == "mask":
-        if mask is None:
-            raise UsageError(f"condition=mask needs a mask; the images are {height}×{width}")
-        try:
-            visible = torch.as_tensor(mask)
-        except ValueError as error:
-            raise UsageError(f"the rows of the mask differ in length ({error})") from error
-        if visible.shape != (height, width):
-            raise UsageError(
-                f"the mask has shape {tuple(visible.shape)} but the images are {height}×{width}"
-            )
-        return ImagePart(visible != 0, channels, binary)
-    if kind in PARTS:
-        return ImagePart(part_mask(kind, height, width), channels, binary)
-    raise unknown_name("condition", kind, ("none", "class", "mask", *PARTS))
+    channels, height, width = _known(image_shape)
+    lengths = {len(row) for row in mask}
+    if len(lengths) > 1:
+        raise UsageError(f"the rows of the mask differ in length: {sorted(lengths)}")
+    visible = torch.as_tensor(mask)
+    if visible.shape != (height, width):
+        raise UsageError(
+            f"the mask has shape {tuple(visible.shape)} but the images are {height}×{width}"
+        )
+    return ImagePart(visible != 0, channels, binary)

@@ -11,12 +11,9 @@ from typing import Protocol
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
-
-from twofold.errors import unknown_name
+from torch import Tensor
 
 __all__ = [
-    "LIKELIHOODS",
     "Bernoulli",
     "ContinuousBernoulli",
     "Density",
@@ -24,7 +21,6 @@ __all__ = [
     "DiscretizedLogistic",
     "Gaussian",
     "ImageDistribution",
-    "Likelihood",
     "Masked",
     "bits_per_dim",
     "gaussian_kl",
@@ -36,7 +32,7 @@ __all__ = [
 LOG_2PI = math.log(2 * math.pi)
 
 
-def _single(x: Tensor) -> Tensor:
+def single(x: Tensor) -> Tensor:
     """Half-precision networks hand over half-precision numbers; sums of nats deserve better."""
     return x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
 
@@ -87,7 +83,7 @@ class DiagonalGaussian:
     """
 
     def __init__(self, mu: Tensor, logvar: Tensor) -> None:
-        self.mu = _single(mu)
+        self.mu = single(mu)
         self.logvar = logvar.to(self.mu.dtype)
 
     @property
@@ -157,7 +153,7 @@ class Bernoulli(ImageDistribution):
     """
 
     def __init__(self, logits: Tensor) -> None:
-        self.logits = _single(logits)
+        self.logits = single(logits)
 
     @property
     def mean(self) -> Tensor:
@@ -185,7 +181,7 @@ class ContinuousBernoulli(ImageDistribution):
     """
 
     def __init__(self, logits: Tensor) -> None:
-        self.logits = _single(logits)
+        self.logits = single(logits)
 
     @property
     def log_norm(self) -> Tensor:
@@ -235,7 +231,7 @@ class Gaussian(ImageDistribution):
     """
 
     def __init__(self, mean: Tensor, logvar: Tensor) -> None:
-        self.mu = _single(mean)
+        self.mu = single(mean)
         self.logvar = logvar.to(self.mu.dtype)
 
     @property
@@ -263,7 +259,7 @@ class DiscretizedLogistic(ImageDistribution):
     """
 
     def __init__(self, mean: Tensor, log_scale: Tensor) -> None:
-        self.mu = _single(mean)
+        self.mu = single(mean)
         self.log_scale = log_scale.to(self.mu.dtype)
 
     @property
@@ -321,74 +317,6 @@ class Masked(ImageDistribution):
 
     def _shown(self, x: Tensor) -> Tensor:
         return x if self.known is None else torch.where(self.mask, x, self.known.to(x.dtype))
-
-
-class Likelihood(nn.Module):
-    """Turns a decoder's output into p(x|z), holding the scale where it is fixed or learned.
-
-    Arguments:
-        name: `bernoulli`, `continuous-bernoulli`, `gaussian` (fixed σ), `gaussian-learned` (one σ
-            for all pixels, learned), `gaussian-map` (σ for each pixel from the decoder) or
-            `discretized-logistic` (a learned scale per channel).
-        channels: C, the channels of the image.
-        sigma: σ of `gaussian`; the initial σ of the learned ones.
-
-    Raises:
-        UsageError: If the name is none of these.
-    """
-
-    def __init__(self, name: str, channels: int, sigma: float = 1.0) -> None:
-        super().__init__()
-        if name not in LIKELIHOODS:
-            raise unknown_name("likelihood", name, LIKELIHOODS)
-        self.name = name
-        self.channels = channels
-        log_sigma = torch.full((), math.log(sigma))
-        if name == "gaussian":
-            self.register_buffer("log_sigma", log_sigma)
-        elif name == "gaussian-learned":
-            self.log_sigma = nn.Parameter(log_sigma)
-        elif name == "discretized-logistic":
-            self.log_scale = nn.Parameter(torch.full((channels, 1, 1), math.log(0.1)))
-
-    @property
-    def decoder_channels(self) -> int:
-        """How many channels the decoder must give."""
-        return 2 * self.channels if self.name == "gaussian-map" else self.channels
-
-    @property
-    def is_discrete(self) -> bool:
-        """Whether ln p(x|z) is a probability of discrete pixels rather than a density."""
-        return self.name in ("bernoulli", "discretized-logistic")
-
-    @property
-    def needs_binary(self) -> bool:
-        """Whether ln p(x|z) is a likelihood only for images of zeros and ones."""
-        return self.name == "bernoulli"
-
-    def forward(self, output: Tensor) -> ImageDistribution:
-        """p(x|z) from the decoder's output, shape (..., decoder_channels, H, W)."""
-        output = _single(output)
-        if self.name == "bernoulli":
-            return Bernoulli(output)
-        if self.name == "continuous-bernoulli":
-            return ContinuousBernoulli(output)
-        if self.name == "gaussian-map":
-            mean, logvar = output.chunk(2, dim=-3)
-            return Gaussian(torch.sigmoid(mean), logvar.clamp(-10, 10))
-        if self.name == "discretized-logistic":
-            return DiscretizedLogistic(torch.sigmoid(output), self.log_scale)
-        return Gaussian(torch.sigmoid(output), 2 * self.log_sigma)
-
-
-LIKELIHOODS = (
-    "bernoulli",
-    "continuous-bernoulli",
-    "gaussian",
-    "gaussian-learned",
-    "gaussian-map",
-    "discretized-logistic",
-)
 
 
 # --- units ----------------------------------------------------------------------------------------

@@ -22,8 +22,8 @@ def arguments_of(doc: str | None) -> dict[str, str]:
     """What the section "Arguments:" says of each, in one line.
 
     Example:
-        >>> arguments_of("Adds.\\n\\nArguments:\\n    a: The first,\\n        a number.\\n    b: And.")
-        {'a': 'The first, a number.', 'b': 'And.'}
+        >>> arguments_of("Adds.\\n\\nArguments:\\n    a: One,\\n        a number.\\n    b: Two.")
+        {'a': 'One, a number.', 'b': 'Two.'}
     """
     found: dict[str, str] = {}
     _, _, section = inspect.cleandoc(doc or "").partition("\nArguments:\n")

@@ -121,22 +121,23 @@ def list_datasets() -> None:
 
 def list_models() -> None:
     """Every family of models."""
-    from twofold.experiments.families import FAMILIES
+    from twofold.registry import entries
 
     table = _table("", "model", "what", "paper")
-    for family in FAMILIES.values():
+    for family in entries("model"):
         table.add_row(family.name, family.title, family.paper)
     Console().print(table)
 
 
 def list_measures() -> None:
     """Every measure, in a word or two."""
-    from twofold.apply.measures import DEFAULT, MEASURES
+    from twofold.apply.measures import default_measures, measures
 
     table = _table("", "measure", "by default", "what")
-    for name, measure in MEASURES.items():
+    default = default_measures()
+    for name, measure in measures().items():
         what = (measure.__doc__ or "").partition("\n")[0]
-        table.add_row(name, "yes" if name in DEFAULT else "", what)
+        table.add_row(name, "yes" if name in default else "", what)
     Console().print(table)
 
 

@@ -14,15 +14,15 @@ from twofold.apply.common.components import component_scores
 from twofold.apply.common.inputs import Images, Inputs, binarize_once, load_inputs
 from twofold.apply.common.result import Result, pixels
 from twofold.apply.common.scores import Score, choose_score, score_images
-from twofold.apply.common.trained import Trained, open_run
 from twofold.apply.common.verdict import Verdict
+from twofold.apply.context import Context, open_run
 from twofold.data.dataset import UNLABELED
 from twofold.data.preprocess import to_unit
 from twofold.errors import UsageError
 from twofold.experiments.run import Run
 from twofold.metrics.detection import Curves, threshold_at
 from twofold.metrics.measure import Measure, NotMeasured
-from twofold.models.base import HasLikelihood
+from twofold.models.capabilities import HasLikelihood
 from twofold.pictures.detection import draw_detection
 from twofold.pictures.sheets import grid, stack
 from twofold.pictures.style import raster
@@ -168,16 +168,16 @@ def anomaly(
             f"false_alarms={false_alarms}, num_draws={num_draws}: the first is a share between "
             "0 and 1, the second at least 1"
         )
-    trained = open_run(run, device)
+    context = open_run(run, device)
     other = None if background is None else open_run(background, device)
-    chosen = choose_score(trained, score, other)
+    chosen = choose_score(context, score, other)
     if other is not None:
-        _check_background(trained, other)
+        _check_background(context, other)
     judge = _Judge(other, chosen, num_draws, seed)
-    looked_at = load_inputs(trained, images, n=n, label=label, resize=resize, seed=seed)
+    looked_at = load_inputs(context, images, n=n, label=label, resize=resize, seed=seed)
     parts, truth = [looked_at], _left_out(looked_at)
     if anomalies is not None:
-        strange = load_inputs(trained, anomalies, n=n, resize=resize, seed=seed)
+        strange = load_inputs(context, anomalies, n=n, resize=resize, seed=seed)
         parts = [part for part in (_normal(looked_at), strange) if len(part)]
         truth = np.repeat([0, 1], [len(parts[0]) if parts[1:] else 0, len(strange)])
     elif not (truth == 1).any() and (images is not None or not (truth == 0).any()):
@@ -192,9 +192,9 @@ def anomaly(
         **({"background": other.run.name} if other else {}),
     }
     found = Verdict(scores, truth, depends)
-    threshold = _threshold(trained, judge, false_alarms, found)
+    threshold = _threshold(context, judge, false_alarms, found)
     if truth is not None and (truth == 1).any():
-        found.areas(lambda: component_scores(trained, parts, seed), chosen.name)
+        found.areas(lambda: component_scores(context, parts, seed), chosen.name)
     order = np.argsort(scores, kind="stable")
     ends = np.stack([order[::-1][:SHOWN], order[:SHOWN]])
     every = np.concatenate([part.dataset.images for part in parts])
@@ -207,8 +207,8 @@ def anomaly(
         torch.as_tensor(ends),
         threshold,
         found.lines,
-        trained.run.experiment.data.without,
-        f"{trained.title}, {chosen.title}, of {depends['of']}{_flagging(threshold)}",
+        context.run.experiment.data.without,
+        f"{context.title}, {chosen.title}, of {depends['of']}{_flagging(threshold)}",
         _files(parts),
         " ".join(part.dataset.fingerprint for part in parts),
         found.influences,
@@ -221,7 +221,7 @@ def anomaly(
 class _Judge:
     """Scores images, less those of a background where there is one."""
 
-    background: Trained | None
+    background: Context | None
     score: Score
     num_samples: int
     seed: int
@@ -234,39 +234,39 @@ class _Judge:
         return found - score_images(same, self.score, self.num_samples, self.seed)
 
 
-def _check_background(trained: Trained, background: Trained) -> None:
+def _check_background(context: Context, background: Context) -> None:
     """A ratio is of two likelihoods of the same pixels."""
     for what, of in _COMPARED.items():
-        ours, theirs = of(trained), of(background)
+        ours, theirs = of(context), of(background)
         if ours != theirs:
             raise UsageError(
-                f"{trained.run.name} has {what} {ours} and the background {background.run.name} "
+                f"{context.run.name} has {what} {ours} and the background {background.run.name} "
                 f"{theirs}, and their likelihoods have no ratio; train both the same way"
             )
 
 
-def _likelihood(trained: Trained) -> str:
-    return trained.able(HasLikelihood, "take a ratio of likelihoods").likelihood.name
+def _likelihood(context: Context) -> str:
+    return context.model.capability(HasLikelihood, "take a ratio of likelihoods").likelihood.name
 
 
-def _binarization(trained: Trained) -> str:
-    data = trained.run.experiment.data
+def _binarization(context: Context) -> str:
+    data = context.run.experiment.data
     return f"static, seed {data.binarize_seed}" if data.binarize == "static" else data.binarize
 
 
-_COMPARED: dict[str, Callable[[Trained], Any]] = {
-    "images of shape": lambda trained: trained.model.image_shape,
+_COMPARED: dict[str, Callable[[Context], Any]] = {
+    "images of shape": lambda context: context.model.image_shape,
     "likelihood": _likelihood,
     "binarization": _binarization,
 }
 
 
 def _threshold(
-    trained: Trained, judge: _Judge, false_alarms: float, found: Verdict
+    context: Context, judge: _Judge, false_alarms: float, found: Verdict
 ) -> float | None:
     """The score above which images are flagged; None, with the reason, where it cannot be set."""
     try:
-        normal = judge(_validation(trained))
+        normal = judge(_validation(context))
         threshold = threshold_at(normal, false_alarms)
     except NotMeasured as reason:
         found.missing["a threshold"] = str(reason)
@@ -279,20 +279,20 @@ def _flagging(threshold: float | None) -> str:
     return "" if threshold is None else f"; flagged above {threshold:.4g}"
 
 
-def _validation(trained: Trained) -> Inputs:
+def _validation(context: Context) -> Inputs:
     """The validation images of the classes that the model was trained on.
 
     Raises:
         NotMeasured: If there are none.
     """
-    whole = trained.run.dataset()
+    whole = context.run.dataset()
     if "validation" not in whole.splits:
         raise NotMeasured(
             f"{whole.name} has no validation images to set one on; train with validation=0.1"
         )
-    split = binarize_once(whole.split("validation"), trained)
-    kept = split.without(trained.run.experiment.data.without)
-    return Inputs(kept, trained, f"validation images of {whole.name}")
+    split = binarize_once(whole.split("validation"), context)
+    kept = split.without(context.run.experiment.data.without)
+    return Inputs(kept, context, f"validation images of {whole.name}")
 
 
 def _left_out(inputs: Inputs) -> NDArray[np.int64]:
@@ -300,8 +300,8 @@ def _left_out(inputs: Inputs) -> NDArray[np.int64]:
 
     Where no class was left out or there are no classes, all are 0.
     """
-    names = inputs.trained.class_names
-    classes = [names.index(name) for name in inputs.trained.run.experiment.data.without]
+    names = inputs.context.class_names
+    classes = [names.index(name) for name in inputs.context.run.experiment.data.without]
     if inputs.labels is None or not classes:
         return np.zeros(len(inputs), np.int64)
     return np.where(inputs.labels == UNLABELED, -1, np.isin(inputs.labels, classes))
@@ -309,7 +309,7 @@ def _left_out(inputs: Inputs) -> NDArray[np.int64]:
 
 def _normal(inputs: Inputs) -> Inputs:
     kept = inputs.dataset.subset(np.flatnonzero(_left_out(inputs) != 1))
-    return Inputs(kept, inputs.trained, inputs.source)
+    return Inputs(kept, inputs.context, inputs.source)
 
 
 def _files(parts: Sequence[Inputs]) -> list[str]:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from twofold.apply.common.folder import require_free, write_image_folder
 from twofold.apply.common.result import Result, Save, pixels
-from twofold.apply.common.trained import Trained, open_run
+from twofold.apply.context import Context, open_run
 from twofold.apply.judges import JUDGE, Judge, judge
 from twofold.errors import RunError, UsageError
 from twofold.experiments.environment import describe_versions
@@ -113,16 +113,16 @@ def augment(
         raise UsageError(f"per_class={per_class}: ask for at least one image of each class")
     if min_confidence is not None and not 0 < min_confidence <= 1:
         raise UsageError(f"min_confidence={min_confidence}; expected more than 0 and at most 1")
-    trained = open_run(run, device)
-    model = trained.able(Generative, "augment")
-    trained.require_class_condition("augment", "CVAE, CGAN, M2 or a hybrid of these")
+    context = open_run(run, device)
+    model = context.model.capability(Generative, "augment")
+    context.require_class_condition("augment", "CVAE, CGAN, M2 or a hybrid of these")
     critic = None
     if min_confidence is not None:
-        where = str(trained.device)
-        critic = judge(JUDGE, trained.run.dataset(), where, progress or Console())
-    draw = _Draw(trained, model, critic, min_confidence or 0.0, seed)
-    found = [draw.of_class(k, per_class) for k in trained.known_classes]
-    names = tuple(trained.class_names[k] for k in trained.known_classes)
+        where = str(context.device)
+        critic = judge(JUDGE, context.run.dataset(), where, progress or Console())
+    draw = _Draw(context, model, critic, min_confidence or 0.0, seed)
+    found = [draw.of_class(k, per_class) for k in context.known_classes]
+    names = tuple(context.class_names[k] for k in context.known_classes)
     drawn = dict(zip(names, (count for _, count in found), strict=True))
     left_out = sum(drawn.values()) - per_class * len(found)
     filtered = f", {left_out} left out that were not recognized" if min_confidence else ""
@@ -130,8 +130,8 @@ def augment(
         np.concatenate([pixels(images) for images, _ in found]),
         np.repeat(np.arange(len(found)), per_class),
         names,
-        _provenance(trained, per_class, seed, drawn, critic, min_confidence),
-        f"{trained.title}: {per_class} images of each class{filtered}, seed {seed}",
+        _provenance(context, per_class, seed, drawn, critic, min_confidence),
+        f"{context.title}: {per_class} images of each class{filtered}, seed {seed}",
     )
 
 
@@ -139,7 +139,7 @@ def augment(
 class _Draw:
     """Images of one class, those left out that a classifier does not recognize."""
 
-    trained: Trained
+    context: Context
     model: Generative
     critic: Judge | None
     min_confidence: float
@@ -152,7 +152,7 @@ class _Draw:
         while have < count:
             if drawn >= TRIES * count and drawn >= TRIES * AT_ONCE:
                 raise RunError(
-                    f"of {drawn} images of class {self.trained.class_names[k]!r} the classifier "
+                    f"of {drawn} images of class {self.context.class_names[k]!r} the classifier "
                     f"recognizes {have} with probability {self.min_confidence:g} or more, and "
                     f"{count} are wanted; lower min_confidence, or train the model longer"
                 )
@@ -168,7 +168,7 @@ class _Draw:
     def _some(self, k: int, count: int, rounds: int) -> Tensor:
         """Images whose codes no other class, round or seed has."""
         (state,) = np.random.SeedSequence((self.seed, k, rounds)).generate_state(1, np.uint64)
-        c = torch.full((count,), k, device=self.trained.device)
+        c = torch.full((count,), k, device=self.context.device)
         return self.model.sample(count, c, int(state >> np.uint64(1)))
 
     def _recognized(self, x: Tensor, k: int) -> Tensor:
@@ -178,7 +178,7 @@ class _Draw:
 
 
 def _provenance(
-    trained: Trained,
+    context: Context,
     per_class: int,
     seed: int,
     drawn: Mapping[str, int],
@@ -186,13 +186,13 @@ def _provenance(
     min_confidence: float | None,
 ) -> dict[str, Any]:
     """Where the images come from, as plain data."""
-    run = trained.run
+    run = context.run
     total = per_class * len(drawn)
     found: dict[str, Any] = {
         "what": "images that a model generated; none is real",
         "run": run.name,
         "experiment": run.experiment.name,
-        "model": trained.model.title,
+        "model": context.model.title,
         "checkpoint_sha256": read_facts(run.checkpoint)["sha256"],
         "step": run.progress[0],
         "learnt_from": run.environment["data"],

@@ -12,10 +12,11 @@ from torch import Tensor
 
 from twofold.apply.common.inputs import Images, load_inputs
 from twofold.apply.common.result import Result, pixels
-from twofold.apply.common.trained import open_run, seeded
+from twofold.apply.context import open_run, seeded
 from twofold.errors import UsageError
 from twofold.experiments.run import Run
-from twofold.models.base import Generative, Paints, evaluating
+from twofold.models.base import Generative, evaluating
+from twofold.models.capabilities import Paints
 from twofold.pictures.sheets import beside, contact_sheet, grid
 
 __all__ = ["Canvases", "canvases"]
@@ -102,21 +103,24 @@ def canvases(
     """
     if steps < 1:
         raise UsageError(f"steps={steps}: ask for at least one")
-    trained = open_run(run, device)
-    model, maker = trained.able(Paints, "show canvases"), trained.able(Generative, "sample")
-    inputs = load_inputs(trained, images, n=n, label=label, resize=resize, seed=seed)
+    context = open_run(run, device)
+    model, maker = (
+        context.model.capability(Paints, "show canvases"),
+        context.model.capability(Generative, "sample"),
+    )
+    inputs = load_inputs(context, images, n=n, label=label, resize=resize, seed=seed)
     z = maker.sample_latent(len(inputs), seed)
     x, again, drawn = [], [], []
-    with seeded(seed, trained.device), evaluating(model):
+    with seeded(seed, context.device), evaluating(model):
         for batch in inputs.batches(BATCH):
-            c = trained.condition_of(batch)
+            c = context.condition_of(batch)
             start = sum(map(len, x))
             x.append(batch.x.cpu())
             again.append(model.canvases(model.codes(batch.x, c), c).transpose(0, 1).cpu())
             drawn.append(model.canvases(z[start : start + len(batch)], c).transpose(0, 1).cpu())
     samples = torch.cat(drawn).float()
     columns = tuple(_evenly(samples.shape[1], steps))
-    caption = f"{trained.title}, {inputs.source}, seed {seed}"
+    caption = f"{context.title}, {inputs.source}, seed {seed}"
     return Canvases(torch.cat(x), torch.cat(again).float(), samples, columns, caption)
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from twofold.apply.common.inputs import Images, Inputs, load_inputs
 from twofold.apply.common.result import Result, pixels
-from twofold.apply.common.trained import open_run, seeded
+from twofold.apply.context import open_run, seeded
 from twofold.data.dataset import UNLABELED
 from twofold.data.preprocess import to_unit
 from twofold.errors import UsageError
@@ -20,7 +20,7 @@ from twofold.experiments.run import Run
 from twofold.metrics.calibration import calibration
 from twofold.metrics.measure import Measure
 from twofold.metrics.recognition import recognition
-from twofold.models.base import Classifies
+from twofold.models.capabilities import Classifies
 from twofold.pictures.captions import add_captions
 
 __all__ = ["Classified", "classify"]
@@ -130,21 +130,21 @@ def classify(
     """
     if n < 1:
         raise UsageError(f"n={n}: ask for at least one image")
-    trained = open_run(run, device)
-    reader = trained.able(Classifies, "classify")
-    inputs = load_inputs(trained, images, label=label, resize=resize)
-    with seeded(seed, trained.device):
+    context = open_run(run, device)
+    reader = context.model.capability(Classifies, "classify")
+    inputs = load_inputs(context, images, label=label, resize=resize)
+    with seeded(seed, context.device):
         log_probs = torch.cat([reader.classify(batch.x).cpu() for batch in inputs.batches()])
     probabilities = log_probs.double().softmax(dim=1)
     shown = probabilities.amax(dim=1).argsort(stable=True)[:n]
     return Classified(
         probabilities,
         _labels(inputs),
-        trained.class_names,
+        context.class_names,
         inputs.dataset.files,
         shown,
         to_unit(torch.as_tensor(inputs.dataset.images[shown.numpy()])),
-        f"{trained.title}: {len(inputs)} images ({inputs.source}), the least certain first",
+        f"{context.title}: {len(inputs)} images ({inputs.source}), the least certain first",
         _measured(log_probs, inputs),
     )
 
@@ -163,7 +163,7 @@ def _measured(log_probs: Tensor, inputs: Inputs) -> list[Measure]:
         return []
     log_probs, y = log_probs[known], y[known]
     depends = {"source": inputs.source, "images": len(y)}
-    names = inputs.trained.class_names
+    names = inputs.context.class_names
     found = calibration(log_probs, y)
     return [
         recognition("accuracy", "images recognized", log_probs, y, names, depends),

@@ -14,8 +14,8 @@ from twofold.apply.common.inpainters import Inpainter, make_inpainter
 from twofold.apply.common.inputs import BATCH, Images, Inputs, load_inputs
 from twofold.apply.common.per_image import PerImage, means
 from twofold.apply.common.result import Result, pixels
-from twofold.apply.common.trained import open_run, seeded
 from twofold.apply.common.visible import Mask, part_name, visible_part
+from twofold.apply.context import open_run, seeded
 from twofold.data.batches import Batch
 from twofold.errors import UsageError
 from twofold.experiments.run import Run
@@ -121,15 +121,15 @@ def complete(
         raise UsageError(
             f"num_completions={num_completions}, num_draws={num_draws}: each must be at least 1"
         )
-    trained = open_run(run, device)
-    visible = visible_part(trained.model, part, mask, resize)
-    inpainter = make_inpainter(trained, visible, num_completions, num_draws)
+    context = open_run(run, device)
+    visible = visible_part(context.model, part, mask, resize)
+    inpainter = make_inpainter(context, visible, num_completions, num_draws)
 
     def inputs(count: int | None) -> Inputs:
-        return load_inputs(trained, images, n=count, label=label, resize=resize, seed=seed)
+        return load_inputs(context, images, n=count, label=label, resize=resize, seed=seed)
 
     progress = progress or Console()
-    with seeded(seed, trained.device):
+    with seeded(seed, context.device):
         shown = examined = inputs(n)
         progress.say(f"completing {_many(len(shown))}, {inpainter.how}")
         filled = list(_complete_batches(inpainter, shown, num_completions))
@@ -155,7 +155,7 @@ def complete(
         visible.cpu(),
         torch.cat([made.transpose(0, 1) for _, made in filled]).cpu(),
         shown.labels,
-        f"{trained.title}, {name} visible, seed {seed}, {shown.source}",
+        f"{context.title}, {name} visible, seed {seed}, {shown.source}",
         measures,
         missing,
     )

@@ -18,14 +18,15 @@ from torch import Tensor
 from twofold.apply.common.inputs import Images, Inputs, load_inputs
 from twofold.apply.common.per_image import PerImage, means
 from twofold.apply.common.result import Result, pixels
-from twofold.apply.common.trained import Trained, open_run, seeded
+from twofold.apply.context import Context, open_run, seeded
 from twofold.data.batches import Batch
 from twofold.errors import UsageError
 from twofold.experiments.run import Run
 from twofold.metrics.inversion import invert_images
 from twofold.metrics.measure import Measure
 from twofold.metrics.pixels import psnr
-from twofold.models.base import Generative, HasCodes
+from twofold.models.base import Generative
+from twofold.models.capabilities import HasCodes
 from twofold.pictures.sheets import grid
 
 __all__ = ["Denoised", "add_noise", "denoise"]
@@ -117,18 +118,18 @@ def denoise(
             f"noise={noise}, flip={flip}, steps={steps}: noise is a σ from 0, flip a share of "
             "pixels, and steps a count"
         )
-    trained = open_run(run, device)
-    denoiser = _Denoiser(trained, noise, flip, steps)
-    if trained.model.condition.about == "image":
+    context = open_run(run, device)
+    denoiser = _Denoiser(context, noise, flip, steps)
+    if context.model.condition.about == "image":
         raise UsageError(
-            f"cannot denoise: this {trained.model.title} is conditioned on a part of the image, "
+            f"cannot denoise: this {context.model.title} is conditioned on a part of the image, "
             "noise and all; use a VAE, CVAE, M2 or DRAW that sees the whole"
         )
 
     def inputs(count: int | None) -> Inputs:
-        return load_inputs(trained, images, n=count, label=label, resize=resize, seed=seed)
+        return load_inputs(context, images, n=count, label=label, resize=resize, seed=seed)
 
-    with seeded(seed, trained.device):
+    with seeded(seed, context.device):
         shown = examined = inputs(n)
         done = [denoiser(batch) for batch in shown.batches()]
         figures = map(_figures, done)
@@ -142,7 +143,7 @@ def denoise(
         measures = means(figures, depends) if noise or flip else []
     clean, noisy, _, denoised = (torch.cat(part).cpu() for part in zip(*done, strict=True))
     added = f"noise {noise:g}, flip {flip:g}"
-    caption = f"{trained.title}, {added}, seed {seed}, {shown.source}"
+    caption = f"{context.title}, {added}, seed {seed}, {shown.source}"
     return Denoised(clean, noisy, denoised, caption, measures)
 
 
@@ -168,15 +169,15 @@ class _Denoiser:
     The class is read off the noisy ones by a model that can; any other is given the true one.
     """
 
-    def __init__(self, trained: Trained, noise: float, flip: float, steps: int) -> None:
-        self.trained, self.noise, self.flip, self.steps = trained, noise, flip, steps
-        self.encoder = trained.able(HasCodes, "denoise")
-        self.model = trained.able(Generative, "denoise")
+    def __init__(self, context: Context, noise: float, flip: float, steps: int) -> None:
+        self.context, self.noise, self.flip, self.steps = context, noise, flip, steps
+        self.encoder = context.model.capability(HasCodes, "denoise")
+        self.model = context.model.capability(Generative, "denoise")
 
     @torch.no_grad()
     def __call__(self, batch: Batch) -> Done:
         noisy = add_noise(batch.x, self.noise, self.flip)
-        c = self.trained.condition_of(Batch(noisy, batch.y if self.trained.needs_class else None))
+        c = self.context.condition_of(Batch(noisy, batch.y if self.context.needs_class else None))
         encoded = self.encoder.codes(noisy, c)[None]  # (1, B, D)
         drawn = torch.randn(DRAWS if self.steps else 0, *encoded.shape[1:], device=noisy.device)
         # A flipped pixel is off by 1 or not at all.

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from twofold.apply.common.trained import seeded
-from twofold.apply.measures import DEFAULT, MEASURES, make_subject
+from twofold.apply.context import Context, Subject, open_run, seeded
+from twofold.apply.measures import default_measures
+from twofold.apply.measures import measures as known_measures
 from twofold.errors import UsageError, unknown_name
-from twofold.experiments.environment import describe_versions, pick_device
+from twofold.experiments.environment import describe_versions
 from twofold.experiments.run import Run
 from twofold.files import write_json
 from twofold.metrics.measure import Measure, NotMeasured
@@ -42,7 +43,7 @@ class Evaluation:
 
 
 def evaluate(
-    run: str | Path | Run,
+    run: Subject,
     measures: Sequence[str] | str | None = None,
     num_samples: int = 10_000,
     iwae_samples: int = 100,
@@ -72,54 +73,63 @@ def evaluate(
     Example:
         $ twofold evaluate runs/cvae --measures likelihood,distance
     """
-    run = run if isinstance(run, Run) else Run(run)
     _check_counts(num_samples=num_samples, iwae_samples=iwae_samples, num_images=num_images)
     chosen = _chosen(measures)
-    where = pick_device(device)
     settings = {"samples": num_samples, "iwae_samples": iwae_samples, "seed": seed}
-    subject = make_subject(run, settings, num_images, where, progress or Console())
-    found: list[Measure] = []
-    kinds: dict[str, str] = {}
+    context = open_run(run, device, {**settings, "images": num_images}, progress or Console())
+    _ = context.dataset  # fails before anything is measured
+    found, missing, seconds = _measure(context, chosen)
+    written = context.run.path / "evaluation.json"
+    facts = {key: context.facts[key] for key in ("step", "total_steps", "sha256")}
+    settings |= {**facts, "sampling_scale": context.run.sampling_scale}
+    content = _beside_earlier(context.run, found, chosen)
+    content["not_measured"] |= missing
+    content["seconds"] |= seconds
+    write_json(written, {**content, "settings": settings, "versions": describe_versions()})
+    measured = tuple(measure for _, measure in found)
+    return Evaluation(measured, missing, written)
+
+
+Found = list[tuple[str, Measure]]
+
+
+def _measure(
+    context: Context, chosen: Sequence[str]
+) -> tuple[Found, dict[str, str], dict[str, float]]:
+    """Each measure with the name it was asked by, why others were not taken, and the times."""
+    functions = known_measures()
+    found: Found = []
     missing: dict[str, str] = {}
     seconds: dict[str, float] = {}
     for name in chosen:
         started = time.perf_counter()
-        with seeded(seed, where):
+        with seeded(context.settings["seed"], context.device):
             try:
-                for measure in MEASURES[name](subject):
+                for measure in functions[name](context):
                     if wrong := _not_finite(measure):
                         missing[name] = wrong
                     else:
-                        found.append(measure)
-                        kinds[measure.name] = name
+                        found.append((name, measure))
             except NotMeasured as reason:
                 missing[name] = str(reason)
         seconds[name] = round(time.perf_counter() - started, 2)
-    done, total = run.progress
+    return found, missing, seconds
+
+
+def _beside_earlier(run: Run, found: Found, chosen: Sequence[str]) -> dict[str, Any]:
+    """New figures after the earlier ones of the same weights that were not taken again."""
     before = run.current_evaluation
-    again = {*kinds, *chosen}
+    again = {*chosen, *(measure.name for _, measure in found)}
     kept = [
         entry
         for entry in before.get("measures", [])
         if entry["name"] not in again and entry.get("kind") not in again
     ]
-    path = run.path / "evaluation.json"
-    write_json(
-        path,
-        {
-            "measures": [*kept, *({**m.to_dict(), "kind": kinds[m.name]} for m in found)],
-            "not_measured": _without(before.get("not_measured", {}), chosen) | missing,
-            "settings": {
-                **settings,
-                "step": done,
-                "total_steps": total,
-                "sampling_scale": run.sampling_scale,
-            },
-            "versions": describe_versions(),
-            "seconds": {**_without(before.get("seconds", {}), chosen), **seconds},
-        },
-    )
-    return Evaluation(tuple(found), missing, path)
+    return {
+        "measures": [*kept, *({**measure.to_dict(), "kind": kind} for kind, measure in found)],
+        "not_measured": _without(before.get("not_measured", {}), chosen),
+        "seconds": _without(before.get("seconds", {}), chosen),
+    }
 
 
 def _check_counts(**counts: int | None) -> None:
@@ -129,15 +139,16 @@ def _check_counts(**counts: int | None) -> None:
 
 
 def _chosen(measures: Sequence[str] | str | None) -> Sequence[str]:
-    """The measures asked for, each once, in the order of `MEASURES`."""
+    """The measures asked for, each once, in the order of the report."""
     if measures is None:
-        return DEFAULT
+        return default_measures()
     if isinstance(measures, str):
         measures = name_list(measures)
+    known = list(known_measures())
     for name in measures:
-        if name not in MEASURES and name != "all":
-            raise unknown_name("measure", name, [*MEASURES, "all"])
-    return [name for name in MEASURES if name in measures or "all" in measures]
+        if name not in known and name != "all":
+            raise unknown_name("measure", name, [*known, "all"])
+    return [name for name in known if name in measures or "all" in measures]
 
 
 def _not_finite(measure: Measure) -> str:

@@ -14,9 +14,7 @@ from torch import Tensor
 
 from twofold.apply.judges import JUDGE, Judge
 from twofold.experiments.resolve import load_experiment
-from twofold.experiments.schema import ClassifierSettings
 from twofold.models.base import evaluating
-from twofold.networks import build_network
 
 __all__ = ["Extractor", "classifier_extractor", "random_extractor"]
 
@@ -54,14 +52,10 @@ def classifier_extractor(judge: Judge) -> Extractor:
 def random_extractor(image_shape: tuple[int, int, int], device: torch.device) -> Extractor:
     """The same layers with random weights, the same for every data set of one image shape."""
     model = load_experiment(JUDGE).model
-    assert isinstance(model, ClassifierSettings)
     with torch.random.fork_rng([]):
         torch.manual_seed(0)
-        network = build_network(
-            input_shape=image_shape,
-            output_shape=None,
-            **{**model.network.model_dump(), "init": "kaiming"},  # which keeps the scale of images
-        )
+        layers = model.network.model_copy(update={"init": "kaiming"})  # keeps the images' scale
+        network = layers.build(input_shape=image_shape, output_shape=None)
     digest = hashlib.sha256()
     for tensor in network.state_dict().values():
         digest.update(tensor.numpy().tobytes())

@@ -17,10 +17,11 @@ from twofold.apply.common.inputs import Images
 from twofold.apply.common.paths import line, path_between
 from twofold.apply.common.result import pixels
 from twofold.apply.common.sheet import Strips
-from twofold.apply.common.trained import Trained, open_run
+from twofold.apply.context import Context, open_run
 from twofold.errors import UsageError, unknown_name
 from twofold.experiments.run import Run
-from twofold.models.base import Generative, HasCodes
+from twofold.models.base import Generative
+from twofold.models.capabilities import HasCodes
 from twofold.pictures.sheets import grid
 from twofold.ranges import name_list
 
@@ -107,16 +108,16 @@ def interpolate(
     """
     if steps < 2:
         raise UsageError(f"steps={steps}: two ends are needed, so ask for at least 2")
-    trained = open_run(run, device)
-    model = trained.able(Generative, "interpolate")
-    kind = between or _default(trained)
+    context = open_run(run, device)
+    model = context.model.capability(Generative, "interpolate")
+    kind = between or _default(context)
     if kind not in BETWEEN:
         raise unknown_name("kind of ends", kind, BETWEEN)
     if images is not None and kind != "images" and model.condition.about != "image":
         raise UsageError(f"between {kind} no images are looked at; leave them out")
     if isinstance(label, str) and kind != "images":
-        label = name_list(label, trained.class_names)
-    asked = _Asked(trained, images, 2 if square else n, square, label, resize, seed)
+        label = name_list(label, context.class_names)
+    asked = _Asked(context, images, 2 if square else n, square, label, resize, seed)
     start, end = _ENDS[kind](asked)
     way = path or ("spherical" if kind == "seeds" else "linear")
     z = path_between(start.z, end.z, steps, way)
@@ -126,7 +127,7 @@ def interpolate(
         c = None if c is None else _mixed(c[0], c[1], steps).transpose(0, 1)
     flat = None if c is None else c.flatten(0, 1)
     made = model.images_of(z.flatten(0, 1), flat).cpu().unflatten(0, z.shape[:2])
-    caption = f"{trained.title}, {way} between {kind}, seed {seed}"
+    caption = f"{context.title}, {way} between {kind}, seed {seed}"
     if square:
         return Interpolation(images=made, caption=caption, z=z.cpu())
     ends = None if start.x is None or end.x is None else torch.stack([start.x, end.x], dim=1)
@@ -144,7 +145,7 @@ def interpolate(
 class _Asked:
     """What `interpolate` was asked for; `pairs` are the edges of a square."""
 
-    trained: Trained
+    context: Context
     images: Images | None
     pairs: int
     square: bool
@@ -155,16 +156,16 @@ class _Asked:
 
 def _of_images(asked: _Asked) -> tuple[Codes, Codes]:
     """The first half of the images, and the second."""
-    trained, label = asked.trained, asked.label
-    if trained.model.condition.about == "image":
+    context, label = asked.context, asked.label
+    if context.model.condition.about == "image":
         raise UsageError(
-            f"{trained.model.title} is conditioned on a part of an image, and between two images "
+            f"{context.model.title} is conditioned on a part of an image, and between two images "
             "there is none; go between seeds, which completes one image in different ways"
         )
     if not (label is None or isinstance(label, (int, str))):
         raise UsageError("between images, one class is given for all of them; name one only")
     codes = codes_of_images(
-        trained, "interpolate", asked.images, 2 * asked.pairs, label, asked.resize, asked.seed
+        context, "interpolate", asked.images, 2 * asked.pairs, label, asked.resize, asked.seed
     )
     half = len(codes) // 2
     if half < (2 if asked.square else 1):
@@ -175,30 +176,30 @@ def _of_images(asked: _Asked) -> tuple[Codes, Codes]:
 
 def _of_seeds(asked: _Asked) -> tuple[Codes, Codes]:
     """Two draws for each row, both with one condition; for a square, all four."""
-    trained = asked.trained
+    context = asked.context
     count = 1 if asked.square else asked.pairs
-    start = drawn_codes(trained, count, asked.label, asked.images, asked.resize, asked.seed)
+    start = drawn_codes(context, count, asked.label, asked.images, asked.resize, asked.seed)
     rows = asked.pairs if asked.square else len(start)
     if asked.square and start.c is not None:
         start = replace(start, c=start.c.repeat(rows, *[1] * (start.c.dim() - 1)))
-    assert isinstance(trained.model, Generative)
-    z = trained.model.sample_latent(2 * rows, asked.seed)
+    assert isinstance(context.model, Generative)
+    z = context.model.sample_latent(2 * rows, asked.seed)
     return replace(start, z=z[:rows]), replace(start, z=z[rows:])
 
 
 def _of_classes(asked: _Asked) -> tuple[Codes, Codes]:
     """One draw for each row, of one class and of the next."""
-    trained = asked.trained
-    classes = asked_classes(trained, asked.label)
+    context = asked.context
+    classes = asked_classes(context, asked.label)
     if len(classes) < 2:
         raise UsageError(
-            f"{trained.model.title} goes between classes where they are its condition and two or "
+            f"{context.model.title} goes between classes where they are its condition and two or "
             "more are asked for; use a CVAE or CGAN, or go between images or seeds"
         )
     steps = list(pairwise(classes)) + ([(classes[-1], classes[0])] if len(classes) > 2 else [])
     first, second = zip(*steps, strict=True)
     rows = asked.pairs
-    start, end = (drawn_codes(trained, rows, ends, seed=asked.seed) for ends in (first, second))
+    start, end = (drawn_codes(context, rows, ends, seed=asked.seed) for ends in (first, second))
     return start, end
 
 
@@ -215,6 +216,6 @@ def _row_heads(start: Codes, end: Codes) -> Sequence[str]:
     return [a if a == b else f"{a} to {b}" for a, b in pairs]
 
 
-def _default(trained: Trained) -> str:
-    by_part = trained.model.condition.about == "image"
-    return "seeds" if by_part or trained.model.offers(HasCodes) is None else "images"
+def _default(context: Context) -> str:
+    by_part = context.model.condition.about == "image"
+    return "seeds" if by_part or context.model.capability(HasCodes) is None else "images"

@@ -13,7 +13,7 @@ from torch import Tensor
 from twofold.apply.common.inputs import Images, load_inputs
 from twofold.apply.common.per_image import PerImage, means, squared_error
 from twofold.apply.common.result import Result, pixels
-from twofold.apply.common.trained import open_run, seeded
+from twofold.apply.context import open_run, seeded
 from twofold.conditions import ImagePart
 from twofold.errors import UsageError
 from twofold.experiments.run import Run
@@ -106,18 +106,18 @@ def invert(
             f"restarts={restarts}, steps={steps}, prior={prior}: the first two are at least 1, the "
             "third at least 0"
         )
-    trained = open_run(run, device)
-    model = trained.able(Generative, "invert")
-    inputs = load_inputs(trained, images, n=n, label=label, resize=resize, seed=seed)
+    context = open_run(run, device)
+    model = context.model.capability(Generative, "invert")
+    inputs = load_inputs(context, images, n=n, label=label, resize=resize, seed=seed)
     x, conditions, parts = [], [], list[Inverted]()
-    with seeded(seed, trained.device):
+    with seeded(seed, context.device):
         for batch in inputs.batches():
-            c = trained.condition_of(batch)
+            c = context.condition_of(batch)
             parts.append(invert_images(model, batch.x, c, restarts, steps, prior=prior))
             x.append(batch.x)
             conditions.append(c)
     found, truth = torch.cat([part.images for part in parts]).float(), torch.cat(x)
-    labels = torch.cat(conditions).cpu() if trained.model.condition.about == "class" else None
+    labels = torch.cat(conditions).cpu() if context.model.condition.about == "class" else None
     condition = model.condition
     hidden = ~condition.visible if isinstance(condition, ImagePart) else None
     of = "" if hidden is None else " of the hidden part"
@@ -133,6 +133,6 @@ def invert(
         torch.cat([part.z for part in parts]).cpu(),
         labels,
         near.cpu(),
-        f"{trained.title}, {restarts} restarts, {steps} steps, seed {seed}, {inputs.source}",
+        f"{context.title}, {restarts} restarts, {steps} steps, seed {seed}, {inputs.source}",
         means([figures], depends),
     )

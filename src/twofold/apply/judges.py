@@ -6,6 +6,7 @@ the package: its weights, their hash, and the recipe of both (`benchmarks/ship_j
 """
 
 import hashlib
+import json
 import shutil
 from dataclasses import dataclass
 from functools import cache
@@ -14,8 +15,8 @@ from typing import Any
 
 from twofold.apply.cache import cache_folder
 from twofold.data import ImageDataset
-from twofold.experiments.families import build_model
-from twofold.experiments.resolve import parse_experiment, resolve, to_yaml
+from twofold.experiments.build import build_model
+from twofold.experiments.resolve import parse_experiment, resolve
 from twofold.experiments.run import Run
 from twofold.experiments.schema import Experiment
 from twofold.experiments.train import resume, train
@@ -72,7 +73,8 @@ def judge_recipe(name: str, dataset: ImageDataset) -> Experiment:
 
 def judge_key(recipe: Experiment, images: ImageDataset) -> str:
     """Twelve hex digits of all that decides a judge: its recipe and what it is trained on."""
-    return hashlib.sha256((to_yaml(recipe) + images.fingerprint).encode()).hexdigest()[:12]
+    parts = json.dumps([recipe.identity(), images.fingerprint])
+    return hashlib.sha256(parts.encode()).hexdigest()[:12]
 
 
 def judge(
@@ -124,7 +126,7 @@ def train_judge(
     else:
         shutil.rmtree(folder, ignore_errors=True)  # what a start that was killed left behind
         progress.say(f"training the classifier {recipe.name} on {dataset.name} (once)")
-        run = train(recipe, out=folder, progress=progress, dataset=dataset)
+        run = train(recipe, out=folder, progress=progress, dataset=dataset, keep_images=False)
     if not run.finished:
         raise KeyboardInterrupt
     count = len(dataset.split("train").labeled())

@@ -13,13 +13,14 @@ from torch import Tensor
 
 from twofold.apply.common.inputs import Images, Inputs, load_inputs
 from twofold.apply.common.result import Result, Save
-from twofold.apply.common.trained import Trained, open_run, seeded
+from twofold.apply.context import Context, open_run, seeded
 from twofold.apply.measures.codes import EncoderCondition, ways
 from twofold.errors import UsageError, unknown_name
 from twofold.experiments.run import Run
 from twofold.files import write_text
 from twofold.metrics.planes import principal_axes, tsne
-from twofold.models.base import HasCodes, evaluating
+from twofold.models.base import evaluating
+from twofold.models.capabilities import HasCodes
 from twofold.pictures.formats import png_bytes
 from twofold.pictures.scatter import draw_scatter
 from twofold.pictures.style import Picture, raster
@@ -120,17 +121,17 @@ def latents(
     Example:
         $ twofold latents runs/cvae --layout tsne -n 1000
     """
-    trained = open_run(run, device)
-    able = trained.able(HasCodes, "map latents")
-    inputs = load_inputs(trained, images, n=n, label=label, resize=resize, seed=seed)
-    if withheld and trained.model.condition.about != "class":
+    context = open_run(run, device)
+    able = context.model.capability(HasCodes, "map latents")
+    inputs = load_inputs(context, images, n=n, label=label, resize=resize, seed=seed)
+    if withheld and context.model.condition.about != "class":
         raise UsageError(
-            f"this {trained.model.title} is conditioned on no class that could be withheld; "
+            f"this {context.model.title} is conditioned on no class that could be withheld; "
             "leave withheld out"
         )
     condition = _encoder_condition(able, withheld, seed)
-    with torch.no_grad(), seeded(seed, trained.device), evaluating(able):
-        found = [able.codes(b.x, _condition(trained, condition, b)) for b in inputs.batches()]
+    with torch.no_grad(), seeded(seed, context.device), evaluating(able):
+        found = [able.codes(b.x, _condition(context, condition, b)) for b in inputs.batches()]
     codes = torch.cat(found).float().cpu()
     points, axes_names, how = _laid_out(codes, layout)
     what = _in_words(condition, inputs)
@@ -140,7 +141,7 @@ def latents(
         inputs.labels,
         inputs.dataset.class_names,
         axes_names,
-        f"{trained.title}: {how} of {len(codes)} {inputs.source}{what}",
+        f"{context.title}: {how} of {len(codes)} {inputs.source}{what}",
     )
 
 
@@ -164,8 +165,8 @@ def _in_words(condition: EncoderCondition, inputs: Inputs) -> str:
     return f", {what} given to the encoder" if what else ""
 
 
-def _condition(trained: Trained, condition: EncoderCondition, batch: Any) -> Tensor | None:
-    return trained.condition_of(batch) if condition.name == "leaking" else condition.pick(batch)
+def _condition(context: Context, condition: EncoderCondition, batch: Any) -> Tensor | None:
+    return context.condition_of(batch) if condition.name == "leaking" else condition.pick(batch)
 
 
 def _laid_out(

@@ -18,11 +18,12 @@ from twofold.apply.common.codes import codes_of_images, drawn_codes
 from twofold.apply.common.inputs import Images
 from twofold.apply.common.paths import to_and_fro
 from twofold.apply.common.sheet import Sheet
-from twofold.apply.common.trained import Trained, open_run
+from twofold.apply.context import Context, open_run
 from twofold.errors import UsageError
 from twofold.experiments.run import Run
 from twofold.metrics.planes import principal_axes
-from twofold.models.base import Generative, HasCodes
+from twofold.models.base import Generative
+from twofold.models.capabilities import HasCodes
 
 __all__ = ["Manifold", "manifold"]
 
@@ -100,12 +101,12 @@ def manifold(
     """
     if steps < 2 or not 0 < span < float("inf"):
         raise UsageError(f"steps={steps}, span={span}: ask for 2 steps or more and a span above 0")
-    trained = open_run(run, device)
-    model = trained.able(Generative, "show the manifold")
+    context = open_run(run, device)
+    model = context.model.capability(Generative, "show the manifold")
     if images is not None and not _looks(model):
-        raise UsageError(f"the manifold of {trained.title} looks at no images; leave them out")
-    draw = drawn_codes(trained, 1, label, images, resize, seed)
-    plane = _plane(trained, model, images, label, resize, seed)
+        raise UsageError(f"the manifold of {context.title} looks at no images; leave them out")
+    draw = drawn_codes(context, 1, label, images, resize, seed)
+    plane = _plane(context, model, images, label, resize, seed)
     u = _quantiles(steps) if quantiles else to_and_fro(span, steps)
     v = u.flip(0)
     points = torch.stack(torch.meshgrid(v, u, indexing="ij"), dim=-1).to(plane.center)  # (v, u, 2)
@@ -117,7 +118,7 @@ def manifold(
         images=made.unflatten(0, (steps, steps)),
         row_heads=[f"{value:.2g}" for value in v],
         column_heads=[f"{value:.2g}" for value in u],
-        caption=f"{trained.title}, {_WORDS[plane.directions]}{shown}, seed {seed}",
+        caption=f"{context.title}, {_WORDS[plane.directions]}{shown}, seed {seed}",
         z=z.cpu(),
         coordinates=u,
         directions=plane.directions,
@@ -133,12 +134,12 @@ _WORDS = {
 
 def _looks(model: Generative) -> bool:
     """Whether images decide which plane is shown, or are shown a part of."""
-    found = model.latent_dim > 2 and model.offers(HasCodes) is not None
+    found = model.latent_dim > 2 and model.capability(HasCodes) is not None
     return found or model.condition.about == "image"
 
 
 def _plane(
-    trained: Trained,
+    context: Context,
     model: Generative,
     images: Images | None,
     label: int | str | None,
@@ -147,13 +148,13 @@ def _plane(
 ) -> _Plane:
     D, device = model.latent_dim, model.device
     if D == 1:
-        raise UsageError(f"{trained.title} has one latent, which makes no plane; use `traverse`")
+        raise UsageError(f"{context.title} has one latent, which makes no plane; use `traverse`")
     if D == 2:
         return _Plane("latents", torch.zeros(2, device=device), torch.eye(2, device=device))
-    if model.offers(HasCodes) is None:
+    if model.capability(HasCodes) is None:
         orthonormal, _ = torch.linalg.qr(model.sample_latent(2, seed).T)  # (D, 2)
         return _Plane("random", torch.zeros(D, device=device), orthonormal.T * (D / 2) ** 0.5)
-    codes = codes_of_images(trained, "show the manifold", images, IMAGES, label, resize, seed)
+    codes = codes_of_images(context, "show the manifold", images, IMAGES, label, resize, seed)
     points = codes.z.cpu().double().numpy()
     axes = principal_axes(points, 2)
     along = axes.directions * axes.project(points).std(axis=0)  # (D, 2)

@@ -13,10 +13,11 @@ from torch import Tensor
 from twofold.apply.common.inputs import Images, load_inputs
 from twofold.apply.common.per_image import means, squared_error
 from twofold.apply.common.result import Result, pixels
-from twofold.apply.common.trained import open_run, seeded
+from twofold.apply.context import open_run, seeded
 from twofold.experiments.run import Run
 from twofold.metrics.measure import Measure
-from twofold.models.base import Generative, Reconstructs
+from twofold.models.base import Generative
+from twofold.models.capabilities import Reconstructs
 from twofold.pictures.sheets import grid
 
 __all__ = ["Reconstructions", "reconstruct"]
@@ -89,20 +90,23 @@ def reconstruct(
     Example:
         $ twofold reconstruct runs/cvae --images path/to/images --resize
     """
-    trained = open_run(run, device)
-    model, maker = trained.able(Reconstructs, "reconstruct"), trained.able(Generative, "sample")
-    inputs = load_inputs(trained, images, n=n, label=label, resize=resize, seed=seed)
+    context = open_run(run, device)
+    model, maker = (
+        context.model.capability(Reconstructs, "reconstruct"),
+        context.model.capability(Generative, "sample"),
+    )
+    inputs = load_inputs(context, images, n=n, label=label, resize=resize, seed=seed)
     z = maker.sample_latent(len(inputs), seed)
     x, again, drawn = [], [], []
-    with seeded(seed, trained.device):
+    with seeded(seed, context.device):
         for batch in inputs.batches():
-            c = trained.condition_of(batch)
+            c = context.condition_of(batch)
             start = sum(map(len, x))
             x.append(batch.x.cpu())
             again.append(model.reconstruct(batch.x, c).float().cpu())
             drawn.append(maker.images_of(z[start : start + len(batch)], c).cpu())
     images_in, images_out = torch.cat(x), torch.cat(again)
-    caption = f"{trained.title}, {inputs.source}, seed {seed}"
+    caption = f"{context.title}, {inputs.source}, seed {seed}"
     caution = SHOWN if maker.condition.about == "image" else ""
     error = squared_error("reconstruct", "reconstructions", images_out, images_in, caution)
     measures = means([[error]], {"source": inputs.source, "seed": seed})

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from twofold.apply.common.inputs import BATCH, Images, Inputs, load_inputs
 from twofold.apply.common.result import Result, pixels
-from twofold.apply.common.trained import Trained, open_run, seeded
+from twofold.apply.context import Context, open_run, seeded
 from twofold.apply.judges import JUDGE, Judge, judge
 from twofold.data import ImageDataset
 from twofold.data.batches import Batch
@@ -28,7 +28,8 @@ from twofold.metrics.accuracy import accuracy
 from twofold.metrics.measure import Measure, mean_and_error
 from twofold.metrics.recognition import recognition
 from twofold.metrics.style import brightness, kept_error, kept_within_class, slant
-from twofold.models.base import Encodes, Generative, HasCodes
+from twofold.models.base import Generative
+from twofold.models.capabilities import Encodes, HasCodes
 from twofold.pictures.sheets import MAX_ROWS, grid
 from twofold.training.progress import Console, Progress
 
@@ -119,57 +120,59 @@ def restyle(
     """
     if measure is not None and measure < 0:
         raise UsageError(f"measure={measure}: how many images to measure, 0 for none")
-    trained = open_run(run, device)
-    artist = _Artist.of(trained, fresh_noise)
+    context = open_run(run, device)
+    artist = _Artist.of(context, fresh_noise)
     measure = (MEASURED if images is None else 0) if measure is None else measure
-    inputs = load_inputs(trained, images, n=n, label=label, resize=resize, seed=seed)
-    with seeded(seed, trained.device):
+    inputs = load_inputs(context, images, n=n, label=label, resize=resize, seed=seed)
+    with seeded(seed, context.device):
         parts = list(artist.restyled(inputs))
     found: Sequence[Measure] = ()
     if measure > 0:
-        dataset = trained.run.dataset()
-        drawn = load_inputs(trained, n=measure, seed=seed)
-        known = drawn.dataset.without(trained.run.experiment.data.without)
-        measured = Inputs(known, trained, drawn.source)
-        critic = judge(JUDGE, dataset, str(trained.device), progress or Console())
-        with seeded(seed, trained.device):
+        dataset = context.run.dataset()
+        drawn = load_inputs(context, n=measure, seed=seed)
+        known = drawn.dataset.without(context.run.experiment.data.without)
+        measured = Inputs(known, context, drawn.source)
+        critic = judge(JUDGE, dataset, str(context.device), progress or Console())
+        with seeded(seed, context.device):
             found = _measured(artist, measured, critic, dataset, seed)
     how = "a code drawn afresh for each class" if fresh_noise else "one code along each row"
     x, made, y = (torch.cat(part).cpu() for part in zip(*parts, strict=True))
-    caption = f"{trained.title}: {inputs.source} in every class, {how}"
-    return Restyled(x, made, y, artist.classes, trained.class_names, caption, found)
+    caption = f"{context.title}: {inputs.source} in every class, {how}"
+    return Restyled(x, made, y, artist.classes, context.class_names, caption, found)
 
 
 @dataclass(frozen=True)
 class _Artist:
     """A model that draws every class in the style of an image."""
 
-    trained: Trained
+    context: Context
     encoder: HasCodes
     generator: Generative
     drawer: Encodes | None  # of fresh noise
 
     @classmethod
-    def of(cls, trained: Trained, fresh_noise: bool) -> "_Artist":
-        trained.require_class_condition("restyle", ABLE)
-        encoder = trained.model.offers(HasCodes)
+    def of(cls, context: Context, fresh_noise: bool) -> "_Artist":
+        context.require_class_condition("restyle", ABLE)
+        encoder = context.model.capability(HasCodes)
         if encoder is None:
             raise UsageError(
-                f"cannot restyle: {trained.model.title} has no encoder to find a style by; "
+                f"cannot restyle: {context.model.title} has no encoder to find a style by; "
                 f"use a {ABLE}"
             )
-        drawer = trained.able(Encodes, "restyle with fresh noise") if fresh_noise else None
-        return cls(trained, encoder, trained.able(Generative, "restyle"), drawer)
+        drawer = (
+            context.model.capability(Encodes, "restyle with fresh noise") if fresh_noise else None
+        )
+        return cls(context, encoder, context.model.capability(Generative, "restyle"), drawer)
 
     @property
     def classes(self) -> list[int]:
-        return self.trained.known_classes
+        return self.context.known_classes
 
     @torch.no_grad()
     def restyled(self, inputs: Inputs) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """By batch: images (B, C, H, W), each as every class (B, K, C, H, W), classes (B,)."""
         for batch in inputs.batches(max(1, BATCH // len(self.classes))):
-            y = self.trained.condition_of(batch)
+            y = self.context.condition_of(batch)
             assert y is not None, "the model is conditioned on the class"
             yield batch.x, self._every_class(batch, y), y
 

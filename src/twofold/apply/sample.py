@@ -13,7 +13,7 @@ from torch import Tensor
 from twofold.apply.common.classes import Classes, asked_classes
 from twofold.apply.common.folder import write_image_folder
 from twofold.apply.common.result import Result, Save, pixels
-from twofold.apply.common.trained import Trained, open_run
+from twofold.apply.context import Context, open_run
 from twofold.errors import UsageError
 from twofold.experiments.run import Run
 from twofold.models.base import Generative
@@ -107,11 +107,11 @@ def sample(
         seeds = whole_numbers(seeds, "seeds=")
     if seeds is not None and (n is not None or not seeds):
         raise UsageError("seeds draws a row for each seed: name at least one, and leave n out")
-    trained = open_run(run, device)
-    model = trained.able(Generative, "sample")
+    context = open_run(run, device)
+    model = context.model.capability(Generative, "sample")
     if isinstance(label, str):
-        label = name_list(label, trained.class_names)
-    asked = asked_classes(trained, label)
+        label = name_list(label, context.class_names)
+    asked = asked_classes(context, label)
     if model.condition.about == "image":
         raise UsageError(f"{model.title} completes images: give it some with `complete`")
     if seeds is None:
@@ -121,8 +121,8 @@ def sample(
         z, labels, drawn = _rows(model, asked, seeds)
     c = None if labels is None else labels.to(model.device)
     images = model.images_of(z, c).cpu()
-    names = trained.class_names if labels is not None else ()
-    return Samples(images, labels, drawn, names, _caption(trained, seeds or [seed]))
+    names = context.class_names if labels is not None else ()
+    return Samples(images, labels, drawn, names, _caption(context, seeds or [seed]))
 
 
 def _codes(
@@ -165,6 +165,6 @@ def _sheet(
     return grid(cells, row_heads if heads else (), column_heads)
 
 
-def _caption(trained: Trained, seeds: Sequence[int]) -> str:
+def _caption(context: Context, seeds: Sequence[int]) -> str:
     several = "seeds" if len(seeds) > 1 else "seed"
-    return f"{trained.title}, {several} {', '.join(map(str, seeds))}"
+    return f"{context.title}, {several} {', '.join(map(str, seeds))}"

@@ -12,10 +12,11 @@ from twofold.apply.common.codes import Codes, codes_of_images, drawn_codes
 from twofold.apply.common.inputs import Images
 from twofold.apply.common.paths import to_and_fro
 from twofold.apply.common.sheet import Strips
-from twofold.apply.common.trained import Trained, open_run
+from twofold.apply.context import Context, open_run
 from twofold.errors import UsageError
 from twofold.experiments.run import Run
-from twofold.models.base import Generative, HasCodes
+from twofold.models.base import Generative
+from twofold.models.capabilities import HasCodes
 from twofold.ranges import whole_numbers
 
 __all__ = ["Traversal", "traverse"]
@@ -93,17 +94,17 @@ def traverse(
         if not ok:
             least = {"n": "at least 1", "steps": "at least 2", "span": "more than 0"}[what]
             raise UsageError(f"{what}={given}; expected {least}")
-    trained = open_run(run, device)
-    model = trained.able(Generative, "traverse")
+    context = open_run(run, device)
+    model = context.model.capability(Generative, "traverse")
     told_part = model.condition.about == "image"
-    if images is not None and model.offers(HasCodes) is None and not told_part:
+    if images is not None and model.capability(HasCodes) is None and not told_part:
         raise UsageError(
-            f"{trained.title} finds no codes of images and starts from a draw; leave images out"
+            f"{context.title} finds no codes of images and starts from a draw; leave images out"
         )
     if isinstance(latents, str):
         latents = whole_numbers(latents, "latents=")
     wanted = None if latents is None else _checked(latents, model.latent_dim)
-    start, variances = _start(trained, model, images, label, resize, seed)
+    start, variances = _start(context, model, images, label, resize, seed)
     values = to_and_fro(span, steps)
     if wanted is None:
         wanted = _most_active(model, start, variances, values)[:n]
@@ -112,7 +113,7 @@ def traverse(
         images=_moved(model, start, wanted, values),
         row_heads=[_head(d, variances) for d in wanted.tolist()],
         column_heads=[f"{value:.2g}" for value in values.tolist()],
-        caption=f"{trained.title}, one latent at a time{shown}, seed {seed}",
+        caption=f"{context.title}, one latent at a time{shown}, seed {seed}",
         latents=wanted,
         values=values,
         z=start.z[0].cpu(),
@@ -133,7 +134,7 @@ def _checked(latents: Sequence[int], dim: int) -> Tensor:
 
 
 def _start(
-    trained: Trained,
+    context: Context,
     model: Generative,
     images: Images | None,
     label: int | str | None,
@@ -141,10 +142,10 @@ def _start(
     seed: int,
 ) -> tuple[Codes, Tensor | None]:
     """One code, and the variances (D,) of those of images."""
-    drawn = drawn_codes(trained, 1, label, images, resize, seed)
-    if model.offers(HasCodes) is None:
+    drawn = drawn_codes(context, 1, label, images, resize, seed)
+    if model.capability(HasCodes) is None:
         return drawn, None
-    codes = codes_of_images(trained, "traverse", images, IMAGES, label, resize, seed)
+    codes = codes_of_images(context, "traverse", images, IMAGES, label, resize, seed)
     variances = codes.z.var(dim=0, correction=0).cpu()
     if label is None:
         return codes.part(0, 1), variances

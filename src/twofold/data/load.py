@@ -1,7 +1,9 @@
 """The front door: a name or a path in, an `ImageDataset` out."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from twofold.data.catalog import CATALOG, Entry
 from twofold.data.dataset import SPLITS, ImageDataset
@@ -12,6 +14,7 @@ from twofold.data.parts import Parts
 from twofold.data.resize import checked_size
 from twofold.data.stacked import stack
 from twofold.errors import UsageError, unknown_name
+from twofold.registry import is_known, make
 
 __all__ = ["load_dataset", "load_images"]
 
@@ -25,6 +28,7 @@ def load_dataset(
     validation: int | float | None = None,
     test: int | float | None = None,
     split_seed: int = 0,
+    options: Mapping[str, Any] | None = None,
 ) -> ImageDataset:
     """Loads a named set, or images of one's own.
 
@@ -47,6 +51,7 @@ def load_dataset(
             where some are not, and the others are all trained on.
         test: The same for the test split, by default 0.1, where the source has none of its own.
         split_seed: Seeds the divisions above and `limit`.
+        options: Arguments of a data set that a plugin registered.
 
     Example:
         >>> dataset = load_dataset("digits")
@@ -56,7 +61,11 @@ def load_dataset(
     shape = checked_size(size)
     division = Division(validation, test, split_seed)
     entry = CATALOG.get(source) if isinstance(source, str) else None
-    if entry is None:
+    if entry is None and isinstance(source, str) and is_known("dataset", source):
+        dataset = _make_registered(source, options or {})
+    elif options:
+        raise UsageError(f"{source} takes no options; only data sets of plugins do")
+    elif entry is None:
         path = _existing(source)
         dataset = gather(read_path(path, shape, gray), path.resolve().name, str(path))
     else:
@@ -88,6 +97,14 @@ def load_images(
     files = tuple(file for group in groups for file in group.files)
     dataset = gather(parts, path.resolve().name, str(path))
     return fit(replace(dataset, splits={}, files=files), shape, gray)
+
+
+def _make_registered(name: str, options: Mapping[str, Any]) -> ImageDataset:
+    """A data set of a plugin: whatever `as_dataset` takes, from its function."""
+    from twofold.data.convert import as_dataset  # which loads names and paths by this module
+
+    made = as_dataset(make("dataset", {"name": name, **options}), name=name)
+    return replace(made, name=name)
 
 
 def _read_named(entry: Entry) -> Parts:

@@ -1,19 +1,75 @@
-"""The images that an experiment names."""
+"""The images that an experiment names, or that a run was given in memory and keeps."""
 
-from twofold.data import ImageDataset, load_dataset
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from twofold.data import ImageDataset, as_dataset, load_dataset
+from twofold.errors import UsageError
 from twofold.experiments.schema import DataSettings
+from twofold.files import read_arrays, write_arrays
 
-__all__ = ["load_data"]
+__all__ = ["IN_MEMORY", "keep_images", "kept_images", "load_data", "prepare_images"]
+
+IN_MEMORY = "in memory: "  # how the name of images begins that are no file and no named set
+KEPT = "images.npz"
+MOST_KEPT = 1 << 28  # bytes of pixels
 
 
 def load_data(settings: DataSettings) -> ImageDataset:
-    """Loads and divides the images as the experiment says."""
-    return load_dataset(
-        settings.name,
-        size=settings.size,
-        gray=settings.gray,
-        limit=settings.limit,
-        validation=settings.validation,
-        test=settings.test,
-        split_seed=settings.split_seed,
+    """Loads and divides the images as the experiment says.
+
+    Raises:
+        UsageError: If they were given in memory, so that no name leads to them.
+    """
+    if settings.name.startswith(IN_MEMORY):
+        raise UsageError(
+            f"the images {settings.name.removeprefix(IN_MEMORY)!r} were given in memory and are "
+            "too large to be kept with a run; give them again, as in "
+            "twofold.load(folder, images=...)"
+        )
+    return load_dataset(settings.name, options=settings.options, **_division(settings))
+
+
+def prepare_images(images: Any, settings: DataSettings) -> ImageDataset:
+    """Images in memory, divided as the experiment says."""
+    name = settings.name.removeprefix(IN_MEMORY)
+    return as_dataset(images, name=name, **_division(settings))
+
+
+def keep_images(folder: Path, dataset: ImageDataset) -> None:
+    """Writes images that no name leads to into a run folder, unless they are too many."""
+    if dataset.images.nbytes > MOST_KEPT:
+        return
+    arrays: dict[str, Any] = {"images": dataset.images, "class_names": list(dataset.class_names)}
+    if dataset.labels is not None:
+        arrays["labels"] = dataset.labels
+    arrays |= {f"split_{name}": index for name, index in dataset.splits.items()}
+    write_arrays(folder / KEPT, arrays)
+
+
+def kept_images(folder: Path, settings: DataSettings) -> ImageDataset | None:
+    """The images that a run folder keeps, if it does.
+
+    Raises:
+        RunError: If the file is damaged.
+    """
+    path = folder / KEPT
+    if not path.is_file():
+        return None
+    arrays = read_arrays(path)
+    splits = {
+        name.removeprefix("split_"): index
+        for name, index in arrays.items()
+        if name.startswith("split_")
+    }
+    names = tuple(str(name) for name in arrays["class_names"])
+    dataset = ImageDataset(
+        arrays["images"], arrays.get("labels"), names, settings.name.removeprefix(IN_MEMORY)
     )
+    return replace(dataset, splits=splits)
+
+
+def _division(settings: DataSettings) -> dict[str, Any]:
+    fields = ("size", "gray", "limit", "validation", "test", "split_seed")
+    return {field: getattr(settings, field) for field in fields}

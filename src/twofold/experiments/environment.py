@@ -12,7 +12,10 @@ import torch
 from twofold._version import __version__
 from twofold.data import ImageDataset
 from twofold.errors import UsageError
-from twofold.models.base import Model
+from twofold.models.base import AutoEncoder, Model
+from twofold.models.capabilities import Discriminates, HasLikelihood
+from twofold.models.hybrid import Hybrid
+from twofold.registry import Settings, settings_of
 
 __all__ = [
     "describe_environment",
@@ -68,12 +71,53 @@ def describe_environment(
             "class_names": list(dataset.class_names),
             "splits": {name: len(index) for name, index in dataset.splits.items()},
         },
+        "model": describe_model(model),
         "parameters": {
             name: sum(p.numel() for p in child.parameters() if p.requires_grad)
             for name, child in model.named_children()
             if any(p.requires_grad for p in child.parameters())
         },
     }
+
+
+def describe_model(model: Model) -> dict[str, Any]:
+    """What a report says of a model, whichever family it is of."""
+    condition = settings_of(model.condition)
+    bounded = model.capability(HasLikelihood)
+    kinds = {
+        "recurrent": any(isinstance(m, torch.nn.RNNCellBase) for m in model.modules()),
+        "convolutional": model.is_convolutional,
+        "dense": True,
+    }
+    return {
+        "title": model.title,
+        "condition": condition.name if condition else model.condition.about,  # type: ignore[attr-defined]
+        "latent_dim": model.latent_dim,
+        "likelihood": None if bounded is None else bounded.likelihood.name,
+        "needs_binary": bounded is not None and bounded.likelihood.needs_binary,
+        "bounds": isinstance(model, AutoEncoder),
+        "discriminates": model.capability(Discriminates) is not None,
+        "wraps": isinstance(model, Hybrid),
+        "networks": next(kind for kind, so in kinds.items() if so),
+        "plugins": plugins_of(model),
+    }
+
+
+def plugins_of(model: Model) -> dict[str, str]:
+    """The registered names that a model is made of and that are not Twofold's: where from."""
+    found: dict[str, str] = {}
+
+    def follow(settings: Settings) -> None:
+        entry = type(settings).entry
+        if entry.origin:
+            found[f"{entry.kind} {entry.name}"] = entry.origin
+        for name in entry.parameters:
+            if isinstance(part := getattr(settings, name), Settings):
+                follow(part)
+
+    if (settings := settings_of(model)) is not None:
+        follow(settings)
+    return found
 
 
 def describe_machine(device: torch.device) -> dict[str, Any]:

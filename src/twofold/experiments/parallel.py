@@ -5,6 +5,7 @@ That input then stays open: when it ends, because this process wants to stop or 
 saves itself and ends too, so that no training is left behind to collide with the next start.
 """
 
+import json
 import os
 import subprocess
 import sys
@@ -16,10 +17,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from twofold.errors import RunError, TwofoldError
+from twofold.experiments.resolve import parse_experiment
 from twofold.experiments.run import Run
 from twofold.experiments.schema import Experiment
 from twofold.experiments.seed_runs import SeedRun, train_seed_run
 from twofold.experiments.train import state_of
+from twofold.plugins import load_plugin, plugin_files
 from twofold.training.progress import Progress, Silent
 
 __all__ = ["ParallelRunner", "num_cores", "threads_each"]
@@ -114,7 +117,7 @@ class ParallelRunner:
             assert child.stdout is not None
             self._children.add(child)
             try:
-                child.stdin.write(seed_run.experiment.model_dump_json().encode() + b"\n")
+                child.stdin.write(_task(seed_run.experiment))
                 child.stdin.flush()
                 said = child.stdout.read().decode(errors="replace")
             except (BrokenPipeError, ValueError):  # it died at once, or was closed on leaving
@@ -147,12 +150,24 @@ def _reason(said: str) -> str:
     return error.strip() if found else lines[-1]
 
 
+def _task(experiment: Experiment) -> bytes:
+    """The line that tells a process what to train, and which plugins it needs for that."""
+    content = {
+        "plugins": [str(path) for path in plugin_files()],
+        "experiment": experiment.model_dump(mode="json"),
+    }
+    return json.dumps(content).encode() + b"\n"
+
+
 def main() -> int:
     """What a process does: one run, from its start or from where it stopped."""
     folder = Path(sys.argv[1])
-    experiment = Experiment.model_validate_json(sys.stdin.buffer.readline())
+    task = json.loads(sys.stdin.buffer.readline())
     threading.Thread(target=_end_with_the_input, daemon=True).start()
     try:
+        for path in task["plugins"]:
+            load_plugin(path)
+        experiment = parse_experiment(task["experiment"], str(folder))
         state = state_of(folder, experiment)
         run = train_seed_run(SeedRun("", experiment, folder, state), Silent())
     except TwofoldError as error:

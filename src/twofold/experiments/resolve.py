@@ -1,7 +1,6 @@
 """From a name and `key=value` texts to a checked experiment."""
 
 from collections.abc import Iterable, Mapping
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,9 @@ import yaml
 from pydantic import ValidationError
 
 from twofold.errors import UsageError, unknown_name
-from twofold.experiments.schema import PHASES, Experiment
+from twofold.experiments.schema import Experiment
+from twofold.registry import KINDS
+from twofold.settings import refusal
 
 __all__ = [
     "experiment_names",
@@ -21,6 +22,7 @@ __all__ = [
 ]
 
 LIBRARY = Path(__file__).parent / "library"
+PIECE_KEYS = frozenset(kind.key for kind in KINDS.values())
 NOT_BARE = frozenset({"name", "title", "source"})
 
 
@@ -57,21 +59,21 @@ def _read(path: Path) -> Any:
 
 
 def _complete(content: Any, path: Path, above: tuple[str, ...] = ()) -> Any:
-    """A file that says `like: OTHER` has the other's fields wherever it does not say its own.
+    """A file that says `extends: OTHER` has the other's fields wherever it does not say its own.
 
     What was reported and noted belongs to one experiment and is not handed on.
     """
-    if not isinstance(content, dict) or "like" not in content:
+    if not isinstance(content, dict) or "extends" not in content:
         return content
-    other = str(content["like"])
+    other = str(content["extends"])
     if other in above:
-        raise UsageError(f"{path}: experiments are like each other: {' → '.join((*above, other))}")
+        raise UsageError(f"{path}: experiments extend each other: {' → '.join((*above, other))}")
     base_path = _path(other)
     base = _complete(_read(base_path), base_path, (*above, other))
     if not isinstance(base, dict):
         raise UsageError(f"{path}: {other} is not an experiment")
     base = {key: value for key, value in base.items() if key not in ("reported", "notes")}
-    merged = _merged(base, {key: value for key, value in content.items() if key != "like"})
+    merged = _merged(base, {key: value for key, value in content.items() if key != "extends"})
     merged["notes"] = [f"As {other}, except where its file differs.", *content.get("notes", [])]
     return merged
 
@@ -98,8 +100,7 @@ def parse_experiment(content: Any, where: str) -> Experiment:
     try:
         return Experiment.model_validate(content)
     except ValidationError as error:
-        problems = "; ".join(_problem(problem, content) for problem in error.errors())
-        raise UsageError(f"{where}: {problems}") from None
+        raise UsageError(f"{where}: {refusal(error)}") from None
 
 
 def resolve(
@@ -129,9 +130,10 @@ def resolve(
     durations = {"epochs", "images"} & {key.rsplit(".", 1)[-1] for key in changes}
     if len(durations) == 1:
         content["training"].update(epochs=None, images=None)
-    for key, value in changes.items():
-        _change(content, key, value)
-        _follow_routing(content)
+    # Another likelihood, say, has other fields, which later changes may name.
+    for key in sorted(changes, key=lambda key: not _names_a_piece(content, key)):
+        if _change(content, key, changes[key]):
+            content = parse_experiment(content, experiment.name).model_dump(mode="json")
     return _with_absolute_path(parse_experiment(content, experiment.name))
 
 
@@ -166,47 +168,79 @@ def _parse_change(text: str) -> tuple[str, Any]:
         return key.strip(), value
 
 
-def _change(content: dict[str, Any], key: str, value: Any) -> None:
-    paths = list(_paths(content))
-    if key == "data":
+def _change(content: dict[str, Any], key: str, value: Any) -> bool:
+    """Changes every field of a name, and says whether the fields may be others now."""
+    if key == "data" and not isinstance(value, Mapping):
         key = "data.name"
-    elif key in content and isinstance(content[key], list):
+    pieces = _matching(_pieces(content["model"], ("model",)), content, key)
+    if pieces and isinstance(value, str | Mapping):
+        changed = [_replace(content, path, value) for path in pieces]
+        return any(changed)
+    if key in content and isinstance(content[key], list):
         raise UsageError(f"{key} is a list; write it in a YAML file of your own")
-    elif key in content and isinstance(content[key], dict):
+    paths = list(_paths(content))
+    if key in content and isinstance(content[key], dict):
         raise UsageError(
             f"{key} is a section; change a field of it, such as {_example(paths, key)}"
         )
-    if "." in key or key in content:
-        matching = [path for path in paths if ".".join(path) == key]
-    else:
-        matching = [path for path in paths if path[-1] == key and key not in NOT_BARE]
+    if key.startswith("training.optimizers.") and key.count(".") == 3:
+        optimizers, phase = content["training"]["optimizers"], key.split(".")[2]
+        optimizers.setdefault(phase, dict(content["training"]["optimizer"]))
+        paths = list(_paths(content))
+    matching = _matching(paths, content, key)
     if not matching:
         known = {".".join(path) if "." in key else path[-1] for path in paths}
-        raise unknown_name(f"field (this experiment is a {content['model']['family']})", key, known)
+        model = content["model"].get("title") or content["model"]["family"]
+        raise unknown_name(f"field (the model is a {model})", key, known)
     for path in matching:
-        section = content
-        for part in path[:-1]:
-            section = section[part]
-        section[path[-1]] = value
+        _section(content, path)[path[-1]] = value
+    return False
 
 
-def _follow_routing(content: dict[str, Any]) -> None:
-    """A hybrid's `routing` says which phases it has: the halves take over the whole's optimizer."""
-    given = content["training"]["optimizers"]
-    routing = content["model"].get("routing")
-    if routing == "larsen" and "autoencoder" in given:
-        whole = given.pop("autoencoder")
-        given.update(encoder=dict(whole), decoder=dict(whole))
-    elif routing == "summed" and "encoder" in given and given["encoder"] == given.get("decoder"):
-        given["autoencoder"] = given.pop("encoder")
-        del given["decoder"]
+def _matching(
+    paths: Iterable[tuple[str, ...]], content: dict[str, Any], key: str
+) -> list[tuple[str, ...]]:
+    """The paths that a key means: one that is written in full, or all that end in it."""
+    if "." in key or key in content:
+        return [path for path in paths if ".".join(path) == key]
+    return [path for path in paths if path[-1] == key and key not in NOT_BARE]
+
+
+def _names_a_piece(content: dict[str, Any], key: str) -> bool:
+    return bool(_matching(_pieces(content["model"], ("model",)), content, key))
+
+
+def _pieces(section: dict[str, Any], prefix: tuple[str, ...]) -> Iterable[tuple[str, ...]]:
+    """The parts of a model that are named: networks, a likelihood, a model within it."""
+    for key, value in section.items():
+        if isinstance(value, dict):
+            yield (*prefix, key)
+            yield from _pieces(value, (*prefix, key))
+
+
+def _replace(content: dict[str, Any], path: tuple[str, ...], value: Any) -> bool:
+    """Another piece, by its name or with fields; new layers leave a network's other fields."""
+    section = _section(content, path)
+    if isinstance(value, str) and "layers" in section[path[-1]]:
+        section[path[-1]]["layers"] = value
+        return False
+    section[path[-1]] = value
+    return True
+
+
+def _section(content: dict[str, Any], path: tuple[str, ...]) -> dict[str, Any]:
+    for part in path[:-1]:
+        content = content[part]
+    return content
 
 
 def _paths(section: dict[str, Any], prefix: tuple[str, ...] = ()) -> Iterable[tuple[str, ...]]:
     for key, value in section.items():
         if isinstance(value, dict):
             yield from _paths(value, (*prefix, key))
-        elif key not in ("reported", "notes", "family"):
+        elif key not in ("reported", "notes") and not (
+            prefix and key in PIECE_KEYS and prefix[0] == "model"
+        ):
             yield (*prefix, key)
 
 
@@ -224,24 +258,3 @@ def _with_absolute_path(experiment: Experiment) -> Experiment:
         return experiment
     data = experiment.data.model_copy(update={"name": str(path.resolve())})
     return experiment.model_copy(update={"data": data})
-
-
-def _problem(problem: Any, content: dict[str, Any]) -> str:
-    parts = [str(part) for part in problem["loc"]]
-    family = (
-        content.get("model", {}).get("family") if isinstance(content.get("model"), dict) else None
-    )
-    # pydantic names the family of a part after the part: model.hybrid.autoencoder.vae.beta
-    families = {
-        family,
-        *(p for before, p in pairwise(parts) if before == "autoencoder" and p in PHASES),
-    }
-    where = ".".join(part for part in parts if part not in families) or "experiment"
-    kind, message = problem["type"], problem["msg"].removeprefix("Value error, ")
-    if kind == "extra_forbidden":
-        return f"unknown field {where}"
-    if kind == "missing":
-        return f"{where} is missing"
-    if kind == "value_error":
-        return message if where in ("experiment", "training") else f"{where}: {message}"
-    return f"{where}: got {problem['input']!r}; {message[0].lower()}{message[1:]}"

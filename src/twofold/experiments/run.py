@@ -1,14 +1,16 @@
 """A run: a folder and nothing else.
 
 experiment.yaml    what was asked, resolved
-environment.json   versions, hardware, data, parameter counts
+environment.json   versions, hardware, data, what the model is, parameter counts
 metrics.jsonl      the log
 checkpoints/       safetensors and JSON
 samples/           pictures drawn while it trained
 evaluation.json    what was measured
 evaluation/        arrays behind it that are too large for JSON
+images.npz         the images, where they were given in memory
 """
 
+import copy
 import json
 from collections.abc import Mapping
 from functools import cached_property
@@ -20,20 +22,12 @@ from pydantic import BaseModel, ValidationError
 
 from twofold.errors import RunError, UsageError
 from twofold.experiments.resolve import parse_experiment
-from twofold.experiments.schema import Experiment
+from twofold.experiments.schema import SAMPLING, Experiment
 from twofold.files import read_arrays, write_arrays
+from twofold.settings import flat
 from twofold.training.record import read_records
 
-__all__ = ["MOVABLE", "SAMPLING", "WORDS", "Run", "flat"]
-
-SAMPLING = frozenset({"model.sampling_scale", "model.autoencoder.sampling_scale"})
-WORDS = frozenset({"title", "source", "reported", "notes"})  # what is said of it
-MOVABLE = (
-    WORDS
-    | {"name", "data.name"}
-    | {f"training.{field}" for field in ("device", "checkpoint_every", "tensorboard", "compile")}
-    | SAMPLING
-)  # what does not decide the weights
+__all__ = ["Run", "differences"]
 
 
 class _Data(BaseModel):
@@ -75,13 +69,21 @@ class Run:
 
     Arguments:
         path: The folder.
+        model: A model like the one that was trained, for a run of classes without a name.
+        images: The images it was trained on, where the folder neither keeps nor names them.
+        lasting: What the folder goes with, where it is a temporary one.
 
     Raises:
         RunError: If it is no run folder.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(
+        self, path: str | Path, model: Any = None, images: Any = None, lasting: Any = None
+    ) -> None:
         self.path = Path(path)
+        self._like = model
+        self._images = images
+        self._lasting = lasting
         if not (self.path / "experiment.yaml").is_file():
             raise RunError(
                 f"{self.path} is not a run: it has no experiment.yaml; runs are made by "
@@ -94,8 +96,25 @@ class Run:
         try:
             content = yaml.safe_load(path.read_text(encoding="utf-8"))
             return parse_experiment(content, path.name)
+        except UsageError as error:
+            if plugins := self._plugins():
+                raise RunError(f"{self.path} needs what {plugins}. ({error})") from error
+            raise RunError(f"{path} is damaged: {error}") from error
         except (OSError, ValueError, yaml.YAMLError) as error:
             raise RunError(f"{path} is damaged: {error}") from error
+
+    def _plugins(self) -> str:
+        """Where the names came from that are not Twofold's and are not known now, in words."""
+        from twofold.registry import is_known
+
+        origins = (self.environment.get("model") or {}).get("plugins") or {}
+        missing = [
+            f"{origin} registered ({name}): "
+            + (f"give --plugin {origin}" if origin.endswith(".py") else f"pip install {origin}")
+            for name, origin in origins.items()
+            if not is_known(*name.split(" ", 1))
+        ]
+        return "; ".join(missing)
 
     @cached_property
     def environment(self) -> dict[str, Any]:
@@ -179,7 +198,7 @@ class Run:
     def check_unedited(self) -> None:
         """Refuses an experiment that is not the one the newest checkpoint was trained on.
 
-        What does not decide the weights may be changed: the fields of `MOVABLE`.
+        How samples are drawn and where the images lie may be changed: weights know neither.
 
         Raises:
             RunError: Naming the fields of experiment.yaml that were changed.
@@ -187,17 +206,17 @@ class Run:
         from twofold.training.checkpoint import read_facts
 
         origin = read_facts(self.checkpoint).get("origin")
-        then = flat(origin) if isinstance(origin, dict) else {}
-        now = flat(self.experiment.model_dump(mode="json"))
-        edited = [
-            f"{key} was {then[key]!r} and is {now[key]!r}"
-            for key in then.keys() & now.keys() - MOVABLE
-            if then[key] != now[key]
-        ]
+        if not isinstance(origin, dict):
+            return
+        edited = differences(parse_experiment(origin, str(self.checkpoint)), self.experiment)
+        edited = {key: v for key, v in edited.items() if key not in SAMPLING | {"data.name"}}
         if edited:
+            changes = "; ".join(
+                f"{key} was {then!r} and is {now!r}" for key, (then, now) in edited.items()
+            )
             raise RunError(
                 f"{self.path / 'experiment.yaml'} is not what the checkpoint was trained on: "
-                f"{'; '.join(sorted(edited))}. Undo this, or train the change in another --out"
+                f"{changes}. Undo this, or train the change in another --out"
             )
 
     @property
@@ -216,16 +235,40 @@ class Run:
         Raises:
             RunError: If the checkpoint is damaged or of another experiment.
         """
-        from twofold.experiments.families import build_model
+        return self.weights(device)[0]
+
+    def weights(self, device: str = "cpu") -> tuple[Any, dict[str, Any]]:
+        """The trained model, in evaluation mode, and the facts of the checkpoint it is from.
+
+        Raises:
+            RunError: If the checkpoint is damaged or of another experiment.
+        """
         from twofold.training.checkpoint import load_checkpoint, load_module
 
         self.check_unedited()
+        model = self.untrained_model(device)
+        tensors, facts = load_checkpoint(self.checkpoint, device)
+        load_module(model, tensors, "model/")
+        return model.eval(), facts
+
+    def untrained_model(self, device: str = "cpu") -> Any:
+        """A model as this run's was before its first step.
+
+        Raises:
+            RunError: If it is of classes that are not registered, and none was given.
+        """
+        from twofold.experiments.build import build_model, place
+
         data = self.environment["data"]
         shape = (data["image_shape"][0], data["image_shape"][1], data["image_shape"][2])
-        model = build_model(self.experiment, shape, len(data["class_names"]), device)
-        tensors, _ = load_checkpoint(self.checkpoint, device)
-        load_module(model, tensors, "model/")
-        return model.eval()
+        if self._like is not None:
+            model = copy.deepcopy(self._like)
+            model.accept_images(shape)
+            return place(model, device)
+        try:
+            return build_model(self.experiment, shape, len(data["class_names"]), device)
+        except UsageError as error:
+            raise RunError(f"{self.path}: {error}") from error
 
     def dataset(self) -> Any:
         """The images it was trained on, checked to be the same ones.
@@ -233,10 +276,14 @@ class Run:
         Raises:
             RunError: If the data is gone or has changed since.
         """
-        from twofold.experiments.data import load_data
+        from twofold.experiments.data import kept_images, load_data, prepare_images
 
+        settings = self.experiment.data
         try:
-            dataset = load_data(self.experiment.data)
+            if self._images is not None:
+                dataset = prepare_images(self._images, settings)
+            else:
+                dataset = kept_images(self.path, settings) or load_data(settings)
         except UsageError as error:
             raise RunError(
                 f"the images that {self.path} was trained on cannot be had: {error}. If they were "
@@ -245,7 +292,7 @@ class Run:
         expected = self.environment["data"]["fingerprint"]
         if dataset.fingerprint != expected:
             raise RunError(
-                f"the images of {self.experiment.data.name} have changed since {self.path} was "
+                f"the images of {settings.name} have changed since {self.path} was "
                 f"trained (fingerprint {dataset.fingerprint}, then {expected})"
             )
         return dataset
@@ -279,12 +326,11 @@ class Run:
         return self.samples[-1].read_bytes() if self.samples else None
 
 
-def flat(section: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """The fields of nested settings by their dotted names."""
-    found: dict[str, Any] = {}
-    for key, value in section.items():
-        if isinstance(value, dict):
-            found |= flat(value, f"{prefix}{key}.")
-        else:
-            found[prefix + key] = value
-    return found
+def differences(a: Experiment, b: Experiment) -> dict[str, tuple[Any, Any]]:
+    """The fields in which two experiments are not the same, and both values."""
+    ids, values = (
+        [e.identity() for e in (a, b)],
+        [flat(e.model_dump(mode="json")) for e in (a, b)],
+    )
+    keys = [key for key in sorted(ids[0] | ids[1]) if ids[0].get(key) != ids[1].get(key)]
+    return {key: (values[0].get(key), values[1].get(key)) for key in keys}

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from twofold.data import ImageDataset
 from twofold.errors import RunError, UsageError
 from twofold.experiments.resolve import parse_changes, resolve
 from twofold.experiments.run import Run
 from twofold.experiments.schema import Experiment
+from twofold.experiments.start import in_memory
 from twofold.experiments.train import State, resume, state_of, train
 from twofold.ranges import whole_numbers
 from twofold.training.progress import Console, Progress
@@ -44,7 +44,7 @@ def train_seeds(
     label_seeds: Seeds | None = None,
     out: str | Path | None = None,
     progress: Progress | None = None,
-    dataset: ImageDataset | None = None,
+    dataset: Any = None,
     **fields: Any,
 ) -> list[Run]:
     """Trains an experiment once for each seed, one after the other.
@@ -71,7 +71,13 @@ def train_seeds(
     """
     progress = progress or Console()
     seed_runs = plan_seeds(
-        experiment, changes, seeds=seeds, label_seeds=label_seeds, out=out, **fields
+        experiment,
+        changes,
+        seeds=seeds,
+        label_seeds=label_seeds,
+        out=out,
+        dataset=dataset,
+        **fields,
     )
     runs = []
     for number, one in enumerate(seed_runs, 1):
@@ -94,6 +100,7 @@ def plan_seeds(
     seeds: Seeds | None = None,
     label_seeds: Seeds | None = None,
     out: str | Path | None = None,
+    dataset: Any = None,
     **fields: Any,
 ) -> list[SeedRun]:
     """What `train_seeds` would train, and how far each run has come.
@@ -107,7 +114,9 @@ def plan_seeds(
     for field in (*changes, *fields):
         if field.rpartition(".")[2] == key:
             raise UsageError(f"{field} and {key}s say the same thing twice; leave {field} out")
-    resolved = resolve(resolve(experiment, changes), fields)
+    resolved = resolve(experiment, {**changes, **fields})
+    if dataset is not None:
+        resolved = in_memory(resolved, dataset)
     if key == "label_seed" and resolved.data.labels is None:
         raise UsageError(
             "label_seeds has no effect: every label is kept; keep fewer, as in labels=100"
@@ -133,9 +142,7 @@ def _which(seeds: Seeds | None, label_seeds: Seeds | None) -> tuple[str, str, Se
     return "seed", "seed", () if seeds is None else seeds
 
 
-def train_seed_run(
-    seed_run: SeedRun, progress: Progress, dataset: ImageDataset | None = None
-) -> Run:
+def train_seed_run(seed_run: SeedRun, progress: Progress, dataset: Any = None) -> Run:
     """One of the runs, trained, continued or left as it is."""
     if seed_run.state == "new":
         return train(seed_run.experiment, out=seed_run.folder, progress=progress, dataset=dataset)

@@ -11,19 +11,27 @@ from twofold.data import ImageDataset
 from twofold.data.batches import Batches, PartlyLabeled
 from twofold.data.preprocess import to_unit
 from twofold.errors import RunError, UsageError
-from twofold.experiments.data import load_data
-from twofold.experiments.environment import describe_environment, pick_device
-from twofold.experiments.families import build_model
-from twofold.experiments.resolve import resolve, to_yaml
-from twofold.experiments.run import WORDS, Run, flat
+from twofold.experiments.build import build_model
+from twofold.experiments.environment import pick_device
+from twofold.experiments.resolve import parse_changes, resolve
+from twofold.experiments.run import Run, differences
 from twofold.experiments.samples import draw_samples
 from twofold.experiments.schema import Experiment
-from twofold.files import write_json, write_text
+from twofold.experiments.start import divide, in_memory, write_start
 from twofold.models.base import Generative, Model
 from twofold.training.loop import Trainer
 from twofold.training.progress import Console, Progress
 
-__all__ = ["State", "make_trainer", "resume", "state_of", "train", "training_images"]
+__all__ = [
+    "State",
+    "free_folder",
+    "make_trainer",
+    "refuse_used",
+    "resume",
+    "state_of",
+    "train",
+    "training_images",
+]
 
 State = Literal["new", "interrupted", "finished"]
 
@@ -34,7 +42,8 @@ def train(
     *,
     out: str | Path | None = None,
     progress: Progress | None = None,
-    dataset: ImageDataset | None = None,
+    dataset: Any = None,
+    keep_images: bool = True,
     **fields: Any,
 ) -> Run:
     """Trains an experiment in a new run folder.
@@ -44,7 +53,8 @@ def train(
         changes: Fields to change, as `key=value` texts or a mapping.
         out: The run folder; by default runs/NAME, numbered if that is taken.
         progress: Who is told how it goes; the terminal or notebook by default, `Silent()` nobody.
-        dataset: Images to use in place of those that the experiment names.
+        dataset: Images to use in place of those that the experiment names: all that `fit` takes.
+        keep_images: Whether these are kept in the run folder, so that it can be used without them.
         fields: Fields to change, by their bare names: `epochs=5, latent_dim=32`.
 
     Returns:
@@ -54,22 +64,19 @@ def train(
         UsageError, DataError: Before anything is written, if something does not fit.
         RunError: If the folder is in use, a loss is not finite, or the disk is full.
     """
-    resolved = resolve(resolve(experiment, changes), fields)
-    folder = _free_folder(Path("runs") / resolved.name) if out is None else Path(out)
-    _refuse_used(folder, resolved)
-    dataset = dataset or load_data(resolved.data)
-    trainer = make_trainer(resolved, dataset, folder, progress)
-    write_text(folder / "experiment.yaml", to_yaml(resolved))
-    write_json(
-        folder / "environment.json", describe_environment(dataset, trainer.model, trainer.device)
-    )
+    resolved = resolve(experiment, {**parse_changes(changes), **fields})
+    if dataset is not None:
+        resolved = in_memory(resolved, dataset)
+    folder = free_folder(Path("runs") / resolved.name) if out is None else Path(out)
+    refuse_used(folder, resolved)
+    images = divide(dataset, resolved)
+    trainer = make_trainer(resolved, images, folder, progress)
+    write_start(folder, resolved, images, trainer.model, trainer.device, keep_images)
     trainer.run()
-    return Run(folder)
+    return Run(folder, images=None if keep_images else dataset)
 
 
-def resume(
-    run: str | Path | Run, progress: Progress | None = None, dataset: ImageDataset | None = None
-) -> Run:
+def resume(run: str | Path | Run, progress: Progress | None = None, dataset: Any = None) -> Run:
     """Continues a run from its newest checkpoint, to the same weights as if never interrupted.
 
     Raises:
@@ -79,23 +86,40 @@ def resume(
     run.check_unedited()
     if run.finished:
         return run
-    trainer = make_trainer(run.experiment, dataset or run.dataset(), run.path, progress)
+    device = str(pick_device(run.experiment.training.device))
+    images = run.dataset() if dataset is None else divide(dataset, run.experiment)
+    model = run.untrained_model(device)
+    trainer = make_trainer(run.experiment, images, run.path, progress, model)
     trainer.restore()
     trainer.run()
     return run
 
 
 def make_trainer(
-    experiment: Experiment, dataset: ImageDataset, folder: Path, progress: Progress | None
+    experiment: Experiment,
+    dataset: ImageDataset,
+    folder: Path,
+    progress: Progress | None,
+    model: Model | None = None,
 ) -> Trainer:
     """A trainer at its first step, for an experiment on images that are loaded.
+
+    Arguments:
+        experiment: Resolved.
+        dataset: Its images.
+        folder: The run's.
+        progress: Who is told how it goes.
+        model: On its device, where it is made already; by default as the experiment says.
 
     Raises:
         UsageError, DataError: If model, images and settings do not fit each other.
     """
     settings = experiment.training
     device = pick_device(settings.device)
-    model = build_model(experiment, dataset.image_shape, dataset.num_classes, device)
+    if model is None:
+        model = build_model(experiment, dataset.image_shape, dataset.num_classes, device)
+    if settings.epochs == 0:
+        raise UsageError("epochs=0 trains nothing; twofold.adopt takes a model as it is")
     train_split = training_images(dataset, experiment, model)
 
     def batches(part: ImageDataset, batch_size: int) -> Batches:
@@ -184,7 +208,8 @@ def _check_batch(model: Model, data: Batches | PartlyLabeled) -> None:
     model.condition.pick(to_unit(data.images[:1]), None if data.labels is None else data.labels[:1])
 
 
-def _free_folder(folder: Path) -> Path:
+def free_folder(folder: Path) -> Path:
+    """The folder, or the first of FOLDER-2, FOLDER-3 … that is empty or not there."""
     number, free = 1, folder
     while free.exists() and any(free.iterdir()):
         number += 1
@@ -192,7 +217,12 @@ def _free_folder(folder: Path) -> Path:
     return free
 
 
-def _refuse_used(folder: Path, experiment: Experiment) -> None:
+def refuse_used(folder: Path, experiment: Experiment) -> None:
+    """Refuses a folder in which a run can be resumed, or that holds anything else.
+
+    Raises:
+        UsageError, RunError: Saying what it holds.
+    """
     if state_of(folder, experiment) != "new":
         raise RunError(
             f"{folder} already holds this run; `twofold resume {folder}` continues it, "
@@ -213,18 +243,12 @@ def state_of(folder: Path, experiment: Experiment) -> State:
     if not (folder / "experiment.yaml").exists():
         raise RunError(f"{folder} is not empty and is no run; choose another --out")
     run = Run(folder)
-    if differences := _differences(run.experiment, experiment):
+    if other := differences(run.experiment, experiment):
+        changes = [f"{key}={there} in place of {asked}" for key, (there, asked) in other.items()]
+        shown = ", ".join(changes[:3] + ["…"] * (len(changes) > 3))
         raise RunError(
-            f"{folder} holds a run of another experiment, with {differences}; choose another --out"
+            f"{folder} holds a run of another experiment, with {shown}; choose another --out"
         )
     if not run.has_checkpoint:
         return "new"  # stopped before its first checkpoint, for example by a full disk
     return "finished" if run.finished else "interrupted"
-
-
-def _differences(there: Experiment, asked: Experiment) -> str:
-    """The first few fields in which a run is another than what is asked, but for their words."""
-    old, new = (flat(experiment.model_dump(mode="json")) for experiment in (there, asked))
-    fields = [key for key in (new | old) if key not in WORDS and old.get(key) != new.get(key)]
-    told = [f"{key}={old.get(key)} in place of {new.get(key)}" for key in fields[:3]]
-    return ", ".join(told if len(fields) <= 3 else [*told, "…"])

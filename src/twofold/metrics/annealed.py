@@ -32,7 +32,8 @@ import torch
 from torch import Tensor
 
 from twofold.distributions import log_mean_exp, standard_normal_log_prob
-from twofold.models.base import Decodes, evaluating
+from twofold.models.base import evaluating
+from twofold.models.capabilities import Decodes
 
 __all__ = ["Annealed", "annealed_likelihood", "sigmoid_schedule"]
 

@@ -30,7 +30,8 @@ from twofold.distributions import (
 )
 from twofold.metrics.annealed import annealed_likelihood
 from twofold.metrics.likelihood import running_log_mean_exp
-from twofold.models.base import Decodes, Encodes, evaluating
+from twofold.models.base import evaluating
+from twofold.models.capabilities import Decodes, Encodes
 
 __all__ = ["Chains", "PartOf", "codes_given", "concatenate", "hidden_bound", "hidden_by_prior"]
 

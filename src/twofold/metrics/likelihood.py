@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 
 from twofold.data.batches import Batch
-from twofold.models.base import HasLikelihood, evaluating
+from twofold.models.base import evaluating
+from twofold.models.capabilities import HasLikelihood
 
 __all__ = ["elbo_terms", "iwae_bounds", "running_log_mean_exp", "sample_counts"]
 

@@ -1,0 +1,35 @@
+"""The families of models, each in a file of its own that reads like its paper.
+
+vae = models.VAE(MyEncoder(), MyDecoder(), latent_dim=16)        # plain modules
+gan = models.GAN("fc-512", "fc-512", image_shape=(1, 28, 28))    # or the layer notation
+"""
+
+from twofold.models.acgan import ACGAN
+from twofold.models.base import AutoEncoder, Generative, Model
+from twofold.models.classifier import Classifier
+from twofold.models.draw import DRAW
+from twofold.models.gan import GAN
+from twofold.models.hybrid import Hybrid
+from twofold.models.m1m2 import M1M2
+from twofold.models.m2 import M2
+from twofold.models.phases import Bound, Phase, Terms
+from twofold.models.unregistered import unregistered
+from twofold.models.vae import VAE
+
+__all__ = [
+    "ACGAN",
+    "DRAW",
+    "GAN",
+    "M1M2",
+    "M2",
+    "VAE",
+    "AutoEncoder",
+    "Bound",
+    "Classifier",
+    "Generative",
+    "Hybrid",
+    "Model",
+    "Phase",
+    "Terms",
+    "unregistered",
+]

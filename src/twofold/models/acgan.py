@@ -8,61 +8,78 @@ References:
     equations 2 and 3, https://arxiv.org/abs/1610.09585
 """
 
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
+from twofold.conditions import Condition
 from twofold.data.batches import Batch
-from twofold.errors import DataError, UsageError, unknown_name
-from twofold.models.base import Terms, evaluating
+from twofold.errors import DataError, UsageError
+from twofold.models.base import evaluating
 from twofold.models.gan import GAN
+from twofold.models.parts import make_network
+from twofold.models.phases import Terms
+from twofold.registry import register
+from twofold.settings import Positive
 
-__all__ = ["ACGAN", "CLASS_LOSSES"]
-
-CLASS_LOSSES = ("all", "real")
+__all__ = ["ACGAN"]
 
 
+@register(
+    "model",
+    "acgan",
+    title="GAN whose discriminator names the class",
+    paper="Odena, Olah and Shlens, 2017, arXiv 1610.09585",
+    defaults={"condition": "class"},
+)
 class ACGAN(GAN):
     """A GAN with an auxiliary classifier on the discriminator's trunk.
 
     Arguments:
-        num_classes: K.
         class_loss: Whose class the classifier learns: `all` images, the generator too being judged
             by it (Odena et al.), or `real` ones only, in which case the generator never sees it.
         class_weight: Weight of the class terms.
-        options: As of `GAN`. The generator is told the condition, the discriminator is not.
+        options: As of `GAN`. The generator sees the condition, the discriminator does not; it gives
+            (B, 1 + K).
 
     Raises:
         DataError: If there are fewer than two classes.
-        UsageError: If a generator that is told no class should be judged by one.
+        UsageError: If a generator without a class should be judged by one.
+
+    Example:
+        >>> images = {"image_shape": (1, 8, 8), "num_classes": 3}
+        >>> acgan = ACGAN("fc-32", "fc-32", latent_dim=4, condition="class", **images)
+        >>> acgan.classify(torch.rand(5, 1, 8, 8)).exp().sum(dim=1).shape
+        torch.Size([5])
     """
 
     def __init__(
         self,
-        *args: Any,
-        num_classes: int,
-        class_loss: str = "all",
-        class_weight: float = 1.0,
+        generator: nn.Module | str,
+        discriminator: nn.Module | str,
+        class_loss: Literal["all", "real"] = "all",
+        class_weight: Positive = 1.0,
         **options: Any,
     ) -> None:
-        super().__init__(*args, **options)
+        num_classes = options.get("num_classes", 0)
         if num_classes < 2:
             raise DataError(
                 f"an auxiliary classifier needs labels of at least 2 classes, got {num_classes}; "
                 "put each class into a sub-folder, or use a GAN"
             )
-        if class_loss not in CLASS_LOSSES:
-            raise unknown_name("class_loss", class_loss, CLASS_LOSSES)
+        super().__init__(generator, discriminator, **options)
         if class_loss == "all" and self.condition.about != "class":
             raise UsageError(
-                "class_loss=all judges fakes by a class that this generator is not told; "
+                "class_loss=all judges fakes by a class that this generator is not given; "
                 "use condition=class, or class_loss=real"
             )
-        self.num_classes = num_classes
         self.class_loss = class_loss
         self.class_weight = class_weight
+
+    def _make_discriminator(self, network: nn.Module | str, condition: Condition) -> nn.Module:  # noqa: ARG002
+        return make_network(network, self.image_shape, (1 + self.num_classes,))
 
     @property
     def labels(self) -> str:

@@ -7,18 +7,19 @@ these functions.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from twofold.errors import UsageError, unknown_name
+from twofold.errors import UsageError
+from twofold.registry import register
 
 __all__ = [
-    "ADVERSARIAL",
     "Adversarial",
+    "check_smoothing",
     "gradient_penalty",
-    "make_adversarial",
     "squared_gradient_norm",
 ]
 
@@ -28,18 +29,28 @@ class Adversarial:
     """A pair of losses.
 
     Attributes:
-        name: As in `ADVERSARIAL`.
+        name: As it is registered.
         discriminator: (real, fake, smoothing) -> (B,).
         generator: (real, fake) -> (B,).
         threshold: The score that separates "real" from "fake"; None for a critic, which has none.
         smooths: Whether it has a target of 1 to smooth.
+        paired: Whether the generator's loss reads the scores of real images.
+
+    Example:
+        >>> from twofold.registry import make
+        >>> hinge = make("loss", "hinge")
+        >>> hinge.discriminator(torch.tensor([2.0]), torch.tensor([0.5]), 0.0)
+        tensor([1.5000])
     """
+
+    registry_kind: ClassVar[str] = "loss"
 
     name: str
     discriminator: Callable[[Tensor, Tensor, float], Tensor]
     generator: Callable[[Tensor, Tensor], Tensor]
     threshold: float | None = 0.0
     smooths: bool = False
+    paired: bool = False
 
 
 def _cross_entropy(real: Tensor, fake: Tensor, smoothing: float) -> Tensor:
@@ -57,57 +68,64 @@ def _hinge(real: Tensor, fake: Tensor, _: float) -> Tensor:
 
 # Minimax and non-saturating: Generative Adversarial Nets (Goodfellow et al., 2014), section 3.
 # Least squares: Mao et al. (2017), equation 9. Hinge: Geometric GAN (Lim and Ye, 2017).
-# Swapped: no adversary at all, the defect of Gaikwad's (2020) published code, to see what it does.
+# Swapped: no adversary at all, the defect of Gaikwad's published code, to see what it does.
 # Wasserstein: Arjovsky et al. (2017). Relativistic pairing: Jolicoeur-Martineau (2019), equation 3,
 # in the form of R3GAN (Huang et al., 2025), equation 2.
-ADVERSARIAL: dict[str, Adversarial] = {
-    loss.name: loss
-    for loss in (
-        Adversarial("minimax", _cross_entropy, lambda _, fake: -F.softplus(fake), smooths=True),
-        Adversarial(
-            "non-saturating", _cross_entropy, lambda _, fake: F.softplus(-fake), smooths=True
-        ),
-        Adversarial(
-            "least-squares",
-            _least_squares,
-            lambda _, fake: 0.5 * (fake - 1.0).square(),
-            threshold=0.5,
-            smooths=True,
-        ),
-        Adversarial(
-            "swapped",
-            lambda real, fake, _: F.softplus(real) + F.softplus(-fake),
-            lambda _, fake: F.softplus(-fake),
-        ),
-        Adversarial("hinge", _hinge, lambda _, fake: -fake),
-        Adversarial(
-            "wasserstein", lambda real, fake, _: fake - real, lambda _, fake: -fake, threshold=None
-        ),
-        Adversarial(
-            "relativistic",
-            lambda real, fake, _: F.softplus(fake - real),
-            lambda real, fake: F.softplus(real - fake),
-            threshold=None,
-        ),
-    )
-}
+_PAIRS = (
+    Adversarial("minimax", _cross_entropy, lambda _, fake: -F.softplus(fake), smooths=True),
+    Adversarial("non-saturating", _cross_entropy, lambda _, fake: F.softplus(-fake), smooths=True),
+    Adversarial(
+        "least-squares",
+        _least_squares,
+        lambda _, fake: 0.5 * (fake - 1.0).square(),
+        threshold=0.5,
+        smooths=True,
+    ),
+    Adversarial(
+        "swapped",
+        lambda real, fake, _: F.softplus(real) + F.softplus(-fake),
+        lambda _, fake: F.softplus(-fake),
+    ),
+    Adversarial("hinge", _hinge, lambda _, fake: -fake),
+    Adversarial(
+        "wasserstein", lambda real, fake, _: fake - real, lambda _, fake: -fake, threshold=None
+    ),
+    Adversarial(
+        "relativistic",
+        lambda real, fake, _: F.softplus(fake - real),
+        lambda real, fake: F.softplus(real - fake),
+        threshold=None,
+        paired=True,
+    ),
+)
 
 
-def make_adversarial(name: str, label_smoothing: float = 0.0) -> Adversarial:
-    """The pair of losses of a name.
+def _register_pair(pair: Adversarial) -> None:
+    @register("loss", pair.name, title=f"{pair.name} GAN losses")
+    def losses() -> Adversarial:
+        return pair
+
+
+for _pair in _PAIRS:
+    _register_pair(_pair)
+
+
+def check_smoothing(adversarial: Adversarial, label_smoothing: float) -> None:
+    """Refuses smoothing for a pair of losses without targets.
 
     Raises:
-        UsageError: If there is none of that name, or it has no labels to smooth.
+        UsageError: Naming those that have some.
+
+    Example:
+        >>> from twofold.registry import make
+        >>> check_smoothing(make("loss", "least-squares"), 0.1)
     """
-    if name not in ADVERSARIAL:
-        raise unknown_name("adversarial loss", name, ADVERSARIAL)
-    adversarial = ADVERSARIAL[name]
     if label_smoothing and not adversarial.smooths:
-        smoothing = ", ".join(loss.name for loss in ADVERSARIAL.values() if loss.smooths)
+        smoothing = ", ".join(pair.name for pair in _PAIRS if pair.smooths)
         raise UsageError(
-            f"{name} has no labels to smooth; use label_smoothing=0 or one of {smoothing}"
+            f"{adversarial.name} has no labels to smooth; use label_smoothing=0 or one of "
+            f"{smoothing}"
         )
-    return adversarial
 
 
 def squared_gradient_norm(score: Tensor, x: Tensor) -> Tensor:
@@ -118,6 +136,11 @@ def squared_gradient_norm(score: Tensor, x: Tensor) -> Tensor:
     Arguments:
         score: D(x), shape (B,), computed from x.
         x: Images that require a gradient, shape (B, C, H, W).
+
+    Example:
+        >>> x = torch.ones(2, 1, 2, 2, requires_grad=True)
+        >>> squared_gradient_norm((3 * x).sum(dim=(1, 2, 3)), x).tolist()
+        [36.0, 36.0]
     """
     (gradient,) = torch.autograd.grad(score.sum(), x, create_graph=True)
     return gradient.float().square().sum(dim=(1, 2, 3))
@@ -128,6 +151,11 @@ def gradient_penalty(critic: Callable[[Tensor], Tensor], x: Tensor, x_fake: Tens
 
     References:
         Improved Training of Wasserstein GANs (Gulrajani et al., 2017), algorithm 1
+
+    Example:
+        >>> images = torch.zeros(2, 1, 2, 2)
+        >>> gradient_penalty(lambda x: 0.5 * x.sum(dim=(1, 2, 3)), images, images).tolist()
+        [0.0, 0.0]
     """
     mix = torch.rand(len(x), 1, 1, 1, device=x.device)
     between = (mix * x + (1 - mix) * x_fake).detach().requires_grad_()

@@ -1,149 +1,61 @@
-"""What every model is, and what a model may be able to do.
+"""What every model is: it holds its networks and declares who minimizes what.
 
-A model holds its networks and declares who minimizes what. `Terms` are the named scalars of one
-phase, each a batch mean in nats per image; `Phase` says whose parameters follow them. The one loop
-in `twofold.training` needs nothing else.
+The one loop in `twofold.training` needs nothing else; what a model can do beyond that is said by
+`twofold.models.capabilities`.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Any, TypeVar, overload
 
 import torch
 from torch import Tensor, nn
 
-from twofold.conditions import ClassCondition, Condition
+from twofold.conditions import ClassCondition, Condition, ImageShape
 from twofold.data.batches import Batch
-from twofold.distributions import (
-    Density,
-    DiagonalGaussian,
-    Likelihood,
-    log_mean_exp,
-)
+from twofold.distributions import log_mean_exp
 from twofold.errors import UsageError
+from twofold.models.capabilities import MISSING
+from twofold.models.phases import Bound, Phase, Terms
 
-__all__ = [
-    "AutoEncoder",
-    "Bound",
-    "Classifies",
-    "Decodes",
-    "Discriminates",
-    "Encodes",
-    "Generative",
-    "HasCodes",
-    "HasLikelihood",
-    "Model",
-    "Paints",
-    "Phase",
-    "Reconstructs",
-    "Terms",
-    "evaluating",
-    "require",
-]
+__all__ = ["AutoEncoder", "Generative", "Model", "evaluating"]
 
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Terms:
-    """The named scalars of one phase.
-
-    Attributes:
-        terms: Batch means in nats per image, shape (), unweighted: what the log shows.
-        weights: Factors other than 1 with which a term enters the total.
-        watch: Scalars to log that nobody minimizes.
-    """
-
-    terms: Mapping[str, Tensor]
-    weights: Mapping[str, float] = field(default_factory=dict)
-    watch: Mapping[str, Tensor] = field(default_factory=dict)
-
-    @property
-    def total(self) -> Tensor:
-        """The weighted sum, shape (): what the phase minimizes."""
-        weighted = [
-            value * self.weights[name] if name in self.weights else value
-            for name, value in self.terms.items()
-        ]
-        return weighted[0] if len(weighted) == 1 else torch.stack(weighted).sum()
-
-
-@dataclass(frozen=True)
-class Phase:
-    """Who minimizes what.
-
-    Attributes:
-        name: Names the optimizer's settings and the log.
-        parameters: The parameters that follow this loss; no others receive its gradient.
-        loss: From a batch to the terms.
-        after_step: Called after each step of this phase's optimizer.
-        keeps_graph: Whether the next phase of the same step goes back through the same forward
-            pass; the two then take their steps together.
-    """
-
-    name: str
-    parameters: list[nn.Parameter]
-    loss: Callable[[Batch], Terms]
-    after_step: Callable[[], None] | None = None
-    keeps_graph: bool = False
-
-
-@dataclass(frozen=True)
-class Bound:
-    """A negative bound whose reconstruction term is still to be chosen.
-
-    A row is one decoded code. A VAE with one draw per image has B rows; M2 has one for each
-    labeled image and K for each other. What the rows' images are compared by, -ln p(x|z) or the
-    features of a discriminator, is the business of who asks.
-
-    Attributes:
-        x: Images, shape (B, C, H, W).
-        p: p(x|z) of every row, shape (R, C, H, W).
-        rest: The other terms, such as the KL.
-        rows: Which image each row is of, shape (R,); None for one row per image, in order.
-        weight: What each row counts, shape (R,), adding up to 1; None for all the same.
-        y: The class that each row was decoded with, shape (R,), where there is one.
-    """
-
-    x: Tensor
-    p: Density
-    rest: Terms
-    rows: Tensor | None = None
-    weight: Tensor | None = None
-    y: Tensor | None = None
-
-    def expand(self, values: Tensor) -> Tensor:
-        """A value per image, (B, ...), as a value per row, (R, ...)."""
-        return values if self.rows is None else values[self.rows]
-
-    def mean(self, values: Tensor) -> Tensor:
-        """The mean over images of a value per row: (R,) -> ()."""
-        return values.mean() if self.weight is None else (self.weight * values).sum()
-
-    def recon_nll(self) -> Tensor:
-        """-ln p(x|z), in nats per image, shape ()."""
-        return -self.mean(self.p.log_prob(self.expand(self.x)))
-
-    def with_reconstruction(self) -> Terms:
-        """The whole negative bound, by the likelihood."""
-        terms = {"recon_nll": self.recon_nll(), **self.rest.terms}
-        return Terms(terms, self.rest.weights, self.rest.watch)
 
 
 class Model(nn.Module, ABC):
     """A generative model or a classifier of small images.
 
     Attributes:
-        image_shape: (C, H, W).
-        condition: What the model is told beside the image.
+        image_shape: (C, H, W); None until there are images, where the networks were made outside.
+        condition: What the model is given beside the image.
         latent_dim: Dimensions of z; 0 for models without a latent code.
         labels: Of the training images: `none` are read, `all` must be there, or `some` may be.
+
+    Example:
+        A model of one's own needs a condition, its phases and their losses.
+
+        >>> from twofold.conditions import NoCondition
+        >>> class Mean(Model):
+        ...     def __init__(self, image_shape: ImageShape) -> None:
+        ...         super().__init__()
+        ...         self.image_shape, self.condition = image_shape, NoCondition()
+        ...         self.mu = nn.Parameter(torch.zeros(image_shape))
+        ...
+        ...     @property
+        ...     def phases(self) -> list[Phase]:
+        ...         return [Phase("mean", [self.mu], self.loss)]
+        ...
+        ...     def loss(self, batch: Batch) -> Terms:
+        ...         return Terms({"mse": (batch.x - self.mu).square().sum(dim=(1, 2, 3)).mean()})
+        >>> Mean((1, 2, 2)).loss(Batch(torch.ones(5, 1, 2, 2))).total.item()
+        4.0
     """
 
-    image_shape: tuple[int, int, int]
+    registry_kind = "model"
+    image_shape: ImageShape
     condition: Condition
     latent_dim: int = 0
 
@@ -171,9 +83,46 @@ class Model(nn.Module, ABC):
         """Numbers that tell early what is going wrong, from held-out images."""
         return {}
 
-    def offers(self, capability: type[T]) -> T | None:
-        """Who answers for a capability: the model, a part of it, or nobody."""
-        return self if isinstance(self, capability) else None
+    @overload
+    def capability(self, kind: type[T]) -> T | None: ...
+
+    @overload
+    def capability(self, kind: type[T], verb: str) -> T: ...
+
+    def capability(self, kind: type[T], verb: str = "") -> T | None:
+        """Who answers for a capability: the model, a part of it, or nobody.
+
+        Arguments:
+            kind: A protocol of `twofold.models.capabilities`, or `Generative`.
+            verb: What it is for; with it, nobody is an error.
+
+        Raises:
+            UsageError: Saying what the model lacks for the verb and which models have it.
+        """
+        able = next((part for part in self.answering(kind) if isinstance(part, kind)), None)
+        if able is None and verb:
+            missing = MISSING.get(kind, "makes no images; use a VAE, GAN, M2, DRAW or a hybrid")
+            raise UsageError(f"cannot {verb}: {self.title} {missing}")
+        return able
+
+    def answering(self, kind: type) -> tuple[Any, ...]:  # noqa: ARG002
+        """Who may answer for a capability, the first to be asked first."""
+        return (self,)
+
+    def accept_images(self, image_shape: ImageShape) -> None:
+        """Takes the shape of the images, where it was made without one.
+
+        Raises:
+            UsageError: If it was made for images of another shape.
+        """
+        if self.image_shape is None:
+            self.image_shape = image_shape
+        if tuple(self.image_shape) != tuple(image_shape):
+            made, got = (" × ".join(map(str, shape)) for shape in (self.image_shape, image_shape))
+            raise UsageError(
+                f"this {self.title} was made for images of {made} and the data has {got} "
+                "(channels × height × width); resize the images or make the model for them"
+            )
 
     @property
     def is_convolutional(self) -> bool:
@@ -305,7 +254,7 @@ class AutoEncoder(Generative):
 
 
 @contextmanager
-def evaluating(model: "Part | nn.Module") -> Iterator[None]:
+def evaluating(model: Any) -> Iterator[None]:
     """Evaluation mode for the block (batch norm by its running statistics, no dropout)."""
     was_training = model.training
     model.eval()
@@ -313,115 +262,3 @@ def evaluating(model: "Part | nn.Module") -> Iterator[None]:
         yield
     finally:
         model.train(was_training)
-
-
-# --- capabilities ---------------------------------------------------------------------------------
-
-
-class Part(Protocol):
-    """What a model, or the part of one that answers for it, has in any case."""
-
-    condition: Condition
-    training: bool
-
-    @property
-    def device(self) -> torch.device: ...
-
-    def train(self, mode: bool = True) -> Any: ...
-
-    def eval(self) -> Any: ...
-
-
-@runtime_checkable
-class Decodes(Part, Protocol):
-    """Has a decoder p(x|z) of codes z ~ N(0, I)."""
-
-    latent_dim: int
-
-    def decode(self, z: Tensor, c: Tensor | None = None) -> Density: ...
-
-
-@runtime_checkable
-class Encodes(Decodes, Protocol):
-    """Has an encoder q(z|x) and a decoder p(x|z)."""
-
-    def posterior(self, x: Tensor, c: Tensor | None = None) -> DiagonalGaussian: ...
-
-
-@runtime_checkable
-class HasCodes(Part, Protocol):
-    """Finds one code for an image, the mean of its posterior, which `generate` takes back."""
-
-    def codes(self, x: Tensor, c: Tensor | None = None) -> Tensor: ...
-
-
-@runtime_checkable
-class Paints(HasCodes, Protocol):
-    """Makes an image in several steps."""
-
-    def canvases(self, z: Tensor, c: Tensor | None = None) -> Tensor: ...
-
-
-@runtime_checkable
-class Reconstructs(Part, Protocol):
-    """Makes an image again."""
-
-    def reconstruct(self, x: Tensor, c: Tensor | None = None) -> Tensor: ...
-
-
-@runtime_checkable
-class HasLikelihood(Part, Protocol):
-    """Can bound or estimate ln p(x)."""
-
-    likelihood: Likelihood
-
-    def elbo_terms(
-        self, x: Tensor, c: Tensor | None = None, num_samples: int = 1
-    ) -> tuple[Tensor, Tensor]: ...
-
-    def log_weights(self, x: Tensor, c: Tensor | None = None, num_samples: int = 1) -> Tensor: ...
-
-    def elbo(self, x: Tensor, c: Tensor | None = None, num_samples: int = 1) -> Tensor: ...
-
-    def log_likelihood(
-        self, x: Tensor, c: Tensor | None = None, num_samples: int = 1
-    ) -> Tensor: ...
-
-
-@runtime_checkable
-class Discriminates(Part, Protocol):
-    """Tells real images from made ones."""
-
-    def realness(self, x: Tensor, c: Tensor | None = None) -> Tensor: ...
-
-
-@runtime_checkable
-class Classifies(Protocol):
-    """Knows labels."""
-
-    def classify(self, x: Tensor) -> Tensor: ...
-
-
-_MISSING: dict[type, str] = {
-    Decodes: "has no decoder p(x|z); use a VAE, CVAE, M2, DRAW or a hybrid of these",
-    Encodes: "has no encoder with one q(z|x); use a VAE, CVAE, M2 or a hybrid of these",
-    HasCodes: "has no encoder; use a VAE, CVAE, M2, DRAW or a hybrid of these",
-    Paints: "makes its images at one go; use DRAW or a DRAW-GAN",
-    Reconstructs: "has no encoder; use a VAE, CVAE, M2, DRAW or a hybrid, or search with `invert`",
-    HasLikelihood: "has no likelihood; use a VAE, CVAE, M2 or DRAW",
-    Discriminates: "has no discriminator; use a GAN, CGAN, ACGAN or VAE-GAN",
-    Classifies: "gives no labels; use a classifier, M2 or ACGAN",
-    Generative: "makes no images; use a VAE, GAN, M2, DRAW or a hybrid",
-}
-
-
-def require(model: Model, capability: type[T], verb: str) -> T:
-    """The model, known to have a capability.
-
-    Raises:
-        UsageError: Saying what the model lacks and which models have it.
-    """
-    able = model.offers(capability)
-    if able is None:
-        raise UsageError(f"cannot {verb}: {model.title} {_MISSING[capability]}")
-    return able

@@ -4,26 +4,38 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from twofold.conditions import NoCondition
+from twofold.conditions import ImageShape, NoCondition
 from twofold.data.batches import Batch
 from twofold.errors import DataError
-from twofold.models.base import Model, Phase, Terms, evaluating
+from twofold.models.base import Model, evaluating
+from twofold.models.parts import make_network
+from twofold.models.phases import Phase, Terms
 from twofold.networks import Network
+from twofold.registry import register
 
 __all__ = ["Classifier"]
 
 
+@register("model", "classifier", title="classifier, the yardstick of measures")
 class Classifier(Model):
     """p(y|x) by one network.
 
     Arguments:
         network: From x (B, C, H, W) to logits (B, K).
-        image_shape: (C, H, W).
+        image_shape: (C, H, W); by default that of the images it is trained on.
         num_classes: K.
+
+    Example:
+        >>> classifier = Classifier("fc-16", image_shape=(1, 8, 8), num_classes=3)
+        >>> classifier.classify(torch.rand(5, 1, 8, 8)).shape
+        torch.Size([5, 3])
     """
 
     def __init__(
-        self, network: nn.Module, image_shape: tuple[int, int, int], num_classes: int
+        self,
+        network: nn.Module | str,
+        image_shape: ImageShape | None = None,
+        num_classes: int = 0,
     ) -> None:
         super().__init__()
         if num_classes < 2:
@@ -31,10 +43,14 @@ class Classifier(Model):
                 f"a classifier needs labels of at least 2 classes, got {num_classes}; "
                 "put each class into a sub-folder"
             )
-        self.network = network
-        self.image_shape = image_shape
+        self.network = make_network(network, image_shape, (num_classes,))
+        self.image_shape = image_shape  # type: ignore[assignment] # until there are images
         self.num_classes = num_classes
         self.condition = NoCondition()
+
+    @property
+    def title(self) -> str:
+        return "classifier"
 
     @property
     def labels(self) -> str:

@@ -21,21 +21,27 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from twofold.conditions import Condition, NoCondition
+from twofold.conditions import Condition, ImageShape
 from twofold.data.batches import Batch
 from twofold.distributions import (
     DiagonalGaussian,
     ImageDistribution,
-    Likelihood,
     gaussian_kl_per_dim,
     standard_normal_log_prob,
 )
 from twofold.errors import UsageError
-from twofold.models.base import AutoEncoder, Bound, Phase, Terms, evaluating
+from twofold.likelihoods import Likelihood
+from twofold.models.base import AutoEncoder, evaluating
+from twofold.models.parts import make_condition, make_likelihood
+from twofold.models.phases import Bound, Phase, Terms
 from twofold.models.vae import ACTIVE_VARIANCE
 from twofold.networks.attention import NUM_PARAMETERS, Grid, attend, read_patch, write_patch
+from twofold.registry import register
+from twofold.settings import Count, NonNegative
 
 __all__ = ["DRAW", "Reader", "Writer"]
+
+GREGOR = "Gregor et al., 2015, arXiv 1502.04623"
 
 
 class Reader(nn.Module):
@@ -45,11 +51,15 @@ class Reader(nn.Module):
         glimpse: N of the attention; None reads everything.
         hidden_dim: Of the decoder's state, which says where to look.
         image_shape: (C, H, W).
+
+    Example:
+        >>> read = Reader(5, hidden_dim=8, image_shape=(1, 28, 28))
+        >>> x = torch.zeros(2, 1, 28, 28)
+        >>> read(x, x, torch.zeros(2, 8)).shape
+        torch.Size([2, 50])
     """
 
-    def __init__(
-        self, glimpse: int | None, hidden_dim: int, image_shape: tuple[int, int, int]
-    ) -> None:
+    def __init__(self, glimpse: int | None, hidden_dim: int, image_shape: ImageShape) -> None:
         super().__init__()
         channels, self.height, self.width = image_shape
         self.glimpse = glimpse
@@ -73,11 +83,13 @@ class Writer(nn.Module):
         glimpse: N of the attention; None writes everywhere.
         hidden_dim: Of the decoder's state.
         image_shape: (C, H, W) of the canvas.
+
+    Example:
+        >>> Writer(5, hidden_dim=8, image_shape=(1, 28, 28))(torch.zeros(2, 8)).shape
+        torch.Size([2, 1, 28, 28])
     """
 
-    def __init__(
-        self, glimpse: int | None, hidden_dim: int, image_shape: tuple[int, int, int]
-    ) -> None:
+    def __init__(self, glimpse: int | None, hidden_dim: int, image_shape: ImageShape) -> None:
         super().__init__()
         channels, self.height, self.width = image_shape
         self.glimpse = glimpse
@@ -99,35 +111,51 @@ class Writer(nn.Module):
         return attend(self.where(h_dec), self.glimpse, self.height, self.width)
 
 
+@register("model", "draw", title="recurrent VAE that paints in steps", paper=GREGOR)
+@register(
+    "model",
+    "cdraw",
+    title="DRAW conditioned on the class",
+    paper=GREGOR,
+    defaults={"condition": "class"},
+)
 class DRAW(AutoEncoder):
     """A Deep Recurrent Attentive Writer.
 
     Arguments:
-        likelihood: Makes p(x|c_T) of the canvas.
-        image_shape: (C, H, W).
+        latent_dim: D, dimensions of the code of one step.
         num_steps: T.
-        step_dim: D, dimensions of the code of one step.
         hidden_dim: Of both LSTMs.
         read_glimpse: N of the read attention; None for none.
         write_glimpse: N of the write attention; None for none.
-        condition: What encoder and decoder are told at every step.
+        condition: What encoder and decoder are given at every step.
+        likelihood: p(x|c_T) from the canvas.
         beta: Weight of the KL; only 1 gives a bound on ln p(x).
+        image_shape: (C, H, W).
+        num_classes: K of the images, for a condition on the class.
 
     Raises:
         UsageError: If a glimpse is larger than the image.
+
+    Example:
+        >>> draw = DRAW(latent_dim=2, num_steps=3, hidden_dim=8, image_shape=(1, 8, 8))
+        >>> draw.canvases(torch.zeros(5, 6)).shape
+        torch.Size([3, 5, 1, 8, 8])
     """
 
     def __init__(
         self,
-        likelihood: Likelihood,
-        image_shape: tuple[int, int, int],
-        num_steps: int,
-        step_dim: int,
-        hidden_dim: int = 256,
+        latent_dim: Count = 10,
+        num_steps: Count = 10,
+        hidden_dim: Count = 256,
         read_glimpse: int | None = None,
         write_glimpse: int | None = None,
-        condition: Condition | None = None,
-        beta: float = 1.0,
+        condition: Condition | str = "none",
+        likelihood: Likelihood | str = "bernoulli",
+        beta: NonNegative = 1.0,
+        *,
+        image_shape: ImageShape,
+        num_classes: int = 0,
     ) -> None:
         super().__init__()
         for name, glimpse in (("read_glimpse", read_glimpse), ("write_glimpse", write_glimpse)):
@@ -136,19 +164,19 @@ class DRAW(AutoEncoder):
                     f"{name}={glimpse}: a glimpse of images of {image_shape[1]}×{image_shape[2]} "
                     f"has a side of 1 to {min(image_shape[1:])}; null means no attention"
                 )
-        self.likelihood = likelihood
+        self.likelihood = make_likelihood(likelihood, image_shape)
         self.image_shape = image_shape
         self.num_steps = num_steps
-        self.step_dim = step_dim
-        self.latent_dim = num_steps * step_dim
-        self.condition = condition or NoCondition()
+        self.step_dim = latent_dim
+        self.latent_dim = num_steps * latent_dim
+        self.condition = make_condition(condition, image_shape, num_classes)
         self.beta = beta
-        canvas_shape = (likelihood.decoder_channels, *image_shape[1:])
-        told = self.condition.dim
+        canvas_shape = (self.likelihood.decoder_channels, *image_shape[1:])
+        given = self.condition.dim
         self.read = Reader(read_glimpse, hidden_dim, image_shape)
-        self.encoder = nn.LSTMCell(self.read.dim + hidden_dim + told, hidden_dim)
-        self.posterior_head = nn.Linear(hidden_dim, 2 * step_dim)
-        self.decoder = nn.LSTMCell(step_dim + told, hidden_dim)
+        self.encoder = nn.LSTMCell(self.read.dim + hidden_dim + given, hidden_dim)
+        self.posterior_head = nn.Linear(hidden_dim, 2 * latent_dim)
+        self.decoder = nn.LSTMCell(latent_dim + given, hidden_dim)
         self.write = Writer(write_glimpse, hidden_dim, canvas_shape)
         self.first_canvas = nn.Parameter(torch.zeros(canvas_shape))
         self.first_encoder = nn.Parameter(torch.zeros(hidden_dim))
@@ -186,17 +214,17 @@ class DRAW(AutoEncoder):
         Returns:
             The last canvas (B, C', H, W), the T posteriors q(z_t|...), and the codes (T, B, D).
         """
-        told = self.condition(c)
+        encoded = self.condition(c)
         canvas = self._canvas(len(x))
         enc, dec = self._start(self.first_encoder, len(x)), self._start(self.first_decoder, len(x))
         posteriors, codes = [], []
         for _ in range(self.num_steps):
             error = x - self.likelihood(canvas).mean
             r = self.read(x, error, dec[0])
-            enc = self.encoder(self._beside(torch.cat([r, dec[0]], dim=1), told), enc)
+            enc = self.encoder(self._beside(torch.cat([r, dec[0]], dim=1), encoded), enc)
             q = DiagonalGaussian(*self.posterior_head(enc[0]).chunk(2, dim=1))
             z = q.mean if at_means else q.rsample()
-            dec = self.decoder(self._beside(z, told), dec)
+            dec = self.decoder(self._beside(z, encoded), dec)
             canvas = canvas + self.write(dec[0])
             posteriors.append(q)
             codes.append(z)
@@ -204,10 +232,10 @@ class DRAW(AutoEncoder):
 
     def _paint(self, z: Tensor, c: Tensor | None) -> Iterator[Tensor]:
         """The canvas (B, C', H, W) after each step, for codes (B, T D)."""
-        told, count = self.condition(c), len(z)
+        encoded, count = self.condition(c), len(z)
         canvas, dec = self._canvas(count), self._start(self.first_decoder, count)
         for z_t in z.unflatten(1, (self.num_steps, self.step_dim)).unbind(dim=1):
-            dec = self.decoder(self._beside(z_t, told), dec)
+            dec = self.decoder(self._beside(z_t, encoded), dec)
             canvas = canvas + self.write(dec[0])
             yield canvas
 

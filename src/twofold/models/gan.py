@@ -11,32 +11,50 @@ References:
 
 import copy
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
-from twofold.conditions import Condition, NoCondition
+from twofold.conditions import Condition, ImageShape
 from twofold.data.batches import Batch
-from twofold.errors import UsageError, unknown_name
-from twofold.models.adversarial import gradient_penalty, make_adversarial, squared_gradient_norm
-from twofold.models.base import Generative, Phase, Terms, evaluating
+from twofold.models.adversarial import (
+    Adversarial,
+    check_smoothing,
+    gradient_penalty,
+    squared_gradient_norm,
+)
+from twofold.models.base import Generative, evaluating
+from twofold.models.parts import call, make_condition, make_network
+from twofold.models.phases import Phase, Terms
+from twofold.registry import make, register
+from twofold.settings import Count, NonNegative, Positive, Share
 
-__all__ = ["GAN", "OUTPUTS"]
-
-OUTPUTS = ("tanh", "sigmoid", "linear")
+__all__ = ["GAN"]
 
 
+@register(
+    "model",
+    "gan",
+    title="generative adversarial network",
+    paper="Goodfellow et al., 2014, arXiv 1406.2661",
+)
+@register(
+    "model",
+    "cgan",
+    title="GAN conditioned on the class",
+    paper="Mirza and Osindero, 2014, arXiv 1411.1784",
+    defaults={"condition": "class"},
+)
 class GAN(Generative):
     """A generator and a discriminator that disagree.
 
     Arguments:
         generator: From z (B, D) and the encoded condition to an image (B, C, H, W) before `output`.
         discriminator: From an image in [-1, 1] and the encoded condition to one number (B, 1).
-        image_shape: (C, H, W).
-        latent_dim: D.
-        condition: What both players are told.
-        adversarial: A name of `twofold.models.adversarial.ADVERSARIAL`.
+        latent_dim: D, dimensions of z.
+        condition: What both players are given: none, class, or a part of the image.
+        adversarial: The pair of losses.
         label_smoothing: s; real images are trained towards 1 - s (one-sided).
         r1: γ of γ/2 ‖∇D‖² at real images.
         r2: γ of γ/2 ‖∇D‖² at fake images.
@@ -44,36 +62,43 @@ class GAN(Generative):
         ema: Decay per step of the generator's moving average, from which samples come; 0 for none.
         output: What the generator ends in: `tanh`, `sigmoid`, or `linear` (clamped when sampling).
         sampling_scale: Standard deviation of the noise of samples; 1 as in training.
+        image_shape: (C, H, W); by default that of the images it is trained on.
+        num_classes: K of the images, for a condition on the class.
+
+    Example:
+        >>> gan = GAN("fc-32", "fc-32", latent_dim=4, image_shape=(1, 8, 8), adversarial="hinge")
+        >>> gan.sample(3).shape, [phase.name for phase in gan.phases]
+        (torch.Size([3, 1, 8, 8]), ['discriminator', 'generator'])
     """
 
     def __init__(
         self,
-        generator: nn.Module,
-        discriminator: nn.Module,
-        image_shape: tuple[int, int, int],
-        latent_dim: int,
-        condition: Condition | None = None,
-        adversarial: str = "non-saturating",
-        label_smoothing: float = 0.0,
-        r1: float = 0.0,
-        r2: float = 0.0,
-        gp_weight: float = 0.0,
-        ema: float = 0.0,
-        output: str = "tanh",
-        sampling_scale: float = 1.0,
+        generator: nn.Module | str,
+        discriminator: nn.Module | str,
+        latent_dim: Count = 64,
+        condition: Condition | str = "none",
+        adversarial: Adversarial | str = "non-saturating",
+        label_smoothing: Share = 0.0,
+        r1: NonNegative = 0.0,
+        r2: NonNegative = 0.0,
+        gp_weight: NonNegative = 0.0,
+        ema: Share = 0.0,
+        output: Literal["tanh", "sigmoid", "linear"] = "tanh",
+        sampling_scale: Positive = 1.0,
+        image_shape: ImageShape | None = None,
+        num_classes: int = 0,
     ) -> None:
         super().__init__()
-        if output not in OUTPUTS:
-            raise unknown_name("output", output, OUTPUTS)
-        if not 0.0 <= ema < 1.0:
-            raise UsageError(f"ema is a decay per step in [0, 1), got {ema}; 0.999 is usual")
-        self.adversarial = make_adversarial(adversarial, label_smoothing)
-        self.generator = generator
-        self.discriminator = discriminator
-        self.generator_ema = copy.deepcopy(generator).requires_grad_(False) if ema else None
-        self.image_shape = image_shape
         self.latent_dim = latent_dim
-        self.condition = condition or NoCondition()
+        self.image_shape = image_shape  # type: ignore[assignment] # until there are images
+        self.num_classes = num_classes
+        self.adversarial: Adversarial = make("loss", adversarial)
+        check_smoothing(self.adversarial, label_smoothing)
+        given = make_condition(condition, image_shape, num_classes)
+        self.generator = make_network(generator, (latent_dim,), image_shape or (None,), given)
+        self.discriminator = self._make_discriminator(discriminator, given)
+        self.generator_ema = copy.deepcopy(self.generator).requires_grad_(False) if ema else None
+        self.condition = given
         self.label_smoothing = label_smoothing
         self.r1 = r1
         self.r2 = r2
@@ -81,6 +106,10 @@ class GAN(Generative):
         self.ema = ema
         self.output = output
         self.sampling_scale = sampling_scale
+
+    def _make_discriminator(self, network: nn.Module | str, condition: Condition) -> nn.Module:
+        """D, which gives one number and sees the condition."""
+        return make_network(network, self.image_shape, (1,), condition)
 
     @property
     def phases(self) -> list[Phase]:
@@ -98,7 +127,7 @@ class GAN(Generative):
 
     def discriminator_loss(self, batch: Batch) -> Terms:
         """D learns to tell x from G(z); G receives nothing, its fakes are detached."""
-        x, c = self._real(batch), self._told(batch)
+        x, c = self._real(batch), self._encoded(batch)
         x_fake = self._fake(batch).detach()
         if self.r1:
             x = x.detach().requires_grad_()
@@ -120,12 +149,11 @@ class GAN(Generative):
 
     def generator_loss(self, batch: Batch) -> Terms:
         """G learns to be taken for real by the D of this moment."""
-        c = self._told(batch)
+        c = self._encoded(batch)
         output = self._judge(self._fake(batch), c)
         fake = output[:, 0]  # (B,)
         # Only the relativistic loss reads the real scores, and no gradient of G passes there.
-        paired = self.adversarial.name == "relativistic"
-        real = self.score(self._real(batch), c) if paired else fake
+        real = self.score(self._real(batch), c) if self.adversarial.paired else fake
         base = Terms({"adversarial": self.adversarial.generator(real, fake).mean()})
         return self._with_classes(base, batch, None, output)
 
@@ -135,7 +163,7 @@ class GAN(Generative):
 
     def _judge(self, x: Tensor, c: Tensor | None = None) -> Tensor:
         """All that D says, the score first: shape (B, 1), or more where it names the class."""
-        return self.discriminator(x, c).float()
+        return call(self.discriminator, x, c).float()
 
     def _with_classes(
         self,
@@ -150,7 +178,7 @@ class GAN(Generative):
     def _real(self, batch: Batch) -> Tensor:
         return batch.once("signed", lambda: batch.x * 2 - 1)
 
-    def _told(self, batch: Batch) -> Tensor | None:
+    def _encoded(self, batch: Batch) -> Tensor | None:
         return batch.once("c", lambda: self.condition(self.condition.pick(batch.x, batch.y)))
 
     def _fake(self, batch: Batch) -> Tensor:
@@ -158,7 +186,7 @@ class GAN(Generative):
 
         def generate() -> Tensor:
             z = torch.randn(len(batch), self.latent_dim, device=batch.x.device)
-            return self._signed(self.generator(z, self._told(batch)))
+            return self._signed(call(self.generator, z, self._encoded(batch)))
 
         return batch.once("x_fake", generate)
 
@@ -195,7 +223,7 @@ class GAN(Generative):
     def generate(self, z: Tensor, c: Tensor | None = None) -> Tensor:
         """G(z, c) in [0, 1], by the moving average where there is one: (B, C, H, W)."""
         generator = self.generator if self.generator_ema is None else self.generator_ema
-        signed = self._signed(generator(z, self.condition(c)))
+        signed = self._signed(call(generator, z, self.condition(c)))
         return (0.5 * (signed + 1)).clamp(0, 1)
 
     def realness(self, x: Tensor, c: Tensor | None = None) -> Tensor:

@@ -21,121 +21,48 @@ References:
 """
 
 from collections.abc import Iterable, Iterator
-from typing import Any, TypeVar
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from twofold.conditions import Condition
+from twofold.conditions import Condition, ImageShape
 from twofold.data.batches import Batch
-from twofold.errors import DataError, UsageError, unknown_name
-from twofold.models.base import AutoEncoder, Bound, Classifies, Generative, Phase, Terms, evaluating
+from twofold.errors import DataError, UsageError
+from twofold.models.base import AutoEncoder, Generative, evaluating
+from twofold.models.capabilities import Classifies
 from twofold.models.draw import DRAW
+from twofold.models.heads import Binary, PlusOne
 from twofold.models.m2 import M2
+from twofold.models.parts import make_network
+from twofold.models.phases import Bound, Phase, Terms
 from twofold.models.vae import VAE
-from twofold.networks import Network
+from twofold.registry import make, register
+from twofold.settings import NonNegative
 
-__all__ = [
-    "FOOLS",
-    "LABEL_READERS",
-    "ROUTINGS",
-    "UNLABELED_TARGETS",
-    "Binary",
-    "Hybrid",
-    "PlusOne",
-]
-
-T = TypeVar("T")
-FOOLS = ("non-saturating", "minimax")
-ROUTINGS = ("summed", "larsen")
-UNLABELED_TARGETS = ("soft", "real")
-LABEL_READERS = ("autoencoder", "discriminator")
+__all__ = ["Hybrid"]
 
 
-class Binary:
-    """Real or fake, from one logit: `real`, `fake` and `fool` are losses of shape (B,).
-
-    Arguments:
-        fool: What the generator minimizes, -ln D (`non-saturating`) or ln(1 - D) (`minimax`).
-    """
-
-    outputs = 1
-
-    def __init__(self, fool: str) -> None:
-        self.minimax = fool == "minimax"
-
-    def real(self, output: Tensor, target: Tensor | None) -> Tensor:  # noqa: ARG002
-        """-ln D(x)."""
-        return F.softplus(-output[:, 0])
-
-    def fake(self, output: Tensor) -> Tensor:
-        """-ln(1 - D(x))."""
-        return F.softplus(output[:, 0])
-
-    def fool(self, output: Tensor, y: Tensor | None) -> Tensor:  # noqa: ARG002
-        return -F.softplus(output[:, 0]) if self.minimax else F.softplus(-output[:, 0])
-
-    def caught(self, output: Tensor) -> Tensor:
-        """Whether each is taken for a fake, shape (B,)."""
-        return output[:, 0] < 0
-
-    def realness(self, output: Tensor) -> Tensor:
-        """ln D(x) / (1 - D(x)), shape (B,)."""
-        return output[:, 0]
-
-
-class PlusOne:
-    """One of K classes, or fake, from K + 1 logits; the fake class is the last.
-
-    Arguments:
-        num_classes: K.
-        fool: What the generator minimizes, -ln D_y (`non-saturating`) or ln D_fake (`minimax`).
-    """
-
-    def __init__(self, num_classes: int, fool: str) -> None:
-        self.outputs = num_classes + 1
-        self.minimax = fool == "minimax"
-
-    def real(self, output: Tensor, target: Tensor | None) -> Tensor:
-        """-Σ_y t_y ln D_y(x) for a target distribution t (B, K); -ln(1 - D_fake(x)) without one."""
-        log_probs = output.log_softmax(dim=1)
-        if target is None:
-            return -log_probs[:, :-1].logsumexp(dim=1)
-        return -(target * log_probs[:, :-1]).sum(dim=1)
-
-    def fake(self, output: Tensor) -> Tensor:
-        """-ln D_fake(x)."""
-        return -output.log_softmax(dim=1)[:, -1]
-
-    def fool(self, output: Tensor, y: Tensor | None) -> Tensor:
-        log_probs = output.log_softmax(dim=1)
-        if self.minimax:
-            return log_probs[:, -1]
-        assert y is not None
-        return -log_probs.gather(1, y[:, None])[:, 0]
-
-    def caught(self, output: Tensor) -> Tensor:
-        """Whether each is taken for a fake, shape (B,)."""
-        return output.argmax(dim=1) == output.shape[1] - 1
-
-    def realness(self, output: Tensor) -> Tensor:
-        """ln of the odds of any class against fake, shape (B,)."""
-        return output[:, :-1].logsumexp(dim=1) - output[:, -1]
-
-
+@register(
+    "model",
+    "hybrid",
+    title="a discriminator around a VAE, CVAE, M2 or DRAW",
+    paper="Larsen et al., 2016, arXiv 1512.09300; Chen, Fang and Ju, 2016",
+)
 class Hybrid(Generative):
     """An auto-encoder that a discriminator judges.
 
     Arguments:
         autoencoder: A VAE, CVAE, M2 or DRAW; its `beta` is the weight of the KL.
         discriminator: From images in [-1, 1] to 1 logit, or to K + 1.
-        num_classes: K, for a discriminator that names the class; 0 for real or fake.
+        class_outputs: Whether the discriminator names the K classes, or fake, in place of real or
+            fake.
         feature_layer: The discriminator's layer f_l as written in its line; None for no L_Dis.
         recon_weight: Of -ln p(x|z) on pixels.
         feature_weight: Of L_Dis; 1/σ² of its Gaussian.
         adversarial_weight: Of the two fool terms.
-        fool: `non-saturating` or `minimax`.
+        fool: `non-saturating` (-ln D) or `minimax` (ln(1 - D)).
         judge_reconstructions: Whether D and the fool terms see x̃ too.
         judge_canvases: Whether D sees every canvas of a DRAW's samples, not only the last.
         routing: `summed`, one loss for the whole auto-encoder; or `larsen`, by which the encoder
@@ -143,37 +70,46 @@ class Hybrid(Generative):
         unlabeled: The target for a real image without label, under K + 1 classes: the
             auto-encoder's `soft` q(y|x), or merely `real`.
         label_reader: Who answers `classify`: the `autoencoder` or the `discriminator`.
+        image_shape: (C, H, W); by default the auto-encoder's.
+        num_classes: K of the images.
 
     Raises:
-        UsageError: If a name is unknown, or a setting asks for what the networks do not have.
+        UsageError: If a setting asks for what the networks do not have.
         DataError: If a discriminator of K + 1 classes is asked of images without classes.
+
+    Example:
+        >>> vae = VAE("fc-32", "fc-32", latent_dim=4, image_shape=(1, 8, 8))
+        >>> hybrid = Hybrid(vae, "fc-32", feature_layer="fc-32", feature_weight=1.0)
+        >>> hybrid.title, [phase.name for phase in hybrid.phases]
+        ('VAE-GAN', ['discriminator', 'autoencoder'])
     """
 
     def __init__(
         self,
         autoencoder: AutoEncoder,
-        discriminator: Network,
-        num_classes: int = 0,
+        discriminator: nn.Module | str,
+        class_outputs: bool = False,
         feature_layer: str | None = None,
-        recon_weight: float = 1.0,
-        feature_weight: float = 0.0,
-        adversarial_weight: float = 1.0,
-        fool: str = "non-saturating",
+        recon_weight: NonNegative = 1.0,
+        feature_weight: NonNegative = 0.0,
+        adversarial_weight: NonNegative = 1.0,
+        fool: Literal["non-saturating", "minimax"] = "non-saturating",
         judge_reconstructions: bool = True,
         judge_canvases: bool = False,
-        routing: str = "summed",
-        unlabeled: str = "soft",
-        label_reader: str = "autoencoder",
+        routing: Literal["summed", "larsen"] = "summed",
+        unlabeled: Literal["soft", "real"] = "soft",
+        label_reader: Literal["autoencoder", "discriminator"] = "autoencoder",
+        image_shape: ImageShape | None = None,
+        num_classes: int = 0,
     ) -> None:
         super().__init__()
-        for what, name, known in (
-            ("fool", fool, FOOLS),
-            ("routing", routing, ROUTINGS),
-            ("unlabeled", unlabeled, UNLABELED_TARGETS),
-            ("label_reader", label_reader, LABEL_READERS),
-        ):
-            if name not in known:
-                raise unknown_name(what, name, known)
+        autoencoder = make("model", autoencoder, image_shape=image_shape, num_classes=num_classes)
+        if class_outputs and not num_classes:
+            raise DataError(
+                "class_outputs=true needs labels, but the images have none; "
+                "put each class into a sub-folder, or use class_outputs=false"
+            )
+        classes = num_classes if class_outputs else 0
         if isinstance(autoencoder, VAE) and autoencoder.objective != "elbo":
             raise UsageError(
                 f"objective={autoencoder.objective} has no reconstruction term that a hybrid could "
@@ -183,19 +119,31 @@ class Hybrid(Generative):
             raise UsageError("nothing holds the reconstruction: give recon_weight, feature_weight")
         if feature_weight and feature_layer is None:
             raise UsageError("feature_weight needs feature_layer, a layer of the discriminator")
-        if feature_layer is not None:
-            discriminator.check_layer(feature_layer)
         if judge_canvases and not isinstance(autoencoder, DRAW):
             raise UsageError(f"judge_canvases: {autoencoder.title} has no canvases, only DRAW has")
-        if label_reader == "discriminator" and not num_classes:
+        if label_reader == "discriminator" and not classes:
             raise UsageError("label_reader=discriminator needs class_outputs=true")
+        if classes and autoencoder.labels == "none":
+            raise DataError(
+                f"{autoencoder.title} knows no class that a K + 1 discriminator could ask for; "
+                "use a CVAE, or class_outputs=false"
+            )
+        outputs = (classes + 1,) if classes else (1,)
+        network: Any = make_network(discriminator, autoencoder.image_shape, outputs)
+        if feature_layer is not None:
+            if not hasattr(network, "with_features"):
+                raise UsageError(
+                    f"feature_layer={feature_layer} names a layer of the notation, and this "
+                    f"discriminator is a {type(network).__name__}; give that class "
+                    "check_layer and with_features of twofold.networks.Network"
+                )
+            network.check_layer(feature_layer)
         self.autoencoder: AutoEncoder = autoencoder
-        self.discriminator = discriminator
-        self.judge = PlusOne(num_classes, fool) if num_classes else Binary(fool)
-        self.image_shape = autoencoder.image_shape
+        self.discriminator: Any = network
+        self.judge = PlusOne(classes, fool) if classes else Binary(fool)
         self.latent_dim = autoencoder.latent_dim
         self.sampling_scale = autoencoder.sampling_scale
-        self.num_classes = num_classes
+        self.num_classes = classes
         self.feature_layer = feature_layer if feature_weight else None
         self.recon_weight = recon_weight
         self.feature_weight = feature_weight
@@ -205,11 +153,14 @@ class Hybrid(Generative):
         self.routing = routing
         self.unlabeled = unlabeled
         self.label_reader = label_reader
-        if num_classes and autoencoder.labels == "none":
-            raise DataError(
-                f"{autoencoder.title} knows no class that a K + 1 discriminator could ask for; "
-                "use a CVAE, or class_outputs=false"
-            )
+
+    @property
+    def image_shape(self) -> ImageShape:  # type: ignore[override]
+        """The auto-encoder's."""
+        return self.autoencoder.image_shape
+
+    def accept_images(self, image_shape: ImageShape) -> None:
+        self.autoencoder.accept_images(image_shape)
 
     @property
     def condition(self) -> Condition:  # type: ignore[override]
@@ -237,19 +188,19 @@ class Hybrid(Generative):
         decoder = [p for p in whole if id(p) not in inside]
         return [
             judge,
-            Phase("encoder", encoder, self.encoder_loss, keeps_graph=True),
-            Phase("decoder", decoder, self.decoder_loss),
+            Phase("encoder", encoder, self.encoder_loss, keeps_graph=True, part_of="autoencoder"),
+            Phase("decoder", decoder, self.decoder_loss, part_of="autoencoder"),
         ]
 
     def networks(self) -> Iterator[nn.Module]:
         yield from self.autoencoder.networks()
         yield self.discriminator
 
-    def offers(self, capability: type[T]) -> T | None:
+    def answering(self, kind: type) -> tuple[Any, ...]:
         """The auto-encoder's capabilities are the hybrid's."""
-        if capability is Classifies and self.label_reader == "discriminator":
-            return _LabelReader(self)  # type: ignore[return-value]
-        return super().offers(capability) or self.autoencoder.offers(capability)
+        if kind is Classifies and self.label_reader == "discriminator":
+            return (_LabelReader(self),)
+        return (self, self.autoencoder)
 
     # --- the players ------------------------------------------------------------------------------
 

@@ -13,18 +13,34 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
+from twofold.conditions import ImageShape
 from twofold.data.batches import Batch
 from twofold.distributions import DiagonalGaussian
 from twofold.errors import UsageError
-from twofold.models.base import Generative, Phase, Terms, evaluating
-from twofold.models.m2 import M2
+from twofold.models.base import Generative, evaluating
+from twofold.models.m2 import KINGMA, M2
+from twofold.models.phases import Phase, Terms
 from twofold.models.vae import VAE
+from twofold.registry import make, register
+from twofold.settings import Count, NonNegative
 
 __all__ = ["M1M2", "CodeLikelihood"]
 
 
 class CodeLikelihood(nn.Module):
-    """p(z1|y, z2): a diagonal Gaussian with mean and log-variance from the decoder."""
+    """p(z1|y, z2): a diagonal Gaussian with mean and log-variance from the decoder.
+
+    Arguments:
+        dim: D1, dimensions of z1.
+
+    Example:
+        >>> CodeLikelihood(4)(torch.zeros(2, 8)).mean.shape
+        torch.Size([2, 4])
+    """
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.decoder_channels = 2 * dim
 
     def forward(self, output: Tensor) -> DiagonalGaussian:
         """Arguments: output, shape (R, 2 D1)."""
@@ -32,6 +48,7 @@ class CodeLikelihood(nn.Module):
         return DiagonalGaussian(mu, logvar.clamp(-10, 10))
 
 
+@register("model", "m1m2", title="M2 on the codes of a VAE", paper=f"{KINGMA}, section 2.1")
 class M1M2(Generative):
     """Two models trained side by side, the second on what the first makes of the images.
 
@@ -39,24 +56,58 @@ class M1M2(Generative):
     m1's optimizer and `start` of m2's give that order.
 
     Arguments:
-        m1: A VAE that is told nothing.
-        m2: An M2 whose images are codes (B, D1).
+        m1: A VAE without a condition.
+        classifier: From M1's code to the logits of q(y|z1).
+        encoder: From M1's code and y to q(z2|z1, y).
+        decoder: From z2 and y to p(z1|y, z2).
+        latent_dim: D2, dimensions of M2's z.
+        alpha: Weight of -ln q(y|z1), the paper's alpha / N.
+        image_shape: (C, H, W).
+        num_classes: K.
 
     Raises:
         UsageError: If `m1` is conditioned.
+
+    Example:
+        >>> m1 = VAE("fc-8", "fc-8", latent_dim=4, image_shape=(1, 8, 8))
+        >>> both = M1M2(m1, "fc-8", "fc-8", "fc-8", 2, image_shape=(1, 8, 8), num_classes=3)
+        >>> both.codes(torch.rand(5, 1, 8, 8), torch.zeros(5, dtype=torch.long)).shape
+        torch.Size([5, 2])
     """
 
-    def __init__(self, m1: VAE, m2: M2) -> None:
+    def __init__(
+        self,
+        m1: VAE,
+        classifier: nn.Module | str,
+        encoder: nn.Module | str,
+        decoder: nn.Module | str,
+        latent_dim: Count = 50,
+        alpha: NonNegative = 0.1,
+        *,
+        image_shape: ImageShape,
+        num_classes: int = 0,
+    ) -> None:
         super().__init__()
+        m2 = M2(
+            classifier,
+            encoder,
+            decoder,
+            latent_dim,
+            likelihood=CodeLikelihood(m1.latent_dim),  # type: ignore[arg-type]
+            alpha=alpha,
+            image_shape=(m1.latent_dim,),
+            num_classes=num_classes,
+        )
+        m1 = make("model", m1, image_shape=image_shape, num_classes=num_classes)
         if m1.condition.dim:
             raise UsageError(
-                f"M1 of M1+M2 is told nothing, but this one is told of the {m1.condition.about}; "
+                f"M1 of M1+M2 has no condition, but this one has the {m1.condition.about}; "
                 "use family=vae and condition=none for m1"
             )
         self.m1 = m1
         self.m2 = m2
-        self.image_shape = m1.image_shape
-        self.latent_dim = m2.latent_dim
+        self.image_shape = image_shape
+        self.latent_dim = latent_dim
         self.condition = m2.condition
 
     @property

@@ -18,8 +18,8 @@ References:
 """
 
 import math
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -34,15 +34,20 @@ from twofold.distributions import (
     log_mean_exp,
     standard_normal_log_prob,
 )
-from twofold.errors import unknown_name
-from twofold.models.base import AutoEncoder, Bound, Phase, Terms, evaluating
+from twofold.likelihoods import Likelihood
+from twofold.models.base import AutoEncoder, evaluating
+from twofold.models.parts import make_likelihood, make_network
+from twofold.models.phases import Bound, Phase, Terms
 from twofold.models.vae import ACTIVE_VARIANCE
+from twofold.registry import register
+from twofold.settings import Count, NonNegative, Positive
 
-__all__ = ["M2", "SUMS"]
+__all__ = ["M2"]
 
-SUMS = ("exact", "gumbel")
+KINGMA = "Kingma, Rezende, Mohamed and Welling, 2014, arXiv 1406.5298"
 
 
+@register("model", "m2", title="semi-supervised VAE, the class a latent variable", paper=KINGMA)
 class M2(AutoEncoder):
     """A VAE that learns from labeled and unlabeled images together.
 
@@ -50,48 +55,63 @@ class M2(AutoEncoder):
         trunk: From x (B, C, H, W) to features h (B, F), shared by the three heads.
         classifier: From h to the logits of q(y|x), (B, K).
         encoder: From h and a one-hot y to (R, 2 D), means and log-variances of q(z|x, y); or to the
-            means (R, D) alone where there is a `variance`.
+            means (R, D) alone where the variance is that `of-x`.
         decoder: From z (R, D) and a one-hot y to the likelihood's parameters.
-        likelihood: Makes p(x|y, z) of the decoder's output (of codes, in M1+M2).
-        image_shape: (C, H, W).
-        latent_dim: D.
-        num_classes: K.
-        variance: From h to log-variances (B, D) that do not depend on y, as in the paper's eq. 4.
+        latent_dim: D, dimensions of z.
+        variance: What the variance of q(z|x, y) depends on: `of-x`, as in the paper's eq. 4, or
+            `of-x-and-y`.
+        likelihood: p(x|y, z) from the decoder's output.
         alpha: Weight of the classifier's own loss, the paper's alpha / N: 0.1 there.
         label_sum: `exact`, the sum over all K classes, or `gumbel`, one relaxed draw of y instead.
         temperature: Of the relaxed draw.
+        image_shape: (C, H, W).
+        num_classes: K.
 
     Raises:
         DataError: If there are fewer than two classes.
+
+    Example:
+        >>> m2 = M2(
+        ...     classifier="fc-8", encoder="fc-8", decoder="fc-8", latent_dim=2,
+        ...     image_shape=(1, 8, 8), num_classes=3,
+        ... )
+        >>> m2.classify(torch.rand(5, 1, 8, 8)).shape
+        torch.Size([5, 3])
     """
 
     def __init__(
         self,
-        trunk: nn.Module,
-        classifier: nn.Module,
-        encoder: nn.Module,
-        decoder: nn.Module,
-        likelihood: Callable[[Tensor], Density],
-        image_shape: tuple[int, int, int],
-        latent_dim: int,
-        num_classes: int,
-        variance: nn.Module | None = None,
-        alpha: float = 0.1,
-        label_sum: str = "exact",
-        temperature: float = 0.5,
+        classifier: nn.Module | str,
+        encoder: nn.Module | str,
+        decoder: nn.Module | str,
+        latent_dim: Count = 50,
+        trunk: nn.Module | str = "",
+        variance: Literal["of-x", "of-x-and-y"] = "of-x-and-y",
+        likelihood: Likelihood | str = "bernoulli",
+        alpha: NonNegative = 0.1,
+        label_sum: Literal["exact", "gumbel"] = "exact",
+        temperature: Positive = 0.5,
+        *,
+        image_shape: tuple[int, ...],
+        num_classes: int = 0,
     ) -> None:
         super().__init__()
-        if label_sum not in SUMS:
-            raise unknown_name("label_sum", label_sum, SUMS)
-        self.trunk = trunk
-        self.classifier = classifier
-        self.encoder = encoder
-        self.variance = variance
+        condition = ClassCondition(num_classes)
+        p = make_likelihood(likelihood, image_shape)
+        output = (p.decoder_channels, *image_shape[1:])
+        self.trunk = make_network(trunk, image_shape, None)
+        features = getattr(self.trunk, "output_shape", None)  # of a module that was made outside
+        apart = variance == "of-x"
+        heads = (latent_dim if apart else 2 * latent_dim,)
+        self.classifier = make_network(classifier, features, (num_classes,))
+        self.encoder = make_network(encoder, features, heads, condition)
+        decoder = make_network(decoder, (latent_dim,), output, condition)
+        self.variance = make_network("fc-out", features, (latent_dim,)) if apart else None
         self.decoder = decoder
-        self.likelihood = likelihood
-        self.image_shape = image_shape
+        self.likelihood = p
+        self.image_shape = image_shape  # type: ignore[assignment] # of M1+M2, a code
         self.latent_dim = latent_dim
-        self.condition = ClassCondition(num_classes)
+        self.condition = condition
         self.num_classes = num_classes
         self.alpha = alpha
         self.label_sum = label_sum

@@ -18,33 +18,43 @@ References:
 """
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
-from twofold.conditions import Condition, ImagePart, NoCondition
+from twofold.conditions import Condition, ImagePart, ImageShape
 from twofold.data.batches import Batch
 from twofold.distributions import (
     DiagonalGaussian,
     ImageDistribution,
-    Likelihood,
     Masked,
     gaussian_kl_per_dim,
     log_mean_exp,
     standard_normal_log_prob,
 )
-from twofold.errors import UsageError, unknown_name
-from twofold.models.base import AutoEncoder, Bound, Phase, Terms, evaluating
+from twofold.errors import UsageError
+from twofold.likelihoods import Likelihood
+from twofold.models.base import AutoEncoder, evaluating
+from twofold.models.parts import call, make_condition, make_likelihood, make_network
+from twofold.models.phases import Bound, Phase, Terms
+from twofold.registry import register
+from twofold.settings import Count, NonNegative, Positive
 
-__all__ = ["KLS", "OBJECTIVES", "PREDICTED", "VAE"]
+__all__ = ["VAE"]
 
-OBJECTIVES = ("elbo", "iwae", "dreg")
-KLS = ("closed", "sampled")
-PREDICTED = ("image", "hidden")
+AEVB = "Kingma and Welling, 2014, arXiv 1312.6114"
 ACTIVE_VARIANCE = 0.01  # Burda et al. (2016), section 5.2: a unit is active if Var_x(mu) > 0.01
 
 
+@register("model", "vae", title="variational auto-encoder", paper=AEVB)
+@register(
+    "model",
+    "cvae",
+    title="VAE conditioned on the class",
+    paper="Sohn, Lee and Yan, 2015",
+    defaults={"condition": "class"},
+)
 class VAE(AutoEncoder):
     """A variational auto-encoder.
 
@@ -52,12 +62,11 @@ class VAE(AutoEncoder):
         encoder: From x (B, C, H, W) and the encoded condition to (B, 2 D): means, then
             log-variances.
         decoder: From z (B, D) and the encoded condition to the likelihood's parameters.
-        likelihood: Makes p(x|z) of the decoder's output.
-        image_shape: (C, H, W).
-        latent_dim: D.
-        condition: What the model is told beside the image.
-        objective: `elbo`, `iwae` (Burda et al., equation 8) or `dreg` (same value, the encoder's
-            gradient of Tucker et al., equation 6).
+        latent_dim: D, dimensions of z.
+        condition: What the model is given beside the image: none, class, or a part of the image.
+        likelihood: p(x|z) from the decoder's output.
+        objective: What is maximized: `elbo`, `iwae` (Burda et al., equation 8) or `dreg` (same
+            value, the encoder's gradient of Tucker et al., equation 6).
         beta: Weight of the KL; only 1 gives a bound on ln p(x).
         kl: `closed` (by formula) or `sampled` (at the drawn z).
         num_samples: S, draws of z per image in training.
@@ -67,30 +76,35 @@ class VAE(AutoEncoder):
         predicts: What p(x|z, c) is of where the condition is a part of the image: the whole `image`
             or, as Sohn et al. have it, its `hidden` pixels alone.
         sampling_scale: Standard deviation of the codes of samples; 1 is the prior.
+        image_shape: (C, H, W); by default that of the images it is trained on.
+        num_classes: K of the images, for a condition on the class.
+
+    Example:
+        >>> vae = VAE("fc-32", "fc-32", latent_dim=4, image_shape=(1, 8, 8))
+        >>> x = torch.rand(5, 1, 8, 8)
+        >>> vae.elbo(x).shape, vae.sample(3).shape
+        (torch.Size([5]), torch.Size([3, 1, 8, 8]))
     """
 
     def __init__(
         self,
-        encoder: nn.Module,
-        decoder: nn.Module,
-        likelihood: Likelihood,
-        image_shape: tuple[int, int, int],
-        latent_dim: int,
-        condition: Condition | None = None,
-        objective: str = "elbo",
-        beta: float = 1.0,
-        kl: str = "closed",
-        num_samples: int = 1,
-        kl_warmup: float = 0.0,
-        free_bits: float = 0.0,
-        predicts: str = "image",
-        sampling_scale: float = 1.0,
+        encoder: nn.Module | str,
+        decoder: nn.Module | str,
+        latent_dim: Count = 64,
+        condition: Condition | str = "none",
+        likelihood: Likelihood | str = "bernoulli",
+        objective: Literal["elbo", "iwae", "dreg"] = "elbo",
+        beta: NonNegative = 1.0,
+        kl: Literal["closed", "sampled"] = "closed",
+        num_samples: Count = 1,
+        kl_warmup: NonNegative = 0.0,
+        free_bits: NonNegative = 0.0,
+        predicts: Literal["image", "hidden"] = "image",
+        sampling_scale: Positive = 1.0,
+        image_shape: ImageShape | None = None,
+        num_classes: int = 0,
     ) -> None:
         super().__init__()
-        if objective not in OBJECTIVES:
-            raise unknown_name("objective", objective, OBJECTIVES)
-        if kl not in KLS:
-            raise unknown_name("kl", kl, KLS)
         if objective != "elbo" and (beta != 1.0 or kl_warmup or free_bits or kl != "closed"):
             raise UsageError(
                 f"objective={objective} has no separate KL: leave beta, kl, kl_warmup and "
@@ -98,19 +112,20 @@ class VAE(AutoEncoder):
             )
         if free_bits and kl == "sampled":
             raise UsageError("free_bits needs the KL of each dimension: use kl=closed")
-        if predicts not in PREDICTED:
-            raise unknown_name("predicted part", predicts, PREDICTED)
-        if predicts == "hidden" and not isinstance(condition, ImagePart):
+        self.latent_dim = latent_dim
+        self.image_shape = image_shape  # type: ignore[assignment] # until there are images
+        given = make_condition(condition, image_shape, num_classes)
+        if predicts == "hidden" and not isinstance(given, ImagePart):
             raise UsageError(
                 "predicts=hidden: nothing of the image is shown, so nothing is hidden; use "
                 "condition=left-half or another part, or leave predicts out"
             )
-        self.encoder = encoder
-        self.decoder = decoder
-        self.likelihood = likelihood
-        self.image_shape = image_shape
-        self.latent_dim = latent_dim
-        self.condition = condition or NoCondition()
+        p = make_likelihood(likelihood, image_shape)
+        output = image_shape and (p.decoder_channels, *image_shape[1:])
+        self.encoder = make_network(encoder, image_shape, (2 * latent_dim,), given)
+        self.decoder = make_network(decoder, (latent_dim,), output or (None,), given)
+        self.likelihood = p
+        self.condition = given
         self.objective = objective
         self.beta = beta
         self.kl = kl
@@ -133,7 +148,14 @@ class VAE(AutoEncoder):
 
     def posterior(self, x: Tensor, c: Tensor | None = None) -> DiagonalGaussian:
         """q(z|x, c) for x (B, C, H, W): parameters of shape (B, D)."""
-        mu, logvar = self.encoder(x, self.condition(c)).chunk(2, dim=-1)
+        output = call(self.encoder, x, self.condition(c))
+        mu, logvar = output if isinstance(output, tuple) else output.chunk(2, dim=-1)
+        if mu.shape != (len(x), self.latent_dim):
+            raise UsageError(
+                f"the encoder gives means of shape {tuple(mu.shape)}, expected (B, latent_dim) = "
+                f"({len(x)}, {self.latent_dim}): it returns (B, {2 * self.latent_dim}), means then "
+                "log-variances, or the two as a pair"
+            )
         return DiagonalGaussian(mu, logvar)
 
     def codes(self, x: Tensor, c: Tensor | None = None) -> Tensor:
@@ -142,17 +164,23 @@ class VAE(AutoEncoder):
 
     def decode(self, z: Tensor, c: Tensor | None = None) -> ImageDistribution:
         """p(x|z, c) for z (B, D) or (S, B, D); c has the B rows of the images."""
-        told = self.condition(c)
+        encoded = self.condition(c)
         if z.dim() == 2:
-            return self._of_pixels(self.decoder(z, told), c)
+            return self._of_pixels(call(self.decoder, z, encoded), c)
         S, B, _ = z.shape
-        if told is not None:
-            told = told.repeat(S, 1)  # (S B, dim)
-        output = self.decoder(z.flatten(0, 1), told)
+        if encoded is not None:
+            encoded = encoded.repeat(S, 1)  # (S B, dim)
+        output = call(self.decoder, z.flatten(0, 1), encoded)
         return self._of_pixels(output.unflatten(0, (S, B)), c)
 
     def _of_pixels(self, output: Tensor, c: Tensor | None) -> ImageDistribution:
         """p(x|z, c); where only the hidden pixels are predicted, the others are those of c."""
+        expected = (self.likelihood.decoder_channels, *(self.image_shape or output.shape)[-2:])
+        if tuple(output.shape[-3:]) != expected:
+            raise UsageError(
+                f"the decoder gives {tuple(output.shape[1:])} an image, expected {expected} for "
+                f"the likelihood {self.likelihood.name}"
+            )
         p = self.likelihood(output)
         if self.predicts == "hidden" and isinstance(self.condition, ImagePart):
             return Masked(p, ~self.condition.visible, c)
@@ -201,8 +229,8 @@ class VAE(AutoEncoder):
         else:
             kl = q.kl().mean()
         rest = Terms({"kl": kl}, {} if weight == 1.0 else {"kl": weight})
-        told = batch.y if self.condition.about == "class" else None
-        y = told if told is None or rows is None else told[rows]
+        y = batch.y if self.condition.about == "class" else None
+        y = y if y is None or rows is None else y[rows]
         return Bound(x, p, rest, rows, y=y)
 
     def _warmup(self, epoch: float) -> float:

@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +13,8 @@ from torch.nn.utils.parametrizations import spectral_norm
 from twofold.errors import UsageError, unknown_name
 from twofold.networks.initialize import initialize
 from twofold.networks.notation import Layer, parse_layers
+from twofold.registry import register
+from twofold.settings import Share
 
 __all__ = ["ACTIVATIONS", "NORMS", "Network", "build_network"]
 
@@ -41,6 +44,12 @@ class Network(nn.Module):
         after: The layers from there on.
         output_shape: Of what comes out, without the batch.
         ends: Layer, as written, to the number of modules of `after` that complete it.
+
+    Example:
+        >>> net = build_network("fc-8 fc-6", (4,), (2,))
+        >>> features, output = net.with_features(torch.zeros(3, 4), "fc-6")
+        >>> features.shape, output.shape
+        (torch.Size([3, 6]), torch.Size([3, 2]))
     """
 
     def __init__(
@@ -87,14 +96,15 @@ class Network(nn.Module):
         return torch.cat([h, c], dim=1)
 
 
+@register("network", "layers", title="the layer notation")
 def build_network(
     layers: str,
     input_shape: Shape,
     output_shape: Shape | None,
     condition_dim: int = 0,
     activation: str = "relu",
-    norm: str = "none",
-    dropout: float = 0.0,
+    norm: Literal["none", "batch", "spectral"] = "none",
+    dropout: Share = 0.0,
     order: str = "norm activation dropout",
     init: str = "torch",
 ) -> Network:

@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 from itertools import groupby
 
-from twofold.experiments.schema import VAESettings
 from twofold.report.facts import Facts
 from twofold.report.noise import same_images
 from twofold.report.seeds import group_by_recipe
-from twofold.report.settings import compact, network_kind
+from twofold.report.settings import compact
 from twofold.report.words import capitalize, count, listing, number
 from twofold.training.diagnosis import warnings_of
 
@@ -59,7 +58,7 @@ def confounders(runs: Sequence[Facts]) -> list[str]:
         return []
     parts = [_setting(runs, key) for key in TRAPS]
     parts += [_optimizer(runs, key, title) for key, title in OPTIMIZER_TRAPS.items()]
-    parts.append(_values(runs, "kind of network", [network_kind(r.experiment) for r in runs]))
+    parts.append(_values(runs, "kind of network", [r.model.get("networks") for r in runs]))
     counts = [count(run.train_count) if run.train_count else None for run in runs]
     parts += [_values(runs, "training images", counts), _sizes(runs)]
     parts = [part for part in parts if part]
@@ -105,12 +104,8 @@ def _seeds(runs: Sequence[Facts]) -> list[str]:
 
 
 def _is_no_likelihood(run: Facts) -> bool:
-    model = run.experiment.model
-    return (
-        isinstance(model, VAESettings)
-        and model.likelihood == "bernoulli"
-        and run.experiment.data.binarize == "none"
-    )
+    needs_binary = run.is_vae and run.model.get("needs_binary")
+    return bool(needs_binary) and run.experiment.data.binarize == "none"
 
 
 def _setting(runs: Sequence[Facts], key: str) -> str:

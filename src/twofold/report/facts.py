@@ -14,14 +14,7 @@ from typing import Any, NamedTuple
 
 from twofold.errors import RunError
 from twofold.experiments.run import Run
-from twofold.experiments.schema import (
-    DRAWSettings,
-    Experiment,
-    HybridSettings,
-    M1M2Settings,
-    M2Settings,
-    VAESettings,
-)
+from twofold.experiments.schema import Experiment
 from twofold.metrics.measure import Measure
 from twofold.report.words import shorten
 
@@ -33,14 +26,6 @@ COSTS = (
 )
 ELSEWHERE = (*COSTS, "loss/")  # in the table of costs, and in the curves
 KEPT = {"nearest": "copies", "latents": "latents/"}  # arrays, and which measures they belong to
-
-
-def _acronym(model: Any) -> str:
-    names = {"classifier": "classifier", "m1m2": "M1+M2", "acgan": "ACGAN"}
-    if model.family in names:
-        return names[model.family]
-    acronym = model.family.removeprefix("c").upper()
-    return acronym if getattr(model, "condition", "none") == "none" else f"C{acronym}"
 
 
 class Reading(NamedTuple):
@@ -96,39 +81,39 @@ class Facts:
         return f"⟦{self.letter}·⟧"
 
     @property
+    def model(self) -> Mapping[str, Any]:
+        """What its environment says of the model."""
+        return self.environment.get("model") or {}
+
+    @property
     def is_vae(self) -> bool:
-        """Whether its images are a decoder's means."""
-        return isinstance(self.experiment.model, VAESettings | M2Settings | DRAWSettings)
+        """Whether its images are a decoder's means, and no adversary took part."""
+        return bool(self.model.get("bounds"))
 
     @property
     def is_gan(self) -> bool:
         """Whether a discriminator took part."""
-        return self.experiment.model.family in ("gan", "cgan", "acgan", "hybrid")
+        return bool(self.model.get("discriminates"))
 
     @property
-    def image_model(self) -> Any:
-        """The settings of what makes the images: a hybrid's auto-encoder, or the model's own."""
-        model = self.experiment.model
-        return model.autoencoder if isinstance(model, HybridSettings) else model
+    def is_hybrid(self) -> bool:
+        """Whether that is around an auto-encoder."""
+        return bool(self.model.get("wraps"))
 
     @property
     def condition(self) -> str:
         """What its images are made for: none, class, or a part of the image."""
-        if isinstance(self.image_model, M2Settings | M1M2Settings):
-            return "class"
-        return getattr(self.image_model, "condition", "none")
+        return str(self.model.get("condition", "none"))
 
     @property
     def latent_dim(self) -> int:
         """Dimensions of the code of an image, in DRAW those of all steps."""
-        latent_dim = getattr(self.image_model, "latent_dim", 0)
-        return latent_dim * getattr(self.image_model, "num_steps", 1)
+        return int(self.model.get("latent_dim", 0))
 
     @property
     def model_title(self) -> str:
         """The acronym: VAE, CVAE, GAN, M2, DRAW-GAN, classifier."""
-        acronym = _acronym(self.image_model)
-        return f"{acronym}-GAN" if self.image_model is not self.experiment.model else acronym
+        return str(self.model.get("title", self.experiment.model.family))
 
     @property
     def data(self) -> Mapping[str, Any]:

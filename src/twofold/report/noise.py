@@ -84,7 +84,7 @@ def comparable(runs: Sequence[Facts], name: str) -> str:
         return ""
     if _distinct(run.condition for run in runs) > 1:
         return "a model with a condition bounds another quantity, ln p(x|c) and not ln p(x)"
-    if _distinct(getattr(run.image_model, "likelihood", None) for run in runs) > 1:
+    if _distinct(run.model.get("likelihood") for run in runs) > 1:
         return "different likelihoods p(x|z) have different units of density"
     if _distinct(run.experiment.data.binarize for run in runs) > 1:
         return "gray and binarized pixels have different likelihoods"

@@ -75,7 +75,7 @@ def likelihood(runs: Sequence[Facts]) -> list[Reading]:
     found = over_seeds(runs, "elbo") or outcome(runs, "elbo")
     if len(having) == 1:
         found = [Reading(found[0].topic, found[0].text + _parts(having[0]))]
-    gans = [run.mention for run in runs if run.is_gan and run.image_model is run.experiment.model]
+    gans = [run.mention for run in runs if run.is_gan and not run.is_hybrid]
     if gans and any(run.is_vae for run in runs):
         verb = "has" if len(gans) == 1 else "have"
         text = f"{listing(gans)} {verb} none, as no GAN does, and cannot be placed on that scale."

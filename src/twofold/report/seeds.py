@@ -11,10 +11,9 @@ from functools import cached_property
 
 from twofold.report.facts import Facts
 from twofold.report.noise import comparable
-from twofold.report.settings import UPKEEP
 from twofold.report.words import listing, number, plus_minus, with_unit
 
-__all__ = ["Draw", "Group", "group_by_recipe", "has_repeats", "recipe"]
+__all__ = ["Draw", "Group", "group_by_recipe", "has_repeats"]
 
 Draw = tuple[int, int]
 
@@ -73,22 +72,11 @@ class Group:
         return with_unit(text, unit)
 
 
-def recipe(run: Facts) -> str:
-    """Everything that decides a result but the training seed and the draw of labels."""
-    experiment = run.experiment
-    parts = (
-        experiment.data.model_dump(exclude={"label_seed"}),
-        experiment.model.model_dump(),
-        experiment.training.model_dump(exclude={*UPKEEP, "device"}),
-    )
-    return repr(parts)
-
-
 def group_by_recipe(runs: Sequence[Facts]) -> list[Group]:
     """The runs by recipe, in the order of their first."""
     found: dict[str, list[Facts]] = {}
     for run in runs:
-        found.setdefault(recipe(run), []).append(run)
+        found.setdefault(run.experiment.recipe(), []).append(run)
     return [Group(tuple(members)) for members in found.values()]
 
 

@@ -9,11 +9,11 @@ from pydantic import BaseModel
 
 from twofold.errors import UsageError
 from twofold.experiments.resolve import resolve
-from twofold.experiments.schema import DRAWSettings, Experiment
+from twofold.experiments.schema import Experiment
 from twofold.report.facts import Facts
 from twofold.training.settings import OptimizerSettings
 
-__all__ = ["UPKEEP", "compact", "differing", "network_kind", "train_command"]
+__all__ = ["UPKEEP", "compact", "differing", "train_command"]
 
 LABELS = ("name", "title", "source", "reported", "notes")
 UPKEEP = ("log_every", "validate_every", "sample_every", "checkpoint_every", "tensorboard")
@@ -54,15 +54,6 @@ def differing(runs: Sequence[Facts]) -> list[tuple[str, list[str]]]:
         for key, values in rows
         if len(set(values)) > 1 and set(values) - {""} != {defaults.get(key)}
     ]
-
-
-def network_kind(experiment: Experiment) -> str:
-    """Recurrent, or convolutional or dense by the notation of its networks, a part's included."""
-    if isinstance(getattr(experiment.model, "autoencoder", experiment.model), DRAWSettings):
-        return "recurrent"
-    fields = _flat(experiment.model.model_dump())
-    texts = [text for key, text in fields.items() if key.endswith("layers")]
-    return "convolutional" if any("conv" in text for text in texts) else "dense"
 
 
 def train_command(run: Facts) -> str:
@@ -143,15 +134,15 @@ def _words(value: Any) -> str:
 
 
 def _listed(given: Mapping[str, Any]) -> str:
-    """Fields with their values, the layers of a network first and a network of a part in brackets.
+    """Fields with their values, the name of a part first and a part of it in brackets.
 
     Example:
         >>> _listed({"family": "m2", "encoder": {"layers": "fc-8", "norm": "batch"}})
         'family m2, encoder (fc-8, norm batch)'
     """
-    words = [str(given["layers"])] if "layers" in given else []
+    words = [str(given[key]) for key in ("name", "layers") if key in given]
     for key, value in given.items():
-        if key != "layers":
+        if key not in ("name", "layers"):
             text = f"({_listed(value)})" if isinstance(value, Mapping) else _words(value)
             words.append(f"{key.replace('_', ' ')} {text}")
     return ", ".join(words)

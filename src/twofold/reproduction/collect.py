@@ -1,6 +1,5 @@
 """The figures of finished runs as plain data, by experiment, as they lie in docs/results."""
 
-import hashlib
 import json
 import shlex
 from collections.abc import Iterable
@@ -8,15 +7,15 @@ from typing import Any
 
 from twofold.errors import RunError
 from twofold.experiments.resolve import load_experiment, resolve
-from twofold.experiments.run import MOVABLE, SAMPLING, Run, flat
-from twofold.experiments.schema import Experiment
+from twofold.experiments.run import Run
+from twofold.experiments.schema import UPKEEP, WORDS, Experiment
+from twofold.settings import flat
 
-__all__ = ["collect", "command_of", "recipe_digest", "settings_of"]
+__all__ = ["collect", "command_of", "settings_of"]
 
 ENVIRONMENT = ("twofold", "python", "torch", "processor", "cores", "threads", "device")
 KEPT = ("title", "value", "error", "unit", "better", "floor", "depends")
-FREE = MOVABLE - SAMPLING - {"data.name"}  # what decides neither weights nor figures
-SEEDS = frozenset({"seed", "data.label_seed"})
+FREE = WORDS | UPKEEP | {"name"}  # what decides neither weights nor figures
 
 
 def collect(runs: Iterable[Run]) -> dict[str, Any]:
@@ -53,7 +52,7 @@ def _figures(run: Run, evaluation: dict[str, Any]) -> dict[str, Any]:
         "seed": run.experiment.seed,
         "label_seed": run.experiment.data.label_seed,
         "command": command_of(run.experiment),
-        "recipe": recipe_digest(run.experiment),
+        "recipe": run.experiment.recipe(),
         "environment": {key: run.environment[key] for key in ENVIRONMENT},
         "data": run.environment["data"]["fingerprint"],
         "evaluation_settings": evaluation["settings"],
@@ -66,16 +65,6 @@ def _figures(run: Run, evaluation: dict[str, Any]) -> dict[str, Any]:
             for measure in evaluation["measures"]
         },
     }
-
-
-def recipe_digest(experiment: Experiment) -> str:
-    """Twelve hex digits of all that decides the weights but the seeds: one recipe, one digest.
-
-    A field at its default is not part of it, so that a new field leaves old digests as they are.
-    """
-    content = experiment.model_dump(mode="json", exclude_defaults=True)
-    settings = {key: value for key, value in flat(content).items() if key not in FREE | SEEDS}
-    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def command_of(experiment: Experiment) -> str:

@@ -8,7 +8,6 @@ from types import MappingProxyType
 from twofold.apply.common.result import Result
 from twofold.experiments.run import Run
 from twofold.files import write_bytes
-from twofold.reproduction.collect import recipe_digest
 from twofold.reproduction.reports import Budget, Figure, ReportExperiment
 from twofold.reproduction.results import Draws
 
@@ -65,7 +64,7 @@ def draw_figures(experiment: ReportExperiment, run: Run, folder: Path, anew: boo
 
     Arguments:
         experiment: That of the run.
-        run: Trained.
+        run: Context.
         folder: Where they go.
         anew: Whether figures are drawn that are there and younger than the run, too.
     """
@@ -79,7 +78,7 @@ def draw_figures(experiment: ReportExperiment, run: Run, folder: Path, anew: boo
 
 
 def _budget(experiment: ReportExperiment, run: Run) -> Budget:
-    is_full = recipe_digest(run.experiment) == recipe_digest(experiment.settings("full"))
+    is_full = run.experiment.recipe() == experiment.settings("full").recipe()
     return "full" if is_full else "laptop"
 
 

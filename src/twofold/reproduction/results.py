@@ -8,7 +8,6 @@ from typing import Any
 
 from twofold.errors import RunError
 from twofold.metrics.measure import Measure
-from twofold.reproduction.collect import recipe_digest
 from twofold.reproduction.reports import BUDGETS, Budget, ReportExperiment
 
 __all__ = ["Results", "load_results"]
@@ -58,7 +57,7 @@ class Results:
         """The draws of an experiment: as reported if there are any, else at the laptop budget."""
         having = self._runs.get(experiment.name, ())
         for budget in BUDGETS:
-            digest = recipe_digest(experiment.settings(budget))
+            digest = experiment.settings(budget).recipe()
             runs = [run for run in having if run.get("recipe") == digest]
             if runs:
                 return Draws(tuple(_distinct(runs)), budget)

@@ -26,7 +26,8 @@ from torch import Tensor
 
 from twofold.data.batches import Batch, Batches, PartlyLabeled
 from twofold.errors import RunError, UsageError
-from twofold.models.base import Model, Terms
+from twofold.models.base import Model
+from twofold.models.phases import Terms
 from twofold.training.checkpoint import (
     load_checkpoint,
     load_module,
@@ -38,7 +39,7 @@ from twofold.training.checkpoint import (
 )
 from twofold.training.diagnosis import warnings_of
 from twofold.training.guard import all_finite, explain_nonfinite, first_nonfinite
-from twofold.training.optimizers import PhaseOptimizer, make_optimizer
+from twofold.training.optimizers import PhaseOptimizer, phase_optimizers
 from twofold.training.peak_memory import forget_peak, peak_memory
 from twofold.training.progress import Progress, Silent
 from twofold.training.record import Record, check_tensorboard
@@ -149,11 +150,7 @@ class Trainer:
         self.progress = progress or Silent()
         self.origin = dict(origin or {})
         self.device = model.device
-        self.phase_optimizers = [
-            PhaseOptimizer(phase, settings.optimizers[phase.name], optimizer)
-            for phase in model.phases
-            for optimizer in [make_optimizer(phase.parameters, settings.optimizers[phase.name])]
-        ]
+        self.phase_optimizers = phase_optimizers(model, settings)
         self.step = 0
         self.total_steps = _total_steps(settings, data)
         self.epochs = self.total_steps / data.steps_per_epoch

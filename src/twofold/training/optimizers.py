@@ -7,10 +7,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from twofold.models.base import Phase
-from twofold.training.settings import OptimizerSettings
+from twofold.errors import UsageError
+from twofold.models.base import Model
+from twofold.models.phases import Phase
+from twofold.training.settings import OptimizerSettings, TrainingSettings
 
-__all__ = ["PhaseOptimizer", "learning_rate", "make_optimizer"]
+__all__ = ["PhaseOptimizer", "learning_rate", "make_optimizer", "phase_optimizers"]
 
 
 def make_optimizer(
@@ -102,3 +104,37 @@ class PhaseOptimizer:
         if not gradients:
             return torch.zeros(())
         return torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
+
+
+def phase_optimizers(model: Model, settings: TrainingSettings) -> list[PhaseOptimizer]:
+    """Every phase of a model with its optimizer, in order.
+
+    Raises:
+        UsageError: If a phase has parameters that are not the model's, or none; or if settings
+            name a phase that the model has not.
+    """
+    phases, names = model.phases, {id(p): name for name, p in model.named_parameters()}
+    for phase in phases:
+        foreign = sum(id(parameter) not in names for parameter in phase.parameters)
+        if foreign:
+            raise UsageError(
+                f"the phase {phase.name!r} of this {model.title} names {foreign} parameters that "
+                "are not the model's own, so no checkpoint would hold them; make their module an "
+                "attribute of the model"
+            )
+        if not any(parameter.requires_grad for parameter in phase.parameters):
+            raise UsageError(
+                f"the phase {phase.name!r} of this {model.title} has no parameters to train"
+            )
+    known = {name for phase in phases for name in (phase.name, phase.part_of) if name}
+    for name in settings.optimizers:
+        if name not in known:
+            raise UsageError(
+                f"training.optimizers names the phase {name!r}, but this {model.title} has "
+                f"{' and '.join(phase.name for phase in phases)}"
+            )
+    chosen = [settings.optimizer_of(phase.name, phase.part_of) for phase in phases]
+    return [
+        PhaseOptimizer(phase, one, make_optimizer(phase.parameters, one))
+        for phase, one in zip(phases, chosen, strict=True)
+    ]

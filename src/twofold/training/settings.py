@@ -2,20 +2,13 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-__all__ = ["OptimizerSettings", "Seed", "Strict", "TrainingSettings"]
+from twofold.settings import Strict
 
-Seed = Annotated[int, Field(ge=0, lt=1 << 63)]
+__all__ = ["OptimizerSettings", "TrainingSettings"]
+
 Beta = Annotated[float, Field(ge=0, lt=1)]
-
-
-class Strict(BaseModel):
-    """Settings that refuse unknown keys and infinite numbers, and do not change once made."""
-
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False
-    )
 
 
 class OptimizerSettings(Strict):
@@ -60,12 +53,14 @@ class OptimizerSettings(Strict):
 class TrainingSettings(Strict):
     """How long, how fast, how often."""
 
-    epochs: float | None = Field(None, gt=0, description="duration in passes over the data")
+    epochs: float | None = Field(None, ge=0, description="duration in passes over the data")
     images: int | None = Field(None, ge=1, description="duration in images seen, instead of epochs")
     batch_size: int = Field(100, ge=1, description="images per step")
-    optimizers: dict[str, OptimizerSettings] = Field(
-        default_factory=dict, description="one per phase"
+    optimizer: OptimizerSettings = Field(
+        OptimizerSettings(),  # type: ignore[call-arg]
+        description="of the phases that optimizers does not name",
     )
+    optimizers: dict[str, OptimizerSettings] = Field(default_factory=dict, description="by phase")
     simultaneous: bool = Field(
         False, description="all phases step at once, from the gradients at one point"
     )
@@ -86,6 +81,11 @@ class TrainingSettings(Strict):
     tensorboard: bool = Field(
         False, description="also write TensorBoard files (extra: tensorboard)"
     )
+
+    def optimizer_of(self, phase: str, whole: str = "") -> OptimizerSettings:
+        """The settings of a phase: its own, those of the phase it is a half of, or the default."""
+        named = self.optimizers
+        return named.get(phase) or named.get(whole) or self.optimizer
 
     @model_validator(mode="after")
     def _one_duration(self) -> "TrainingSettings":

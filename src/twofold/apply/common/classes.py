@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from twofold.apply.common.trained import Trained, class_index
+from twofold.apply.context import Context, class_index
 from twofold.errors import UsageError
 
 __all__ = ["Classes", "asked_classes"]
@@ -10,7 +10,7 @@ __all__ = ["Classes", "asked_classes"]
 Classes = int | str | Sequence[int | str]  # one by number or name, or several
 
 
-def asked_classes(trained: Trained, label: Classes | None) -> list[int]:
+def asked_classes(context: Context, label: Classes | None) -> list[int]:
     """The classes asked for; if none is named those the model knows, if any.
 
     A class that was left out of training can be asked for by name or number.
@@ -18,14 +18,14 @@ def asked_classes(trained: Trained, label: Classes | None) -> list[int]:
     Raises:
         UsageError: If there is no such class, or the model cannot be asked for one.
     """
-    if trained.model.condition.about != "class":
+    if context.model.condition.about != "class":
         if label is not None:
             raise UsageError(
-                f"{trained.model.title} is not conditioned on the class, so none can be asked for; "
+                f"{context.model.title} is not conditioned on the class, so none can be asked for; "
                 "use a CVAE or CGAN"
             )
         return []
     if label is None:
-        return trained.known_classes
+        return context.known_classes
     wanted = [label] if isinstance(label, (int, str)) else label
-    return [class_index(one, trained.class_names) for one in wanted]
+    return [class_index(one, context.class_names) for one in wanted]

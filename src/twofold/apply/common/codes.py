@@ -8,10 +8,11 @@ from torch import Tensor
 
 from twofold.apply.common.classes import Classes, asked_classes
 from twofold.apply.common.inputs import Images, Inputs, load_inputs
-from twofold.apply.common.trained import Trained, seeded
+from twofold.apply.context import Context, seeded
 from twofold.data.dataset import UNLABELED
 from twofold.errors import UsageError
-from twofold.models.base import Generative, HasCodes, evaluating
+from twofold.models.base import Generative, evaluating
+from twofold.models.capabilities import HasCodes
 
 __all__ = ["Codes", "as_weights", "codes_of_images", "drawn_codes"]
 
@@ -43,7 +44,7 @@ class Codes:
 
 
 def codes_of_images(
-    trained: Trained,
+    context: Context,
     verb: str,
     images: Images | None,
     n: int | None,
@@ -54,7 +55,7 @@ def codes_of_images(
     """The posterior means of images.
 
     Arguments:
-        trained: The model.
+        context: The model.
         verb: What the codes are for.
         images: As of `load_inputs`, and so are the others.
         n: How many.
@@ -65,28 +66,28 @@ def codes_of_images(
     Raises:
         UsageError: If the model finds no codes, or the images do not fit it.
     """
-    model = trained.able(HasCodes, verb)
-    inputs = load_inputs(trained, images, n=n, label=label, resize=resize, seed=seed)
-    return _encoded(trained, model, inputs, seed)
+    model = context.model.capability(HasCodes, verb)
+    inputs = load_inputs(context, images, n=n, label=label, resize=resize, seed=seed)
+    return _encoded(context, model, inputs, seed)
 
 
 @torch.no_grad()
-def _encoded(trained: Trained, model: HasCodes, inputs: Inputs, seed: int) -> Codes:
+def _encoded(context: Context, model: HasCodes, inputs: Inputs, seed: int) -> Codes:
     z, c, x = [], [], []
-    with seeded(seed, trained.device), evaluating(model):
+    with seeded(seed, context.device), evaluating(model):
         for batch in inputs.batches():
-            condition = trained.condition_of(batch)
+            condition = context.condition_of(batch)
             z.append(model.codes(batch.x, condition))
             c.append(condition)
             x.append(batch.x.cpu())
     cs = None if c[0] is None else torch.cat(c)
-    y = cs if trained.model.condition.about == "class" else inputs.labels
-    names = [] if y is None else [_name(trained, k) for k in y.tolist()]
-    return Codes(torch.cat(z), as_weights(trained, cs), torch.cat(x), names)
+    y = cs if context.model.condition.about == "class" else inputs.labels
+    names = [] if y is None else [_name(context, k) for k in y.tolist()]
+    return Codes(torch.cat(z), as_weights(context, cs), torch.cat(x), names)
 
 
 def drawn_codes(
-    trained: Trained,
+    context: Context,
     n: int,
     label: Classes | None = None,
     images: Images | None = None,
@@ -96,7 +97,7 @@ def drawn_codes(
     """The codes of samples, each with a class in turn, or with an image whose part is shown.
 
     Arguments:
-        trained: The model, which makes images.
+        context: The model, which makes images.
         n: How many.
         label: The classes, for a class-conditional model; by default all.
         images: As of `load_inputs`, for a model conditioned on a part of an image.
@@ -108,29 +109,29 @@ def drawn_codes(
     """
     if n < 1:
         raise UsageError(f"n={n}: ask for at least one")
-    model = trained.model
+    model = context.model
     assert isinstance(model, Generative)
-    asked = asked_classes(trained, label)
+    asked = asked_classes(context, label)
     z = model.sample_latent(n, seed)
     if model.condition.about == "image":
-        inputs = load_inputs(trained, images, n=n, resize=resize, seed=seed)
-        with seeded(seed, trained.device):
+        inputs = load_inputs(context, images, n=n, resize=resize, seed=seed)
+        with seeded(seed, context.device):
             c = torch.cat(
-                [part for b in inputs.batches() if (part := trained.condition_of(b)) is not None]
+                [part for b in inputs.batches() if (part := context.condition_of(b)) is not None]
             )
         return Codes(z[: len(c)], c, None, [])
     if not asked:
         return Codes(z, None, None, [])
     y = torch.as_tensor(asked, device=z.device)[torch.arange(n) % len(asked)]
-    return Codes(z, as_weights(trained, y), None, [trained.class_names[k] for k in y.tolist()])
+    return Codes(z, as_weights(context, y), None, [context.class_names[k] for k in y.tolist()])
 
 
-def as_weights(trained: Trained, c: Tensor | None) -> Tensor | None:
+def as_weights(context: Context, c: Tensor | None) -> Tensor | None:
     """Labels (N,) as weights of classes (N, K), which can be mixed; anything else as it is."""
     return (
-        c if c is None or trained.model.condition.about != "class" else trained.model.condition(c)
+        c if c is None or context.model.condition.about != "class" else context.model.condition(c)
     )
 
 
-def _name(trained: Trained, k: int) -> str:
-    return trained.class_names[k] if k != UNLABELED else "?"
+def _name(context: Context, k: int) -> str:
+    return context.class_names[k] if k != UNLABELED else "?"

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from twofold.apply.common.inputs import Inputs, binarize_once
 from twofold.apply.common.scores import BLANK, contrast
-from twofold.apply.common.trained import Trained, seeded
+from twofold.apply.context import Context, seeded
 from twofold.experiments.train import training_images
 from twofold.metrics.latents import draw
 from twofold.metrics.planes import principal_axes
@@ -40,22 +40,22 @@ class ComponentScores:
 
 
 @torch.no_grad()
-def component_scores(trained: Trained, inputs: list[Inputs], seed: int) -> ComponentScores:
+def component_scores(context: Context, inputs: list[Inputs], seed: int) -> ComponentScores:
     """Scores of some images, one set after the other.
 
     Arguments:
-        trained: The model, whose number of latents is among the counts.
+        context: The model, whose number of latents is among the counts.
         inputs: The images.
         seed: Of a dynamic binarization.
     """
-    normal = training_images(trained.run.dataset(), trained.run.experiment, trained.model)
-    normal = binarize_once(normal, trained)
+    normal = training_images(context.run.dataset(), context.run.experiment, context.model)
+    normal = binarize_once(normal, context)
     normal = normal.subset(draw(len(normal), AXES_FROM))
     most = normal.images[0].size
-    own = min(trained.model.latent_dim, most)
+    own = min(context.model.latent_dim, most)
     counts = sorted({min(count, most) for count in (*COUNTS, own)})
-    with seeded(seed, trained.device):
-        training = Inputs(normal, trained, "training images").batches()
+    with seeded(seed, context.device):
+        training = Inputs(normal, context, "training images").batches()
         pixels = torch.cat([batch.x.flatten(1).cpu() for batch in training])
         axes = principal_axes(pixels.numpy(), counts[-1])
         squared, edges = [], []

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from twofold.apply.common.per_image import PerImage
-from twofold.apply.common.trained import Trained
+from twofold.apply.context import Context
 from twofold.apply.measures.likelihood import condition_in_title, what_is_no_probability
 from twofold.conditions import ClassCondition
 from twofold.data.batches import Batch
@@ -25,7 +25,8 @@ from twofold.metrics.completion import (
     hidden_by_prior,
 )
 from twofold.metrics.measure import NotMeasured
-from twofold.models.base import Decodes, Encodes, Generative, HasLikelihood, evaluating
+from twofold.models.base import Generative, evaluating
+from twofold.models.capabilities import Decodes, Encodes, HasLikelihood
 
 __all__ = ["Inpainter", "make_inpainter"]
 
@@ -55,11 +56,11 @@ class Inpainter(Protocol):
         ...
 
 
-def make_inpainter(trained: Trained, visible: Tensor, completions: int, samples: int) -> Inpainter:
+def make_inpainter(context: Context, visible: Tensor, completions: int, samples: int) -> Inpainter:
     """What completes images with a model.
 
     Arguments:
-        trained: A model conditioned on a part of the image, or any decoder.
+        context: A model conditioned on a part of the image, or any decoder.
         visible: Which pixels are visible, boolean (H, W).
         completions: How many of each image will be asked for.
         samples: k of a conditional model's likelihood.
@@ -67,21 +68,26 @@ def make_inpainter(trained: Trained, visible: Tensor, completions: int, samples:
     Raises:
         UsageError: If the model is neither.
     """
-    if trained.model.condition.about == "image":
-        return _Conditional(trained, trained.able(Generative, "complete"), visible, samples)
-    decoder, model = trained.able(Decodes, "complete"), trained.able(Generative, "complete")
+    if context.model.condition.about == "image":
+        return _Conditional(
+            context, context.model.capability(Generative, "complete"), visible, samples
+        )
+    decoder, model = (
+        context.model.capability(Decodes, "complete"),
+        context.model.capability(Generative, "complete"),
+    )
     chains = max(CHAINS, 2 * completions)
     if isinstance(model.condition, ClassCondition):  # as many of each class
         K = model.condition.num_classes
         chains = K * max(2, math.ceil(chains / K))
-    return _Annealing(trained, decoder, model, visible, chains)
+    return _Annealing(context, decoder, model, visible, chains)
 
 
 @dataclass(frozen=True)
 class _Conditional:
     """A model that was trained to complete images: z ~ p(z), decoded with what is visible."""
 
-    trained: Trained
+    context: Context
     model: Generative
     visible: Tensor
     samples: int
@@ -95,15 +101,15 @@ class _Conditional:
         return _with_visible(self.model, z, [self._condition(batch)] * count, batch.x, self.visible)
 
     def likelihood(self, batch: Batch) -> list[PerImage]:
-        model, k = self.trained.model.offers(Encodes), self.samples
-        if model is None or self.trained.model.offers(HasLikelihood) is None:
+        model, k = self.context.model.capability(Encodes), self.samples
+        if model is None or self.context.model.capability(HasLikelihood) is None:
             raise NotMeasured(
-                f"a {self.trained.model.title} says nothing of how probable the hidden part is; "
+                f"a {self.context.model.title} says nothing of how probable the hidden part is; "
                 "a VAE conditioned on a part of the image does"
             )
         given = (model, batch.x, self._condition(batch), ~self.visible, k)
         return [
-            _log_likelihood(self.trained, name, how, estimate(*given), {"samples": k})
+            _log_likelihood(self.context, name, how, estimate(*given), {"samples": k})
             for name, how, estimate in (
                 ("bound", f"importance-weighted bound, k = {k}", hidden_bound),
                 ("prior", f"Monte Carlo over the prior, k = {k}", hidden_by_prior),
@@ -111,7 +117,7 @@ class _Conditional:
         ]
 
     def _condition(self, batch: Batch) -> Tensor | None:
-        return batch.once("condition", lambda: self.trained.condition_of(batch))
+        return batch.once("condition", lambda: self.context.condition_of(batch))
 
 
 @dataclass(frozen=True)
@@ -122,7 +128,7 @@ class _Annealing:
     the code.
     """
 
-    trained: Trained
+    context: Context
     decoder: Decodes
     model: Generative
     visible: Tensor
@@ -144,13 +150,13 @@ class _Annealing:
     def likelihood(self, batch: Batch) -> list[PerImage]:
         seen, whole = self._seen(batch), self._codes(batch, torch.ones_like(self.visible))
         depends = {"chains": self.chains, "temperatures": TEMPERATURES}
-        known = f"{condition_in_title(self.trained.model)} where it is known"
-        aside = known if self.trained.needs_class else ""
+        known = f"{condition_in_title(self.context.model)} where it is known"
+        aside = known if self.context.needs_class else ""
         how = f"ln p(x) − ln p(visible) by AIS, {self.chains} chains, {TEMPERATURES} temperatures"
         difference = whole.log_likelihood - seen.log_likelihood
         effective = torch.minimum(seen.effective, whole.effective)
         return [
-            _log_likelihood(self.trained, "ais", how, difference, depends, aside),
+            _log_likelihood(self.context, "ais", how, difference, depends, aside),
             PerImage(
                 "completion/effective_chains",
                 f"effective chains of {self.chains}, of the worse of the two",
@@ -164,7 +170,7 @@ class _Annealing:
         return batch.once("seen", lambda: self._codes(batch, self.visible))
 
     def _codes(self, batch: Batch, part: Tensor) -> Chains:
-        y = batch.y if self.trained.needs_class else None
+        y = batch.y if self.context.needs_class else None
         known = torch.zeros(len(batch), dtype=torch.bool) if y is None else y.cpu() != UNLABELED
         rows = [mask.nonzero().squeeze(1).to(batch.x.device) for mask in (known, ~known)]
         found = [
@@ -186,16 +192,16 @@ def _with_visible(
 
 
 def _log_likelihood(
-    trained: Trained, name: str, how: str, values: Tensor, depends: dict[str, Any], aside: str = ""
+    context: Context, name: str, how: str, values: Tensor, depends: dict[str, Any], aside: str = ""
 ) -> PerImage:
     """ln p(hidden | visible) as a figure, whose title says how it was estimated, and given what."""
-    able = trained.able(HasLikelihood, "measure the hidden part")
-    data = {"binarize": trained.run.experiment.data.binarize, "likelihood": able.likelihood.name}
+    able = context.model.capability(HasLikelihood, "measure the hidden part")
+    data = {"binarize": context.run.experiment.data.binarize, "likelihood": able.likelihood.name}
     return PerImage(
         f"completion/log_likelihood/{name}",
         f"ln p(hidden | visible){aside}: {how}",
         values,
         "nats per image",
         depends={**data, **depends},
-        caution=what_is_no_probability(trained.run, able),
+        caution=what_is_no_probability(context.run, able),
     )

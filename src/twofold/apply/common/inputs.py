@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from twofold.apply.common.trained import Trained, class_index
+from twofold.apply.context import Context, class_index
 from twofold.data import ImageDataset, load_images
 from twofold.data.batches import Batch, Batches
 from twofold.data.dataset import UNLABELED
@@ -34,12 +34,12 @@ class Inputs:
     Attributes:
         dataset: uint8 (N, C, H, W), labels by the model's own classes. Of a static binarization
             these are the images that were drawn, which going through batches leaves as they are.
-        trained: For whom they are.
+        context: For whom they are.
         source: In words: `test images of mnist`.
     """
 
     dataset: ImageDataset
-    trained: Trained
+    context: Context
     source: str
 
     def __len__(self) -> int:
@@ -58,25 +58,25 @@ class Inputs:
     @property
     def num_conditioned(self) -> dict[str, int]:
         """Of how many the model gets the class: only where it needs one that it cannot infer."""
-        return {"num_conditioned": self.num_known} if self.trained.needs_class else {}
+        return {"num_conditioned": self.num_known} if self.context.needs_class else {}
 
     def batches(self, size: int = BATCH) -> Iterator[Batch]:
         """The images on the device, prepared as in training: floats, binarized where that was so.
 
         A dynamic binarization draws, so go through them within `seeded`.
         """
-        data = self.trained.run.experiment.data
+        data = self.context.run.experiment.data
         return Batches(
             self.dataset,
             min(size, len(self)),
             binarize=data.binarize,
-            device=self.trained.device,
+            device=self.context.device,
             binarize_seed=data.binarize_seed,
         ).in_order()
 
 
 def load_inputs(
-    trained: Trained,
+    context: Context,
     images: Images | None = None,
     *,
     n: int | None = None,
@@ -87,7 +87,7 @@ def load_inputs(
     """Images for a model.
 
     Arguments:
-        trained: The model.
+        context: The model.
         images: A path (a folder, an archive, a single image), a data set's name (its test images),
             or arrays (N, C, H, W), uint8 or floats in [0, 1]; by default the test images of the
             run.
@@ -100,36 +100,36 @@ def load_inputs(
         UsageError: If the images do not fit the model, or there is no such class.
         RunError: If the run has no test images, or they are gone.
     """
-    dataset, source = _read(trained, images, resize)
-    dataset = _labeled(binarize_once(_fitted(dataset, trained, resize), trained), trained, label)
+    dataset, source = _read(context, images, resize)
+    dataset = _labeled(binarize_once(_fitted(dataset, context, resize), context), context, label)
     if n is not None:
         if n < 1:
             raise UsageError(f"n={n}: ask for at least one image")
         dataset = dataset.subset(_draw(dataset, n, seed))
-    return Inputs(dataset, trained, source)
+    return Inputs(dataset, context, source)
 
 
-def binarize_once(dataset: ImageDataset, trained: Trained) -> ImageDataset:
+def binarize_once(dataset: ImageDataset, context: Context) -> ImageDataset:
     """All images of a set with the binarization that happens once, as in training and measuring.
 
     A static binarization goes through the set in order, so it comes before images are chosen: else
     another choice would show other pixels of the same image.
     """
-    data = trained.run.experiment.data
+    data = context.run.experiment.data
     images = fix_binary(torch.as_tensor(dataset.images), data.binarize, data.binarize_seed)
     return replace(dataset, images=images.numpy())
 
 
-def _read(trained: Trained, images: Images | None, resize: bool) -> tuple[ImageDataset, str]:
+def _read(context: Context, images: Images | None, resize: bool) -> tuple[ImageDataset, str]:
     if images is None:
-        whole = trained.run.dataset()
+        whole = context.run.dataset()
         if "test" not in whole.splits:
             raise RunError(
                 f"{whole.name} has no test images to show; give some, or train with test=0.1"
             )
         return whole.split("test"), f"test images of {whole.name}"
     if isinstance(images, str | Path):
-        C, H, W = trained.model.image_shape
+        C, H, W = context.model.image_shape
         fit: dict[str, Any] = {"size": (H, W), "gray": C == 1} if resize else {}
         return load_images(images, **fit), str(images)
     if isinstance(images, ImageDataset):
@@ -149,14 +149,14 @@ def _pixels(images: NDArray[Any] | torch.Tensor) -> NDArray[np.uint8]:
     return to_uint8(array)
 
 
-def _fitted(dataset: ImageDataset, trained: Trained, resize: bool) -> ImageDataset:
-    C, H, W = trained.model.image_shape
+def _fitted(dataset: ImageDataset, context: Context, resize: bool) -> ImageDataset:
+    C, H, W = context.model.image_shape
     if dataset.image_shape == (C, H, W):
         return dataset
     if not resize:
         c, h, w = dataset.image_shape
         raise UsageError(
-            f"{dataset.name} has images of {_words(c, h, w)} and {trained.run.name} was trained on "
+            f"{dataset.name} has images of {_words(c, h, w)} and {context.run.name} was trained on "
             f"{_words(C, H, W)}; resize them with --resize (in Python: resize=True)"
         )
     images = to_gray(dataset.images) if C == 1 else dataset.images
@@ -170,9 +170,9 @@ def _words(channels: int, height: int, width: int) -> str:
     return f"{height}×{width} pixels in {'gray' if channels == 1 else 'color'}"
 
 
-def _labeled(dataset: ImageDataset, trained: Trained, label: int | str | None) -> ImageDataset:
+def _labeled(dataset: ImageDataset, context: Context, label: int | str | None) -> ImageDataset:
     """Labels by the model's classes: those of the same name, and `label` where there is none."""
-    names = trained.class_names
+    names = context.class_names
     labels = None
     if dataset.labels is not None and set(dataset.class_names) <= set(names):
         numbers = np.array([names.index(name) for name in dataset.class_names])

@@ -25,10 +25,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from twofold.apply.common.inputs import BATCH, Inputs
-from twofold.apply.common.trained import Trained, seeded
+from twofold.apply.context import Context, seeded
 from twofold.data.batches import Batch
 from twofold.errors import UsageError, unknown_name
-from twofold.models.base import Discriminates, HasLikelihood, Reconstructs, evaluating
+from twofold.models.base import evaluating
+from twofold.models.capabilities import Discriminates, HasLikelihood, Reconstructs
 from twofold.pictures.formats import png_bytes
 from twofold.pictures.sheets import to_uint8
 
@@ -67,7 +68,7 @@ def contrast(x: Tensor) -> Tensor:
     return sum(x.diff(dim=axis).square().flatten(1).sum(dim=1) for axis in (-1, -2))  # type: ignore[return-value]
 
 
-def choose_score(trained: Trained, name: str | None, background: Any = None) -> Score:
+def choose_score(context: Context, name: str | None, background: Any = None) -> Score:
     """The score asked for, or one that suits the model.
 
     Raises:
@@ -75,7 +76,7 @@ def choose_score(trained: Trained, name: str | None, background: Any = None) -> 
             background.
     """
     if name is None:
-        name = _suiting(trained) if background is None else "ratio"
+        name = _suiting(context) if background is None else "ratio"
     if name not in SCORES:
         raise unknown_name("score", name, SCORES)
     if (name == "ratio") != (background is not None):
@@ -84,19 +85,19 @@ def choose_score(trained: Trained, name: str | None, background: Any = None) -> 
             if background is None
             else f"score={name} has no use for a background; use score=ratio, or leave it out"
         )
-    trained.able(SCORES[name].capability, f"score images by {SCORES[name].title}")
+    context.model.capability(SCORES[name].capability, f"score images by {SCORES[name].title}")
     return SCORES[name]
 
 
-def _suiting(trained: Trained) -> str:
+def _suiting(context: Context) -> str:
     """By reconstruction where the model reconstructs, else by its discriminator."""
-    model = trained.model
-    if model.offers(Reconstructs) is None and model.offers(Discriminates) is None:
+    model = context.model
+    if model.capability(Reconstructs) is None and model.capability(Discriminates) is None:
         raise UsageError(
             f"cannot find anomalies: a {model.title} neither makes images again nor tells real "
             "from generated ones; use a VAE, CVAE, M2, DRAW, GAN or a hybrid"
         )
-    return "discriminator" if model.offers(Reconstructs) is None else "relative"
+    return "discriminator" if model.capability(Reconstructs) is None else "relative"
 
 
 @torch.no_grad()
@@ -110,14 +111,14 @@ def score_images(inputs: Inputs, score: Score, num_samples: int, seed: int) -> N
     Raises:
         UsageError: If scores are not finite.
     """
-    trained = inputs.trained
-    model = trained.able(score.capability, "score images")
+    context = inputs.context
+    model = context.model.capability(score.capability, "score images")
     size = min(BATCH, max(1, ROWS // num_samples)) if score.draws else BATCH
     found = []
-    with seeded(seed, trained.device), evaluating(model):
+    with seeded(seed, context.device), evaluating(model):
         for batch in inputs.batches(size):
             lowest = torch.stack(
-                [score.of(model, batch.x, c, num_samples) for c in _conditions(trained, batch)]
+                [score.of(model, batch.x, c, num_samples) for c in _conditions(context, batch)]
             ).amin(dim=0)
             corrected = lowest if score.correction is None else lowest - score.correction(batch.x)
             found.append(corrected.cpu().double())
@@ -125,21 +126,21 @@ def score_images(inputs: Inputs, score: Score, num_samples: int, seed: int) -> N
     if not np.isfinite(scores).all():
         broken = int((~np.isfinite(scores)).sum())
         raise UsageError(
-            f"{trained.run.name} gives {broken} of {len(scores)} images no finite score: training "
+            f"{context.run.name} gives {broken} of {len(scores)} images no finite score: training "
             "has diverged; train again with a smaller lr"
         )
     return scores
 
 
-def _conditions(trained: Trained, batch: Batch) -> Iterator[Tensor | None]:
+def _conditions(context: Context, batch: Batch) -> Iterator[Tensor | None]:
     """What the model is given in turn: each class it was trained on, or what needs no label."""
-    condition = trained.model.condition
+    condition = context.model.condition
     if condition.about != "class":
         yield condition.pick(batch.x, None)
-    elif trained.model.labels == "some":
+    elif context.model.labels == "some":
         yield None
     else:
-        for k in trained.known_classes:
+        for k in context.known_classes:
             yield torch.full((len(batch),), k, device=batch.x.device)
 
 

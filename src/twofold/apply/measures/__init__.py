@@ -1,7 +1,8 @@
-"""The measures that `evaluate` knows, each a function from a subject to figures."""
+"""The measures that `evaluate` knows, each a function from a context to figures."""
 
 from collections.abc import Callable, Iterator
 
+from twofold.apply.context import Context
 from twofold.apply.measures.annealed import ais
 from twofold.apply.measures.classes import classes
 from twofold.apply.measures.cost import cost
@@ -19,12 +20,14 @@ from twofold.apply.measures.recognition import (
     gan_test,
     reconstruction,
 )
-from twofold.apply.measures.subject import Subject, make_subject
 from twofold.metrics.measure import Measure
+from twofold.registry import entries, register
 
-__all__ = ["DEFAULT", "MEASURES", "Subject", "make_subject"]
+__all__ = ["default_measures", "measures"]
 
-MEASURES: dict[str, Callable[[Subject], Iterator[Measure]]] = {
+SLOW = ("ais", "gan-train", "mlp-judge", "latents", "latents-mlp")  # asked for by name
+
+for _name, _measure in {
     "likelihood": likelihood,
     "ais": ais,
     "distance": distance,
@@ -42,6 +45,15 @@ MEASURES: dict[str, Callable[[Subject], Iterator[Measure]]] = {
     "latents-mlp": latents_mlp,
     "losses": losses,
     "cost": cost,
-}
-SLOW = ("ais", "gan-train", "mlp-judge", "latents", "latents-mlp")
-DEFAULT = tuple(name for name in MEASURES if name not in SLOW)
+}.items():
+    register("measure", _name)(_measure)
+
+
+def measures() -> dict[str, Callable[[Context], Iterator[Measure]]]:
+    """Every registered measure by name, in the order of the report."""
+    return {entry.name: entry.make for entry in entries("measure")}
+
+
+def default_measures() -> list[str]:
+    """Those that `evaluate` takes unless it is asked for others."""
+    return [name for name in measures() if name not in SLOW]

@@ -10,14 +10,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from twofold.apply.context import Context
 from twofold.apply.measures.likelihood import condition_in_title, what_is_no_probability
-from twofold.apply.measures.subject import Subject
 from twofold.data.batches import Batch
 from twofold.metrics.annealed import Annealed, annealed_likelihood
 from twofold.metrics.likelihood import iwae_bounds
 from twofold.metrics.measure import Measure, NotMeasured, join, mean_and_error
 from twofold.metrics.observation import GaussianObservation, fit_sigma
-from twofold.models.base import Decodes, HasLikelihood
+from twofold.models.capabilities import Decodes, HasLikelihood
 from twofold.models.gan import GAN
 
 __all__ = ["ais"]
@@ -29,13 +29,13 @@ IWAE_SAMPLES = 1000
 FEWEST = 2.0  # effective chains per image, below which the estimate hangs on one of them
 
 
-def ais(subject: Subject) -> Iterator[Measure]:
+def ais(context: Context) -> Iterator[Measure]:
     """ln p(x) of some test images, given the class where the model is conditioned on it."""
-    batch = subject.examples("test", IMAGES)
-    c = subject.model.condition.pick(batch.x, batch.y)
-    decoder, depends, cautions = _decoder(subject)
-    temperatures = TEMPERATURES["generator" if isinstance(subject.model, GAN) else "decoder"]
-    subject.progress.say(f"annealing {CHAINS} chains for each of {len(batch)} test images")
+    batch = context.examples("test", IMAGES)
+    c = context.model.condition.pick(batch.x, batch.y)
+    decoder, depends, cautions = _decoder(context)
+    temperatures = TEMPERATURES["generator" if isinstance(context.model, GAN) else "decoder"]
+    context.progress.say(f"annealing {CHAINS} chains for each of {len(batch)} test images")
     found = annealed_likelihood(decoder, batch.x, c, CHAINS, temperatures, LEAPFROGS)
     estimate = found.log_likelihood.cpu()
     if not estimate.isfinite().all():
@@ -44,21 +44,21 @@ def ais(subject: Subject) -> Iterator[Measure]:
             "the losses, and train again with a smaller lr"
         )
     details = _details(found)
-    if (model := subject.model.offers(HasLikelihood)) is not None:
+    if (model := context.model.capability(HasLikelihood)) is not None:
         details |= _beside(model, batch, estimate)
     value, error = mean_and_error(estimate)
     yield Measure(
         "ais",
-        f"ln p(x) by AIS{condition_in_title(subject.model)}, "
+        f"ln p(x) by AIS{condition_in_title(context.model)}, "
         f"{CHAINS} chains, {temperatures} temperatures",
         value,
         "nats per image",
         better="higher",
         error=error,
         depends={
-            **subject.depends,
+            **context.depends,
             "images": len(batch),
-            "binarize": subject.run.experiment.data.binarize,
+            "binarize": context.run.experiment.data.binarize,
             **depends,
             **{"chains": CHAINS, "temperatures": temperatures, "leapfrogs": LEAPFROGS},
         },
@@ -67,24 +67,24 @@ def ais(subject: Subject) -> Iterator[Measure]:
     )
 
 
-def _decoder(subject: Subject) -> tuple[Decodes, dict[str, Any], list[str]]:
+def _decoder(context: Context) -> tuple[Decodes, dict[str, Any], list[str]]:
     """What gives p(x|z), what the figure therefore depends on, and what its reader must know."""
-    model = subject.model
+    model = context.model
     if isinstance(model, GAN):
-        return _observed(subject, model)
-    decoder, bounded = model.offers(Decodes), model.offers(HasLikelihood)
+        return _observed(context, model)
+    decoder, bounded = model.capability(Decodes), model.capability(HasLikelihood)
     if decoder is None or bounded is None:
         raise NotMeasured(
             f"a {model.title} has no p(x|z); a VAE, M2, DRAW or GAN has, and a hybrid of these"
         )
-    caution = what_is_no_probability(subject.run, bounded)
+    caution = what_is_no_probability(context.run, bounded)
     return decoder, {"likelihood": bounded.likelihood.name}, [caution] if caution else []
 
 
-def _observed(subject: Subject, model: GAN) -> tuple[Decodes, dict[str, Any], list[str]]:
+def _observed(context: Context, model: GAN) -> tuple[Decodes, dict[str, Any], list[str]]:
     """A generator as a decoder, by noise fitted to training images."""
-    batch = subject.examples("train", IMAGES)
-    subject.progress.say(f"fitting the noise of the generator to {len(batch)} training images")
+    batch = context.examples("train", IMAGES)
+    context.progress.say(f"fitting the noise of the generator to {len(batch)} training images")
     c = model.condition.pick(batch.x, batch.y)
     sigmas = fit_sigma(model, batch.x, c, **FIT)
     depends = {"likelihood": "gaussian", "sigma": sigmas[-1], "sigma_images": len(batch)}

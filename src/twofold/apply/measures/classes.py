@@ -5,20 +5,21 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from twofold.apply.context import Context
 from twofold.apply.judges import JUDGE
-from twofold.apply.measures.subject import Subject
+from twofold.apply.measures.generated import generated_by
 from twofold.metrics.classes import class_shares, inception_score, kl_of_shares
 from twofold.metrics.measure import Measure, NotMeasured, join
 
 __all__ = ["classes"]
 
 
-def classes(subject: Subject) -> Iterator[Measure]:
+def classes(context: Context) -> Iterator[Measure]:
     """Histogram of generated classes against the data's, and the Inception Score by classifier."""
-    labels, made = subject.labels, subject.generated
-    judge = subject.judge(JUDGE)
+    labels, made = context.labels, generated_by(context)
+    judge = context.judge(JUDGE)
     seen = judge.classifier.classify(made.x)
-    real = judge.classifier.classify(subject.real("train", len(made)))
+    real = judge.classifier.classify(context.real("train", len(made)))
     depends = {
         **made.depends,
         "split": "test",
@@ -34,9 +35,9 @@ def classes(subject: Subject) -> Iterator[Measure]:
         depends=depends,
         caution=join(made.caution, "blind to the real images, so a check of sanity only"),
     )
-    num_classes = subject.dataset.num_classes
+    num_classes = context.dataset.num_classes
     data = torch.bincount(labels, minlength=num_classes).double() / len(labels)
-    shares, names = class_shares(seen), subject.dataset.class_names
+    shares, names = class_shares(seen), context.dataset.class_names
     asked = "" if made.y is None else "the model was asked for the classes in these proportions"
     yield Measure(
         "class_kl",

@@ -8,14 +8,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from twofold.apply.measures.subject import Subject
+from twofold.apply.context import Context
 from twofold.conditions import ClassCondition
 from twofold.data.batches import Batch, Batches
 from twofold.distributions import DiagonalGaussian
 from twofold.metrics.latents import draw
 from twofold.metrics.measure import NotMeasured
 from twofold.metrics.planes import principal_axes
-from twofold.models.base import Classifies, Encodes, HasCodes, evaluating
+from twofold.models.base import evaluating
+from twofold.models.capabilities import Classifies, Encodes, HasCodes
 
 __all__ = ["Codes", "EncoderCondition", "Posterior", "pixel_codes", "posterior_codes", "ways"]
 
@@ -59,7 +60,7 @@ class Posterior(NamedTuple):
     draws: Codes
 
 
-def posterior_codes(subject: Subject) -> Iterator[Posterior]:
+def posterior_codes(context: Context) -> Iterator[Posterior]:
     """Codes by q(z|x, c) for each c that an encoder may be given.
 
     A model of the class gets the true one, and then what it would have without: one that infers
@@ -69,29 +70,29 @@ def posterior_codes(subject: Subject) -> Iterator[Posterior]:
         NotMeasured: If the model has no encoder, the images have too few classes, or codes are not
             finite.
     """
-    model = subject.model.offers(Encodes)
+    model = context.model.capability(Encodes)
     if model is None:
         raise NotMeasured(
-            f"a {subject.model.title} has no encoder with one q(z|x); a VAE or M2 has"
+            f"a {context.model.title} has no encoder with one q(z|x); a VAE or M2 has"
         )
-    train = _training_images(subject)
+    train = _training_images(context)
     with evaluating(model):
-        for condition in ways(model, subject.settings["seed"]):
-            subject.progress.say(f"codes of all images, given {condition.what or 'no condition'}")
-            yield _posterior(subject, model, train, condition)
+        for condition in ways(model, context.settings["seed"]):
+            context.progress.say(f"codes of all images, given {condition.what or 'no condition'}")
+            yield _posterior(context, model, train, condition)
 
 
-def pixel_codes(subject: Subject, dim: int) -> Codes:
+def pixel_codes(context: Context, dim: int) -> Codes:
     """The first `dim` principal components of the pixels, of the same images."""
-    train = _training_images(subject)
+    train = _training_images(context)
     some = torch.as_tensor(draw(len(train), AXES_FROM))
     pixels = [batch.x.flatten(1).cpu() for batch in train.only(some, 500).in_order()]
     axes = principal_axes(torch.cat(pixels).numpy(), dim)
     mean, directions = (
-        torch.as_tensor(part, dtype=torch.float32, device=subject.model.device)
+        torch.as_tensor(part, dtype=torch.float32, device=context.model.device)
         for part in (axes.mean, axes.directions.copy())
     )
-    return _encoded(subject, train, lambda batch: (batch.x.flatten(1) - mean) @ directions)
+    return _encoded(context, train, lambda batch: (batch.x.flatten(1) - mean) @ directions)
 
 
 def ways(model: Encodes | HasCodes, seed: int) -> list[EncoderCondition]:
@@ -123,38 +124,38 @@ def ways(model: Encodes | HasCodes, seed: int) -> list[EncoderCondition]:
 
 
 def _posterior(
-    subject: Subject, model: Encodes, train: Batches, condition: EncoderCondition
+    context: Context, model: Encodes, train: Batches, condition: EncoderCondition
 ) -> Posterior:
     def q(batch: Batch) -> DiagonalGaussian:
         return model.posterior(batch.x, condition.pick(batch))
 
-    means = _encoded(subject, train, lambda batch: q(batch).mean)
-    return Posterior(condition, means, _encoded(subject, train, lambda batch: q(batch).rsample()))
+    means = _encoded(context, train, lambda batch: q(batch).mean)
+    return Posterior(condition, means, _encoded(context, train, lambda batch: q(batch).rsample()))
 
 
-def _training_images(subject: Subject) -> Batches:
-    test_y = subject.labels
-    train = subject.dataset.split("train")
+def _training_images(context: Context) -> Batches:
+    test_y = context.labels
+    train = context.dataset.split("train")
     classes = min(int((train.class_counts > 0).sum()), len(test_y.unique()))
     if classes < 2:
         raise NotMeasured(
             f"codes are read by class, and the labeled training or test images have {classes} of "
             "them; that takes two"
         )
-    data = subject.run.experiment.data
+    data = context.run.experiment.data
     return Batches(
         train.labeled(),
         1,
         binarize=data.binarize,
         binarize_seed=data.binarize_seed,
-        device=subject.model.device,
+        device=context.model.device,
     )
 
 
 @torch.no_grad()
-def _encoded(subject: Subject, train: Batches, encode: Callable[[Batch], Tensor]) -> Codes:
+def _encoded(context: Context, train: Batches, encode: Callable[[Batch], Tensor]) -> Codes:
     found = []
-    for batches in (train, subject.batches):
+    for batches in (train, context.batches):
         codes = torch.cat([encode(batch) for batch in batches.in_order(500)]).float()
         broken = int((~codes.isfinite().all(dim=1)).sum())
         if broken:

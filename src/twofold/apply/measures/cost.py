@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from twofold.apply.measures.subject import Subject
+from twofold.apply.context import Context
 from twofold.experiments.environment import describe_machine
 from twofold.experiments.resolve import resolve
 from twofold.experiments.train import make_trainer
@@ -20,18 +20,18 @@ COUNTED = "matrix products and convolutions, a multiply-add as 2"
 MIB, MILLION = 2**20, 10**6
 
 
-def cost(subject: Subject) -> Iterator[Measure]:
+def cost(context: Context) -> Iterator[Measure]:
     """Time, speed and memory of training by the log; parameters; operations and speed per image."""
-    last = next((r for r in reversed(subject.run.records) if r["kind"] == "train"), None)
+    last = next((r for r in reversed(context.run.records) if r["kind"] == "train"), None)
     if last is None:
         raise NotMeasured("the log has no line of training yet")
-    yield from _of_the_log(last, subject.run.environment)
-    networks = subject.run.environment.get("parameters", {})
+    yield from _of_the_log(last, context.run.environment)
+    networks = context.run.environment.get("parameters", {})
     total = float(sum(networks.values()))
     yield Measure("parameters", "trainable parameters", total, "", depends=networks)
-    yield _training_flops(subject)
-    if isinstance(subject.model, Generative):
-        yield from _generation(subject, subject.model)
+    yield _training_flops(context)
+    if isinstance(context.model, Generative):
+        yield from _generation(context, context.model)
 
 
 def _of_the_log(last: dict[str, Any], environment: dict[str, Any]) -> Iterator[Measure]:
@@ -52,11 +52,12 @@ def _of_the_log(last: dict[str, Any], environment: dict[str, Any]) -> Iterator[M
         yield Measure("peak_memory", "peak memory", value, "MiB", "lower", depends=depends)
 
 
-def _training_flops(subject: Subject) -> Measure:
+def _training_flops(context: Context) -> Measure:
     """Counted over the last steps of a fresh model: as many as it takes until all phases played."""
-    here = {"device": str(subject.model.device), "compile": False, "tensorboard": False}
-    experiment = resolve(subject.run.experiment, here)
-    trainer = make_trainer(experiment, subject.dataset, subject.run.path, Silent())
+    here = {"device": str(context.model.device), "compile": False, "tensorboard": False}
+    experiment = resolve(context.run.experiment, here)
+    model = context.run.untrained_model(str(context.device))
+    trainer = make_trainer(experiment, context.dataset, context.run.path, Silent(), model)
     steps = math.lcm(*(one.settings.every for one in trainer.phase_optimizers))
     steps = min(steps, trainer.total_steps)
 
@@ -76,10 +77,10 @@ def _training_flops(subject: Subject) -> Measure:
     )
 
 
-def _generation(subject: Subject, model: Generative) -> Iterator[Measure]:
-    batch = next(subject.batches.in_order(BATCH))
+def _generation(context: Context, model: Generative) -> Iterator[Measure]:
+    batch = next(context.batches.in_order(BATCH))
     c = model.condition.pick(batch.x, batch.y)
-    count, seed = len(batch), subject.settings["seed"]
+    count, seed = len(batch), context.settings["seed"]
 
     def generate() -> None:
         model.sample(count, c, seed, batch_size=count)

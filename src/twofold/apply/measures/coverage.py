@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from twofold.apply.cache import digest_of, remember
-from twofold.apply.measures.subject import Features, Subject, draw_index
+from twofold.apply.context import Context, draw_index
+from twofold.apply.measures.generated import Features, features_of, generated_by
 from twofold.metrics.bins import assign_bins, different_bins, jensen_shannon, make_bins
 from twofold.metrics.measure import Measure, join
 from twofold.metrics.neighbors import neighborhood
@@ -22,10 +23,10 @@ BOTH_SETS = 2**0.5  # the balls of the other set are as random as the images of 
 FIGURES = ("precision", "density", "recall", "coverage")
 
 
-def coverage(subject: Subject) -> Iterator[Measure]:
+def coverage(context: Context) -> Iterator[Measure]:
     """Precision, recall, density and coverage, by nearest neighbors among features."""
-    for features in subject.features:
-        yield from _coverage(features, subject.dataset.class_names)
+    for features in features_of(context):
+        yield from _coverage(features, context.dataset.class_names)
 
 
 def _coverage(features: Features, class_names: tuple[str, ...]) -> Iterator[Measure]:
@@ -72,14 +73,14 @@ def _coverage_floor(test: Tensor, train: Tensor) -> dict[str, float]:
     return {name: getattr(found, name).mean().item() for name in FIGURES}
 
 
-def bins(subject: Subject) -> Iterator[Measure]:
+def bins(context: Context) -> Iterator[Measure]:
     """NDB / K and the Jensen-Shannon divergence over bins of similar training images."""
-    made, train = subject.generated, subject.real("train")
+    made, train = generated_by(context), context.real("train")
     centers = remember("bins", [digest_of(train)], lambda: _make_bins(_flat(train)))
-    count = min(len(made), len(subject.batches))  # the fewer images, the fewer bins differ
+    count = min(len(made), len(context.batches))  # the fewer images, the fewer bins differ
     counts = [
         assign_bins(_flat(images), centers["centers"])
-        for images in (made.x[:count], subject.real("test", count))
+        for images in (made.x[:count], context.real("test", count))
     ]
     for name, title, figure, unit in (
         ("ndb", "bins over- or underfull, NDB / K", lambda *c: 100 * different_bins(*c), "%"),

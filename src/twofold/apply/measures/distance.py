@@ -5,7 +5,8 @@ from collections.abc import Iterator
 
 from torch import Tensor
 
-from twofold.apply.measures.subject import Features, Subject
+from twofold.apply.context import Context
+from twofold.apply.measures.generated import Features, features_of
 from twofold.metrics.distance import (
     frechet_bias,
     frechet_distance,
@@ -22,13 +23,13 @@ ENOUGH = 200  # training images for the floor of a kernel distance
 KERNEL_UNIT = 1000.0  # kernel distances are printed in thousandths
 
 
-def distance(subject: Subject) -> Iterator[Measure]:
+def distance(context: Context) -> Iterator[Measure]:
     """FID, its limit for infinitely many images, and KID, against test images."""
     missing = []
-    for features in subject.features:
+    for features in features_of(context):
         for figures in (_frechet, _kernel):
             try:
-                yield from figures(features, subject.dataset.class_names)
+                yield from figures(features, context.dataset.class_names)
             except NotMeasured as reason:
                 missing.append(f"on {features.name} features, {reason}")
     if missing:

@@ -9,8 +9,14 @@ import numpy as np
 from torch import Tensor
 
 from twofold.apply import judges
+from twofold.apply.context import Context
+from twofold.apply.measures.generated import (
+    caution_of_codes,
+    classes_as_trained,
+    of_codes,
+    sample_images,
+)
 from twofold.apply.measures.recognition import real_accuracy
-from twofold.apply.measures.subject import Subject
 from twofold.conditions import ClassCondition
 from twofold.data import ImageDataset
 from twofold.experiments.resolve import resolve
@@ -21,7 +27,7 @@ from twofold.pictures.sheets import to_uint8
 __all__ = ["gan_train", "taught_by"]
 
 
-def gan_train(subject: Subject) -> Iterator[Measure]:
+def gan_train(context: Context) -> Iterator[Measure]:
     """Accuracy on real test images of a classifier trained on generated ones.
 
     Shmelkov et al. (2018), section 3; the classification accuracy score of Ravuri and Vinyals
@@ -29,56 +35,56 @@ def gan_train(subject: Subject) -> Iterator[Measure]:
     the model has learnt from, in the same proportions of the classes; the floor is the same of
     those real images, with all of their labels.
     """
-    model = subject.model
+    model = context.model
     if not isinstance(model.condition, ClassCondition):
         raise NotMeasured(f"a {model.title} is conditioned on no class: its images have no labels")
-    taught = taught_by(subject)
+    taught = taught_by(context)
     floor = judges.judge(
-        judges.JUDGE, _learnt_from(subject), str(model.device), subject.progress, exactly=True
+        judges.JUDGE, _learnt_from(context), str(model.device), context.progress, exactly=True
     )
     yield recognition(
         f"gan_train/{taught.name}",
         f"GAN-train by {taught.name}: real test images recognized",
-        taught.classifier.classify(subject.real("test")),
-        subject.labels,
-        subject.dataset.class_names,
+        taught.classifier.classify(context.real("test")),
+        context.labels,
+        context.dataset.class_names,
         {
-            **subject.depends,
-            **subject.of_codes,
+            **context.depends,
+            **of_codes(context),
             "classifier": taught.name,
-            "samples": len(subject.train),
+            "samples": len(context.train),
             "classes": "as in training",
             "floor": floor.trained_on,
         },
-        real_accuracy(subject, floor),
+        real_accuracy(context, floor),
         join(
             "one training of the classifier, whose own spread over seeds is not in the error",
-            subject.caution_of_codes,
+            caution_of_codes(context),
         ),
     )
 
 
-def taught_by(subject: Subject, changes: Mapping[str, Any] = MappingProxyType({})) -> judges.Judge:
+def taught_by(context: Context, changes: Mapping[str, Any] = MappingProxyType({})) -> judges.Judge:
     """A classifier trained on as many generated images as the model has learnt from.
 
     Arguments:
-        subject: Whose model is conditioned on the class.
+        context: Whose model is conditioned on the class.
         changes: Of the judge's recipe.
     """
-    count = len(subject.train)
-    y = subject.classes(count)
-    generated = _as_dataset(subject.sample(count, y), y, subject.dataset)
+    count = len(context.train)
+    y = classes_as_trained(context, count)
+    generated = _as_dataset(sample_images(context, count, y), y, context.dataset)
     recipe = resolve(judges.judge_recipe(judges.JUDGE, generated), changes)
     key = judges.judge_key(recipe, generated)
-    folder = subject.run.path / "judges" / f"gan-train-{recipe.name}-{key}"
+    folder = context.run.path / "judges" / f"gan-train-{recipe.name}-{key}"
     return judges.train_judge(
-        recipe, generated, folder, str(subject.model.device), subject.progress
+        recipe, generated, folder, str(context.model.device), context.progress
     )
 
 
-def _learnt_from(subject: Subject) -> ImageDataset:
+def _learnt_from(context: Context) -> ImageDataset:
     """The training images of the model's classes, with all labels that the data has."""
-    train = subject.dataset.split("train").without(subject.run.experiment.data.without).labeled()
+    train = context.dataset.split("train").without(context.run.experiment.data.without).labeled()
     return replace(train, splits={"train": np.arange(len(train))})
 
 
@@ -88,6 +94,6 @@ def _as_dataset(x: Tensor, y: Tensor, like: ImageDataset) -> ImageDataset:
         images,
         y.cpu().numpy(),
         like.class_names,
-        name="generated",
+        name="generated_by",
         splits={"train": np.arange(len(images))},
     )

@@ -17,8 +17,8 @@ import numpy as np
 import torch
 
 from twofold.apply.cache import digest_of, remember
+from twofold.apply.context import Context
 from twofold.apply.measures.codes import Codes, Posterior, pixel_codes, posterior_codes
-from twofold.apply.measures.subject import Subject
 from twofold.metrics.accuracy import accuracy_error
 from twofold.metrics.latents import draw, knn_accuracy, linear_accuracy, mlp_accuracy, silhouette
 from twofold.metrics.measure import Measure, join
@@ -50,27 +50,27 @@ class Reading:
     depends: Mapping[str, Any] = field(default_factory=dict)
 
 
-def latents(subject: Subject) -> Iterator[Measure]:
+def latents(context: Context) -> Iterator[Measure]:
     """Silhouette of the classes in latent codes, labels read from these, and maps of them."""
-    found = list(posterior_codes(subject))
-    yield from _compared(subject, found, (SILHOUETTE, KNN, LINEAR))
-    subject.progress.say("maps of the latents")
-    subject.run.keep_arrays("latents", _maps(subject, found))
+    found = list(posterior_codes(context))
+    yield from _compared(context, found, (SILHOUETTE, KNN, LINEAR))
+    context.progress.say("maps of the latents")
+    context.run.keep_arrays("latents", _maps(context, found))
 
 
-def latents_mlp(subject: Subject) -> Iterator[Measure]:
+def latents_mlp(context: Context) -> Iterator[Measure]:
     """Labels read from latent codes by a classifier of 512 hidden units."""
-    yield from _compared(subject, list(posterior_codes(subject)), (MLP,))
+    yield from _compared(context, list(posterior_codes(context)), (MLP,))
 
 
 def _compared(
-    subject: Subject, found: Sequence[Posterior], readings: Sequence[Reading]
+    context: Context, found: Sequence[Posterior], readings: Sequence[Reading]
 ) -> Iterator[Measure]:
     """Each reading of each kind of codes, and of the pixels."""
-    seed, dim = subject.settings["seed"], found[0].means.codes.shape[1]
-    pixels = pixel_codes(subject, dim)
+    seed, dim = context.settings["seed"], found[0].means.codes.shape[1]
+    pixels = pixel_codes(context, dim)
     for reading in readings:
-        subject.progress.say(reading.title)
+        context.progress.say(reading.title)
         floor = _floor(reading, pixels, seed)
         for condition, means, draws in found:
             value, error = reading.score(means, seed)
@@ -84,7 +84,7 @@ def _compared(
                 error=error,
                 floor=floor,
                 depends={
-                    **subject.depends,
+                    **context.depends,
                     **reading.depends,
                     "training_images": len(means.y),
                     "codes": "posterior means",
@@ -107,7 +107,7 @@ def _floor(reading: Reading, pixels: Codes, seed: int) -> float:
     return float(found["value"])
 
 
-def _maps(subject: Subject, found: Sequence[Posterior]) -> dict[str, Any]:
+def _maps(context: Context, found: Sequence[Posterior]) -> dict[str, Any]:
     """Test images on the plane, at most `MAP_POINTS` = M of them, drawn at random.
 
     Returns:
@@ -117,11 +117,11 @@ def _maps(subject: Subject, found: Sequence[Posterior]) -> dict[str, Any]:
         `NAME_tsne` (M, 2), and for codes of two dimensions `NAME_code` (M, 2), these themselves.
         A code of one dimension has one principal component.
     """
-    image = draw(len(subject.batches), MAP_POINTS)
+    image = draw(len(context.batches), MAP_POINTS)
     arrays: dict[str, Any] = {
-        "image": subject.test_index[image],
+        "image": context.test_index[image],
         "label": found[0].means.test_y[image],
-        "class_names": np.array(subject.dataset.class_names),
+        "class_names": np.array(context.dataset.class_names),
     }
     for condition, means, _ in found:
         points = means.test_codes[image]

@@ -6,37 +6,38 @@ from typing import Any
 
 from torch import Tensor
 
-from twofold.apply.measures.subject import Subject
+from twofold.apply.context import Context
 from twofold.distributions import bits_per_dim
 from twofold.experiments.run import Run
 from twofold.metrics.likelihood import elbo_terms, iwae_bounds
 from twofold.metrics.measure import Measure, NotMeasured, join, mean_and_error
-from twofold.models.base import HasLikelihood, Model
+from twofold.models.base import Model
+from twofold.models.capabilities import HasLikelihood
 
 __all__ = ["condition_in_title", "likelihood", "what_is_no_probability"]
 
 MOVED = 0.5  # nats in the last tenfold of k, above which a bound has not converged
 
 
-def likelihood(subject: Subject) -> Iterator[Measure]:
+def likelihood(context: Context) -> Iterator[Measure]:
     """ELBO, its terms and the IWAE bound on the test images, in bits per dimension too."""
-    model = subject.model.offers(HasLikelihood)
+    model = context.model.capability(HasLikelihood)
     if model is None:
-        raise NotMeasured(f"a {subject.model.title} bounds no likelihood; a VAE, M2 or DRAW does")
-    subject.progress.say("ELBO and IWAE bound on the test images")
-    recon, kl = elbo_terms(model, subject.batches.in_order())
-    condition = condition_in_title(subject.model)
+        raise NotMeasured(f"a {context.model.title} bounds no likelihood; a VAE, M2 or DRAW does")
+    context.progress.say("ELBO and IWAE bound on the test images")
+    recon, kl = elbo_terms(model, context.batches.in_order())
+    condition = condition_in_title(context.model)
     for name, title, values, better in (
         ("elbo", f"ELBO{condition}", -(recon + kl), "higher"),
         ("recon_nll", "reconstruction, −E ln p(x|z)", recon, None),
         ("kl", "KL(q(z|x) ‖ p(z))", kl, None),
     ):
-        yield _mean(subject, model, name, title, values, better)
-    iwae = _iwae(subject, model)
+        yield _mean(context, model, name, title, values, better)
+    iwae = _iwae(context, model)
     yield iwae
     shown = model.condition.about == "image"  # and what is shown has no bits
     if not model.likelihood.needs_binary and not shown:
-        yield _bits_per_dim(subject, model, iwae)
+        yield _bits_per_dim(context, model, iwae)
 
 
 def condition_in_title(model: Model) -> str:
@@ -55,12 +56,12 @@ def what_is_no_probability(run: Run, model: HasLikelihood) -> str:
     return ""
 
 
-def _iwae(subject: Subject, model: HasLikelihood) -> Measure:
+def _iwae(context: Context, model: HasLikelihood) -> Measure:
     """The IWAE bound, with what fewer of the same draws would have given."""
-    k = subject.settings["iwae_samples"]
-    bounds = iwae_bounds(model, subject.batches.in_order(), k)
-    title = f"IWAE bound, k = {k}{condition_in_title(subject.model)}"
-    measure = _mean(subject, model, f"iwae/{k}", title, bounds[k], "higher", samples=k)
+    k = context.settings["iwae_samples"]
+    bounds = iwae_bounds(model, context.batches.in_order(), k)
+    title = f"IWAE bound, k = {k}{condition_in_title(context.model)}"
+    measure = _mean(context, model, f"iwae/{k}", title, bounds[k], "higher", samples=k)
     return replace(
         measure,
         caution=join(measure.caution, _unconverged(bounds, k)),
@@ -79,14 +80,14 @@ def _unconverged(bounds: dict[int, Tensor], k: int) -> str:
     return f"not converged in k: from k = {k // 10} to {k} the bound rose by {rise:.2g} nats"
 
 
-def _bits_per_dim(subject: Subject, model: HasLikelihood, iwae: Measure) -> Measure:
+def _bits_per_dim(context: Context, model: HasLikelihood, iwae: Measure) -> Measure:
     """The IWAE bound in bits for each pixel and channel."""
-    shape, density = subject.model.image_shape, not model.likelihood.is_discrete
+    shape, density = context.model.image_shape, not model.likelihood.is_discrete
     caution = "of gray levels without dequantization: no bound on the bits of 8-bit pixels"
     return replace(
         iwae,
         name="bits_per_dim",
-        title=f"bits per dimension{condition_in_title(subject.model)}",
+        title=f"bits per dimension{condition_in_title(context.model)}",
         value=bits_per_dim(-iwae.value, shape, density),
         unit="bits per dimension",
         better="lower",
@@ -97,7 +98,7 @@ def _bits_per_dim(subject: Subject, model: HasLikelihood, iwae: Measure) -> Meas
 
 
 def _mean(
-    subject: Subject,
+    context: Context,
     model: HasLikelihood,
     name: str,
     title: str,
@@ -114,10 +115,10 @@ def _mean(
         better=better,
         error=error,
         depends={
-            **subject.depends,
-            "binarize": subject.run.experiment.data.binarize,
+            **context.depends,
+            "binarize": context.run.experiment.data.binarize,
             "likelihood": model.likelihood.name,
             **depends,
         },
-        caution=what_is_no_probability(subject.run, model),
+        caution=what_is_no_probability(context.run, model),
     )

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from twofold.apply.measures.subject import Subject
+from twofold.apply.context import Context
 from twofold.metrics.measure import Measure, NotMeasured
 
 __all__ = ["losses"]
@@ -46,7 +46,7 @@ class _Spans:
         )
 
 
-def losses(subject: Subject) -> Iterator[Measure]:
+def losses(context: Context) -> Iterator[Measure]:
     """Each phase's mean loss over the last epoch of training, and on validation at the end.
 
     The first is the mean over steps between which the weights changed, as reports print it; dropout
@@ -54,7 +54,7 @@ def losses(subject: Subject) -> Iterator[Measure]:
     them lie within the last epoch. Where a loss has a reconstruction term and a KL these stand
     beside it, and so does the accuracy of a discriminator, over real and fake images alike.
     """
-    for spans in filter(None, (_training(subject), _validation(subject))):
+    for spans in filter(None, (_training(context), _validation(context))):
         for phase, terms in spans.phases.items():
             yield spans.measure(phase, f"loss of {phase}", spans.mean(phase, "loss"))
             for part, words in PARTS.items():
@@ -67,8 +67,8 @@ def losses(subject: Subject) -> Iterator[Measure]:
                 yield spans.measure(f"{phase}/accuracy", title, share, unit="")
 
 
-def _training(subject: Subject) -> _Spans:
-    train = [record for record in subject.run.records if record["kind"] == "train"]
+def _training(context: Context) -> _Spans:
+    train = [record for record in context.run.records if record["kind"] == "train"]
     if not train:
         raise NotMeasured("the log has no line of training yet")
     last = train[-1]["epoch"]
@@ -81,10 +81,10 @@ def _training(subject: Subject) -> _Spans:
     return _Spans("train", last, tuple(final))
 
 
-def _validation(subject: Subject) -> _Spans | None:
+def _validation(context: Context) -> _Spans | None:
     found: list[dict[str, Any]] = [
         record
-        for record in subject.run.records
+        for record in context.run.records
         if record["kind"] == "validation" and record["split"] == "validation"
     ]
     return _Spans("validation", found[-1]["epoch"], ((found[-1]["terms"], 1),)) if found else None

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from twofold.apply.cache import digest_of, remember
-from twofold.apply.measures.subject import Generated, Subject
+from twofold.apply.context import Context
+from twofold.apply.measures.generated import Generated, generated_by
 from twofold.metrics.accuracy import accuracy_error
 from twofold.metrics.measure import Measure, NotMeasured, join, mean_and_error
 from twofold.metrics.memorization import copying_score, is_copy, threshold_of_duplicates
@@ -21,14 +22,14 @@ SHOWN = 12  # pairs kept for a picture, of each of two kinds
 SMOOTH = "smooth images, such as a decoder's means, lie nearer to any image than real ones do"
 
 
-def memorization(subject: Subject) -> Iterator[Measure]:
+def memorization(context: Context) -> Iterator[Measure]:
     """Copies of training images, how near these are, and duplicates among generated images."""
-    made = subject.generated
-    train, test = subject.real("train"), subject.real("test")
-    subject.progress.say("nearest training image of every generated one")
+    made = generated_by(context)
+    train, test = context.real("train"), context.real("test")
+    context.progress.say("nearest training image of every generated one")
     distances, indices = nearest(made.x, train, k=2)
     real = _nearest_of_test(test, train)
-    _keep_pairs(subject, made, train, distances, indices)
+    _keep_pairs(context, made, train, distances, indices)
     depends = {**made.depends, "training_images": len(train), "distance": "pixels"}
     smooth = SMOOTH if "pixels" in made.depends else ""
     share = is_copy(distances).double().mean().item()
@@ -68,12 +69,12 @@ def memorization(subject: Subject) -> Iterator[Measure]:
         depends={**depends, "images": len(test)},
         caution=join(made.caution, smooth),
     )
-    yield _duplicates(subject, made, least, smooth)
+    yield _duplicates(context, made, least, smooth)
 
 
-def _duplicates(subject: Subject, made: Generated, count: int, smooth: str) -> Measure:
+def _duplicates(context: Context, made: Generated, count: int, smooth: str) -> Measure:
     """Among equally many images of each kind, for the more there are the nearer they lie."""
-    sets = (subject.real("train", count), made.x[:count], subject.real("test", count))
+    sets = (context.real("train", count), made.x[:count], context.real("test", count))
     apart = [nearest(x, x, itself=True)[0] for x in sets]
     threshold = threshold_of_duplicates(apart[0])
     shares = [(one <= threshold).double().mean().item() for one in apart[1:]]
@@ -99,7 +100,7 @@ def _nearest_of_test(test: Tensor, train: Tensor) -> Tensor:
 
 
 def _keep_pairs(
-    subject: Subject, made: Generated, train: Tensor, distances: Tensor, indices: Tensor
+    context: Context, made: Generated, train: Tensor, distances: Tensor, indices: Tensor
 ) -> None:
     """Generated images beside the training images nearest to them, as evaluation/nearest.npz.
 
@@ -115,4 +116,4 @@ def _keep_pairs(
         pairs = torch.stack([made.x[index], train[indices[index, 0]]])
         arrays[name] = to_uint8(pairs.cpu().numpy())
         arrays[f"{name}_distance"] = distances[index, 0].cpu().numpy()
-    subject.run.keep_arrays("nearest", arrays)
+    context.run.keep_arrays("nearest", arrays)

@@ -6,8 +6,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from twofold.apply.context import Context
 from twofold.apply.judges import JUDGE, judge
-from twofold.apply.measures.subject import Subject
+from twofold.apply.measures.generated import generated_by
 from twofold.data import ImageDataset, load_dataset
 from twofold.data.catalog import CATALOG
 from twofold.data.preprocess import to_unit
@@ -31,15 +32,15 @@ CONFIDENCE = 0.9
 USUAL = 26_000  # images in which VEEGAN and PacGAN count; Unrolled GAN counts in 25 600
 
 
-def modes(subject: Subject) -> Iterator[Measure]:
+def modes(context: Context) -> Iterator[Measure]:
     """Modes of stacked digits among generated images, and KL to equal shares (Metz et al., 2017).
 
     A classifier of the digits that were stacked reads each color channel. The floor is the same
     of as many stacks of real test digits.
     """
-    digits = _digits(subject)
-    made = subject.generated
-    reader = judge(JUDGE, digits, str(subject.model.device), subject.progress)
+    digits = _digits(context)
+    made = generated_by(context)
+    reader = judge(JUDGE, digits, str(context.model.device), context.progress)
     test = digits.split("test")
     singles = reader.classifier.classify(to_unit(torch.as_tensor(test.images)))  # (N, 10)
     fake = _read(reader.classifier, made.x)
@@ -73,13 +74,13 @@ def modes(subject: Subject) -> Iterator[Measure]:
     )
 
 
-def _digits(subject: Subject) -> ImageDataset:
+def _digits(context: Context) -> ImageDataset:
     """The digits that were stacked into the images of a run."""
-    data = subject.run.experiment.data
+    data = context.run.experiment.data
     entry = CATALOG.get(data.name)
     if entry is None or not entry.stacks:
         stacked = " and ".join(name for name, entry in CATALOG.items() if entry.stacks)
-        raise NotMeasured(f"modes are counted on {stacked}; {subject.dataset.name} is neither")
+        raise NotMeasured(f"modes are counted on {stacked}; {context.dataset.name} is neither")
     if data.gray:
         raise NotMeasured("gray=true mixes the three digits; train on the colors to count modes")
     return load_dataset(entry.stacks, size=data.size)

@@ -1,0 +1,75 @@
+"""Constructors of registered classes: checked in Python as in YAML, and remembered by the object.
+
+An entry of the registry says what the arguments are: its `parameters` are the fields of its
+`settings`, and what is `given` comes from the surroundings.
+"""
+
+import functools
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from twofold.kinds import KINDS
+from twofold.settings import Strict, refusal
+
+__all__ = ["check_constructor", "is_object", "remember"]
+
+
+def check_constructor(cls: Any, entry: Any) -> None:
+    """Checks what a constructor is given, in Python as in YAML, and remembers it with the object.
+
+    A class of several names is, in Python, what it is under the name without defaults of its own.
+    """
+    known = "_entry" in vars(cls)
+    if not known or not entry.defaults:
+        cls._entry = entry
+    if known:
+        return
+    original = inspect.unwrap(cls.__init__)
+    signature = inspect.signature(original)
+    handed_on = [
+        p.name for p in signature.parameters.values() if p.kind is inspect.Parameter.VAR_KEYWORD
+    ]
+
+    @functools.wraps(original)
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807
+        if type(self) is not cls:
+            original(self, *args, **kwargs)
+            return
+        bound = dict(signature.bind(self, *args, **kwargs).arguments)
+        values = {k: v for name in handed_on for k, v in bound.pop(name, {}).items()} | bound
+        arguments, settings = _check(vars(cls)["_entry"], values)
+        original(self, **arguments)
+        remember(self, settings)
+
+    cls.__init__ = __init__
+
+
+def _check(entry: Any, values: Mapping[str, Any]) -> tuple[dict[str, Any], Any]:
+    """The arguments of a constructor, with its defaults, and the settings that they are."""
+    fields = {k: v for k, v in values.items() if k in entry.parameters}
+    try:
+        settings = entry.settings.model_validate({KINDS[entry.kind].key: entry.name, **fields})
+    except ValidationError as error:
+        raise refusal(error) from None
+    arguments = {k: v for k, v in values.items() if k in entry.given}
+    for name in entry.parameters:
+        value = fields.get(name)
+        arguments[name] = value if is_object(value) else getattr(settings, name)
+    return arguments, settings
+
+
+def is_object(value: Any) -> bool:
+    """Whether a value is neither plain data nor settings."""
+    plain = (str, int, float, bool, list, tuple, dict, type(None), Strict)
+    return not isinstance(value, plain)
+
+
+def remember(made: Any, settings: Any) -> None:
+    """Keeps the settings with what was made of them."""
+    try:
+        object.__setattr__(made, "_settings", settings)
+    except (AttributeError, TypeError):
+        return  # a number or a tuple needs no memory

@@ -1,0 +1,101 @@
+"""Training a model that was made in Python, and opening its run again."""
+
+from pathlib import Path
+from typing import Any
+
+from twofold.errors import RunError, UsageError
+from twofold.experiments.build import place
+from twofold.experiments.environment import pick_device
+from twofold.experiments.run import Run
+from twofold.experiments.start import describe, divide, write_start
+from twofold.experiments.train import free_folder, make_trainer, refuse_used
+from twofold.models.base import Model
+from twofold.training.progress import Console, Progress
+
+__all__ = ["fit", "load"]
+
+
+def fit(
+    model: Model,
+    images: Any,
+    *,
+    epochs: float = 10.0,
+    out: str | Path | None = None,
+    name: str = "",
+    progress: Progress | None = None,
+    **fields: Any,
+) -> Run:
+    """Trains a model on images, in a run folder that every verb, measure and report can open.
+
+    Arguments:
+        model: A `Model`, trained where it stands.
+        images: An array or tensor, a pair (images, labels), a data set of torch or Hugging Face, an
+            `ImageDataset`, a path, or a data set's name.
+        epochs: Passes over the training images.
+        out: The run folder; by default runs/NAME, numbered if that is taken.
+        name: Of the run; by default the model's title.
+        progress: Who is told how it goes; the terminal or notebook by default, `Silent()` nobody.
+        fields: Of an experiment's `training` and `data`, by their bare names:
+            `lr=1e-3, batch_size=64, validation=0.2, binarize="dynamic", seed=1`.
+
+    Returns:
+        The run, finished or, after Ctrl-C, ready for `resume`.
+
+    Raises:
+        UsageError, DataError: Before anything is written, if something does not fit.
+        RunError: If the folder is in use, a loss is not finite, or the disk is full.
+
+    Example:
+        >>> import numpy as np, tempfile, torch
+        >>> from twofold import models
+        >>> from twofold.training.progress import Silent
+        >>> vae = models.VAE(
+        ...     torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 4)),
+        ...     torch.nn.Sequential(torch.nn.Linear(2, 64), torch.nn.Unflatten(1, (1, 8, 8))),
+        ...     latent_dim=2,
+        ... )
+        >>> x = np.random.default_rng(0).integers(0, 256, (200, 8, 8), dtype=np.uint8)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     run = fit(vae, x, epochs=1, batch_size=20, out=f"{folder}/mine", progress=Silent())
+        ...     run.finished, run.progress
+        (True, (8, 8))
+    """
+    if not isinstance(model, Model):
+        raise UsageError(
+            f"fit trains a Model, got {type(model).__name__}; wrap networks in one, as in "
+            "models.VAE(encoder, decoder, latent_dim=16), or see twofold.train for an experiment"
+        )
+    experiment = describe(model, images, name, {"epochs": epochs, **fields})
+    folder = free_folder(Path("runs") / experiment.name) if out is None else Path(out)
+    refuse_used(folder, experiment)
+    dataset = divide(images, experiment)
+    model.accept_images(dataset.image_shape)
+    place(model, pick_device(experiment.training.device))
+    trainer = make_trainer(experiment, dataset, folder, progress or Console(), model)
+    write_start(folder, experiment, dataset, model, trainer.device)
+    trainer.run()
+    model.eval()
+    return Run(folder, model)
+
+
+def load(folder: str | Path, *, model: Model | None = None, images: Any = None) -> Run:
+    """Opens a run folder.
+
+    Arguments:
+        folder: Of the run.
+        model: For a run of classes that are not registered: a model made like the one that was
+            trained, whose weights are then those of the run.
+        images: For a run of images that the folder neither keeps nor names.
+
+    Raises:
+        RunError: If it is no run, is damaged, or its weights do not fit the model.
+    """
+    run = Run(folder, model, images)
+    if model is not None:
+        try:
+            run.weights()
+        except RunError as error:
+            raise RunError(
+                f"{error}; make the model as it was made for this run, with the same sizes"
+            ) from error
+    return run

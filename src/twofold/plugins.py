@@ -1,0 +1,72 @@
+"""Where names come from that are not Twofold's: installed packages, and files of the user's."""
+
+import functools
+import importlib.metadata
+import importlib.util
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from twofold.errors import UsageError
+
+__all__ = ["load_packages", "load_plugin", "origin", "plugin_files"]
+
+GROUP = "twofold"  # of entry points
+_packages: set[str] = set()
+_files: list[Path] = []
+_origins: list[str] = []  # the package or file that is being imported
+
+
+def origin() -> str:
+    """The package or file that is being imported, if any."""
+    return _origins[-1] if _origins else ""
+
+
+def load_plugin(path: str | Path) -> None:
+    """Runs a Python file that registers names. Only the user names one, no file of settings does.
+
+    Raises:
+        UsageError: If there is no such file, or it fails, with its reason.
+    """
+    path = Path(path).resolve()
+    if path in _files:
+        return
+    if path.suffix != ".py" or not path.is_file():
+        raise UsageError(f"--plugin {path}: expected a Python file, for example my_model.py")
+    name = f"twofold_plugin_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    _run(f"the plugin {path}", path.name, functools.partial(spec.loader.exec_module, module))
+    _files.append(path)
+
+
+def plugin_files() -> list[Path]:
+    """The files that were loaded, for processes that have to load them too."""
+    return list(_files)
+
+
+def load_packages() -> None:
+    """Imports the installed packages that have an entry point for Twofold."""
+    for point in importlib.metadata.entry_points(group=GROUP):
+        package = point.dist.name if point.dist else point.value
+        if f"{package}:{point.name}" not in _packages:
+            _packages.add(f"{package}:{point.name}")
+            _run(f"the plugin package {package}", package, point.load)
+
+
+def _run(what: str, source: str, action: Callable[[], Any]) -> None:
+    _origins.append(source)
+    try:
+        action()
+    except UsageError:
+        raise
+    except Exception as error:
+        raise UsageError(
+            f"{what} cannot be loaded: {type(error).__name__}: {error}; mend or remove it"
+        ) from error
+    finally:
+        _origins.pop()

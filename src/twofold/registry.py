@@ -1,0 +1,387 @@
+'''Names for classes and functions: models, networks, conditions, likelihoods, losses and the rest.
+
+    @register("network", "mlp")
+    def mlp(input_shape: Shape, output_shape: Shape, width: Count = 64) -> nn.Module:
+        """A dense network. …"""
+
+What is registered can be named wherever Twofold takes a name: in Python, in YAML, on the command
+line. Its signature is its schema: every argument is a field with its type, default and, from the
+docstring, its help, but for those that the surroundings give, such as the shape of the images.
+
+A name may come from Twofold, from an installed package (entry points of the group `twofold`), from
+a file that the user gives (`--plugin FILE.py`) or from a notebook. No file of settings names code.
+'''
+
+import functools
+import importlib
+import inspect
+import types
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
+
+from pydantic import (
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    PydanticSchemaGenerationError,
+    SerializationInfo,
+    ValidationError,
+    create_model,
+)
+
+from twofold.constructors import check_constructor, is_object, remember
+from twofold.docstrings import summary_of
+from twofold.errors import UsageError, unknown_name
+from twofold.kinds import KINDS
+from twofold.parameters import help_of, parameters_of
+from twofold.plugins import load_packages, origin
+from twofold.settings import Strict, refusal
+
+__all__ = [
+    "KINDS",
+    "Entry",
+    "Settings",
+    "entries",
+    "find",
+    "is_known",
+    "make",
+    "parse",
+    "piece",
+    "register",
+    "settings_of",
+]
+
+T = TypeVar("T", bound=Callable[..., Any])
+
+
+class Settings(Strict):
+    """A registered name with values for its fields: what YAML says, what constructors take."""
+
+    entry: ClassVar["Entry"]
+
+    def build(self, **given: Any) -> Any:
+        """What the name stands for, made with these settings and what the surroundings give."""
+        entry = type(self).entry
+        values = {name: getattr(self, name) for name in entry.parameters if name not in given}
+        taken = {name: given[name] for name in given if name in entry.given}
+        made = entry.make(**values, **taken)
+        remember(made, self)
+        return made
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A name and what it stands for.
+
+    Attributes:
+        kind: One of `KINDS`.
+        name: As it is written.
+        make: The class or function.
+        title: In a few words, for lists.
+        paper: Where it comes from.
+        defaults: Defaults that differ from those of the signature.
+        origin: The package or file that registered it; empty for Twofold's own.
+    """
+
+    kind: str
+    name: str
+    make: Callable[..., Any]
+    title: str = ""
+    paper: str = ""
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    origin: str = ""
+
+    @cached_property
+    def _all(self) -> dict[str, inspect.Parameter]:
+        return parameters_of(self.make)
+
+    @cached_property
+    def given(self) -> frozenset[str]:
+        """The arguments that the surroundings give."""
+        return KINDS[self.kind].given & self._all.keys()
+
+    @cached_property
+    def parameters(self) -> dict[str, inspect.Parameter]:
+        """The arguments that are fields."""
+        return {name: p for name, p in self._all.items() if name not in self.given}
+
+    @cached_property
+    def settings(self) -> type[Settings]:
+        """The schema: a field for each argument.
+
+        Raises:
+            UsageError: If an argument has no type, or one that no file can hold.
+        """
+        kind = KINDS[self.kind]
+        help_texts = help_of(self.make)
+        named = self.name if self.name == kind.default else ...
+        fields: dict[str, Any] = {kind.key: (Literal[self.name], named)}
+        for name, parameter in self.parameters.items():
+            if parameter.annotation is inspect.Parameter.empty:
+                raise UsageError(
+                    f"the argument {name!r} of {self.kind} {self.name!r} has no type, so nobody "
+                    f"knows what it may be; write for example {name}: int = 1"
+                )
+            default = self.defaults.get(name, parameter.default)
+            annotation, piece_kind = _field_type(parameter.annotation)
+            if default is inspect.Parameter.empty:
+                default = ...
+            elif piece_kind and default is not None:
+                default = parse(piece_kind, default)
+            fields[name] = (annotation, Field(default, description=help_texts.get(name)))
+        try:
+            made = create_model(f"{self.name} settings", __base__=Settings, **fields)
+        except PydanticSchemaGenerationError as error:
+            raise UsageError(
+                f"{self.kind} {self.name!r} has an argument that no file can hold: "
+                f"{str(error).splitlines()[0]}; use int, float, str, bool, lists of these, or a "
+                "registered kind"
+            ) from error
+        made.entry = self
+        return made
+
+
+_entries: dict[tuple[str, str], Entry] = {}
+_loaded: set[str] = set()
+
+
+def register(
+    kind: str,
+    name: str,
+    *,
+    title: str = "",
+    paper: str = "",
+    defaults: Mapping[str, Any] | None = None,
+) -> Callable[[T], T]:
+    """A decorator that gives a class or a function a name.
+
+    Arguments:
+        kind: One of `KINDS`.
+        name: As it will be written.
+        title: In a few words, for lists; by default the first line of the docstring.
+        paper: Where it comes from.
+        defaults: Defaults that differ from those of the signature.
+
+    Raises:
+        UsageError: If there is no such kind, or the name is taken by something else.
+
+    Example:
+        >>> @register("loss", "example-loss")
+        ... def example(scale: float = 1.0) -> float:
+        ...     return 2 * scale
+        >>> find("loss", "example-loss").settings(name="example-loss", scale=3).build()
+        6.0
+    """
+    if kind not in KINDS:
+        raise unknown_name("kind of thing to register", kind, KINDS)
+
+    def decorate(make: T) -> T:
+        title_ = title or summary_of(make.__doc__).rstrip(".")
+        source = origin() or ("" if _is_ours(make) else "this session")
+        entry = Entry(kind, name, make, title_, paper, defaults or {}, source)
+        taken = _entries.get((kind, name))
+        if taken is not None and not _same_source(taken, entry):
+            raise UsageError(
+                f"the {kind} {name!r} is registered twice, by {taken.origin or 'Twofold'} and by "
+                f"{source or 'Twofold'}; give one of them another name"
+            )
+        _entries[kind, name] = entry
+        if isinstance(make, type):
+            check_constructor(make, entry)
+        return make  # type: ignore[return-value]
+
+    return decorate
+
+
+def find(kind: str, name: str) -> Entry:
+    """What a name stands for.
+
+    Raises:
+        UsageError: If there is none of that name, with the nearest that there are.
+    """
+    _load_home(kind)
+    if (kind, name) not in _entries:
+        load_packages()
+    if (kind, name) not in _entries:
+        known = [known for of, known in _entries if of == kind]
+        raise unknown_name("family of models" if kind == "model" else kind, name, known)
+    return _entries[kind, name]
+
+
+def is_known(kind: str, name: str) -> bool:
+    """Whether a name stands for something, here and now."""
+    return any(entry.name == name for entry in entries(kind)) if kind in KINDS else False
+
+
+def entries(kind: str) -> list[Entry]:
+    """All that is registered of a kind, in the order of registration."""
+    _load_home(kind)
+    load_packages()
+    return [entry for (of, _), entry in _entries.items() if of == kind]
+
+
+def parse(kind: str, value: Any, base: type | None = None) -> Any:
+    """A name, a mapping of fields or settings, as settings; an object as it is.
+
+    Arguments:
+        kind: One of `KINDS`.
+        value: What was written.
+        base: What must come of it, a class.
+
+    Raises:
+        UsageError: Naming every field that is wrong.
+    """
+    key, default = KINDS[kind].key, KINDS[kind].default
+    if isinstance(value, str):
+        value = _written(kind, value)
+    if isinstance(value, Settings):
+        settings = value
+    elif isinstance(value, Mapping):
+        name = value.get(key, default)
+        if not name or not isinstance(name, str):
+            raise UsageError(f"{key} is missing: which {kind}?")
+        try:
+            settings = find(kind, name).settings.model_validate({key: name, **value})
+        except ValidationError as error:
+            raise refusal(error) from None
+    elif value is None or isinstance(value, (bool, int, float, list, tuple)):
+        raise UsageError(f"got {value!r}; expected the name of a {kind}, or its fields")
+    else:
+        _check_base(kind, f"the {kind} {type(value).__name__}", type(value), base)
+        return value
+    entry = type(settings).entry
+    if entry.kind != kind:
+        raise UsageError(f"{entry.name} is a {entry.kind}, not a {kind}")
+    _check_base(kind, f"{key}={entry.name}", _made_by(entry), base)
+    return settings
+
+
+def make(kind: str, value: Any, **given: Any) -> Any:
+    """The object that a name, a mapping or settings stand for; an object as it is.
+
+    Example:
+        >>> make("likelihood", "gaussian", channels=1).sigma
+        1.0
+    """
+    parsed = parse(kind, value)
+    return parsed.build(**given) if isinstance(parsed, Settings) else parsed
+
+
+def settings_of(made: Any) -> Settings | None:
+    """The settings that an object was made with; None where it is of no registered pieces."""
+    settings = getattr(made, "_settings", None)
+    return settings if settings is not None and is_complete(settings) else None
+
+
+def is_complete(settings: Settings) -> bool:
+    """Whether every part is a registered name, so that a file can hold the whole."""
+    for name in type(settings).entry.parameters:
+        value = getattr(settings, name)
+        if isinstance(value, Settings):
+            if not is_complete(value):
+                return False
+        elif is_object(value):
+            return False
+    return True
+
+
+# --- from a signature to fields -------------------------------------------------------------------
+
+
+def piece(kind: str, base: type | None = None, optional: bool = False) -> Any:
+    """The type of a field that holds a registered name with its fields.
+
+    Arguments:
+        kind: One of `KINDS`.
+        base: What must come of it, a class.
+        optional: Whether it may be null.
+    """
+    return Annotated[
+        Any,
+        BeforeValidator(functools.partial(_parse_piece, kind, base, optional)),
+        PlainSerializer(functools.partial(_dump_piece, kind)),
+    ]
+
+
+def _parse_piece(kind: str, base: type | None, optional: bool, value: Any) -> Any:
+    return None if optional and value is None else parse(kind, value, base)
+
+
+def _dump_piece(kind: str, value: Any, info: SerializationInfo) -> Any:
+    if value is None:
+        return None
+    if isinstance(value, Settings):
+        return value.model_dump(mode=info.mode, exclude_defaults=info.exclude_defaults)
+    return {KINDS[kind].key: "unregistered", "title": type(value).__name__}
+
+
+def _field_type(annotation: Any) -> tuple[Any, str]:
+    """The type of a field, and the kind that it names if it is one."""
+    options = [annotation]
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        options = list(typing.get_args(annotation))
+    for option in options:
+        if isinstance(option, type) and (kind := _kind_of(option)):
+            base = option if kind == "model" else None
+            return piece(kind, base, optional=type(None) in options), kind
+    return annotation, ""
+
+
+def _kind_of(option: type) -> str:
+    """Which kind an argument of this class is: what the class says, and a network for a module."""
+    if option.__module__.startswith("torch.nn") and option.__name__ == "Module":
+        return "network"
+    return getattr(option, "registry_kind", "")
+
+
+def _check_base(kind: str, what: str, made: type, base: type | None) -> None:
+    """Refuses what is not of a class, naming what is.
+
+    Raises:
+        UsageError: If it is not.
+    """
+    if base is not None and not issubclass(made, base):
+        able = ", ".join(e.name for e in entries(kind) if issubclass(_made_by(e), base))
+        raise UsageError(f"{what} is no {base.__name__}; use one of {able}")
+
+
+def _made_by(entry: Entry) -> type:
+    """The class of what an entry makes."""
+    if isinstance(entry.make, type):
+        return entry.make
+    returned = typing.get_type_hints(entry.make).get("return", object)
+    return returned if isinstance(returned, type) else object
+
+
+def _written(kind: str, text: str) -> Any:
+    """A single text: a name, or the first argument of the default."""
+    default = KINDS[kind].default
+    if not default or (kind, text) in _entries:
+        return {KINDS[kind].key: text}
+    first = next(iter(find(kind, default).parameters))
+    return {KINDS[kind].key: default, first: text}
+
+
+# --- where names come from ------------------------------------------------------------------------
+
+
+def _load_home(kind: str) -> None:
+    home = KINDS[kind].home
+    if home not in _loaded:
+        _loaded.add(home)
+        importlib.import_module(home)
+
+
+def _is_ours(make: Callable[..., Any]) -> bool:
+    return getattr(make, "__module__", "").startswith("twofold.")
+
+
+def _same_source(a: Entry, b: Entry) -> bool:
+    """Whether one and the same definition is registered again, as a cell of a notebook is."""
+    names = [
+        (getattr(e.make, "__module__", ""), getattr(e.make, "__qualname__", "")) for e in (a, b)
+    ]
+    return names[0] == names[1] and a.origin == b.origin
