@@ -1,4 +1,4 @@
-"""What the README tells people to type."""
+"""What the README asks people to type."""
 
 import re
 import shlex

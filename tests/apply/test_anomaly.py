@@ -54,7 +54,7 @@ def run_of(tmp_path_factory, wide, toy_experiment, silent):
 
 @pytest.fixture(scope="module")
 def hard(wide):
-    """The held-out images in so much noise that no score tells all of them apart."""
+    """The held-out images in so much noise that no score separates all of them."""
     images = wide.images[45:]
     noise = np.random.default_rng(1).integers(0, 256, images.shape)
     mixed = (0.2 * images + 0.8 * noise).astype(np.uint8)

@@ -1,7 +1,7 @@
 """How weights start: the statistics that each scheme's paper states.
 
 A standard deviation of n numbers is known to 1/sqrt(2 n) of itself; with 60 000 weights five such
-errors are 1.5 %, which tells every scheme below from its neighbors.
+errors are 1.5 %, which separates every scheme below from its neighbors.
 """
 
 import math

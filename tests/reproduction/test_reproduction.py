@@ -160,7 +160,7 @@ def test_what_was_not_reproduced_has_a_reason():
         for experiment in report.experiments:
             draws = results.of(experiment)
             for one in load_experiment(experiment.name).reported:
-                found = draws.measured(one.ours) if draws and one.ours else []
+                found = draws.measures(one.ours) if draws and one.ours else []
                 comparison = compare_result(one, found, was_run=draws is not None)
                 if comparison.verdict == "not reproduced":
                     assert why(experiment, draws, comparison), f"{experiment.name}: {one.measure}"

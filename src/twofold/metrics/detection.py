@@ -1,4 +1,4 @@
-r"""How well a score tells anomalous images from normal ones. The higher the score, the stranger.
+r"""How well a score separates anomalous from normal images. The higher the score, the stranger.
 
 References:
     Comparing the areas under two or more correlated receiver operating characteristic curves

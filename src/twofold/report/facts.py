@@ -42,7 +42,7 @@ class Facts:
     Attributes:
         letter: A, B, C …
         name: Of the folder.
-        short: The model's acronym where it tells the runs apart, or the name.
+        short: The model's acronym where it sets the runs apart, or the name.
         path: As it was given, for the commands that reproduce it.
         experiment: Resolved.
         environment: As environment.json has it.

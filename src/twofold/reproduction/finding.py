@@ -41,16 +41,16 @@ class Answer:
     finding: Finding
     draws: dict[str, Draws | None]
 
-    def measured(self, row: str, heading: str) -> list[Measure]:
+    def measures(self, row: str, heading: str) -> list[Measure]:
         """One figure of one row, of every run; empty unless all have it."""
         draws, one = self.draws[row], self.finding.rows[row]
         if draws is None or heading in one.without:
             return []
-        return draws.measured(self.finding.columns[heading].format(variant=one.variant))
+        return draws.measures(self.finding.columns[heading].format(variant=one.variant))
 
     def cell(self, row: str, heading: str) -> str:
         """Mean ± standard deviation over the runs; blank where there is none."""
-        found = self.measured(row, heading)
+        found = self.measures(row, heading)
         if not found:
             return ""
         return mean_and_spread([measure.value for measure in found])
@@ -75,7 +75,7 @@ class Answer:
 
         def fill(match: re.Match[str]) -> str:
             nonlocal missing
-            found = self.measured(match[1], match[2])
+            found = self.measures(match[1], match[2])
             missing = missing or not found
             return with_unit(self.cell(match[1], match[2]), found[0].unit) if found else ""
 
@@ -102,7 +102,7 @@ class Answer:
         found = {
             number(measure.floor): measure.floor
             for row in self.finding.rows
-            for measure in self.measured(row, heading)
+            for measure in self.measures(row, heading)
             if measure.floor is not None
         }
         return next(iter(found.values())) if len(found) == 1 else None
@@ -113,7 +113,7 @@ class Answer:
         panels = [
             Panel(
                 heading,
-                [[measure.value for measure in self.measured(row, heading)] for row in rows],
+                [[measure.value for measure in self.measures(row, heading)] for row in rows],
                 self.floors[heading],
             )
             for heading in self.finding.columns

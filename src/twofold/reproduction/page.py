@@ -125,7 +125,7 @@ def _together(pairs: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
 
 
 def _comparison(reported: Reported, draws: Draws | None) -> Comparison:
-    measured = draws.measured(reported.ours) if draws and reported.ours else []
+    measured = draws.measures(reported.ours) if draws and reported.ours else []
     return compare_result(reported, measured, was_run=draws is not None)
 
 

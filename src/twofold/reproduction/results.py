@@ -30,7 +30,7 @@ class Draws:
         """Of the first run, whose pictures are shown."""
         return self.runs[0]["seed"]
 
-    def measured(self, name: str) -> list[Measure]:
+    def measures(self, name: str) -> list[Measure]:
         """A measure of every run; empty unless all have it."""
         found = [run["measures"].get(name) for run in self.runs]
         if not found or any(entry is None for entry in found):

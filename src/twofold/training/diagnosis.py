@@ -27,7 +27,7 @@ def warnings_of(diagnosis: Mapping[str, Any]) -> list[str]:
     real, fake = diagnosis.get("accuracy_real"), diagnosis.get("accuracy_fake")
     if real is not None and fake is not None and min(real, fake) > 0.99:
         found.append(
-            "the discriminator tells every image; the generator may be learning nothing "
+            "the discriminator recognizes every image; the generator may be learning nothing "
             "(try a smaller discriminator lr, r1=1, or label_smoothing=0.1)"
         )
     return found

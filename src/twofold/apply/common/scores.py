@@ -94,8 +94,8 @@ def _suiting(context: Context) -> str:
     model = context.model
     if model.capability(Reconstructs) is None and model.capability(Discriminates) is None:
         raise UsageError(
-            f"cannot find anomalies: a {model.title} neither makes images again nor tells real "
-            "from generated ones; use a VAE, CVAE, M2, DRAW, GAN or a hybrid"
+            f"cannot find anomalies: a {model.title} neither makes images again nor separates "
+            "real from generated ones; use a VAE, CVAE, M2, DRAW, GAN or a hybrid"
         )
     return "discriminator" if model.capability(Reconstructs) is None else "relative"
 
