@@ -3,7 +3,7 @@
 import shlex
 import sys
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import ModuleType
 
 import pytest
 import typer
@@ -82,12 +82,16 @@ def test_a_file_and_a_public_name_make_a_command(monkeypatch, tmp_path: Path):
     assert heard == [(Path(run), {"loud": False, "num_times": 3}) for run in "ab"]
 
 
-def test_plugins_are_loaded_before_anything_else(monkeypatch, twofold):
-    seen: list[Path] = []
-    monkeypatch.setitem(sys.modules, "twofold.registry", SimpleNamespace(load_plugin=seen.append))
-    code, _, _ = twofold("sample", "no-run", "--plugin", "a.py", "--plugin", "b.py")
-    assert code == 1
-    assert seen == [Path("a.py"), Path("b.py")]
+def test_plugins_are_loaded_before_anything_else(twofold, tmp_path: Path):
+    plugins = [tmp_path / name for name in ("first.py", "second.py")]
+    for path in plugins:
+        path.write_text("from pathlib import Path\nPath(__file__).with_suffix('.seen').touch()\n")
+    options = [text for path in plugins for text in ("--plugin", path)]
+    code, _, errors = twofold("sample", "no-run", *options)
+    assert (code, "no-run is not a run" in errors) == (1, True)
+    assert all(path.with_suffix(".seen").exists() for path in plugins)
+    code, _, errors = twofold("list", "models", "--plugin", tmp_path / "gone.py")
+    assert (code, "gone.py: expected a Python file" in errors) == (2, True)
 
 
 def test_one_place_does_not_hold_two_results(twofold):
