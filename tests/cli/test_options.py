@@ -1,6 +1,7 @@
 """Commands are made from functions: what holds of every one of them."""
 
 import shlex
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -97,3 +98,14 @@ def test_plugins_are_loaded_before_anything_else(twofold, tmp_path: Path):
 def test_one_place_does_not_hold_two_results(twofold):
     code, _, errors = twofold("sample", "a", "b", "--out", "c.png")
     assert (code, "--out c.png names one result, and there are 2 runs" in errors) == (2, True)
+
+
+def test_the_help_of_a_verb_imports_nothing_heavy():
+    script = (
+        "import sys; from twofold.cli import app; from typer.testing import CliRunner; "
+        "assert '--seeds' in CliRunner().invoke(app, ['sample', '--help']).output; "
+        "print(*sys.modules)"
+    )
+    shown = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert shown.returncode == 0, shown.stderr
+    assert not set(shown.stdout.split()) & {"torch", "numpy", "pydantic", "matplotlib", "scipy"}
