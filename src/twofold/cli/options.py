@@ -49,7 +49,7 @@ def _option(argument: Argument) -> Option | None:
         return "quiet", bool, typer.Option("--quiet", "-q", help="Show no progress."), False
     if argument.positional:
         return name, *_positional(argument)
-    type_ = {("bool",): bool, ("int",): int, ("float",): float}.get(tuple(types))
+    type_ = next((one for one in (bool, int, float) if types == {one.__name__}), None)
     if type_ is None and any(one in ("str", "Path") or "Literal" in one for one in types):
         type_ = str
     if type_ is None:
