@@ -191,9 +191,9 @@ def test_where_the_condition_enters(layers, given, wanted, by_hand):
     ]
     assert reads == by_hand
     x = normals(4, *given)
-    told = [network(x, c) for c in torch.eye(10)[:2].repeat_interleave(4, 0).chunk(2)]
-    assert told[0].shape == (4, *wanted)
-    assert ((told[0] - told[1]).flatten(1).abs().amax(dim=1) > 1e-4).all()
+    outputs = [network(x, c) for c in torch.eye(10)[:2].repeat_interleave(4, 0).chunk(2)]
+    assert outputs[0].shape == (4, *wanted)
+    assert ((outputs[0] - outputs[1]).flatten(1).abs().amax(dim=1) > 1e-4).all()
 
 
 def test_the_condition_follows_the_columns():
