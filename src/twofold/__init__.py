@@ -38,14 +38,19 @@ if TYPE_CHECKING:
     from twofold.apply.sample import sample as sample
     from twofold.apply.traverse import traverse as traverse
     from twofold.data import ImageDataset as ImageDataset
+    from twofold.data import as_dataset as as_dataset
     from twofold.data import load_dataset as load_dataset
     from twofold.errors import TwofoldError as TwofoldError
+    from twofold.experiments.adopt import adopt as adopt
+    from twofold.experiments.fit import fit as fit
+    from twofold.experiments.fit import load as load
     from twofold.experiments.resolve import load_experiment as load_experiment
     from twofold.experiments.resolve import resolve as resolve
     from twofold.experiments.run import Run as Run
     from twofold.experiments.seed_runs import train_seeds as train_seeds
     from twofold.experiments.train import resume as resume
     from twofold.experiments.train import train as train
+    from twofold.registry import register as register
     from twofold.report.compare import compare as compare
     from twofold.reproduction.reproduce import reproduce as reproduce
 

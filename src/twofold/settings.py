@@ -40,7 +40,6 @@ class Strict(BaseModel):
         frozen=True,
         validate_default=True,
         allow_inf_nan=False,
-        arbitrary_types_allowed=True,
     )
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,11 +14,10 @@ from twofold.apply.common.inputs import Images, Inputs, binarize_once, load_inpu
 from twofold.apply.common.result import Result, pixels
 from twofold.apply.common.scores import Score, choose_score, score_images
 from twofold.apply.common.verdict import Verdict
-from twofold.apply.context import Context, open_run
+from twofold.apply.context import Context, Subject, open_run
 from twofold.data.dataset import UNLABELED
 from twofold.data.preprocess import to_unit
 from twofold.errors import UsageError
-from twofold.experiments.run import Run
 from twofold.metrics.detection import Curves, threshold_at
 from twofold.metrics.measure import Measure, NotMeasured
 from twofold.models.capabilities import HasLikelihood
@@ -116,12 +114,12 @@ class Anomalies(Result):
 
 
 def anomaly(
-    run: str | Path | Run,
+    run: Subject,
     images: Images | None = None,
     *,
     anomalies: Images | None = None,
     score: str | None = None,
-    background: str | Path | Run | None = None,
+    background: Subject | None = None,
     false_alarms: float = 0.05,
     num_draws: int = 10,
     n: int | None = None,

@@ -13,11 +13,10 @@ from torch import Tensor
 
 from twofold.apply.common.folder import require_free, write_image_folder
 from twofold.apply.common.result import Result, Save, pixels
-from twofold.apply.context import Context, open_run
+from twofold.apply.context import Context, Subject, open_run
 from twofold.apply.judges import JUDGE, Judge, judge
 from twofold.errors import RunError, UsageError
 from twofold.experiments.environment import describe_versions
-from twofold.experiments.run import Run
 from twofold.files import atomic_folder, write_json
 from twofold.metrics.measure import Measure
 from twofold.models.base import Generative
@@ -78,7 +77,7 @@ class Augmented(Result):
 
 
 def augment(
-    run: str | Path | Run,
+    run: Subject,
     *,
     per_class: int = 100,
     min_confidence: float | None = None,

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,9 +11,8 @@ from torch import Tensor
 
 from twofold.apply.common.inputs import Images, load_inputs
 from twofold.apply.common.result import Result, pixels
-from twofold.apply.context import open_run, seeded
+from twofold.apply.context import Subject, open_run, seeded
 from twofold.errors import UsageError
-from twofold.experiments.run import Run
 from twofold.models.base import Generative, evaluating
 from twofold.models.capabilities import Paints
 from twofold.pictures.sheets import beside, contact_sheet, grid
@@ -68,7 +66,7 @@ class Canvases(Result):
 
 @torch.no_grad()
 def canvases(
-    run: str | Path | Run,
+    run: Subject,
     images: Images | None = None,
     *,
     n: int = 5,

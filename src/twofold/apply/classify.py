@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,11 +11,10 @@ from torch import Tensor
 
 from twofold.apply.common.inputs import Images, Inputs, load_inputs
 from twofold.apply.common.result import Result, pixels
-from twofold.apply.context import open_run, seeded
+from twofold.apply.context import Subject, open_run, seeded
 from twofold.data.dataset import UNLABELED
 from twofold.data.preprocess import to_unit
 from twofold.errors import UsageError
-from twofold.experiments.run import Run
 from twofold.metrics.calibration import calibration
 from twofold.metrics.measure import Measure
 from twofold.metrics.recognition import recognition
@@ -97,7 +95,7 @@ class Classified(Result):
 
 
 def classify(
-    run: str | Path | Run,
+    run: Subject,
     images: Images | None = None,
     *,
     n: int = 30,

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -15,10 +14,9 @@ from twofold.apply.common.inputs import BATCH, Images, Inputs, load_inputs
 from twofold.apply.common.per_image import PerImage, means
 from twofold.apply.common.result import Result, pixels
 from twofold.apply.common.visible import Mask, part_name, visible_part
-from twofold.apply.context import open_run, seeded
+from twofold.apply.context import Subject, open_run, seeded
 from twofold.data.batches import Batch
 from twofold.errors import UsageError
-from twofold.experiments.run import Run
 from twofold.metrics.measure import Measure, NotMeasured
 from twofold.metrics.pixels import psnr, ssim
 from twofold.pictures.sheets import grid
@@ -66,7 +64,7 @@ class Completions(Result):
 
 
 def complete(
-    run: str | Path | Run,
+    run: Subject,
     images: Images | None = None,
     *,
     part: str | None = None,

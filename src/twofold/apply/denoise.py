@@ -7,7 +7,6 @@ likeliest a posteriori if the noise is Gaussian of its own σ, the least ‖x_no
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -18,10 +17,9 @@ from torch import Tensor
 from twofold.apply.common.inputs import Images, Inputs, load_inputs
 from twofold.apply.common.per_image import PerImage, means
 from twofold.apply.common.result import Result, pixels
-from twofold.apply.context import Context, open_run, seeded
+from twofold.apply.context import Context, Subject, open_run, seeded
 from twofold.data.batches import Batch
 from twofold.errors import UsageError
-from twofold.experiments.run import Run
 from twofold.metrics.inversion import invert_images
 from twofold.metrics.measure import Measure
 from twofold.metrics.pixels import psnr
@@ -69,7 +67,7 @@ class Denoised(Result):
 
 
 def denoise(
-    run: str | Path | Run,
+    run: Subject,
     images: Images | None = None,
     *,
     noise: float | None = None,

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,9 +16,8 @@ from twofold.apply.common.inputs import Images
 from twofold.apply.common.paths import line, path_between
 from twofold.apply.common.result import pixels
 from twofold.apply.common.sheet import Strips
-from twofold.apply.context import Context, open_run
+from twofold.apply.context import Context, Subject, open_run
 from twofold.errors import UsageError, unknown_name
-from twofold.experiments.run import Run
 from twofold.models.base import Generative
 from twofold.models.capabilities import HasCodes
 from twofold.pictures.sheets import grid
@@ -57,7 +55,7 @@ class Interpolation(Strips):
 
 
 def interpolate(
-    run: str | Path | Run,
+    run: Subject,
     images: Images | None = None,
     *,
     between: str | None = None,

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,10 +12,9 @@ from torch import Tensor
 from twofold.apply.common.inputs import Images, load_inputs
 from twofold.apply.common.per_image import PerImage, means, squared_error
 from twofold.apply.common.result import Result, pixels
-from twofold.apply.context import open_run, seeded
+from twofold.apply.context import Subject, open_run, seeded
 from twofold.conditions import ImagePart
 from twofold.errors import UsageError
-from twofold.experiments.run import Run
 from twofold.metrics.inversion import Inverted, invert_images
 from twofold.metrics.measure import Measure
 from twofold.metrics.pixels import psnr
@@ -62,7 +60,7 @@ class Inversions(Result):
 
 
 def invert(
-    run: str | Path | Run,
+    run: Subject,
     images: Images | None = None,
     *,
     restarts: int = 8,

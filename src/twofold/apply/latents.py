@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -13,10 +12,9 @@ from torch import Tensor
 
 from twofold.apply.common.inputs import Images, Inputs, load_inputs
 from twofold.apply.common.result import Result, Save
-from twofold.apply.context import Context, open_run, seeded
+from twofold.apply.context import Context, Subject, open_run, seeded
 from twofold.apply.measures.codes import EncoderCondition, ways
 from twofold.errors import UsageError, unknown_name
-from twofold.experiments.run import Run
 from twofold.files import write_text
 from twofold.metrics.planes import principal_axes, tsne
 from twofold.models.base import evaluating
@@ -83,7 +81,7 @@ class LatentMap(Result):
 
 
 def latents(
-    run: str | Path | Run,
+    run: Subject,
     images: Images | None = None,
     *,
     n: int = 2000,

@@ -7,7 +7,6 @@ References:
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import NormalDist
 from typing import Any
 
@@ -18,9 +17,8 @@ from twofold.apply.common.codes import codes_of_images, drawn_codes
 from twofold.apply.common.inputs import Images
 from twofold.apply.common.paths import to_and_fro
 from twofold.apply.common.sheet import Sheet
-from twofold.apply.context import Context, open_run
+from twofold.apply.context import Context, Subject, open_run
 from twofold.errors import UsageError
-from twofold.experiments.run import Run
 from twofold.metrics.planes import principal_axes
 from twofold.models.base import Generative
 from twofold.models.capabilities import HasCodes
@@ -58,7 +56,7 @@ class _Plane:
 
 
 def manifold(
-    run: str | Path | Run,
+    run: Subject,
     images: Images | None = None,
     *,
     steps: int = 10,

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,8 +12,7 @@ from torch import Tensor
 from twofold.apply.common.inputs import Images, load_inputs
 from twofold.apply.common.per_image import means, squared_error
 from twofold.apply.common.result import Result, pixels
-from twofold.apply.context import open_run, seeded
-from twofold.experiments.run import Run
+from twofold.apply.context import Subject, open_run, seeded
 from twofold.metrics.measure import Measure
 from twofold.models.base import Generative
 from twofold.models.capabilities import Reconstructs
@@ -58,7 +56,7 @@ class Reconstructions(Result):
 
 @torch.no_grad()
 def reconstruct(
-    run: str | Path | Run,
+    run: Subject,
     images: Images | None = None,
     *,
     n: int | None = 10,

@@ -7,7 +7,6 @@ row; the report drew a fresh one for each class, which blurs what a row has in c
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,13 +16,12 @@ from torch import Tensor
 
 from twofold.apply.common.inputs import BATCH, Images, Inputs, load_inputs
 from twofold.apply.common.result import Result, pixels
-from twofold.apply.context import Context, open_run, seeded
+from twofold.apply.context import Context, Subject, open_run, seeded
 from twofold.apply.judges import JUDGE, Judge, judge
 from twofold.data import ImageDataset
 from twofold.data.batches import Batch
 from twofold.data.preprocess import to_unit
 from twofold.errors import UsageError
-from twofold.experiments.run import Run
 from twofold.metrics.accuracy import accuracy
 from twofold.metrics.measure import Measure, mean_and_error
 from twofold.metrics.recognition import recognition
@@ -79,7 +77,7 @@ class Restyled(Result):
 
 
 def restyle(
-    run: str | Path | Run,
+    run: Subject,
     images: Images | None = None,
     *,
     n: int = 10,

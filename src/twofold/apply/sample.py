@@ -13,9 +13,8 @@ from torch import Tensor
 from twofold.apply.common.classes import Classes, asked_classes
 from twofold.apply.common.folder import write_image_folder
 from twofold.apply.common.result import Result, Save, pixels
-from twofold.apply.context import Context, open_run
+from twofold.apply.context import Context, Subject, open_run
 from twofold.errors import UsageError
-from twofold.experiments.run import Run
 from twofold.models.base import Generative
 from twofold.pictures.sheets import BACKGROUND, grid
 from twofold.ranges import name_list, whole_numbers
@@ -72,7 +71,7 @@ class Samples(Result):
 
 
 def sample(
-    run: str | Path | Run,
+    run: Subject,
     n: int | None = None,
     label: Classes | None = None,
     seed: int = 0,

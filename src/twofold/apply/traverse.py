@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,9 +11,8 @@ from twofold.apply.common.codes import Codes, codes_of_images, drawn_codes
 from twofold.apply.common.inputs import Images
 from twofold.apply.common.paths import to_and_fro
 from twofold.apply.common.sheet import Strips
-from twofold.apply.context import Context, open_run
+from twofold.apply.context import Context, Subject, open_run
 from twofold.errors import UsageError
-from twofold.experiments.run import Run
 from twofold.models.base import Generative
 from twofold.models.capabilities import HasCodes
 from twofold.ranges import whole_numbers
@@ -46,7 +44,7 @@ class Traversal(Strips):
 
 
 def traverse(
-    run: str | Path | Run,
+    run: Subject,
     images: Images | None = None,
     *,
     n: int = 10,

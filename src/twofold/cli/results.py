@@ -17,7 +17,7 @@ TOGETHER = {"anomaly": Function("twofold.apply.detections.side_by_side")}  # of 
 def carry_out(function: Function, values: dict[str, Any]) -> None:
     """Does what a command asks for, and says how to go on where it is interrupted."""
     for path in values.pop("plugin"):
-        from twofold.plugins import load_plugin
+        from twofold.registry.plugins import load_plugin
 
         load_plugin(path)
     if "quiet" in values:

@@ -22,7 +22,7 @@ from twofold.experiments.run import Run
 from twofold.experiments.schema import Experiment
 from twofold.experiments.seed_runs import SeedRun, train_seed_run
 from twofold.experiments.train import state_of
-from twofold.plugins import load_plugin, plugin_files
+from twofold.registry.plugins import load_plugin, plugin_files
 from twofold.training.progress import Progress, Silent
 
 __all__ = ["ParallelRunner", "num_cores", "threads_each"]

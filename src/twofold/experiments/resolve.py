@@ -127,9 +127,10 @@ def resolve(
     if not changes:
         return _with_absolute_path(experiment)
     content = experiment.model_dump(mode="json")
-    durations = {"epochs", "images"} & {key.rsplit(".", 1)[-1] for key in changes}
+    last = {key.rsplit(".", 1)[-1]: value for key, value in changes.items()}
+    durations = {key: last[key] for key in ("epochs", "images") if key in last}
     if len(durations) == 1:
-        content["training"].update(epochs=None, images=None)
+        content["training"].update({"epochs": None, "images": None} | durations)
     # Another likelihood, say, has other fields, which later changes may name.
     for key in sorted(changes, key=lambda key: not _names_a_piece(content, key)):
         if _change(content, key, changes[key]):

@@ -205,10 +205,10 @@ class Run:
         """
         from twofold.training.checkpoint import read_facts
 
-        origin = read_facts(self.checkpoint).get("origin")
+        experiment, origin = self.experiment, read_facts(self.checkpoint).get("origin")
         if not isinstance(origin, dict):
             return
-        edited = differences(parse_experiment(origin, str(self.checkpoint)), self.experiment)
+        edited = differences(parse_experiment(origin, str(self.checkpoint)), experiment)
         edited = {key: v for key, v in edited.items() if key not in SAMPLING | {"data.name"}}
         if edited:
             changes = "; ".join(

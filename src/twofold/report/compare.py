@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from twofold._version import __version__
 from twofold.errors import UsageError
+from twofold.experiments.adopt import Subject, as_run
 from twofold.experiments.resolve import to_yaml
 from twofold.experiments.run import Run
 from twofold.files import atomic_folder, write_text
@@ -39,9 +40,7 @@ __all__ = ["compare"]
 TEMPLATES = Path(__file__).parent / "templates"
 
 
-def compare(
-    runs: Sequence[str | Path | Run], out: str | Path = "report.html", seed: int = 0
-) -> Path:
+def compare(runs: Sequence[Subject], out: str | Path = "report.html", seed: int = 0) -> Path:
     """Writes one self-contained HTML report on runs, side by side.
 
     The page is one file without scripts, in light and dark; a folder beside it, named after it,
@@ -67,7 +66,7 @@ def compare(
         raise UsageError(f"compare takes a list of one run or more, got {runs!r}")
     if out.suffix not in (".html", ".htm"):
         raise UsageError(f"out={out}: the report is a web page; name it with .html")
-    opened = [run if isinstance(run, Run) else Run(run) for run in runs]
+    opened = [as_run(run) for run in runs]
     facts = gather(opened)
     sheets = [draw_sheet(r, f, seed) for r, f in zip(opened, facts, strict=True)]
     figures = draw_pictures(facts)

@@ -94,6 +94,6 @@ def _as_dataset(x: Tensor, y: Tensor, like: ImageDataset) -> ImageDataset:
         images,
         y.cpu().numpy(),
         like.class_names,
-        name="generated_by",
+        name="generated",
         splits={"train": np.arange(len(images))},
     )

@@ -1,16 +1,4 @@
-'''Names for classes and functions: models, networks, conditions, likelihoods, losses and the rest.
-
-    @register("network", "mlp")
-    def mlp(input_shape: Shape, output_shape: Shape, width: Count = 64) -> nn.Module:
-        """A dense network. …"""
-
-What is registered can be named wherever Twofold takes a name: in Python, in YAML, on the command
-line. Its signature is its schema: every argument is a field with its type, default and, from the
-docstring, its help, but for those that the surroundings give, such as the shape of the images.
-
-A name may come from Twofold, from an installed package (entry points of the group `twofold`), from
-a file that the user gives (`--plugin FILE.py`) or from a notebook. No file of settings names code.
-'''
+"""What is registered: names, what they stand for, and their settings."""
 
 import functools
 import importlib
@@ -32,12 +20,12 @@ from pydantic import (
     create_model,
 )
 
-from twofold.constructors import check_constructor, is_object, remember
 from twofold.docstrings import summary_of
 from twofold.errors import UsageError, unknown_name
-from twofold.kinds import KINDS
-from twofold.parameters import help_of, parameters_of
-from twofold.plugins import load_packages, origin
+from twofold.registry.constructors import check_constructor, is_object, remember
+from twofold.registry.kinds import KINDS
+from twofold.registry.parameters import help_of, parameters_of
+from twofold.registry.plugins import load_packages, origin
 from twofold.settings import Strict, refusal
 
 __all__ = [
@@ -136,8 +124,8 @@ class Entry:
             made = create_model(f"{self.name} settings", __base__=Settings, **fields)
         except PydanticSchemaGenerationError as error:
             raise UsageError(
-                f"{self.kind} {self.name!r} has an argument that no file can hold: "
-                f"{str(error).splitlines()[0]}; use int, float, str, bool, lists of these, or a "
+                f"{self.kind} {self.name!r} has an argument that no file can hold, of the type "
+                f"{_type_named_in(error)}; use int, float, str, bool, lists of these, or a "
                 "registered kind"
             ) from error
         made.entry = self
@@ -271,21 +259,25 @@ def make(kind: str, value: Any, **given: Any) -> Any:
 
 
 def settings_of(made: Any) -> Settings | None:
-    """The settings that an object was made with; None where it is of no registered pieces."""
+    """The settings that an object was made with; None where it is of no registered pieces.
+
+    Parts that were objects are written down with the whole, as far as they have settings.
+    """
     settings = getattr(made, "_settings", None)
-    return settings if settings is not None and is_complete(settings) else None
+    return None if settings is None else _with_parts(settings)
 
 
-def is_complete(settings: Settings) -> bool:
-    """Whether every part is a registered name, so that a file can hold the whole."""
+def _with_parts(settings: Settings) -> Settings | None:
+    """The settings with those of every part, so that a file can hold the whole."""
+    parts: dict[str, Settings] = {}
     for name in type(settings).entry.parameters:
         value = getattr(settings, name)
-        if isinstance(value, Settings):
-            if not is_complete(value):
-                return False
-        elif is_object(value):
-            return False
-    return True
+        if isinstance(value, Settings) or is_object(value):
+            part = _with_parts(value) if isinstance(value, Settings) else settings_of(value)
+            if part is None:
+                return None
+            parts[name] = part
+    return settings.model_copy(update=parts)
 
 
 # --- from a signature to fields -------------------------------------------------------------------
@@ -328,6 +320,11 @@ def _field_type(annotation: Any) -> tuple[Any, str]:
             base = option if kind == "model" else None
             return piece(kind, base, optional=type(None) in options), kind
     return annotation, ""
+
+
+def _type_named_in(error: Exception) -> str:
+    """The type of which pydantic says that it has no schema, without its own advice."""
+    return str(error).partition(" schema for ")[2].partition(". ")[0]
 
 
 def _kind_of(option: type) -> str:

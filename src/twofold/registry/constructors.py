@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from twofold.kinds import KINDS
+from twofold.registry.kinds import KINDS
 from twofold.settings import Strict, refusal
 
 __all__ = ["check_constructor", "is_object", "remember"]
@@ -23,7 +23,7 @@ def check_constructor(cls: Any, entry: Any) -> None:
     A class of several names is, in Python, what it is under the name without defaults of its own.
     """
     known = "_entry" in vars(cls)
-    if not known or not entry.defaults:
+    if not known or (cls._entry.defaults and not entry.defaults):
         cls._entry = entry
     if known:
         return
@@ -48,7 +48,13 @@ def check_constructor(cls: Any, entry: Any) -> None:
 
 
 def _check(entry: Any, values: Mapping[str, Any]) -> tuple[dict[str, Any], Any]:
-    """The arguments of a constructor, with its defaults, and the settings that they are."""
+    """The arguments of a constructor, with its defaults, and the settings that they are.
+
+    Raises:
+        TypeError: If it has no such argument, whoever else it hands arguments on to.
+    """
+    for name in values.keys() - entry.parameters.keys() - entry.given - {"self"}:
+        raise TypeError(f"got an unexpected keyword argument {name!r}")
     fields = {k: v for k, v in values.items() if k in entry.parameters}
     try:
         settings = entry.settings.model_validate({KINDS[entry.kind].key: entry.name, **fields})
