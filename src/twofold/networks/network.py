@@ -12,8 +12,8 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from twofold.errors import UsageError, unknown_name
 from twofold.networks.initialize import initialize
-from twofold.networks.notation import Layer, parse_layers
-from twofold.registry import register
+from twofold.networks.notation import SIZES, Layer, parse_layers
+from twofold.registry import find, make, register
 from twofold.settings import Share
 
 __all__ = ["ACTIVATIONS", "NORMS", "Network", "build_network"]
@@ -209,13 +209,23 @@ class _Builder:
     def build(self, layers: list[Layer]) -> Network:
         for i, layer in enumerate(layers):
             self.rest = layers[i + 1 :]
-            getattr(self, f"_add_{layer.kind}")(layer)
+            getattr(self, f"_add_{layer.kind}", self._add_registered)(layer)
             self._mark(layer)
         self._reach_output()
         if not self.condition_dim:
             self.before, self.modules = [], self.before + self.modules
         before, after = nn.Sequential(*self.before), nn.Sequential(*self.modules)
         return Network(before, after, self.shape, self.ends)
+
+    def _add_registered(self, layer: Layer) -> None:
+        """A layer of a plugin; what it gives is found by trying it."""
+        taken = find("layer", layer.kind).parameters
+        sizes = {name: getattr(layer, name) for name in SIZES if name in taken}
+        sizes = {name: size for name, size in sizes.items() if size}
+        module = make("layer", {"name": layer.kind, **sizes}, input_shape=self.shape)
+        with torch.no_grad():
+            self.shape = tuple(module.eval()(torch.zeros(1, *self.shape)).shape[1:])
+        self.modules.append(module.train())
 
     def _mark(self, layer: Layer) -> None:
         """Remembers where a layer ends: `fc-500`, or `fc-500#2` for the second written like it."""

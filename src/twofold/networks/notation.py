@@ -17,18 +17,23 @@
 is not an `out` layer gets `fc-out` appended. Square brackets change one layer against the network's
 defaults: `fc-64[linear,drop0.1]`, `conv3-128/2[none,valid]`: an activation, a normalization
 (`batch`, `spectral`, `none`), `dropP`, `valid` (no padding) or `nobias`.
+
+A layer that a plugin registered, say `attend`, is written by its name and whichever of kernel,
+width and stride its function takes: `attend3-64/2`.
 """
 
 import math
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from twofold.errors import UsageError
+from twofold.registry import find, is_known
 
 __all__ = ["Layer", "parse_layers"]
 
 _LAYER = re.compile(
-    r"(?P<kind>fc|conv|deconv|res|base|pool|avgpool|up|flatten|reshape|join)"
+    r"(?P<kind>[a-z]+)"
     r"(?P<kernel>\d+)?(?:-(?P<width>out|\d+(?:x\d+x\d+)?))?(?:/(?P<stride>\d+))?"
     r"(?:\[(?P<changes>[^\]]*)\])?"
 )
@@ -46,6 +51,7 @@ _NEEDS: dict[str, tuple[str, ...]] = {
     "join": (),
 }
 _MAY = {kind: needs + (("stride",) if "conv" in kind else ()) for kind, needs in _NEEDS.items()}
+SIZES = ("kernel", "width", "stride")
 _NORMS = ("batch", "spectral", "none")
 
 
@@ -112,11 +118,12 @@ def _parse_layer(token: str) -> Layer:
     if match is None:
         raise _unreadable(token, "no such layer")
     kind = match["kind"]
-    given = {name for name in ("kernel", "width", "stride") if match[name] is not None}
-    missing = [name for name in _NEEDS[kind] if name not in given]
+    needs, may = _sizes_of(token, kind)
+    given = {name for name in SIZES if match[name] is not None}
+    missing = [name for name in needs if name not in given]
     if missing:
         raise _unreadable(token, f"the {' and the '.join(missing)} is missing")
-    if extra := given.difference(_MAY[kind]):
+    if extra := given.difference(may):
         raise _unreadable(token, f"{kind} layers have no {' or '.join(sorted(extra))}")
     sizes = [size for name in given for size in match[name].split("x") if size != "out"]
     if any(int(size) == 0 for size in sizes):
@@ -143,6 +150,16 @@ def _parse_layer(token: str) -> Layer:
     if layer.valid and "conv" not in kind:
         raise _unreadable(token, "only a convolution can be valid")
     return layer
+
+
+def _sizes_of(token: str, kind: str) -> tuple[Iterable[str], Iterable[str]]:
+    """The sizes that a layer needs, and those that it may have; one of a plugin says so itself."""
+    if kind in _NEEDS:
+        return _NEEDS[kind], _MAY[kind]
+    if not is_known("layer", kind):
+        raise _unreadable(token, "no such layer")
+    sizes = {name: p for name, p in find("layer", kind).parameters.items() if name in SIZES}
+    return [name for name, p in sizes.items() if p.default is p.empty], sizes
 
 
 def _parse_changes(token: str, text: str | None) -> dict:
