@@ -22,7 +22,6 @@ from torch import Tensor, nn
 
 from benchmarks.hardware import hardware
 from twofold.data.batches import Batch
-from twofold.distributions import Likelihood
 from twofold.models.draw import DRAW
 
 T, D, HIDDEN, B, SIDE = 10, 10, 256, 100, 28
@@ -86,7 +85,7 @@ def seconds(step: Callable[[], None], count: int = 5) -> float:
 def contest(glimpse: int | None, rounds: int) -> dict[str, float]:
     """Medians over the rounds, after one that is not counted."""
     torch.manual_seed(0)
-    draw = DRAW(Likelihood("bernoulli", 1), (1, SIDE, SIDE), T, D, HIDDEN, glimpse, glimpse)
+    draw = DRAW(D, T, HIDDEN, glimpse, glimpse, image_shape=(1, SIDE, SIDE))
     floor, x = Floor(glimpse), torch.rand(B, 1, SIDE, SIDE)
     ours = step_of(draw, lambda: draw.loss(Batch(x)).total)
     least = step_of(floor, floor.loss)

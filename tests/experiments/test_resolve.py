@@ -7,7 +7,7 @@ import pytest
 
 from twofold.data import list_datasets
 from twofold.errors import UsageError
-from twofold.experiments.families import FAMILIES, build_model
+from twofold.experiments.build import build_model
 from twofold.experiments.resolve import (
     experiment_names,
     load_experiment,
@@ -15,8 +15,9 @@ from twofold.experiments.resolve import (
     resolve,
     to_yaml,
 )
-from twofold.experiments.schema import PHASES
+from twofold.training.optimizers import phase_optimizers
 
+PLAYERS = ("discriminator", "generator")
 SHAPES = {info.name: info.image_shape for info in list_datasets()}
 
 
@@ -25,7 +26,8 @@ def test_every_experiment_of_the_library_builds(name: str):
     experiment = load_experiment(name)
     assert experiment.name == name
     model = build_model(experiment, SHAPES[experiment.data.name], 10)
-    assert {phase.name for phase in model.phases} == experiment.training.optimizers.keys()
+    for one in phase_optimizers(model, experiment.training):  # refuses a phase that is not there
+        assert one.settings == experiment.training.optimizer_of(one.phase.name, one.phase.part_of)
     assert parse_experiment(_yaml(to_yaml(experiment)), name) == experiment
 
 
@@ -93,7 +95,7 @@ def test_a_variant_says_only_what_differs():
     base, variant = load_experiment("lin-yu2018-gan"), load_experiment("lin-yu2018-gan-as-run")
     assert variant.model == base.model
     assert variant.training.epochs == 200
-    assert [variant.optimizer(p).lr for p in PHASES["gan"]] == [3e-4, 3e-4]
+    assert [variant.optimizer(p).lr for p in PLAYERS] == [3e-4, 3e-4]
     assert base.reported
     assert not variant.reported
     assert variant.notes[0] == "As lin-yu2018-gan, except where its file differs."
@@ -101,21 +103,21 @@ def test_a_variant_says_only_what_differs():
 
 def test_variants_of_each_other_are_refused(tmp_path: Path):
     one, other = tmp_path / "one.yaml", tmp_path / "other.yaml"
-    one.write_text(f"name: one\nlike: {other}\n")
-    other.write_text(f"name: other\nlike: {one}\n")
-    with pytest.raises(UsageError, match="experiments are like each other"):
+    one.write_text(f"name: one\nextends: {other}\n")
+    other.write_text(f"name: other\nextends: {one}\n")
+    with pytest.raises(UsageError, match=r"experiments extend each other: .* → "):
         load_experiment(one)
 
 
 def test_a_bare_key_changes_every_field_of_that_name():
     experiment = resolve("lam2023-cgan", ["lr=2e-4", "epochs=3"])
-    assert [experiment.optimizer(p).lr for p in PHASES["cgan"]] == [2e-4, 2e-4]
+    assert [experiment.optimizer(p).lr for p in PLAYERS] == [2e-4, 2e-4]
     assert experiment.training.epochs == 3
 
 
 def test_a_dotted_key_changes_one_field():
     experiment = resolve("lam2023-cgan", ["training.optimizers.generator.lr=5e-4"])
-    assert [experiment.optimizer(p).lr for p in PHASES["cgan"]] == [1e-3, 5e-4]
+    assert [experiment.optimizer(p).lr for p in PLAYERS] == [1e-3, 5e-4]
 
 
 def test_name_is_never_changed_by_accident():
@@ -144,10 +146,16 @@ def test_images_replace_epochs_and_the_other_way_round():
     assert resolve(by_images, ["epochs=2"]).training.images is None
 
 
+def test_a_duration_may_be_changed_beside_a_part():
+    changed = resolve("lam2023-cvae", ["images=5000", "condition=none", "likelihood=gaussian"])
+    assert (changed.training.epochs, changed.training.images) == (None, 5000)
+    assert resolve(changed, ["epochs=2", "condition=class"]).training.epochs == 2
+
+
 def test_values_are_read_as_yaml():
     experiment = resolve("lam2023-cvae", ["betas=[0.5,0.9]", "condition=left-half", "layers=fc-64"])
     assert experiment.optimizer("vae").betas == (0.5, 0.9)
-    assert experiment.model.condition == "left-half"
+    assert experiment.model.condition.name == "left-half"
     assert experiment.model.encoder.layers == experiment.model.decoder.layers == "fc-64"
 
 
@@ -203,15 +211,14 @@ def test_yaml_cannot_make_objects(tmp_path: Path):
         load_experiment(file)
 
 
-def test_an_optimizer_for_a_phase_that_is_not_there():
+def test_an_optimizer_for_a_phase_that_is_not_there(toy_data):
+    """Only the model knows its phases."""
     content = load_experiment("lam2023-cvae").model_dump(mode="json")
     content["training"]["optimizers"]["generator"] = {}
-    with pytest.raises(UsageError, match=r"names the phase 'generator', but cvae has vae"):
-        parse_experiment(content, "mine")
-
-
-def test_every_family_has_phases_and_a_builder():
-    assert FAMILIES.keys() == PHASES.keys()
+    experiment = parse_experiment(content, "mine")
+    model = build_model(experiment, (1, 28, 28), 10)
+    with pytest.raises(UsageError, match="names the phase 'generator', but this CVAE has vae"):
+        phase_optimizers(model, experiment.training)
 
 
 @pytest.mark.parametrize(
@@ -253,20 +260,120 @@ def test_a_name_that_leaves_runs_is_refused(name: str):
         resolve("digits-cvae", {"name": name})
 
 
+def rates(experiment) -> dict[str, float]:
+    """The learning rate of every phase that the model has."""
+    model = build_model(experiment, (1, 8, 8), 3)
+    return {one.phase.name: one.settings.lr for one in phase_optimizers(model, experiment.training)}
+
+
 def test_the_routing_of_a_hybrid_decides_its_phases(toy_experiment):
     """The optimizers follow, so that one field is enough, there and back."""
     summed = resolve(toy_experiment("hybrid"), {"training.optimizers.autoencoder.lr": 2e-4})
+    assert rates(summed) == {"discriminator": 1e-3, "autoencoder": 2e-4}
     larsen = resolve(summed, ["routing=larsen"])
-    assert sorted(larsen.training.optimizers) == ["decoder", "discriminator", "encoder"]
-    assert (
-        larsen.optimizer("encoder")
-        == larsen.optimizer("decoder")
-        == summed.optimizer("autoencoder")
-    )
+    assert rates(larsen) == {"discriminator": 1e-3, "encoder": 2e-4, "decoder": 2e-4}
     assert resolve(larsen, ["routing=summed"]) == summed
-    apart = resolve(larsen, {"training.optimizers.encoder.lr": 1e-3})
-    with pytest.raises(UsageError, match=r"names the phase .*but hybrid has"):
-        resolve(apart, ["routing=summed"])
+    apart = resolve(larsen, {"training.optimizers.encoder.lr": 5e-4})
+    assert rates(apart) == {"discriminator": 1e-3, "encoder": 5e-4, "decoder": 2e-4}
+    words = "names the phase 'encoder', but this VAE-GAN has discriminator and autoencoder"
+    with pytest.raises(UsageError, match=words):
+        rates(resolve(apart, ["routing=summed"]))
+
+
+def test_one_optimizer_serves_the_phases_that_are_not_named(toy_experiment):
+    """`lr` changes them all; a phase that is named begins from the default, and keeps it."""
+    cgan = resolve(toy_experiment("cgan"), ["training.optimizer.lr=2e-4"])
+    assert rates(cgan) == dict.fromkeys(PLAYERS, 2e-4)
+    named = resolve(cgan, {"training.optimizers.generator.every": 2})
+    assert named.optimizer("generator").lr == 2e-4
+    assert rates(resolve(named, ["training.optimizer.lr=1e-5"])) == {
+        "discriminator": 1e-5,
+        "generator": 2e-4,
+    }
+    assert rates(resolve(named, ["lr=3e-4"])) == dict.fromkeys(PLAYERS, 3e-4)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        (["likelihood=gaussian", "sigma=0.3"], {"name": "gaussian", "sigma": 0.3}),
+        (["sigma=0.3", "likelihood=gaussian"], {"name": "gaussian", "sigma": 0.3}),
+        (["likelihood={name: gaussian, sigma: 0.3}"], {"name": "gaussian", "sigma": 0.3}),
+        (["model.likelihood.name=gaussian"], None),
+        (["sigma=0.3"], None),
+    ],
+)
+def test_another_part_brings_its_own_fields(changes, expected, toy_experiment):
+    """In whichever order they are given."""
+    if expected is None:
+        with pytest.raises(UsageError, match="unknown field"):
+            resolve(toy_experiment(), changes)
+        return
+    assert resolve(toy_experiment(), changes).model.likelihood.model_dump() == expected
+
+
+def test_a_condition_has_fields_of_its_own(toy_experiment):
+    binary = resolve(toy_experiment(), ["condition={name: left-half, binary: true}"])
+    assert binary.model.condition.binary
+    plain = resolve(binary, ["binary=false"])
+    assert plain == resolve(toy_experiment(), ["condition=left-half"])
+
+
+def test_what_was_an_option_without_effect_is_no_field(toy_experiment):
+    """Trap: σ of a Bernoulli, a mask without a condition on it."""
+    model = toy_experiment().model_dump(mode="json")["model"]
+    for wrong, words in [
+        ({"sigma": 0.5}, r"unknown field model\.sigma"),
+        ({"mask": [[1, 0]]}, r"unknown field model\.mask"),
+        ({"condition_binary": True}, r"unknown field model\.condition_binary"),
+        ({"likelihood": {"name": "bernoulli", "sigma": 1}}, r"field model\.likelihood\.sigma"),
+        ({"condition": {"name": "class", "binary": True}}, r"field model\.condition\.binary"),
+        ({"r1": 1.0}, r"unknown field model\.r1"),
+    ]:
+        content = toy_experiment().model_dump(mode="json") | {"model": {**model, **wrong}}
+        with pytest.raises(UsageError, match=words):
+            parse_experiment(content, "mine.yaml")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (None, "model: got None; expected the name of a model"),
+        ("vae", r"model\.encoder is missing; model\.decoder is missing"),
+        ({"latent_dim": 3}, "model: family is missing: which model"),
+        ({"family": "vea"}, "unknown family of models 'vea'; did you mean 'vae' or 'cvae'"),
+        ({"family": "classifier", "network": None}, r"model\.network: got None; expected the name"),
+        ({"family": "classifier", "network": {"layers": "fc-8", "norms": 1}}, r"network\.norms"),
+    ],
+)
+def test_a_model_that_cannot_be_is_said(wrong, words, toy_experiment):
+    content = {**toy_experiment().model_dump(mode="json"), "model": wrong}
+    with pytest.raises(UsageError, match=words):
+        parse_experiment(content, "mine.yaml")
+
+
+def test_only_an_autoencoder_goes_into_a_hybrid(toy_experiment):
+    """Before anything is built, naming those that are."""
+    gan = toy_experiment("cgan").model_dump(mode="json")["model"]
+    words = r"model\.autoencoder: family=cgan is no AutoEncoder; use one of .*cvae.*m2"
+    with pytest.raises(UsageError, match=words):
+        toy_experiment("hybrid", {"autoencoder": gan})
+    m2 = toy_experiment("m2").model_dump(mode="json")["model"]
+    with pytest.raises(UsageError, match=r"model\.m1: family=m2 is no VAE; use one of .*vae"):
+        toy_experiment("m1m2", {"m1": m2})
+
+
+def test_the_identity_says_what_decides_and_nothing_else(toy_experiment):
+    """Words, seeds, upkeep and defaults are no part of a recipe; a field of a part is."""
+    toy = toy_experiment()
+    assert "model.encoder.layers" in toy.identity()
+    assert not {"name", "title", "model.beta", "training.device"} & toy.identity().keys()
+    for same in (["seed=7"], ["title=A"], ["name=b"], ["log_every=9"], ["beta=1.0"]):
+        assert resolve(toy, same).recipe() == toy.recipe(), same
+    others = [["beta=2"], ["model.encoder.norm=batch"], ["likelihood=gaussian"], ["epochs=9"]]
+    recipes = {resolve(toy, other).recipe() for other in others}
+    assert len(recipes | {toy.recipe()}) == len(others) + 1
+    assert resolve(toy, ["seed=7"]).identity() != toy.identity()
 
 
 def test_a_field_inside_a_hybrid_is_named_as_it_is_written(toy_experiment):

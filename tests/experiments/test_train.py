@@ -19,7 +19,9 @@ def test_a_used_folder_is_refused(tmp_path: Path, toy_data, toy_experiment, sile
     run = train(toy_experiment(), out=tmp_path / "run", dataset=toy_data, progress=silent)
     with pytest.raises(RunError, match=r"already holds this run; `twofold resume"):
         train(toy_experiment(), out=run.path, dataset=toy_data, progress=silent)
-    with pytest.raises(RunError, match=r"with name=toy-cvae in place of toy-cgan, .*, …;"):
+    with pytest.raises(
+        RunError, match=r"of another experiment, with model\..* in place of .*, …; choose"
+    ):
         train(toy_experiment("cgan"), out=run.path, dataset=toy_data, progress=silent)
     with pytest.raises(RunError, match="already holds this run"):
         train(
@@ -79,8 +81,8 @@ REFUSED = [
     ("hybrid", {"label_reader": "discriminator"}, "needs class_outputs=true"),
     ("draw", {"read_glimpse": 0}, "read_glimpse=0: .*8×8 has a side of 1 to 8; null means"),
     ("draw", {"write_glimpse": 9}, "write_glimpse=9: .*8×8 has a side of 1 to 8; null means"),
-    ("acgan", {"condition": "none", "class_loss": "all"}, "class that this generator is not told"),
-    ("m1m2", {"m1": {**IWAE, "condition": "class"}}, "told of the class; use family=vae and"),
+    ("acgan", {"condition": "none", "class_loss": "all"}, "class that this generator is not given"),
+    ("m1m2", {"m1": {**IWAE, "condition": "class"}}, "has the class; use family=vae and"),
 ]
 
 

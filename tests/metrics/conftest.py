@@ -11,9 +11,9 @@ from twofold.conditions import NoCondition
 from twofold.distributions import (
     DiagonalGaussian,
     Gaussian,
-    Likelihood,
     standard_normal_log_prob,
 )
+from twofold.likelihoods import GaussianLikelihood
 from twofold.models.base import Generative
 
 SHAPE, D = (1, 3, 4), 3
@@ -30,7 +30,7 @@ class LinearGaussian(Generative):
         super().__init__()
         self.image_shape, self.latent_dim = SHAPE, D
         self.condition = NoCondition()
-        self.likelihood = Likelihood("gaussian", 1)
+        self.likelihood = GaussianLikelihood(1)
         pixels = math.prod(SHAPE)
         self.weight = nn.Parameter(torch.linalg.qr(torch.randn(pixels, D))[0])  # WᵀW = I
         self.bias = nn.Parameter(torch.randn(2, pixels))

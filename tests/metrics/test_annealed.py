@@ -7,7 +7,6 @@ import torch
 from torch import Tensor, nn
 
 from twofold.data.batches import Batch
-from twofold.distributions import Likelihood
 from twofold.metrics import observation
 from twofold.metrics.annealed import (
     Annealed,
@@ -201,9 +200,8 @@ def test_the_model_is_left_as_it_was(mode):
     model = VAE(
         build_network("fc-8", (1, 3, 4), (4,)),
         build_network("fc-8", (2,), (1, 3, 4), norm="batch", dropout=0.5),
-        Likelihood("bernoulli", 1),
-        (1, 3, 4),
         2,
+        image_shape=(1, 3, 4),
     ).train(mode)
     x = torch.rand(5, 1, 3, 4).round()
     before = [value.clone() for value in model.state_dict().values()]

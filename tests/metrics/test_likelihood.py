@@ -9,16 +9,14 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Bernoulli
 
-from twofold.conditions import ClassCondition
 from twofold.data.batches import Batch
-from twofold.distributions import Likelihood
 from twofold.metrics.likelihood import (
     elbo_terms,
     iwae_bounds,
     running_log_mean_exp,
     sample_counts,
 )
-from twofold.models.base import HasLikelihood
+from twofold.models.capabilities import HasLikelihood
 from twofold.models.vae import VAE
 from twofold.networks import build_network
 
@@ -39,7 +37,7 @@ class Deaf(nn.Module):
 
 def deaf(encoder: Tensor, logits: Tensor) -> VAE:
     """A decoder that ignores z: ln p(x) = ln p(x|z) exactly."""
-    return VAE(Deaf(encoder), Deaf(logits), Likelihood("bernoulli", 1), SHAPE, D)
+    return VAE(Deaf(encoder), Deaf(logits), D, image_shape=SHAPE)
 
 
 def lively(num_classes: int = 0, dropout: float = 0.0) -> VAE:
@@ -47,10 +45,10 @@ def lively(num_classes: int = 0, dropout: float = 0.0) -> VAE:
     model = VAE(
         build_network("fc-12", SHAPE, (2 * D,), num_classes, dropout=dropout, norm="batch"),
         build_network("fc-12", (D,), SHAPE, num_classes, init="normal-0.7"),
-        Likelihood("bernoulli", 1),
-        SHAPE,
         D,
-        ClassCondition(num_classes) if num_classes else None,
+        "class" if num_classes else "none",
+        image_shape=SHAPE,
+        num_classes=num_classes,
     )
     model.encoder(images(50), torch.eye(num_classes)[labels(50)] if num_classes else None)
     return model

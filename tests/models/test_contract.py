@@ -8,17 +8,18 @@ from typing import Any
 
 import pytest
 import torch
+import yaml
 from torch import Tensor
 
 from twofold.data.batches import Batch
 from twofold.errors import DataError, TwofoldError, UsageError
 from twofold.experiments.build import build_model
-from twofold.experiments.resolve import resolve
+from twofold.experiments.resolve import parse_experiment, resolve, to_yaml
 from twofold.experiments.schema import Experiment
 from twofold.models.base import Generative, Model
 from twofold.models.capabilities import Classifies, Encodes, HasLikelihood, Reconstructs
 from twofold.models.phases import Phase
-from twofold.registry import entries
+from twofold.registry import entries, find, settings_of
 from twofold.training.optimizers import PhaseOptimizer, make_optimizer
 
 K = 3
@@ -351,6 +352,42 @@ def test_the_seed_decides_the_weights_and_nothing_else_is_touched(name, layers, 
     assert all(torch.equal(a, b) for a, b in same)
     weights = zip(first.parameters(), other.parameters(), strict=True)
     assert any(not torch.equal(a, b) for a, b in weights)
+
+
+# --- settings -------------------------------------------------------------------------------------
+
+
+def in_python(settings: Mapping[str, Any], **images: Any) -> Model:
+    """A model by its class, as a program makes it: what is in it is made before it."""
+    entry = find("model", settings["family"])
+    fields = {key: value for key, value in settings.items() if key != "family"}
+    for key, value in fields.items():
+        if isinstance(value, Mapping) and "family" in value:
+            fields[key] = in_python(value, **images)
+    return entry.make(**{**entry.defaults, **fields}, **images)
+
+
+@pytest.mark.parametrize(("name", "layers", "channels"), CASES)
+def test_a_model_made_in_python_can_be_written_down(name, layers, channels):
+    """And what was read again gives the same weights for a seed, as does the experiment."""
+    images = {"image_shape": (channels, 8, 12), "num_classes": K}
+    torch.manual_seed(0)
+    made = in_python(_with_networks(TABLE[name].model, layers), **images)
+    settings = settings_of(made)
+    assert settings is not None
+    written = experiment(name, layers).model_copy(update={"model": settings})
+    again = parse_experiment(yaml.safe_load(to_yaml(written)), "again")
+    assert again == written
+    by_name = make(name, layers, channels)
+    assert type(made) is type(by_name)
+    assert made.title == by_name.title == TABLE[name].title
+    others = [build_model(again, (channels, 8, 12), K)]
+    others += [made] if "m1" not in TABLE[name].model else []  # of which M2 is made before M1
+    for other in others:
+        mine, theirs = by_name.state_dict(), other.state_dict()
+        assert mine.keys() == theirs.keys()
+        for key, value in mine.items():
+            torch.testing.assert_close(theirs[key], value, rtol=0, atol=0, check_stride=False)
 
 
 # --- sampling -------------------------------------------------------------------------------------

@@ -287,7 +287,7 @@ def test_conditions_change_encoder_and_decoder():
 
 
 def make_completion(**settings) -> VAE:
-    """Told the left half of an image."""
+    """Conditioned on the left half of an image."""
     condition = make("condition", "left-half", image_shape=SHAPE)
     return VAE(
         build_network("fc-12", SHAPE, (2 * D,), condition.dim),

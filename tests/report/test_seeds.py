@@ -53,7 +53,7 @@ def test_only_seeds_and_label_draws_are_left_out_of_a_recipe(facts):
 def test_masks_that_differ_make_two_recipes(facts):
     masks = [[[1, 0]] * 2, [[0, 1]] * 2]
     runs = [
-        facts(x, "lam2023-cvae", changes={"condition": "mask", "mask": m, "seed": i})
+        facts(x, "lam2023-cvae", changes={"condition": {"name": "mask", "mask": m}, "seed": i})
         for i, (x, m) in enumerate(zip("AB", masks, strict=True))
     ]
     assert len(group_by_recipe(runs)) == 2

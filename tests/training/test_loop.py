@@ -8,12 +8,17 @@ import torch
 
 from twofold.data.batches import Batches, PartlyLabeled
 from twofold.errors import RunError, UsageError
-from twofold.experiments.families import build_model
+from twofold.experiments.build import build_model
 from twofold.experiments.train import train
-from twofold.models.base import Phase, Terms
+from twofold.models.phases import Phase, Terms
 from twofold.training.guard import all_finite
 from twofold.training.loop import Trainer
-from twofold.training.optimizers import PhaseOptimizer, learning_rate, make_optimizer
+from twofold.training.optimizers import (
+    PhaseOptimizer,
+    learning_rate,
+    make_optimizer,
+    phase_optimizers,
+)
 from twofold.training.settings import OptimizerSettings
 
 
@@ -34,7 +39,9 @@ def test_a_run_folder_holds_what_the_design_says(tmp_path, toy_data, toy_experim
     } < names
     assert "checkpoints/step-00000018.safetensors" in names
     assert not any(name.endswith((".pt", ".pth", ".pkl", ".bin")) for name in names)
-    assert run.experiment == toy_experiment("cgan")
+    data = run.experiment.data.model_copy(update={"name": "toy"})
+    assert run.experiment.data.name == "in memory: toy"
+    assert run.experiment.model_copy(update={"data": data}) == toy_experiment("cgan")
     assert run.environment["parameters"] == {"generator": 1248, "discriminator": 1105}
 
 
@@ -188,6 +195,56 @@ def test_a_batch_larger_than_the_data_is_refused_before_anything_is_written(
 
 
 # --- optimizers -----------------------------------------------------------------------------------
+
+
+def test_every_phase_gets_its_own_settings_or_those_for_all(toy_data, toy_experiment):
+    experiment = toy_experiment(
+        "cgan", optimizer={"lr": 2e-4}, optimizers={"generator": {"name": "sgd", "momentum": 0.9}}
+    )
+    model = build_model(experiment, toy_data.image_shape, 3)
+    found = {one.phase.name: one for one in phase_optimizers(model, experiment.training)}
+    assert found["discriminator"].settings == OptimizerSettings(lr=2e-4)
+    assert isinstance(found["discriminator"].optimizer, torch.optim.Adam)
+    assert found["generator"].settings == OptimizerSettings(name="sgd", momentum=0.9)
+    assert isinstance(found["generator"].optimizer, torch.optim.SGD)
+
+
+def test_a_phase_that_is_not_there_is_refused_before_anything_is_written(
+    tmp_path, toy_data, toy_experiment, silent
+):
+    experiment = toy_experiment("cgan", optimizers={"vae": {"lr": 1.0}})
+    words = "names the phase 'vae', but this CGAN has discriminator and generator"
+    with pytest.raises(UsageError, match=words):
+        train(experiment, out=tmp_path / "r", dataset=toy_data, progress=silent)
+    assert not (tmp_path / "r").exists()
+
+
+class Odd(torch.nn.Module):
+    """A model whose one phase has the parameters that it is given."""
+
+    title = "Odd"
+
+    def __init__(self, parameters: list[torch.nn.Parameter]) -> None:
+        super().__init__()
+        self.own = torch.nn.Parameter(torch.zeros(1))
+        self.given = parameters
+
+    @property
+    def phases(self) -> list[Phase]:
+        return [Phase("odd", self.given or [self.own], lambda _: Terms({}))]
+
+
+def test_parameters_that_no_checkpoint_would_hold_are_refused(toy_experiment):
+    """Trap: a network kept in a list, which trains and is lost."""
+    settings = toy_experiment().training
+    assert len(phase_optimizers(Odd([]), settings)) == 1
+    words = "phase 'odd' of this Odd names 1 parameters that are not the model's own.*attribute of"
+    with pytest.raises(UsageError, match=words):
+        phase_optimizers(Odd([torch.nn.Parameter(torch.zeros(1))]), settings)
+    frozen = Odd([])
+    frozen.own.requires_grad_(False)
+    with pytest.raises(UsageError, match="phase 'odd' of this Odd has no parameters to train"):
+        phase_optimizers(frozen, settings)
 
 
 @pytest.mark.parametrize("name", ["adam", "adamw", "sgd", "adagrad", "rmsprop"])

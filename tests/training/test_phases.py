@@ -11,12 +11,12 @@ from torch import Tensor
 
 from twofold.data.batches import Batch, Batches, PartlyLabeled
 from twofold.errors import UsageError
-from twofold.experiments.families import build_model
+from twofold.experiments.build import build_model
 from twofold.experiments.run import Run
 from twofold.experiments.schema import Experiment
 from twofold.experiments.train import make_trainer as make_trainer_of
 from twofold.experiments.train import resume, train
-from twofold.models.base import Phase, Terms
+from twofold.models.phases import Phase, Terms
 from twofold.training.checkpoint import load_checkpoint
 from twofold.training.loop import Trainer
 from twofold.training.optimizers import PhaseOptimizer, make_optimizer
@@ -105,15 +105,14 @@ def test_the_halves_of_an_autoencoder_look_from_one_point(
     """DRAW's decoder acts through its encoder at the next step, which must not have moved yet."""
     experiment = toy_experiment("hybrid", {**LARSEN, "autoencoder": DRAW})
     content = experiment.model_dump(mode="json")
-    for settings in content["training"]["optimizers"].values():
-        settings.update(name=optimizer, lr=0.1)
+    content["training"]["optimizer"].update(name=optimizer, lr=0.1)
     trainer = make_trainer(toy_data, type(experiment).model_validate(content), tmp_path)
     model, batch = copy.deepcopy(trainer.model), trainer.data.training_batch(0)
     torch.manual_seed(5)
     trainer.train_step(batch)
     torch.manual_seed(5)
     alone, fresh = model.phases, batch.afresh()
-    settings = trainer.settings.optimizers["discriminator"]
+    settings = trainer.settings.optimizer
     judge = PhaseOptimizer(alone[0], settings, make_optimizer(alone[0].parameters, settings))
     judge.minimize(alone[0].loss(fresh).total, 0, 1)
     for phase in alone[1:]:
@@ -248,7 +247,7 @@ def test_m2_learns_from_fifty_labels(tmp_path, toy_experiment):
     content = toy_experiment("m2", epochs=1, labeled_batch_size=10).model_dump(mode="json")
     content["data"] = {"name": "digits", "labels": 50}
     content["model"]["alpha"] = 1.0
-    content["training"]["optimizers"]["m2"]["lr"] = 0.01
+    content["training"]["optimizer"]["lr"] = 0.01
     content["training"]["log_every"] = 10
     experiment = Experiment.model_validate(content)
     run = same_after_a_stop(experiment, 40, tmp_path)
@@ -290,7 +289,6 @@ def test_a_model_that_needs_every_label_learns_from_the_labeled_alone(
     assert isinstance(trainer.data, Batches)
     assert len(trainer.data) == 9
     content["model"] = toy_experiment("m2").model_dump(mode="json")["model"]
-    content["training"]["optimizers"] = {}
     trainer = make_trainer_of(Experiment.model_validate(content), toy_data, tmp_path, Silent())
     assert isinstance(trainer.data, PartlyLabeled)
     assert (len(trainer.data), len(trainer.data.labeled)) == (81, 9)

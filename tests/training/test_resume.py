@@ -64,10 +64,9 @@ def test_a_killed_run_resumes_to_the_same_bits(
 ) -> None:
     """EMA, batch norm, dropout, schedule, a partial line of the log and dynamic binarization."""
     experiment = toy_experiment(family, epochs=60, checkpoint_every=0.02, log_every=3)
-    phases = experiment.training.optimizers
     content = experiment.model_dump(mode="json")
     content["data"] = {"name": "digits", "limit": 310, "binarize": binarize}
-    content["training"]["optimizers"] = dict.fromkeys(phases, SCHEDULE)
+    content["training"]["optimizer"] = SCHEDULE
     content["training"]["batch_size"] = 31
     file = tmp_path / "experiment.yaml"
     file.write_text(json.dumps(content))
@@ -130,7 +129,7 @@ def test_a_checkpoint_of_another_experiment_is_refused(
     with pytest.raises(RunError, match=r"experiment\.yaml is not what .*latent_dim was 4 and is 5"):
         Run(run.path).model()
     facts = json.loads(run.checkpoint.read_text())
-    run.checkpoint.write_text(json.dumps({**facts, "origin": {}}))
+    run.checkpoint.write_text(json.dumps({**facts, "origin": None}))
     with pytest.raises(RunError, match=r"does not fit this experiment's networks.*size mismatch"):
         Run(run.path).model()
 
