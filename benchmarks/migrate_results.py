@@ -11,10 +11,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from twofold.reproduction.collect import command_of, recipe_digest, settings_of
+from twofold.reproduction.collect import command_of, settings_of
 
 RESULTS = Path(__file__).parents[1] / "docs" / "results"
-RENAMED: dict[str, str] = {}  # a text of a command, and what it is now
+RENAMED = {"model.condition_binary": "model.condition.binary"}  # a text of a command, and what it is now
 MEASURES = {"memory": "memorization"}  # what `evaluate` is asked for
 DEPENDS = {"told": "condition"}  # what a figure depends on
 TITLES = {"share of images that discriminator told right": "accuracy of discriminator"}
@@ -31,7 +31,7 @@ def migrate(path: Path) -> int:
         for old, new in RENAMED.items():
             run["command"] = run["command"].replace(old, new)
         experiment = settings_of(run["command"])
-        run["command"], run["recipe"] = command_of(experiment), recipe_digest(experiment)
+        run["command"], run["recipe"] = command_of(experiment), experiment.recipe()
         if run.get("evaluation_seconds"):
             run["evaluation_seconds"] = renamed(run["evaluation_seconds"], MEASURES)
         for measure in run["measures"].values():

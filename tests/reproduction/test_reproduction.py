@@ -13,7 +13,7 @@ from twofold.experiments.resolve import experiment_names, load_experiment
 from twofold.experiments.schema import Reported
 from twofold.metrics.measure import Measure
 from twofold.reproduction import reports
-from twofold.reproduction.collect import recipe_digest, settings_of
+from twofold.reproduction.collect import settings_of
 from twofold.reproduction.figures import SAMPLES, VERBS, verb_of
 from twofold.reproduction.finding import PLACE
 from twofold.reproduction.page import page, why
@@ -81,16 +81,16 @@ def test_what_was_not_run_has_no_verdict():
 
 @pytest.mark.parametrize("name", report_names())
 def test_reports_name_what_there_is(name):
-    from twofold.apply.measures import MEASURES
+    from twofold.apply.measures import measures
 
     report = load_report(name)
     assert report.name == name
     seen = [experiment.name for experiment in report.experiments]
     assert len(set(seen)) == len(seen)
     for experiment in report.experiments:
-        assert set(experiment.measures) <= MEASURES.keys()
+        assert set(experiment.measures) <= measures().keys()
         full, laptop = experiment.settings("full"), experiment.settings("laptop")
-        assert (recipe_digest(full) == recipe_digest(laptop)) == (not experiment.laptop)
+        assert (full.recipe() == laptop.recipe()) == (not experiment.laptop)
         assert experiment.name.startswith(name)
         figures = {one.measure for one in load_experiment(experiment.name).reported}
         assert experiment.verdicts.keys() <= figures
@@ -132,10 +132,10 @@ def test_every_printed_figure_is_in_a_report_or_left_out_for_a_reason():
 
 def test_a_recipe_is_all_but_words_seeds_and_the_machine():
     one = load_experiment("lam2023-cvae")
-    digest = recipe_digest(one)
-    assert recipe_digest(one.model_copy(update={"seed": 7, "title": "x"})) == digest
-    assert recipe_digest(settings_of("twofold train lam2023-cvae seed=3 device=cuda")) == digest
-    assert recipe_digest(settings_of("twofold train lam2023-cvae epochs=49")) != digest
+    digest = one.recipe()
+    assert one.model_copy(update={"seed": 7, "title": "x"}).recipe() == digest
+    assert settings_of("twofold train lam2023-cvae seed=3 device=cuda").recipe() == digest
+    assert settings_of("twofold train lam2023-cvae epochs=49").recipe() != digest
 
 
 @pytest.mark.parametrize("path", sorted(RESULTS.glob("*.json")), ids=lambda path: path.stem)
@@ -143,7 +143,7 @@ def test_committed_results_are_of_the_experiments_as_they_are(path):
     """A result whose experiment file has changed since is no result of it."""
     for name, entry in json.loads(path.read_text()).get("experiments", {}).items():
         for run in entry["runs"]:
-            assert recipe_digest(settings_of(run["command"])) == run["recipe"], (
+            assert settings_of(run["command"]).recipe() == run["recipe"], (
                 f"{name} has changed since {run['command']!r} was run"
             )
 
