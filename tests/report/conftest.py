@@ -2,12 +2,16 @@
 
 import json
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
-from twofold.experiments.resolve import parse_experiment, resolve
+from twofold.experiments.build import build_model
+from twofold.experiments.environment import describe_model
+from twofold.experiments.resolve import parse_experiment, resolve, to_yaml
 from twofold.experiments.run import Run
 from twofold.experiments.train import train
 from twofold.metrics.measure import Measure
@@ -66,6 +70,13 @@ def runs(tmp_path_factory) -> dict[str, Run]:
     return made
 
 
+@cache
+def model_of(experiment: str) -> dict[str, Any]:
+    """What environment.json says of the model of an experiment."""
+    parsed = parse_experiment(yaml.safe_load(experiment), "facts")
+    return describe_model(build_model(parsed, (1, 28, 28), 10))
+
+
 @pytest.fixture
 def facts() -> Callable[..., Facts]:
     """Facts of a run that never was: `facts("A", "lam2023-cvae", measures, **fields)`."""
@@ -84,6 +95,7 @@ def facts() -> Callable[..., Facts]:
                 "image_shape": [1, 28, 28],
                 "class_names": [str(k) for k in range(10)],
             },
+            "model": model_of(to_yaml(resolved)),
             "parameters": {"generator": 1000},
         }
         given = {

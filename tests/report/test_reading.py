@@ -132,7 +132,7 @@ def test_latent_dimensions_that_carry_something(facts):
     assert "uses none of its 2" in text_of(active_units([diagnosed(0)]))
     assert "uses all of its 2" in text_of(active_units([diagnosed(2)]))
     assert active_units([facts("A", "lam2023-cvae")]) == []
-    steps = facts("A", "chen-fang-ju2016-draw").image_model.num_steps
+    steps = facts("A", "chen-fang-ju2016-draw").experiment.model.num_steps
     assert f"uses 3 of its {2 * steps}" in text_of(
         active_units([diagnosed(3, "chen-fang-ju2016-draw")])
     )
@@ -161,7 +161,8 @@ def test_settings_beside_the_model_are_named(facts):
         assert words in found
     assert "epochs" not in found
     assert confounders([a, facts("B", "lam2023-cgan")]) == []
-    conv = facts("B", "lam2023-cgan", changes={"model.generator.layers": "conv3-8 up2"})
+    layers = "fc-12 base-8 deconv3-8/2 deconv3-out/2"
+    conv = facts("B", "lam2023-cgan", changes={"model.generator.layers": layers})
     assert "kind of network" in text_of(confounders([a, conv]))
 
 

@@ -51,7 +51,7 @@ def test_only_seeds_and_label_draws_are_left_out_of_a_recipe(facts):
 
 
 def test_masks_that_differ_make_two_recipes(facts):
-    masks = [[[1, 0]] * 2, [[0, 1]] * 2]
+    masks = [[[shown] * 14 + [1 - shown] * 14] * 28 for shown in (1, 0)]
     runs = [
         facts(x, "lam2023-cvae", changes={"condition": {"name": "mask", "mask": m}, "seed": i})
         for i, (x, m) in enumerate(zip("AB", masks, strict=True))
