@@ -16,6 +16,7 @@ FLOORS = [
     {"signatures", "registry"},
     {"data", "pictures"},
     {"distributions", "conditions", "networks"},
+    {"likelihoods"},
     {"models"},
     {"training", "metrics"},
     {"experiments"},

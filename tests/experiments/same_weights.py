@@ -5,6 +5,7 @@ Run by test_same_weights.py in a process of its own, whose arithmetic is the sam
 
 import hashlib
 import json
+import sys
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -56,4 +57,4 @@ def weights(name: str, changes: list[str], seed: int) -> str:
 if __name__ == "__main__":
     torch.set_num_threads(1)
     found = {f"{n}-{s}": weights(n, c, s) for n, c in CASES.items() for s in (0, 1, 2)}
-    print(json.dumps({"arithmetic": arithmetic(), **found}))
+    sys.stdout.write(json.dumps({"arithmetic": arithmetic(), **found}) + "\n")

@@ -3,6 +3,7 @@
 import functools
 import importlib
 import inspect
+import pkgutil
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -366,10 +367,14 @@ def _written(kind: str, text: str) -> Any:
 
 
 def _load_home(kind: str) -> None:
+    """Imports what Twofold brings of a kind, every file of a package, so that one file is enough."""
     home = KINDS[kind].home
-    if home not in _loaded:
-        _loaded.add(home)
-        importlib.import_module(home)
+    if home in _loaded:
+        return
+    _loaded.add(home)
+    module = importlib.import_module(home)
+    for file in pkgutil.iter_modules(getattr(module, "__path__", ())):
+        importlib.import_module(f"{home}.{file.name}")
 
 
 def _is_ours(make: Callable[..., Any]) -> bool:
