@@ -381,7 +381,7 @@ def test_zip_bomb_by_ratio(tmp_path):
 
 def test_zip_bomb_by_total(tmp_path, monkeypatch):
     write_zip(tmp_path / "x.zip", {f"{i}.png": png() for i in range(20)})
-    monkeypatch.setattr("twofold.data.archive.MAX_BYTES", 20 * len(png()) - 1)
+    monkeypatch.setattr("twofold.data.tree.MAX_BYTES", 20 * len(png()) - 1)
     with pytest.raises(DataError, match=r"expands to .* bytes, at most"):
         load_dataset(tmp_path / "x.zip")
 

@@ -234,7 +234,7 @@ def test_a_folder_that_goes_away_while_it_is_read_is_named(tmp_path, monkeypatch
     def gone(*_arguments: object) -> None:
         raise FileNotFoundError(2, "No such file or directory", "some/folder")
 
-    monkeypatch.setattr("twofold.data.local._read_folder", gone)
+    monkeypatch.setattr("twofold.data.formats._read_folder", gone)
     with pytest.raises(DataError, match="cannot read some/folder: No such file"):
         load_dataset(tmp_path)
 

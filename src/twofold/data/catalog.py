@@ -1,13 +1,15 @@
 """The sets that have a name: their files, where these are served, and how to read them."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from twofold.data import cifar, digits, mat
+import numpy as np
+
 from twofold.data.download import RemoteFile
-from twofold.data.idx import read_idx_files
-from twofold.data.parts import Parts
+from twofold.data.formats import CIFAR10_NAMES, SVHN_FILES, read_cifar10, read_mat_files
+from twofold.data.idx import read_idx_folder
+from twofold.data.pixels import Part, Parts
 from twofold.data.stacked import STACKED_NAMES
 
 __all__ = ["CATALOG", "DatasetInfo", "Entry", "list_datasets"]
@@ -75,7 +77,7 @@ class Entry:
     mirrors: tuple[str, ...] = ()
     validation: int | float = 0.1
     validation_last: bool = False
-    class_names: tuple[str, ...] = field(default=tuple("0123456789"))
+    class_names: tuple[str, ...] = tuple("0123456789")
     stacks: str = ""
 
 
@@ -89,51 +91,52 @@ def list_datasets() -> list[DatasetInfo]:
     return [entry.info for entry in CATALOG.values()]
 
 
-_PAIRS = {
-    "train": ("train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"),
-    "test": ("t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"),
-}
-_MNIST_COUNTS = {"train": 50_000, "validation": 10_000, "test": 10_000}
+def _read_digits(_: Mapping[str, Path]) -> Parts:
+    """The 17 gray levels 0..16 of the scans are scaled to 0..255 and rounded."""
+    from sklearn.datasets import load_digits
+
+    scans, labels = load_digits(return_X_y=True)
+    images = np.rint(scans * (255 / 16)).astype(np.uint8).reshape(-1, 1, 8, 8)
+    return Parts({"train": Part(images, labels.astype(np.int64))})
 
 
-def _idx_files(
-    sha256: tuple[str, ...], unzipped: tuple[str | None, ...] = (None,) * 4
-) -> tuple[RemoteFile, ...]:
-    """MNIST's four file names with the hashes of training images, labels, test images, labels."""
-    names = (*_PAIRS["train"], *_PAIRS["test"])
-    return tuple(map(RemoteFile, names, sha256, unzipped))
-
-
-def _read_mnist_like(files: Mapping[str, Path]) -> Parts:
-    return read_idx_files({name: (files[x], files[y]) for name, (x, y) in _PAIRS.items()})
+def _mnist_like(
+    info: tuple[str, str, str, str, str],
+    sha256: tuple[str, ...],
+    mirrors: tuple[str, ...],
+    class_names: tuple[str, ...] = tuple("0123456789"),
+    unzipped: tuple[str | None, ...] = (None,) * 4,
+) -> Entry:
+    """A set in MNIST's four files, given its name, title, license, citation and homepage."""
+    names = ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
+    files = tuple(map(RemoteFile, (f"{name}-ubyte.gz" for name in names), sha256, unzipped))
+    name, title, *terms = info
+    return Entry(
+        DatasetInfo(name, title, (1, 28, 28), 10, _MNIST_COUNTS, *terms),
+        lambda paths: read_idx_folder(list(paths.values()), name),
+        files,
+        mirrors,
+        validation=10_000,
+        validation_last=True,
+        class_names=class_names,
+    )
 
 
 def _stacked(base: DatasetInfo, title: str, counts: Mapping[str, int], citation: str) -> Entry:
     """Three digits of a set, one in each color channel."""
-    info = DatasetInfo(
-        f"stacked-{base.name}",
-        title,
-        (3, *base.image_shape[1:]),
-        len(STACKED_NAMES),
-        counts,
-        base.license,
-        citation,
-        base.homepage,
-        base.embedded,
+    info = replace(
+        base,
+        name=f"stacked-{base.name}",
+        title=title,
+        image_shape=(3, *base.image_shape[1:]),
+        num_classes=len(STACKED_NAMES),
+        counts=counts,
+        citation=citation,
     )
     return Entry(info, None, class_names=STACKED_NAMES, stacks=base.name)
 
 
-def _read_svhn(files: Mapping[str, Path]) -> Parts:
-    return mat.read_mat_files(
-        {"train": files["train_32x32.mat"], "test": files["test_32x32.mat"]}, "svhn"
-    )
-
-
-def _read_cifar10(files: Mapping[str, Path]) -> Parts:
-    return cifar.read_cifar10(files["cifar-10-binary.tar.gz"])
-
-
+_MNIST_COUNTS = {"train": 50_000, "validation": 10_000, "test": 10_000}
 _ENTRIES = (
     Entry(
         DatasetInfo(
@@ -147,106 +150,82 @@ _ENTRIES = (
             "https://archive.ics.uci.edu/dataset/80",
             embedded=True,
         ),
-        lambda _files: digits.read_digits(),
+        _read_digits,
     ),
-    Entry(
-        DatasetInfo(
+    _mnist_like(
+        (
             "mnist",
             "handwritten digits, 28×28",
-            (1, 28, 28),
-            10,
-            _MNIST_COUNTS,
             "none stated by the authors",
             "LeCun, Bottou, Bengio and Haffner, Gradient-Based Learning Applied to Document "
             "Recognition, Proc. IEEE, 1998",
             "http://yann.lecun.com/exdb/mnist/",
         ),
-        _read_mnist_like,
         # Computed from the four files; TensorFlow Datasets' checksums for MNIST agree.
-        _idx_files(
-            (
-                "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
-                "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
-                "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
-                "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
-            ),
-            (
-                "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
-                "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
-                "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
-                "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
-            ),
+        (
+            "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+            "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
+            "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+            "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
         ),
         (
             "https://ossci-datasets.s3.amazonaws.com/mnist/",
             "https://storage.googleapis.com/cvdf-datasets/mnist/",
         ),
-        validation=10_000,
-        validation_last=True,
+        unzipped=(
+            "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+            "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+            "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+            "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+        ),
     ),
-    Entry(
-        DatasetInfo(
+    _mnist_like(
+        (
             "fashion-mnist",
             "articles of clothing, 28×28, made to replace MNIST",
-            (1, 28, 28),
-            10,
-            _MNIST_COUNTS,
             "MIT",
             "Xiao, Rasul and Vollgraf, Fashion-MNIST, arXiv:1708.07747, 2017",
             "https://github.com/zalandoresearch/fashion-mnist",
         ),
-        _read_mnist_like,
         # Read in tensorflow/datasets, url_checksums/fashion_mnist.txt, and the same in
         # keras-team/keras, keras/src/datasets/fashion_mnist.py.
-        _idx_files(
-            (
-                "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
-                "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
-                "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
-                "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
-            )
+        (
+            "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
+            "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
+            "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
+            "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
         ),
         (
             "https://storage.googleapis.com/tensorflow/tf-keras-datasets/",
             "https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion/",
             "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
         ),
-        validation=10_000,
-        validation_last=True,
-        class_names=(
+        (
             *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
             *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
         ),
     ),
-    Entry(
-        DatasetInfo(
+    _mnist_like(
+        (
             "kmnist",
             "Kuzushiji, cursive Japanese characters, 28×28",
-            (1, 28, 28),
-            10,
-            _MNIST_COUNTS,
             "CC BY-SA 4.0",
             "Clanuwat et al., Deep Learning for Classical Japanese Literature, arXiv:1812.01718, "
             "2018",
             "http://codh.rois.ac.jp/kmnist/",
         ),
-        _read_mnist_like,
         # Read in tensorflow/datasets, url_checksums/kmnist.txt; ankane/torchvision-ruby agrees.
-        _idx_files(
-            (
-                "51467d22d8cc72929e2a028a0428f2086b092bb31cfb79c69cc0a90ce135fde4",
-                "e38f9ebcd0f3ebcdec7fc8eabdcdaef93bb0df8ea12bee65224341c8183d8e17",
-                "edd7a857845ad6bb1d0ba43fe7e794d164fe2dce499a1694695a792adfac43c5",
-                "20bb9a0ef54c7db3efc55a92eef5582c109615df22683c380526788f98e42a1c",
-            )
+        (
+            "51467d22d8cc72929e2a028a0428f2086b092bb31cfb79c69cc0a90ce135fde4",
+            "e38f9ebcd0f3ebcdec7fc8eabdcdaef93bb0df8ea12bee65224341c8183d8e17",
+            "edd7a857845ad6bb1d0ba43fe7e794d164fe2dce499a1694695a792adfac43c5",
+            "20bb9a0ef54c7db3efc55a92eef5582c109615df22683c380526788f98e42a1c",
         ),
         (
             "https://codh.rois.ac.jp/kmnist/dataset/kmnist/",
             "http://codh.rois.ac.jp/kmnist/dataset/kmnist/",
         ),
-        validation=10_000,
-        validation_last=True,
-        class_names=("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"),
+        ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"),
     ),
     Entry(
         DatasetInfo(
@@ -261,15 +240,15 @@ _ENTRIES = (
             "NIPS workshop, 2011",
             "http://ufldl.stanford.edu/housenumbers/",
         ),
-        _read_svhn,
+        lambda paths: read_mat_files({k: paths[name] for k, name in SVHN_FILES.items()}, "svhn"),
         # Read in tensorflow/datasets, url_checksums/svhn_cropped.txt.
         (
             RemoteFile(
-                "train_32x32.mat",
+                SVHN_FILES["train"],
                 "435e94d69a87fde4fd4d7f3dd208dfc32cb6ae8af2240d066de1df7508d083b8",
             ),
             RemoteFile(
-                "test_32x32.mat",
+                SVHN_FILES["test"],
                 "cdce80dfb2a2c4c6160906d0bd7c68ec5a99d7ca4831afa54f09182025b6a75b",
             ),
         ),
@@ -277,7 +256,6 @@ _ENTRIES = (
             "http://ufldl.stanford.edu/housenumbers/",
             "https://ufldl.stanford.edu/housenumbers/",
         ),
-        validation=0.1,
     ),
     Entry(
         DatasetInfo(
@@ -290,7 +268,7 @@ _ENTRIES = (
             "Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009",
             "https://www.cs.toronto.edu/~kriz/cifar.html",
         ),
-        _read_cifar10,
+        lambda paths: read_cifar10(paths["cifar-10-binary.tar.gz"]),
         # Read in tensorflow/datasets, url_checksums/cifar10.txt (170 052 171 bytes).
         (
             RemoteFile(
@@ -304,7 +282,7 @@ _ENTRIES = (
         ),
         validation=5_000,
         validation_last=True,
-        class_names=cifar.CLASS_NAMES,
+        class_names=CIFAR10_NAMES,
     ),
 )
 

@@ -13,8 +13,9 @@ from twofold.data.dataset import ImageDataset
 from twofold.data.decode import reason, to_pixels
 from twofold.data.divide import Division, fit, gather, prepare
 from twofold.data.load import load_dataset
-from twofold.data.parts import UNLABELED, Parts
 from twofold.data.pixels import (
+    UNLABELED,
+    Parts,
     as_images,
     as_parts,
     as_uint8,

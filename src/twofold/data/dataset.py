@@ -11,7 +11,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from twofold.data.parts import UNLABELED
+from twofold.data.pixels import UNLABELED
 from twofold.data.splits import balanced_order
 from twofold.errors import DataError, UsageError, unknown_name
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from twofold.data.dataset import SPLITS, ImageDataset
-from twofold.data.parts import UNLABELED, Parts
+from twofold.data.pixels import UNLABELED, Parts
 from twofold.data.resize import resize, to_gray
 from twofold.data.splits import balanced_order, drawable, hold_out, hold_out_last, resolve_count
 from twofold.errors import DataError, UsageError
@@ -43,7 +43,7 @@ def gather(parts: Parts, name: str, source: str) -> ImageDataset:
         DataError: If there is nothing to train on, or the parts do not fit one another.
 
     Example:
-        >>> from twofold.data.parts import Part
+        >>> from twofold.data.pixels import Part
         >>> parts = Parts({k: Part(np.zeros((3, 1, 8, 8), np.uint8)) for k in ("train", "test")})
         >>> gather(parts, "x", "memory").splits["test"]
         array([3, 4, 5])

@@ -8,27 +8,19 @@ import math
 import re
 import struct
 import zlib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from twofold.data.parts import Parts
-from twofold.data.pixels import MAX_BYTES, as_parts
+from twofold.data.pixels import MAX_BYTES, Parts, as_parts
 from twofold.data.tree import is_image
 from twofold.errors import DataError
 
-__all__ = ["has_idx_header", "is_idx_name", "read_idx_files", "read_idx_folder"]
+__all__ = ["has_idx_header", "is_idx_name", "read_idx_folder"]
 
 _DTYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
-_GZIP_MAGIC = b"\x1f\x8b"
-
-
-class _Readable(Protocol):
-    def read(self, size: int, /) -> bytes: ...
 
 
 def is_idx_name(name: str) -> bool:
@@ -53,37 +45,10 @@ def has_idx_header(path: Path) -> bool:
         True
     """
     try:
-        with _opened(path) as file:
+        with _open(path) as file:
             return _is_header(file.read(4))
     except (EOFError, gzip.BadGzipFile, zlib.error):
         return False
-
-
-def _read_idx(path: Path) -> NDArray[np.generic]:
-    """Reads one IDX file, gzipped or not, as an array of the file's own type and shape."""
-    try:
-        with _opened(path) as file:
-            return _read(file, path)
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise DataError(f"{path} is a damaged gzip file ({error}); fetch it again") from error
-
-
-def read_idx_files(pairs: Mapping[str, tuple[Path, Path]]) -> Parts:
-    """Reads split -> (images file, labels file), as the named sets have them.
-
-    Example:
-        >>> from tempfile import TemporaryDirectory
-        >>> with TemporaryDirectory() as folder:
-        ...     x, y = Path(folder, "x"), Path(folder, "y")
-        ...     _ = x.write_bytes(bytes([0, 0, 8, 3, *(0, 0, 0, 1) * 3, 255]))
-        ...     _ = y.write_bytes(bytes([0, 0, 8, 1, 0, 0, 0, 1, 7]))
-        ...     read_idx_files({"train": (x, y)}).groups["train"].labels
-        array([7])
-    """
-    return as_parts(
-        {name: (_read_idx(images), _read_idx(labels)) for name, (images, labels) in pairs.items()},
-        "",
-    )
 
 
 def read_idx_folder(paths: list[Path], where: str) -> Parts:
@@ -122,38 +87,38 @@ def _split_of(name: str) -> str:
     return "validation" if "val" in name else "train"
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[_Readable]:
+def _open(path: Path) -> BinaryIO | gzip.GzipFile:
     with path.open("rb") as file:
-        gzipped = file.read(2) == _GZIP_MAGIC
-        file.seek(0)
-        if gzipped:
-            with gzip.GzipFile(fileobj=file) as unzipped:
-                yield unzipped
-        else:
-            yield file
+        gzipped = file.read(2) == b"\x1f\x8b"
+    return gzip.open(path) if gzipped else path.open("rb")
 
 
 def _is_header(head: bytes) -> bool:
     return len(head) == 4 and head[:2] == b"\0\0" and head[2] in _DTYPES and 1 <= head[3] <= 4
 
 
-def _read(file: _Readable, path: Path) -> NDArray[np.generic]:
-    head = file.read(4)
-    if not _is_header(head):
-        raise DataError(
-            f"{path} starts with {head.hex() or 'nothing'}, expected an IDX header (0000, a type "
-            "code 08 to 0e, 1 to 4 dimensions); is this the right file?"
-        )
-    sizes = file.read(4 * head[3])
-    if len(sizes) < 4 * head[3]:
-        raise DataError(f"{path} ends inside its header; fetch it again")
-    shape = struct.unpack(f">{head[3]}I", sizes)
-    dtype = np.dtype(_DTYPES[head[2]])
-    expected = math.prod(shape) * dtype.itemsize
-    if expected > MAX_BYTES:
-        raise DataError(f"{path} claims {expected} bytes of values; at most {MAX_BYTES} are read")
-    content = file.read(expected + 1)
+def _read_idx(path: Path) -> NDArray[np.generic]:
+    """One IDX file, gzipped or not, as an array of the file's own type and shape."""
+    try:
+        with _open(path) as file:
+            head = file.read(4)
+            if not _is_header(head):
+                raise DataError(
+                    f"{path} starts with {head.hex() or 'nothing'}, expected an IDX header (0000, "
+                    "a type code 08 to 0e, 1 to 4 dimensions); is this the right file?"
+                )
+            sizes = file.read(4 * head[3])
+            if len(sizes) < 4 * head[3]:
+                raise DataError(f"{path} ends inside its header; fetch it again")
+            shape, dtype = struct.unpack(f">{head[3]}I", sizes), np.dtype(_DTYPES[head[2]])
+            expected = math.prod(shape) * dtype.itemsize
+            if expected > MAX_BYTES:
+                raise DataError(
+                    f"{path} claims {expected} bytes of values; at most {MAX_BYTES} are read"
+                )
+            content = file.read(expected + 1)
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise DataError(f"{path} is a damaged gzip file ({error}); fetch it again") from error
     if len(content) != expected:
         more = "more" if len(content) > expected else str(len(content))
         raise DataError(

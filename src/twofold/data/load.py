@@ -9,8 +9,8 @@ from twofold.data.catalog import CATALOG, Entry
 from twofold.data.dataset import SPLITS, ImageDataset
 from twofold.data.divide import Division, fit, gather, prepare
 from twofold.data.download import fetch
-from twofold.data.local import read_path
-from twofold.data.parts import Parts
+from twofold.data.formats import read_path
+from twofold.data.pixels import Parts
 from twofold.data.resize import checked_size
 from twofold.data.stacked import stack
 from twofold.errors import UsageError, unknown_name

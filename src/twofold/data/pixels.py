@@ -1,17 +1,23 @@
-"""Arrays of any common layout and range made into uint8 images (N, C, H, W) and labels (N,)."""
+"""Arrays of any common layout and range made into uint8 images (N, C, H, W) and labels (N,).
+
+That is what a reader hands back: images and labels as the files group them, before they are split.
+"""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from twofold.data.parts import UNLABELED, Part, Parts
 from twofold.errors import DataError
 
 __all__ = [
     "MAX_BYTES",
+    "UNLABELED",
+    "Part",
+    "Parts",
     "as_images",
     "as_labels",
     "as_parts",
@@ -21,10 +27,51 @@ __all__ = [
     "stack_images",
 ]
 
+UNLABELED = -1  # as in scikit-learn: the label of an image whose class nobody has said
 _MAX_CLASSES = 1 << 16
 MAX_BYTES = 8 * 2**30  # what one file may unpack to; small images never come near it
 _TOLERANCE = 1e-5  # float32 images a rounding error beyond [0, 1] or [-1, 1] are still meant so
 _CHUNK = 4096  # images converted at a time, so that a float copy of a whole set is never made
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Images that belong together.
+
+    Arguments:
+        images: Pixels, uint8 (N, C, H, W).
+        labels: Classes, int64 (N,), -1 where one is not known, or None.
+        files: Where each lay in its folder or archive; () where they have no names.
+
+    Example:
+        >>> part = Part(np.zeros((2, 1, 8, 8), np.uint8), np.array([3, UNLABELED]))
+        >>> part.labels
+        array([ 3, -1])
+    """
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int64] | None = None
+    files: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """The groups of one source: "train" always, "validation" and "test" where it has its own.
+
+    Arguments:
+        groups: Name of the split -> its images.
+        class_names: Names of the classes, or () to number them.
+        notes: What the reader did to the files, for the summary.
+
+    Example:
+        >>> images = np.zeros((2, 1, 8, 8), np.uint8)
+        >>> list(Parts({"train": Part(images), "test": Part(images)}).groups)
+        ['train', 'test']
+    """
+
+    groups: Mapping[str, Part]
+    class_names: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def as_parts(
@@ -40,8 +87,8 @@ def as_parts(
         arrays: Name of the split -> pixels and labels.
         where: The file, for messages.
         class_names: Names of the classes, or () to number them.
-        partly: Take the label -1 for an image whose class is not known.
-        signed: Take floats in [-1, 1], too.
+        partly: As in `as_labels`.
+        signed: As in `as_uint8`.
 
     Example:
         >>> parts = as_parts({"train": (np.ones((2, 8, 8)), np.array([[0], [1]]))}, "x.npz")
@@ -63,7 +110,7 @@ def as_parts(
 def as_uint8(
     arrays: Mapping[str, NDArray[Any]], where: str, signed: bool = True
 ) -> tuple[dict[str, NDArray[np.uint8]], tuple[str, ...]]:
-    """Scales arrays that share one range to uint8 and says what was done.
+    """Scales arrays that share one range to uint8; beside them, notes for the summary.
 
     uint8 stays as it is, booleans become 0 and 255, other integers must lie in 0..255, floats in
     [0, 1] are multiplied by 255 and floats in [-1, 1] shifted first. The range is that of all the
@@ -73,9 +120,6 @@ def as_uint8(
         arrays: Name of the split -> pixels, any shape.
         where: The file, for messages.
         signed: Take floats in [-1, 1], too.
-
-    Returns:
-        The scaled arrays, and notes for the summary.
 
     Example:
         >>> as_uint8({"train": np.array([0.0, 0.2, 1.0])}, "x.npy")[0]["train"]
@@ -87,7 +131,13 @@ def as_uint8(
         raise DataError(f"{where}: {types}, expected images of one type: uint8 or float")
     if all(array.dtype == np.uint8 for array in arrays.values()):
         return dict(arrays), ()
-    low, high = _common_range(arrays, where)
+    ends = [float(end) for x in arrays.values() if x.size for end in (x.min(), x.max())]
+    if not np.isfinite(ends).all():
+        raise DataError(
+            f"{where}: values that are NaN or infinite; replace them, for example with "
+            "np.nan_to_num"
+        )
+    low, high = min(ends, default=0.0), max(ends, default=0.0)
     scale, shift, note = _scaling(kinds.pop(), low, high, where, signed)
     return {name: _scaled(array, scale, shift) for name, array in arrays.items()}, (note,)
 
@@ -119,13 +169,9 @@ def as_images(pixels: NDArray[np.uint8], where: str) -> NDArray[np.uint8]:
 def as_labels(
     values: NDArray[Any], num_images: int, where: str, partly: bool = False
 ) -> NDArray[np.int64]:
-    """Checks labels, of shape (N,) or (N, 1), and brings them to int64 (N,).
+    """Brings labels, whole numbers from 0 of shape (N,) or (N, 1), to int64 (N,).
 
-    Arguments:
-        values: The labels, whole numbers from 0.
-        num_images: N.
-        where: The file, for messages.
-        partly: Also take -1, for an image whose class is not known.
+    With `partly`, -1 is taken, too, for an image whose class is not known.
 
     Example:
         >>> as_labels(np.array([[0.0], [2.0]]), 2, "x.npz")
@@ -133,33 +179,29 @@ def as_labels(
     """
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]
-    if values.ndim != 1 or len(values) != num_images:
+    if values.shape != (num_images,):
         raise DataError(
             f"{where}: labels have shape {values.shape} for {num_images} images, expected "
             f"({num_images},); one-hot labels become so with labels.argmax(axis=1)"
         )
-    whole = values.dtype.kind in "iu" or (
-        values.dtype.kind == "f" and bool(np.isfinite(values).all() and (values % 1 == 0).all())
-    )
+    renumber = "number them with np.unique(labels, return_inverse=True)[1]"
+    kind = values.dtype.kind
+    whole = kind in "iu" or (kind == "f" and all(y.is_integer() for y in values.tolist()))
     if not whole:
         raise DataError(
-            f"{where}: labels are {values.dtype} and not whole numbers, expected 0..K-1; "
-            "number them with np.unique(labels, return_inverse=True)[1]"
+            f"{where}: labels are {values.dtype} and not whole numbers, expected 0..K-1; {renumber}"
         )
     labels = values.astype(np.int64)
-    if labels.size and labels.min() < (UNLABELED if partly else 0):
-        mend = (
-            f"mark images whose class is not known with {UNLABELED}"
-            if partly
-            else "leave unlabeled images out or give their class"
-        )
+    low, high = (labels.min(), labels.max()) if labels.size else (0, 0)
+    if low < (UNLABELED if partly else 0):
+        mend = "leave unlabeled images out or give their class"
+        if partly:
+            mend = f"mark images whose class is not known with {UNLABELED}"
+        raise DataError(f"{where}: labels run from {low} to {high}, expected 0..K-1; {mend}")
+    if high >= _MAX_CLASSES:
         raise DataError(
-            f"{where}: labels run from {labels.min()} to {labels.max()}, expected 0..K-1; {mend}"
-        )
-    if labels.size and labels.max() >= _MAX_CLASSES:
-        raise DataError(
-            f"{where}: labels run to {labels.max()}, expected 0..K-1 with K up to {_MAX_CLASSES}; "
-            "number them with np.unique(labels, return_inverse=True)[1]"
+            f"{where}: labels run to {high}, expected 0..K-1 with K up to {_MAX_CLASSES}; "
+            + renumber
         )
     return labels
 
@@ -167,14 +209,11 @@ def as_labels(
 def stack_images(
     images: Sequence[NDArray[np.uint8]], done: Counter[str]
 ) -> tuple[NDArray[np.uint8], list[str]]:
-    """Images (C, H, W) of one height and width as one array (N, C, H, W).
+    """Images (C, H, W) of one height and width as one array (N, C, H, W), and notes.
 
     Arguments:
         images: Gray and color ones; next to color, gray gets three equal channels.
         done: What was done to how many of them, for the notes.
-
-    Returns:
-        The array, and notes for the summary.
 
     Example:
         >>> images = [np.zeros((C, 8, 8), np.uint8) for C in (1, 3)]
@@ -183,13 +222,10 @@ def stack_images(
     """
     C = max(len(image) for image in images)
     notes = [f"{count} image(s) had {what}" for what, count in done.items()]
-    widened = sum(len(image) < C for image in images)
-    if widened:
+    if widened := sum(len(image) < C for image in images):
         notes.append(f"{widened} gray image(s) among color ones were given three equal channels")
-    stacked = np.empty((len(images), C, *images[0].shape[1:]), np.uint8)
-    for target, image in zip(stacked, images, strict=True):
-        target[:] = image
-    return stacked, notes
+    H, W = images[0].shape[1:]
+    return np.stack([np.broadcast_to(image, (C, H, W)) for image in images]), notes
 
 
 def list_odd_sizes(names: Sequence[str], sizes: Sequence[tuple[int, int] | None]) -> str:
@@ -204,16 +240,13 @@ def list_odd_sizes(names: Sequence[str], sizes: Sequence[tuple[int, int] | None]
         1 of 3 images are not 8×8 (width × height) as most are; pass a size, for example size=28,
         or --resize beside a trained model: c.png (9×8)
     """
-    (height, width) = Counter(filter(None, sizes)).most_common(1)[0][0]
-    odd = [
-        f"{name} ({size[1]}×{size[0]})"
-        for name, size in zip(names, sizes, strict=True)
-        if size and size != (height, width)
-    ]
+    most = Counter(filter(None, sizes)).most_common(1)[0][0]
+    pairs = zip(names, sizes, strict=True)
+    odd = [f"{name} ({size[1]}×{size[0]})" for name, size in pairs if size and size != most]
     if not odd:
         return ""
     return (
-        f"{len(odd)} of {len(names)} images are not {width}×{height} (width × height) as most "
+        f"{len(odd)} of {len(names)} images are not {most[1]}×{most[0]} (width × height) as most "
         "are; pass a size, for example size=28, or --resize beside a trained model: "
         + first_names(odd)
     )
@@ -229,25 +262,6 @@ def first_names(names: Sequence[str]) -> str:
     return ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
 
 
-def _chunks(array: NDArray[Any]) -> Iterator[slice]:
-    return (slice(start, start + _CHUNK) for start in range(0, len(array), _CHUNK))
-
-
-def _common_range(arrays: Mapping[str, NDArray[Any]], where: str) -> tuple[float, float]:
-    lows, highs = [], []
-    for array in arrays.values():
-        for part in _chunks(array):
-            if array.dtype.kind == "f" and not np.isfinite(array[part]).all():
-                raise DataError(
-                    f"{where}: values that are NaN or infinite; replace them, for example "
-                    "with np.nan_to_num"
-                )
-            if array[part].size:
-                lows.append(float(array[part].min()))
-                highs.append(float(array[part].max()))
-    return min(lows, default=0.0), max(highs, default=0.0)
-
-
 def _scaling(
     kind: str, low: float, high: float, where: str, signed: bool
 ) -> tuple[float, float, str]:
@@ -261,21 +275,22 @@ def _scaling(
             f"{where}: integers from {low:g} to {high:g}, expected 0 to 255; rescale them, "
             "for example (images // 257).astype(np.uint8) for 16-bit images"
         )
-    if low >= -_TOLERANCE and high <= 1 + _TOLERANCE:
-        return 255.0, 0.0, "floats in [0, 1] were scaled to 0..255"
-    if signed and low >= -1 - _TOLERANCE and high <= 1 + _TOLERANCE:
-        return 127.5, 1.0, "floats in [-1, 1] were scaled to 0..255"
-    expected = "[0, 1] or [-1, 1]" if signed else "[0, 1]"
-    mend = "images / 255" if low >= 0 else "(images + 1) / 2"
+    if high <= 1 + _TOLERANCE:
+        if low >= -_TOLERANCE:
+            return 255.0, 0.0, "floats in [0, 1] were scaled to 0..255"
+        if signed and low >= -1 - _TOLERANCE:
+            return 127.5, 1.0, "floats in [-1, 1] were scaled to 0..255"
     raise DataError(
-        f"{where}: floats from {low:g} to {high:g}, expected {expected}; rescale them, for "
-        f"example {mend}"
+        f"{where}: floats from {low:g} to {high:g}, expected "
+        f"{'[0, 1] or [-1, 1]' if signed else '[0, 1]'}; rescale them, for example "
+        f"{'images / 255' if low >= 0 else '(images + 1) / 2'}"
     )
 
 
 def _scaled(array: NDArray[Any], scale: float, shift: float) -> NDArray[np.uint8]:
     out = np.empty(array.shape, np.uint8)
-    for part in _chunks(array):
+    for start in range(0, len(array), _CHUNK):
+        part = slice(start, start + _CHUNK)
         values = (array[part].astype(np.float32) + np.float32(shift)) * np.float32(scale)
-        out[part] = np.rint(np.clip(values, 0, 255)).astype(np.uint8)
+        out[part] = np.rint(np.clip(values, 0, 255))
     return out

@@ -8,7 +8,7 @@ images have no label, none of those is held out: what is measured has its label.
 import numpy as np
 from numpy.typing import NDArray
 
-from twofold.data.parts import UNLABELED
+from twofold.data.pixels import UNLABELED
 from twofold.errors import DataError, UsageError
 
 __all__ = ["balanced_order", "drawable", "hold_out", "hold_out_last", "resolve_count"]

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twofold.data.dataset import SPLITS, ImageDataset
-from twofold.data.parts import Part, Parts
+from twofold.data.pixels import Part, Parts
 
 __all__ = ["CHANNELS", "STACKED_NAMES", "draw_stacks", "stack"]
 
