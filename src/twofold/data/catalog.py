@@ -110,9 +110,9 @@ def _mnist_like(
     """A set in MNIST's four files, given its name, title, license, citation and homepage."""
     names = ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
     files = tuple(map(RemoteFile, (f"{name}-ubyte.gz" for name in names), sha256, unzipped))
-    name, title, *terms = info
+    name, title, terms, citation, homepage = info
     return Entry(
-        DatasetInfo(name, title, (1, 28, 28), 10, _MNIST_COUNTS, *terms),
+        DatasetInfo(name, title, (1, 28, 28), 10, _MNIST_COUNTS, terms, citation, homepage),
         lambda paths: read_idx_folder(list(paths.values()), name),
         files,
         mirrors,
