@@ -1,6 +1,8 @@
 """Runs of models that were trained elsewhere, so that every verb and measure can look at them."""
 
+import shutil
 import tempfile
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -34,17 +36,17 @@ def adopt(
     experiment = describe(model, images, name, {"epochs": 0, **fields})
     dataset = divide(images, experiment)
     model.accept_images(dataset.image_shape)
-    lasting = None
-    if out is None:
-        lasting = tempfile.TemporaryDirectory(prefix="twofold-")
-        out = Path(lasting.name) / experiment.name
-    folder = Path(out)
+    lasts = out is not None
+    folder = Path(out or Path(tempfile.mkdtemp(prefix="twofold-")) / experiment.name)
     if folder.exists() and any(folder.iterdir()):
         raise UsageError(f"{folder} is not empty; choose another out")
     facts = {"total_steps": 0, "seconds": 0.0, "origin": experiment.model_dump(mode="json")}
     write_start(folder, experiment, dataset, model, model.device)
     save_checkpoint(folder / "checkpoints", 0, module_tensors(model, "model/"), facts)
-    return Run(folder, model, lasting=lasting)
+    run = Run(folder, model)
+    if not lasts:  # the folder goes when the run does
+        weakref.finalize(run, shutil.rmtree, folder.parent, ignore_errors=True)
+    return run
 
 
 def as_run(subject: Subject) -> Run:

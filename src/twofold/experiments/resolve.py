@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from twofold.errors import UsageError, unknown_name
 from twofold.experiments.schema import Experiment
-from twofold.registry import KINDS
+from twofold.registry import KINDS, is_known
 from twofold.settings import refusal
 
 __all__ = [
@@ -222,7 +222,8 @@ def _pieces(section: dict[str, Any], prefix: tuple[str, ...]) -> Iterable[tuple[
 def _replace(content: dict[str, Any], path: tuple[str, ...], value: Any) -> bool:
     """Another piece, by its name or with fields; new layers leave a network's other fields."""
     section = _section(content, path)
-    if isinstance(value, str) and "layers" in section[path[-1]]:
+    new_layers = isinstance(value, str) and not is_known("network", value)
+    if new_layers and "layers" in section[path[-1]]:
         section[path[-1]]["layers"] = value
         return False
     section[path[-1]] = value

@@ -71,19 +71,15 @@ class Run:
         path: The folder.
         model: A model like the one that was trained, for a run of classes without a name.
         images: The images it was trained on, where the folder neither keeps nor names them.
-        lasting: What the folder goes with, where it is a temporary one.
 
     Raises:
         RunError: If it is no run folder.
     """
 
-    def __init__(
-        self, path: str | Path, model: Any = None, images: Any = None, lasting: Any = None
-    ) -> None:
+    def __init__(self, path: str | Path, model: Any = None, images: Any = None) -> None:
         self.path = Path(path)
         self._like = model
         self._images = images
-        self._lasting = lasting
         if not (self.path / "experiment.yaml").is_file():
             raise RunError(
                 f"{self.path} is not a run: it has no experiment.yaml; runs are made by "

@@ -367,7 +367,7 @@ def _written(kind: str, text: str) -> Any:
 
 
 def _load_home(kind: str) -> None:
-    """Imports what Twofold brings of a kind, every file of a package, so that one file is enough."""
+    """Imports what Twofold brings of a kind, every file of a package: adding one is enough."""
     home = KINDS[kind].home
     if home in _loaded:
         return
