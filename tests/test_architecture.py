@@ -101,3 +101,22 @@ def test_the_public_names_are_there():
     assert set(dir(twofold)) == set(twofold.__all__)
     with pytest.raises(AttributeError, match="no attribute 'trian'"):
         _ = twofold.trian  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_a_file_has_one_idea_and_a_function_fits_a_screen(path: Path):
+    text = path.read_text()
+    assert len(text.splitlines()) <= 400
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef):
+            assert body_lines(node) <= 50, f"{node.name} in line {node.lineno}"
+
+
+def body_lines(function: ast.FunctionDef) -> int:
+    """Lines of a function without its docstring; what declares arguments has no other place."""
+    first = function.body[0]
+    is_doc = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant)
+    start = first.end_lineno if is_doc else first.lineno - 1
+    assert start is not None
+    assert function.end_lineno is not None
+    return function.end_lineno - start

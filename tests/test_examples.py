@@ -9,7 +9,14 @@ from typing import Any
 import pytest
 
 # Rooms whose every public function and class has an example. Add one when it has.
-ROOMS = ["twofold.data", "twofold.networks"]
+ROOMS = [
+    "twofold.conditions",
+    "twofold.data",
+    "twofold.distributions",
+    "twofold.likelihoods",
+    "twofold.models",
+    "twofold.networks",
+]
 
 
 def modules(room: str) -> list[ModuleType]:
@@ -27,7 +34,10 @@ def public(module: ModuleType) -> list[Any]:
 
 
 def has_example(thing: Any) -> bool:
+    """In its docstring or its constructor's; protocols share that of their module."""
     texts = [thing.__doc__, thing.__init__.__doc__ if inspect.isclass(thing) else None]
+    if getattr(thing, "_is_protocol", False):
+        texts.append(importlib.import_module(thing.__module__).__doc__)
     return any(">>>" in text for text in texts if text)
 
 

@@ -144,6 +144,12 @@ class Generative(Model):
             for fidelity. Training and likelihoods know nothing of it. Called temperature of VAEs
             and flows (Kingma and Dhariwal, 2018, section 5) and, of another distribution,
             truncation of GANs (Brock et al., 2019, section 3.1).
+
+    Example:
+        >>> from twofold.models import GAN
+        >>> gan = GAN("fc-8", "fc-8", latent_dim=2, image_shape=(1, 4, 4))
+        >>> torch.equal(gan.sample(3, seed=1), gan.images_of(gan.sample_latent(3, seed=1)))
+        True
     """
 
     sampling_scale: float = 1.0
@@ -214,6 +220,13 @@ class AutoEncoder(Generative):
 
     What it must give is the bound as a training objective, with its reconstruction term open, and
     for measures the terms of the ELBO and the importance weights; the rest follows.
+
+    Example:
+        >>> from twofold.models import VAE
+        >>> vae = VAE("fc-8", "fc-8", latent_dim=2, image_shape=(1, 4, 4))
+        >>> x = torch.rand(5, 1, 4, 4).round()
+        >>> vae.log_likelihood(x, num_samples=3).shape
+        torch.Size([5])
     """
 
     @property
@@ -255,7 +268,14 @@ class AutoEncoder(Generative):
 
 @contextmanager
 def evaluating(model: Any) -> Iterator[None]:
-    """Evaluation mode for the block (batch norm by its running statistics, no dropout)."""
+    """Evaluation mode for the block (batch norm by its running statistics, no dropout).
+
+    Example:
+        >>> dropout = nn.Dropout(0.5)
+        >>> with evaluating(dropout):
+        ...     dropout(torch.ones(3))
+        tensor([1., 1., 1.])
+    """
     was_training = model.training
     model.eval()
     try:

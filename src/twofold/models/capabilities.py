@@ -2,6 +2,15 @@
 
 `model.capability(Encodes)` gives who answers for it, the model or a part of it, or None; with the
 name of a verb, `model.capability(Encodes, "interpolate")`, what is missing is said in an error.
+
+    >>> from twofold.models import GAN, VAE
+    >>> vae = VAE("fc-8", "fc-8", latent_dim=2, image_shape=(1, 4, 4))
+    >>> vae.capability(Encodes) is vae, vae.capability(Discriminates) is None
+    (True, True)
+    >>> GAN("fc-8", "fc-8", image_shape=(1, 4, 4)).capability(Encodes, "interpolate")
+    Traceback (most recent call last):
+    ...
+    twofold.errors.UsageError: cannot interpolate: GAN has no encoder ...
 """
 
 from typing import Any, Protocol, runtime_checkable

@@ -131,13 +131,7 @@ class Hybrid(Generative):
         outputs = (classes + 1,) if classes else (1,)
         network: Any = make_network(discriminator, autoencoder.image_shape, outputs)
         if feature_layer is not None:
-            if not hasattr(network, "with_features"):
-                raise UsageError(
-                    f"feature_layer={feature_layer} names a layer of the notation, and this "
-                    f"discriminator is a {type(network).__name__}; give that class "
-                    "check_layer and with_features of twofold.networks.Network"
-                )
-            network.check_layer(feature_layer)
+            _check_features(network, feature_layer)
         self.autoencoder: AutoEncoder = autoencoder
         self.discriminator: Any = network
         self.judge = PlusOne(classes, fool) if classes else Binary(fool)
@@ -375,6 +369,17 @@ class _LabelReader:
                 for part in x.split(batch_size)
             ]
         return torch.cat(logits).log_softmax(dim=1)
+
+
+def _check_features(network: Any, layer: str) -> None:
+    """Refuses a discriminator that gives no features of a layer."""
+    if not hasattr(network, "with_features"):
+        raise UsageError(
+            f"feature_layer={layer} names a layer of the notation, and this discriminator is a "
+            f"{type(network).__name__}; give that class check_layer and with_features of "
+            "twofold.networks.Network"
+        )
+    network.check_layer(layer)
 
 
 def _joined(parts: list[Terms]) -> Terms:

@@ -23,6 +23,10 @@ class Terms:
         terms: Batch means in nats per image, shape (), unweighted: what the log shows.
         weights: Factors other than 1 with which a term enters the total.
         watch: Scalars to log that nobody minimizes.
+
+    Example:
+        >>> Terms({"nll": torch.tensor(3.0), "kl": torch.tensor(2.0)}, {"kl": 0.5}).total.item()
+        4.0
     """
 
     terms: Mapping[str, Tensor]
@@ -52,6 +56,12 @@ class Phase:
             pass; the two then take their steps together.
         part_of: The phase that it is a half of: its optimizer's settings serve where there are no
             others.
+
+    Example:
+        >>> w = nn.Parameter(torch.tensor(3.0))
+        >>> phase = Phase("square", [w], lambda batch: Terms({"square": w.square()}))
+        >>> phase.loss(Batch(torch.zeros(1, 1, 2, 2))).total.item()
+        9.0
     """
 
     name: str
@@ -77,6 +87,13 @@ class Bound:
         rows: Which image each row is of, shape (R,); None for one row per image, in order.
         weight: What each row counts, shape (R,), adding up to 1; None for all the same.
         y: The class that each row was decoded with, shape (R,), where there is one.
+
+    Example:
+        >>> from twofold.distributions import Bernoulli
+        >>> x = torch.ones(2, 1, 1, 1)
+        >>> bound = Bound(x, Bernoulli(torch.zeros(2, 1, 1, 1)), Terms({"kl": torch.tensor(1.0)}))
+        >>> round(bound.with_reconstruction().total.item(), 4)  # ln 2 + 1
+        1.6931
     """
 
     x: Tensor

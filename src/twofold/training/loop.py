@@ -17,7 +17,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,6 @@ from torch import Tensor
 from twofold.data.batches import Batch, Batches, PartlyLabeled
 from twofold.errors import RunError, UsageError
 from twofold.models.base import Model
-from twofold.models.phases import Terms
 from twofold.training.checkpoint import (
     load_checkpoint,
     load_module,
@@ -43,62 +43,13 @@ from twofold.training.optimizers import PhaseOptimizer, phase_optimizers
 from twofold.training.peak_memory import forget_peak, peak_memory
 from twofold.training.progress import Progress, Silent
 from twofold.training.record import Record, check_tensorboard
+from twofold.training.running import Clock, Sums, round_means
 from twofold.training.settings import TrainingSettings
 from twofold.training.validate import mean_terms
 
 __all__ = ["Outcome", "Trainer"]
 
 PATIENCE = 0.1  # the share of a run before which nobody is warned: every model starts badly
-
-
-@dataclass
-class Clock:
-    """Seconds spent in training steps, apart from validation, pictures and checkpoints."""
-
-    seconds: float = 0.0
-    started: float | None = None
-
-    def start(self) -> None:
-        self.started = time.perf_counter()
-
-    def pause(self) -> None:
-        if self.started is not None:
-            self.seconds += time.perf_counter() - self.started
-            self.started = None
-
-
-@dataclass
-class Sums:
-    """Running sums of every term on the device, read once per line of the log."""
-
-    totals: dict[str, dict[str, Tensor]] = field(default_factory=dict)
-    counts: dict[str, int] = field(default_factory=dict)
-
-    @torch.no_grad()
-    def add(self, phase: str, total: Tensor, terms: Terms) -> None:
-        values = {"loss": total, **terms.terms, **terms.watch}
-        if phase in self.totals:
-            sums = [self.totals[phase][name] for name in values]
-            torch._foreach_add_(sums, list(values.values()))
-        else:
-            self.totals[phase] = {name: value.detach().clone() for name, value in values.items()}
-        self.counts[phase] = self.counts.get(phase, 0) + 1
-
-    def means(self) -> dict[str, dict[str, float]]:
-        """The means since the last `clear`; the only place where the loop waits for the device."""
-        return {
-            phase: {
-                name: value / self.counts[phase]
-                for name, value in zip(
-                    values, torch.stack(list(values.values())).tolist(), strict=True
-                )
-            }
-            for phase, values in self.totals.items()
-        }
-
-    def clear(self) -> None:
-        self.totals.clear()
-        self.counts.clear()
 
 
 @dataclass(frozen=True)
@@ -268,7 +219,7 @@ class Trainer:
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
         self.memory = max(self.memory, peak_memory(self.device))
-        entry = {**self._where("train"), "terms": _rounded(means), "memory": self.memory}
+        entry = {**self._where("train"), "terms": round_means(means), "memory": self.memory}
         entry["grad_norm"] = {name: round(norm, 5) for name, norm in norms.items()}
         entry["lr"] = {
             p.phase.name: p.optimizer.param_groups[0]["lr"] for p in self.phase_optimizers
@@ -285,10 +236,10 @@ class Trainer:
         with torch.random.fork_rng(self._cuda_devices()), self._precision():
             torch.manual_seed(self.seed)
             terms = {} if held_out is None else mean_terms(self.model, held_out.in_order(500))
-            few = _first(batches.in_order(250), 4)
+            few = islice(batches.in_order(250), 4)
             diagnosis = self.model.diagnose(few)
         entry = {**self._where("validation"), "split": split, "diagnosis": diagnosis}
-        entry["terms"] = _rounded(terms)
+        entry["terms"] = round_means(terms)
         record.append(entry)
         if self.step >= PATIENCE * self.total_steps:
             for text in warnings_of(diagnosis):
@@ -448,15 +399,3 @@ class Trainer:
 def _total_steps(settings: TrainingSettings, data: Batches | PartlyLabeled) -> int:
     images = settings.images or (settings.epochs or 0) * len(data)
     return max(1, math.ceil(images / data.batch_size - 1e-9))
-
-
-def _rounded(means: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
-    return {
-        phase: {name: float(f"{value:.7g}") for name, value in values.items()}
-        for phase, values in means.items()
-    }
-
-
-def _first(batches: Iterator[Batch], count: int) -> Iterator[Batch]:
-    for _, batch in zip(range(count), batches, strict=False):
-        yield batch
