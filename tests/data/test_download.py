@@ -18,8 +18,7 @@ import numpy as np
 import pytest
 
 from twofold.data import catalog, download, load_dataset
-from twofold.data.download import RemoteFile, cache_folder, fetch
-from twofold.data.progress import ProgressBar
+from twofold.data.download import ProgressBar, RemoteFile, cache_folder, fetch
 from twofold.errors import DataError
 
 CONTENT = bytes(range(256)) * 1000

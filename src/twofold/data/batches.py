@@ -170,7 +170,9 @@ class Batches:
 
     def _order_of(self, epoch: int) -> Tensor:
         if epoch != self._epoch:
-            generator = torch.Generator().manual_seed(_mix(self.seed, epoch))
+            # One seed of two numbers, far apart for neighboring seeds and epochs.
+            seed = (self.seed * 1_000_003 + epoch * 7_919 + 17) % 2**63
+            generator = torch.Generator().manual_seed(seed)
             self._order = torch.randperm(len(self), generator=generator).to(self.images.device)
             self._epoch = epoch
         return self._order
@@ -201,12 +203,11 @@ class PartlyLabeled:
         assert batches.labels is not None
         known = batches.labels != UNLABELED
         labeled, unlabeled = known.nonzero().squeeze(1), (~known).nonzero().squeeze(1)
-        for what, size, index in (
-            ("labeled_batch_size", labeled_batch_size, labeled),
-            ("batch_size", batches.batch_size, unlabeled),
+        for kind, what, size, index in (
+            ("labeled", "labeled_batch_size", labeled_batch_size, labeled),
+            ("unlabeled", "batch_size", batches.batch_size, unlabeled),
         ):
             if size > len(index):
-                kind = "labeled" if index is labeled else "unlabeled"
                 raise UsageError(
                     f"{what}={size} is larger than the {len(index)} {kind} images; "
                     f"use {what}={len(index)}" + (" or smaller" if len(index) > 1 else "")
@@ -237,8 +238,3 @@ class PartlyLabeled:
     def in_order(self, batch_size: int | None = None) -> Iterator[Batch]:
         """Every labeled image once."""
         return self.labeled.in_order(batch_size)
-
-
-def _mix(seed: int, epoch: int) -> int:
-    """One number of two, far apart for neighboring seeds and epochs."""
-    return (seed * 1_000_003 + epoch * 7_919 + 17) % 2**63

@@ -57,15 +57,12 @@ class ImageDataset:
         _check_images(self.images)
         if self.files and len(self.files) != len(self.images):
             raise DataError(f"{len(self.files)} names of files for {len(self.images)} images")
-        if self.labels is None:
-            if self.class_names:
-                raise DataError(f"{len(self.class_names)} class names but no labels; give both")
-        else:
-            labels = _checked_labels(self.labels, len(self.images))
+        if self.labels is not None:
+            labels, names = _checked_labels(self.labels, tuple(self.class_names), len(self.images))
             object.__setattr__(self, "labels", labels)
-            names = tuple(self.class_names) or _numbered_names(labels)
             object.__setattr__(self, "class_names", names)
-            _check_label_range(labels, len(names))
+        elif self.class_names:
+            raise DataError(f"{len(self.class_names)} class names but no labels; give both")
         object.__setattr__(self, "splits", _checked_splits(self.splits, len(self.images)))
 
     def __len__(self) -> int:
@@ -120,13 +117,11 @@ class ImageDataset:
             indices if isinstance(indices, np.ndarray) else list(indices), dtype=np.int64
         )
         _check_indices(chosen, len(self), "subset")
-        return ImageDataset(
-            self.images[chosen],
-            None if self.labels is None else self.labels[chosen],
-            self.class_names,
-            self.name,
-            self.source,
-            notes=self.notes,
+        return replace(
+            self,
+            images=self.images[chosen],
+            labels=None if self.labels is None else self.labels[chosen],
+            splits={},
             files=tuple(self.files[i] for i in chosen) if self.files else (),
         )
 
@@ -136,18 +131,16 @@ class ImageDataset:
         Raises:
             UsageError: If there is no such class, or nothing else.
         """
-        gone = [self._class_number(name) for name in classes]
+        gone = list(classes)
+        for name in gone:
+            if name not in self.class_names:
+                raise unknown_name("class", name, self.class_names)
         if self.labels is None or not gone:
             return self
-        kept = np.flatnonzero(~np.isin(self.labels, gone))
+        kept = np.flatnonzero(~np.isin(self.labels, list(map(self.class_names.index, gone))))
         if not len(kept):
             raise UsageError(f"without all of its classes {self.name} has no images left")
         return self.subset(kept)
-
-    def _class_number(self, name: str) -> int:
-        if name not in self.class_names:
-            raise unknown_name("class", name, self.class_names)
-        return self.class_names.index(name)
 
     def labeled(self) -> "ImageDataset":
         """The images whose class is known.
@@ -197,7 +190,10 @@ def _check_images(images: NDArray[np.uint8]) -> None:
         )
 
 
-def _checked_labels(labels: NDArray[np.integer], num_images: int) -> NDArray[np.int64]:
+def _checked_labels(
+    labels: NDArray[np.integer], names: tuple[str, ...], num_images: int
+) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+    """The labels as int64, and the names of the classes, which are their numbers by default."""
     labels = np.asarray(labels)
     if labels.dtype.kind not in "iu":
         raise DataError(f"labels are {labels.dtype}, expected integers 0..K-1")
@@ -206,25 +202,20 @@ def _checked_labels(labels: NDArray[np.integer], num_images: int) -> NDArray[np.
             f"labels have shape {labels.shape} but there are {num_images} images; "
             f"expected shape ({num_images},), one label for each image"
         )
-    return labels.astype(np.int64, copy=False)
-
-
-def _numbered_names(labels: NDArray[np.int64]) -> tuple[str, ...]:
+    labels = labels.astype(np.int64, copy=False)
     highest = int(labels.max(initial=-1))
-    if highest >= max(1000, len(labels)):
+    if not names and highest >= max(1000, num_images):
         raise DataError(
-            f"labels reach {highest} with only {len(labels)} images; number the classes from 0 "
+            f"labels reach {highest} with only {num_images} images; number the classes from 0 "
             "(np.unique(labels, return_inverse=True)[1]) or give class_names"
         )
-    return tuple(str(k) for k in range(highest + 1))
-
-
-def _check_label_range(labels: NDArray[np.int64], num_classes: int) -> None:
-    if labels.size and (labels.min() < UNLABELED or labels.max() >= num_classes):
+    names = names or tuple(map(str, range(highest + 1)))
+    if labels.size and (labels.min() < UNLABELED or highest >= len(names)):
         raise DataError(
             f"labels run from {labels.min()} to {labels.max()}, expected 0 to "
-            f"{max(num_classes - 1, 0)} for {num_classes} classes, or {UNLABELED} where not known"
+            f"{max(len(names) - 1, 0)} for {len(names)} classes, or {UNLABELED} where not known"
         )
+    return labels, names
 
 
 def _check_indices(indices: NDArray[np.int64], num_images: int, what: str) -> None:

@@ -68,21 +68,25 @@ def to_pixels(
                 [[255, 255]],
                 [[255, 255]]], dtype=uint8), ['an alpha channel, which was laid over white'])
     """
-    from PIL import ImageOps
+    from PIL import Image, ImageOps
 
     done = []
     image = ImageOps.exif_transpose(image)
-    if image.mode.startswith("I"):
-        image = _eight_bits(image)
+    if image.mode.startswith("I"):  # 16-bit gray, which Pillow may keep in 32 bits
+        values = np.asarray(image).astype(np.int64)
+        if values.min() < 0 or values.max() > 65535:
+            raise ValueError(f"values from {values.min()} to {values.max()}, expected 0 to 65535")
+        image = Image.fromarray(((values + 128) // 257).astype(np.uint8))
         done.append("16 bits a pixel, which were scaled to 8")
-    if image.has_transparency_data:
-        image = _over_white(image)
-        done.append("an alpha channel, which was laid over white")
     mode = "L" if gray or image.mode in _GRAY_MODES else "RGB"
+    if image.has_transparency_data:
+        rgba = image.convert("RGBA")
+        white = Image.new("RGBA", rgba.size, "white")
+        image = Image.alpha_composite(white, rgba)
+        done.append("an alpha channel, which was laid over white")
     if image.mode == "F":
         raise ValueError("floating-point pixels have no known range; save them as .npy in [0, 1]")
-    image = image if image.mode == mode else image.convert(mode)
-    pixels = np.asarray(image)
+    pixels = np.asarray(image.convert(mode))
     pixels = pixels[None] if mode == "L" else pixels.transpose(2, 0, 1)  # (C, H, W)
     return (pixels if size is None else resize(pixels[None], size)[0]), done
 
@@ -101,22 +105,3 @@ def reason(error: Exception) -> str:
     if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
         return f"more than {Image.MAX_IMAGE_PIXELS} pixels"
     return str(error).splitlines()[0] if str(error) else type(error).__name__
-
-
-def _eight_bits(image: "Image") -> "Image":
-    """16-bit gray, also where Pillow keeps it in 32 bits: 0..65535 to 0..255."""
-    from PIL import Image
-
-    values = np.asarray(image).astype(np.int64)
-    if values.min() < 0 or values.max() > 65535:
-        raise ValueError(f"values from {values.min()} to {values.max()}, expected 0 to 65535")
-    return Image.fromarray(((values + 128) // 257).astype(np.uint8))
-
-
-def _over_white(image: "Image") -> "Image":
-    from PIL import Image
-
-    gray = image.mode in _GRAY_MODES
-    rgba = image.convert("RGBA")
-    white = Image.new("RGBA", rgba.size, "white")
-    return Image.alpha_composite(white, rgba).convert("L" if gray else "RGB")

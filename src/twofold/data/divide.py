@@ -62,7 +62,13 @@ def gather(parts: Parts, name: str, source: str) -> ImageDataset:
             f"{name} has labels, but none for {', '.join(unlabeled)}; "
             "give them to all splits or to none"
         )
-    _check_measured(parts, name)
+    for split, group in groups.items():
+        unknown = 0 if group.labels is None else int((group.labels == UNLABELED).sum())
+        if unknown and split != "train":
+            raise DataError(
+                f"{unknown} of {len(group.images)} {split} images of {name} have no label; "
+                "only training images may lack one, so give them theirs or move them to train"
+            )
     images = [group.images for group in groups.values()]
     labels = [group.labels for group in groups.values() if group.labels is not None]
     ends = np.cumsum([len(x) for x in images])
@@ -120,16 +126,6 @@ def fit(dataset: ImageDataset, size: tuple[int, int] | None, gray: bool) -> Imag
     images = to_gray(dataset.images) if gray else dataset.images
     images = images if size is None else resize(images, size)
     return dataset if images is dataset.images else replace(dataset, images=images)
-
-
-def _check_measured(parts: Parts, name: str) -> None:
-    for split, group in parts.groups.items():
-        unknown = 0 if group.labels is None else int((group.labels == UNLABELED).sum())
-        if unknown and split != "train":
-            raise DataError(
-                f"{unknown} of {len(group.images)} {split} images of {name} have no label; "
-                "only training images may lack one, so give them theirs or move them to train"
-            )
 
 
 def _divide(dataset: ImageDataset, division: Division) -> ImageDataset:

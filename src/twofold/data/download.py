@@ -6,16 +6,14 @@ and two processes that fetch the same file each end with a whole one.
 """
 
 import hashlib
-import logging
 import os
+import sys
 import time
-from collections.abc import Container, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from twofold.data.progress import progress_bar
 from twofold.errors import DataError
 
 __all__ = ["RemoteFile", "cache_folder", "fetch"]
@@ -96,20 +94,23 @@ def fetch(
         ...     fetch("letters", [file], mirrors=[])["a.gz"].read_bytes()
         b'a'
     """
-    found = {}
-    for file in files:
-        found[file.name] = _in_user_folder(name, file, known_hashes)
     folder = cache_folder() / name
+    own = {file.name: _in_user_folder(name, file, known_hashes) for file in files}
+    found = {file.name: own[file.name] or folder / file.name for file in files}
     for file in files:
-        if found[file.name] is not None:
+        path = found[file.name]
+        if own[file.name] or (path.is_file() and _sha256(path) == file.sha256):
             continue
-        path, failures = folder / file.name, []
-        if not (path.is_file() and _sha256(path) == file.sha256):
-            failures = _download(file, folder, mirrors)
-        if failures:
-            missing = [f for f in files if found[f.name] is None and not (folder / f.name).exists()]
-            raise DataError(_unreachable(name, missing or [file], mirrors, failures, folder))
-        found[file.name] = path
+        if failures := _download(file, folder, mirrors):
+            lines = [f"cannot download {name}:", *(f"  {failure}" for failure in failures)]
+            lines += [
+                "if this machine is offline, fetch these files elsewhere and put them into "
+                f"$TWOFOLD_DATA/{name}/ or {folder}/:"
+            ]
+            for missing in [f for f in files if not found[f.name].exists()] or [file]:
+                lines.append(f"  {missing.name}  sha256 {missing.sha256}")
+                lines += [f"    {mirror}{missing.name}" for mirror in mirrors]
+            raise DataError("\n".join(lines))
     return found
 
 
@@ -163,7 +164,11 @@ def _download(file: RemoteFile, folder: Path, mirrors: Sequence[str]) -> list[st
 def _retrieve(url: str, file: RemoteFile, folder: Path) -> None:
     import pooch
 
-    with _quiet(pooch.get_logger()), progress_bar(file.name) as bar:
+    logger = pooch.get_logger()
+    level = logger.level
+    logger.setLevel("WARNING")
+    bar = ProgressBar(file.name) if sys.stderr.isatty() else None
+    try:
         downloader: Any = pooch.HTTPDownloader(  # pooch's own annotations miss this use of it
             progressbar=cast(bool, bar or False),
             chunk_size=_CHUNK,
@@ -172,16 +177,37 @@ def _retrieve(url: str, file: RemoteFile, folder: Path) -> None:
             headers={"Accept-Encoding": "identity"},
         )
         pooch.retrieve(url, f"sha256:{file.sha256}", file.name, folder, downloader=downloader)
-
-
-@contextmanager
-def _quiet(logger: logging.Logger) -> Iterator[None]:
-    level = logger.level
-    logger.setLevel(logging.WARNING)
-    try:
-        yield
     finally:
         logger.setLevel(level)
+        if bar is not None:
+            bar.close()
+
+
+class ProgressBar:
+    """The part of tqdm's interface that pooch calls, drawn by rich on standard error."""
+
+    def __init__(self, title: str) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
+        from rich.progress import TransferSpeedColumn as SpeedColumn
+
+        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), SpeedColumn())
+        self.total = 0  # pooch sets it once it knows
+        self._progress = Progress(*columns, console=Console(stderr=True), transient=True)
+        self._task = self._progress.add_task(title, total=None)
+        self._progress.start()
+
+    def update(self, num_bytes: int) -> None:
+        """Counts bytes that arrived."""
+        self._progress.update(self._task, advance=num_bytes, total=self.total or None)
+
+    def reset(self) -> None:
+        """Starts the count again."""
+        self._progress.reset(self._task, total=self.total or None)
+
+    def close(self) -> None:
+        """Takes the line away; closing twice is harmless."""
+        self._progress.stop()
 
 
 def _reason(error: Exception) -> str:
@@ -190,34 +216,17 @@ def _reason(error: Exception) -> str:
 
     if isinstance(error, exceptions.HTTPError) and error.response is not None:
         return f"answered {error.response.status_code} {error.response.reason}".rstrip()
-    if isinstance(error, exceptions.Timeout) or "timed out" in str(error):
+    if "timed out" in str(error):
         return "timed out"
-    if isinstance(error, exceptions.ChunkedEncodingError):
-        return "broke off in the middle"
-    if isinstance(error, exceptions.SSLError):
-        return "no secure connection"
-    if isinstance(error, exceptions.ConnectionError):
-        return "cannot be reached"
-    return f"{type(error).__name__}"
-
-
-def _unreachable(
-    name: str,
-    missing: Sequence[RemoteFile],
-    mirrors: Sequence[str],
-    failures: Sequence[str],
-    folder: Path,
-) -> str:
-    lines = [f"cannot download {name}:"]
-    lines += [f"  {failure}" for failure in failures]
-    lines += [
-        "if this machine is offline, fetch these files elsewhere and put them into "
-        f"$TWOFOLD_DATA/{name}/ or {folder}/:"
-    ]
-    for file in missing:
-        lines.append(f"  {file.name}  sha256 {file.sha256}")
-        lines += [f"    {mirror}{file.name}" for mirror in mirrors]
-    return "\n".join(lines)
+    words = {
+        exceptions.Timeout: "timed out",
+        exceptions.ChunkedEncodingError: "broke off in the middle",
+        exceptions.SSLError: "no secure connection",
+        exceptions.ConnectionError: "cannot be reached",
+    }
+    return next(
+        (said for kind, said in words.items() if isinstance(error, kind)), type(error).__name__
+    )
 
 
 def _sha256(path: Path) -> str:

@@ -62,7 +62,10 @@ def load_dataset(
     division = Division(validation, test, split_seed)
     entry = CATALOG.get(source) if isinstance(source, str) else None
     if entry is None and isinstance(source, str) and is_known("dataset", source):
-        dataset = _make_registered(source, options or {})
+        from twofold.data.convert import as_dataset  # which loads names and paths by this module
+
+        made = make("dataset", {"name": source, **(options or {})})
+        dataset = replace(as_dataset(made, name=source), name=source)
     elif options:
         raise UsageError(f"{source} takes no options; only data sets of plugins do")
     elif entry is None:
@@ -99,29 +102,13 @@ def load_images(
     return fit(replace(dataset, splits={}, files=files), shape, gray)
 
 
-def _make_registered(name: str, options: Mapping[str, Any]) -> ImageDataset:
-    """A data set of a plugin: whatever `as_dataset` takes, from its function."""
-    from twofold.data.convert import as_dataset  # which loads names and paths by this module
-
-    made = as_dataset(make("dataset", {"name": name, **options}), name=name)
-    return replace(made, name=name)
-
-
 def _read_named(entry: Entry) -> Parts:
     if entry.read is None:
         return stack(load_dataset(entry.stacks), entry.info.counts)
-    parts = entry.read(fetch(entry.info.name, entry.files, entry.mirrors, _all_hashes()))
+    files = [file for known in CATALOG.values() for file in known.files]
+    hashes = {sha for file in files for sha in (file.sha256, file.unzipped_sha256) if sha}
+    parts = entry.read(fetch(entry.info.name, entry.files, entry.mirrors, hashes))
     return Parts(parts.groups, entry.class_names, parts.notes)
-
-
-def _all_hashes() -> frozenset[str]:
-    return frozenset(
-        sha256
-        for entry in CATALOG.values()
-        for file in entry.files
-        for sha256 in (file.sha256, file.unzipped_sha256)
-        if sha256
-    )
 
 
 def _existing(source: str | Path) -> Path:

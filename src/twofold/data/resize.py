@@ -47,21 +47,15 @@ def resize(images: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8
     N, C, H, W = images.shape
     if size == (H, W):
         return images
-    left, top, right, bottom = _box(H, W, size)
+    scale = min(W / size[1], H / size[0])  # of the largest centered part with the aspect of `size`
+    crop_w, crop_h = size[1] * scale, size[0] * scale
+    left, top = (W - crop_w) / 2, (H - crop_h) / 2
     out = np.empty((N, C, *size), np.uint8)
     for start in range(0, N, _CHUNK):
-        rows = _resample(images[start : start + _CHUNK], size[1], left, right)
-        columns = _resample(rows.swapaxes(2, 3), size[0], top, bottom)
+        rows = _resample(images[start : start + _CHUNK], size[1], left, left + crop_w)
+        columns = _resample(rows.swapaxes(2, 3), size[0], top, top + crop_h)
         out[start : start + _CHUNK] = columns.swapaxes(2, 3)
     return out
-
-
-def _box(height: int, width: int, size: tuple[int, int]) -> tuple[float, float, float, float]:
-    """The largest centered part with the aspect of `size`: left, top, right, bottom."""
-    scale = min(width / size[1], height / size[0])
-    crop_w, crop_h = size[1] * scale, size[0] * scale
-    left, top = (width - crop_w) / 2, (height - crop_h) / 2
-    return left, top, left + crop_w, top + crop_h
 
 
 def _resample(x: NDArray[np.uint8], width: int, left: float, right: float) -> NDArray[np.uint8]:

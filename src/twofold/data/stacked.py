@@ -52,17 +52,11 @@ def stack(digits: ImageDataset, counts: Mapping[str, int]) -> Parts:
         >>> train.images.shape, train.labels
         ((5, 3, 8, 8), array([777, 777, 777, 777, 777]))
     """
-    return Parts(
-        {
-            split: _stack(digits.split(split), count, (SEED, SPLITS.index(split)))
-            for split, count in counts.items()
-        },
-        STACKED_NAMES,
-    )
-
-
-def _stack(digits: ImageDataset, count: int, seed: tuple[int, ...]) -> Part:
-    assert digits.labels is not None, "named sets of digits are labeled"
-    chosen = draw_stacks(len(digits), count, seed)
     places = 10 ** np.arange(CHANNELS)[::-1]
-    return Part(digits.images[chosen, 0], digits.labels[chosen] @ places)
+    groups = {}
+    for split, count in counts.items():
+        pool = digits.split(split)
+        assert pool.labels is not None, "named sets of digits are labeled"
+        chosen = draw_stacks(len(pool), count, (SEED, SPLITS.index(split)))
+        groups[split] = Part(pool.images[chosen, 0], pool.labels[chosen] @ places)
+    return Parts(groups, STACKED_NAMES)

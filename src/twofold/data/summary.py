@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twofold.data.dataset import ImageDataset
+from twofold.data.pixels import first_names
 
 __all__ = ["Summary", "summarize"]
 
@@ -20,17 +21,12 @@ class Summary:
     """A data set in figures.
 
     Arguments:
-        name: The set's name.
-        source: Where it came from.
-        fingerprint: Hash of images and labels.
         num_images: N.
         image_shape: (C, H, W).
         splits: Split -> number of images.
         pixel_range: Smallest and largest value, of 0..255.
-        pixel_mean: Mean value.
-        pixel_std: Standard deviation over all values.
+        pixel_mean, pixel_std: Over all values.
         class_counts: Class -> number of images; empty without labels.
-        num_unlabeled: Number of images without a label.
         notes: What was done on the way in.
         warnings: What a user should know before training.
 
@@ -58,30 +54,26 @@ class Summary:
         C, H, W = self.image_shape
         color = "gray" if C == 1 else "RGB"
         low, high = self.pixel_range
+        counts, classes = self.class_counts, "no labels"
+        if len(counts) > _MANY_CLASSES:
+            each = f"{min(counts.values())} to {max(counts.values())} images each"
+            classes = f"{len(counts)} ({each})"
+        elif counts:
+            each = ", ".join(f"{name}: {count}" for name, count in counts.items())
+            classes = f"{len(counts)} ({each})"
         lines = [
             f"{self.name}: {self.num_images} images, {H}×{W} {color}",
             f"  source       {self.source}",
             f"  fingerprint  {self.fingerprint}",
             "  splits       " + (", ".join(f"{k} {n}" for k, n in self.splits.items()) or "none"),
             f"  pixels       {low} to {high}, mean {self.pixel_mean:.2f}, std {self.pixel_std:.2f}",
+            f"  classes      {classes}",
         ]
-        if self.class_counts:
-            lines.append(f"  classes      {len(self.class_counts)} ({self._counts})")
-        else:
-            lines.append("  classes      no labels")
-        if self.class_counts and self.num_unlabeled:
+        if counts and self.num_unlabeled:
             lines.append(f"  unlabeled   {self.num_unlabeled} of {self.num_images} images")
         lines += [f"  note         {note}" for note in self.notes]
         lines += [f"  warning      {warning}" for warning in self.warnings]
         return "\n".join(lines)
-
-    @property
-    def _counts(self) -> str:
-        """The images of each class, or the fewest and the most where there are many classes."""
-        counts = self.class_counts
-        if len(counts) > _MANY_CLASSES:
-            return f"{min(counts.values())} to {max(counts.values())} images each"
-        return ", ".join(f"{name}: {count}" for name, count in counts.items())
 
 
 def summarize(dataset: ImageDataset) -> Summary:
@@ -145,8 +137,7 @@ def _class_warnings(dataset: ImageDataset) -> list[str]:
     for number, what in ((0, "no images"), (1, "a single image")):
         names = [dataset.class_names[k] for k in np.flatnonzero(counts == number)]
         if names:
-            shown = ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
-            warnings.append(f"{len(names)} class(es) with {what}: {shown}")
+            warnings.append(f"{len(names)} class(es) with {what}: {first_names(names)}")
     filled = counts[counts > 0]
     if len(filled) > 1 and filled.max() >= _UNBALANCED * filled.min():
         warnings.append(
