@@ -15,7 +15,7 @@ from twofold.errors import RunError, UsageError
 from twofold.experiments.run import Run
 from twofold.report.compare import compare
 from twofold.report.facts import gather
-from twofold.report.sheets import draw_sheet
+from twofold.report.pixels import draw_sheet
 
 from .conftest import accuracy, elbo, evaluate_by_hand
 
@@ -199,7 +199,7 @@ def test_runs_of_one_name_are_set_apart(runs, tmp_path):
 
 def test_the_samples_follow_their_seed(runs):
     (facts,) = gather([runs["cgan"]])
-    pictures = [draw_sheet(runs["cgan"], facts, seed).pixels.array for seed in (0, 1, 1)]
+    pictures = [draw_sheet(runs["cgan"], facts, seed)[0].array for seed in (0, 1, 1)]
     assert (pictures[0] != pictures[1]).any()
     assert (pictures[1] == pictures[2]).all()
 

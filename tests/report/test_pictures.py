@@ -10,13 +10,15 @@ from PIL import Image
 
 from twofold.metrics.measure import Measure
 from twofold.pictures.style import CLASS_COLORS
-from twofold.report.confusions import draw_confusions
-from twofold.report.maps import draw_maps
-from twofold.report.memorization import draw_pairs
+from twofold.report.figures import (
+    draw_bounds,
+    draw_limits,
+    draw_quality_and_cost,
+    draw_tradeoffs,
+)
+from twofold.report.maps import draw_confusions, draw_maps
 from twofold.report.pictures import draw_pictures
-from twofold.report.pixels import grid
-from twofold.report.scatter import draw_quality_and_cost, draw_tradeoffs
-from twofold.report.settled import draw_bounds, draw_limits
+from twofold.report.pixels import draw_pairs, grid
 
 from .conftest import accuracy, elbo, train_line
 
@@ -40,9 +42,8 @@ def confused(counts):
 def test_a_confusion_matrix_has_shares_of_its_rows_with_asked_classes_down(facts):
     run = facts("A", CGAN, confused([[3, 1, 0], [0, 8, 0], [50, 25, 25]]))
     run.environment["data"]["class_names"] = ["cat", "dog", "owl"]
-    ((heading, of, picture),) = draw_confusions([run])
-    assert heading == "GAN-test by classifier-cnn"
-    assert of is run
+    ((heading, picture),) = draw_confusions([run])
+    assert heading == "⟦A⟧ GAN-test by classifier-cnn"
     shown = texts(picture)
     assert [text for text in shown if text.isdigit()] == ["75", "25", "100", "50", "25", "25"]
     assert shown.index("asked for") > shown.index("recognized as")
@@ -51,7 +52,7 @@ def test_a_confusion_matrix_has_shares_of_its_rows_with_asked_classes_down(facts
 
 @pytest.mark.parametrize(("counts", "ones"), [([996, 4], 0), ([994, 6], 1)])
 def test_shares_of_less_than_half_a_per_cent_are_blank(facts, counts, ones):
-    ((_, _, picture),) = draw_confusions([facts("A", CGAN, confused([counts, [0, 1000]]))])
+    ((_, picture),) = draw_confusions([facts("A", CGAN, confused([counts, [0, 1000]]))])
     assert texts(picture).count("1") == 2 + ones  # the class 1 has its name on either side
 
 
@@ -63,7 +64,7 @@ def test_what_is_no_matrix_of_a_few_classes_is_not_drawn(facts, counts):
 def test_class_names_are_text_in_figures(facts):
     run = facts("A", CGAN, confused([[1, 0], [0, 1]]))
     run.environment["data"]["class_names"] = ["<b>$x_1$", "&amp;"]
-    ((_, _, picture),) = draw_confusions([run])
+    ((_, picture),) = draw_confusions([run])
     assert texts(picture).count("<b>$x_1$") == 2
     assert "<b>" not in picture.inline
 
@@ -98,14 +99,14 @@ def test_quality_is_the_first_that_all_trained_runs_have(facts):
 
     fid = accuracy(3.0, name="fid/classifier", title="FID", unit="", better="lower")
     both, judged = run("A", fid, accuracy(90)), run("B", accuracy(95), seconds=400.0)
-    heading, picture = draw_quality_and_cost([both, judged])
+    ((heading, picture),) = draw_quality_and_cost([both, judged])
     assert heading == "GAN-test by classifier-cnn, against training time"
     assert "training time, minutes, lower is better" in texts(picture)
-    assert draw_quality_and_cost([both, run("B", fid)])[0] == "FID, against training time"
-    assert draw_quality_and_cost([both]) is None
-    assert draw_quality_and_cost([both, run("B")]) is None
+    assert draw_quality_and_cost([both, run("B", fid)])[0][0] == "FID, against training time"
+    assert draw_quality_and_cost([both]) == []
+    assert draw_quality_and_cost([both, run("B")]) == []
     classifier = facts("C", "classifier-cnn")
-    assert draw_quality_and_cost([both, judged, classifier]) is not None
+    assert len(draw_quality_and_cost([both, judged, classifier])) == 1
 
 
 def test_bounds_by_k_need_more_than_one_k(facts):
@@ -113,8 +114,8 @@ def test_bounds_by_k_need_more_than_one_k(facts):
         return Measure("iwae/100", "IWAE", -90.0, "nats", details={"convergence": list(curve)})
 
     curve = [1, -95.0, 0.2], [10, -92.0, 0.2], [100, -90.0, 0.2]
-    ((run, picture),) = draw_bounds([facts("A", CGAN), facts("B", CVAE, bound(*curve))])
-    assert run.letter == "B"
+    ((heading, picture),) = draw_bounds([facts("A", CGAN), facts("B", CVAE, bound(*curve))])
+    assert heading == "⟦B⟧ IWAE bound"
     assert [text for text in texts(picture) if text.isdigit()] == ["1", "10", "100"]
     assert draw_bounds([facts("A", CVAE, bound(curve[0]))]) == []
     assert draw_bounds([facts("A", CVAE, elbo(-95.0))]) == []
@@ -143,8 +144,8 @@ def test_the_limit_of_fid_is_drawn_at_infinity(facts):
     points = [[n, 2.0 + 600 / n] for n in (100, 200, 300)]
     details = {"points": points}
     limit = Measure("fid_infinity/classifier", "FID", 2.0, "", "lower", 0.1, details=details)
-    ((run, picture),) = draw_limits([facts("A", CVAE, limit), facts("B", CGAN)])
-    assert run.letter == "A"
+    ((heading, picture),) = draw_limits([facts("A", CVAE, limit), facts("B", CGAN)])
+    assert heading == "⟦A⟧ FID, classifier features"
     assert {"∞", "100", "200", "300"} <= set(texts(picture))
     assert draw_limits([facts("A", CVAE, Measure("fid_infinity/classifier", "", 2.0, ""))]) == []
 
@@ -153,8 +154,8 @@ def test_pairs_are_generated_above_training_images(facts):
     pairs = np.zeros((2, 3, 1, 4, 4), np.uint8)
     pairs[0], pairs[1] = 200, 50
     arrays = {"nearest": {"first": pairs, "first_distance": np.array([1.0, 3.0, 2.0])}}
-    ((run, strips),) = draw_pairs([facts("A", CVAE, arrays=arrays), facts("B", CGAN)])
-    assert run.letter == "A"
+    ((mention, strips),) = draw_pairs([facts("A", CVAE, arrays=arrays), facts("B", CGAN)])
+    assert mention == "⟦A⟧"
     ((caption, pixels),) = strips
     assert caption == "Not chosen; 1 to 3 apart."
     assert pixels.rows == ("generated", "training")
@@ -220,6 +221,4 @@ def test_every_point_of_a_map_is_drawn_in_the_color_of_its_class(facts):
 
 
 def test_nothing_measured_is_nothing_drawn(facts):
-    drawn = draw_pictures([facts("A", CVAE, records=[])])
-    assert list(drawn) == []
-    assert drawn.cost is None
+    assert not any(draw_pictures([facts("A", CVAE, records=[])]).values())

@@ -6,9 +6,8 @@ import pytest
 
 from twofold.metrics.seeds import paired_difference, welch_difference
 from twofold.report.cautions import cautions
-from twofold.report.contrast import contrast, over_seeds
-from twofold.report.reading import readings
-from twofold.report.seeds import group_by_recipe, has_repeats
+from twofold.report.reading import over_seeds, readings
+from twofold.report.seeds import contrast, group_by_recipe, has_repeats
 from twofold.report.tables import seed_table
 
 from .conftest import accuracy, elbo, train_line

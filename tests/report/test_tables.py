@@ -10,9 +10,8 @@ from twofold.experiments.resolve import resolve
 from twofold.metrics.measure import Measure
 from twofold.report.curves import panels
 from twofold.report.facts import gather, measures_of
-from twofold.report.measure_table import measure_groups, missing
 from twofold.report.settings import compact, differing, train_command
-from twofold.report.tables import class_tables, cost_rows
+from twofold.report.tables import class_tables, cost_rows, measure_groups, missing
 
 from .conftest import accuracy, elbo
 

@@ -3,8 +3,7 @@
 import pytest
 
 from twofold.metrics.measure import Measure
-from twofold.report.reading import readings
-from twofold.report.verdicts import beside_the_floor, misses, repeats
+from twofold.report.reading import beside_the_floor, misses, readings, repeats
 
 CVAE, CGAN = "lam2023-cvae", "lam2023-cgan"
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from itertools import groupby
 
-from twofold.report.facts import Facts
+from twofold.report.facts import Facts, marks, mentions
 from twofold.report.noise import same_images
 from twofold.report.seeds import group_by_recipe
 from twofold.report.settings import compact
@@ -22,16 +22,24 @@ def warnings(runs: Sequence[Facts]) -> list[str]:
     """What went wrong or is missing in a run."""
     found = []
     for run in runs:
-        found += _progress(run)
-        found += _stale(run)
+        if not run.finished and run.epochs_done is None:
+            found.append(f"{run.mention} has not logged a single step yet.")
+        elif not run.finished:
+            planned = f" of {number(run.epochs_planned)}" if run.epochs_planned else ""
+            done = f"{number(run.epochs_done or 0.0, 3)}{planned}"
+            found.append(f"{run.mention} is unfinished: it stands at epoch {done}.")
+        if run.is_stale:
+            found.append(
+                f"{run.mention} was measured at step {count(run.evaluated_step or 0)} and has gone "
+                f"on to step {count(run.last['step'])}: evaluate it again."
+            )
         diagnosis, epoch = run.diagnosis
         found += [f"{run.mention} at epoch {epoch:g}: {text}." for text in warnings_of(diagnosis)]
     missing = [run for run in runs if not run.evaluated]
     if missing:
-        verb = "has" if len(missing) == 1 else "have"
+        verb, those = ("has", "that run") if len(missing) == 1 else ("have", "those runs")
         found.append(
-            f"{listing([run.mention for run in missing])} {verb} not been evaluated, so the "
-            f"measures of {'that run' if len(missing) == 1 else 'those runs'} are blank."
+            f"{mentions(missing)} {verb} not been evaluated, so the measures of {those} are blank."
         )
     return found
 
@@ -41,27 +49,43 @@ def cautions(runs: Sequence[Facts]) -> list[str]:
     found = confounders(runs)
     if len(runs) > 1 and not same_images(runs):
         found.append("The runs are of different images: their figures cannot be compared.")
-    if any(run.measures for run in runs):
-        found += _seeds(runs)
-    gray = [run for run in runs if _is_no_likelihood(run) and "elbo" not in run.measures]
+    several = [len(group.draws) > 1 for group in group_by_recipe(runs)]
+    if any(run.measures for run in runs) and not all(several):
+        each = "this run has" if len(runs) == 1 else "each run has"
+        found.append(
+            "A standard error here is over test images. It says nothing about the spread over "
+            f"training seeds: {'some runs have' if any(several) else each} one seed, and another "
+            "seed could move a figure by more than the error."
+        )
+    gray = [run for run in runs if _is_no_likelihood(run)]
     if gray:
         found.append(
-            f"{listing([run.mention for run in gray])}: gray pixels serve as Bernoulli targets, so "
-            "the bound is no likelihood; it compares only with runs that do the same."
+            f"{mentions(gray)}: gray pixels serve as Bernoulli targets, so the bound is no "
+            "likelihood; it compares only with runs that do the same."
         )
-    return found + _means(runs) + _of_measures(runs)
+    vaes = [run for run in runs if run.is_vae]
+    if vaes and any(run.is_gan for run in runs):
+        found.append(
+            f"The images of {mentions(vaes)} are means of p(x|z), without the noise of its pixels: "
+            "smooth images are easier to recognize than a GAN's samples."
+        )
+    return found + _of_measures(runs)
 
 
 def confounders(runs: Sequence[Facts]) -> list[str]:
     """The settings beside the model's family in which runs differ: each could be the cause."""
-    if len(runs) < 2:
-        return []
-    parts = [_setting(runs, key) for key in TRAPS]
-    parts += [_optimizer(runs, key, title) for key, title in OPTIMIZER_TRAPS.items()]
-    parts.append(_values(runs, "kind of network", [r.model.get("networks") for r in runs]))
-    counts = [count(run.train_count) if run.train_count else None for run in runs]
-    parts += [_values(runs, "training images", counts), _sizes(runs)]
-    parts = [part for part in parts if part]
+    settings = [compact(run.experiment) for run in runs]
+    values = {key: [words.get(key) for words in settings] for key in TRAPS}
+    for key, title in OPTIMIZER_TRAPS.items():
+        optimizers = [run.experiment.training.optimizers.values() for run in runs]
+        used = [dict.fromkeys(str(getattr(one, key)) for one in of_run) for of_run in optimizers]
+        values[title] = [listing(list(names)) for names in used]
+    values["kind of network"] = [run.model.get("networks") for run in runs]
+    values["training images"] = [count(n) if (n := run.train_count) else None for run in runs]
+    sizes = [sum(run.parameters.values()) for run in runs]
+    if 0 not in sizes and max(sizes) >= SIZE_RATIO * min(sizes):
+        values["trained parameters"] = [count(size) for size in sizes]
+    parts = [part for title, found in values.items() if (part := _values(runs, title, found))]
     if not parts:
         return []
     return [
@@ -70,55 +94,9 @@ def confounders(runs: Sequence[Facts]) -> list[str]:
     ]
 
 
-def _progress(run: Facts) -> list[str]:
-    if run.finished:
-        return []
-    if run.epochs_done is None:
-        return [f"{run.mention} has not logged a single step yet."]
-    planned = f" of {number(run.epochs_planned)}" if run.epochs_planned else ""
-    return [
-        f"{run.mention} is unfinished: it stands at epoch {number(run.epochs_done, 3)}{planned}."
-    ]
-
-
-def _stale(run: Facts) -> list[str]:
-    if not run.is_stale or run.last is None:
-        return []
-    return [
-        f"{run.mention} was measured at step {count(run.evaluated_step or 0)} and has gone on to "
-        f"step {count(run.last['step'])}: evaluate it again."
-    ]
-
-
-def _seeds(runs: Sequence[Facts]) -> list[str]:
-    several = [len(group.draws) > 1 for group in group_by_recipe(runs)]
-    if all(several):
-        return []
-    subject = "this run has" if len(runs) == 1 else "each run has"
-    if any(several):
-        subject = "some runs have"
-    return [
-        "A standard error here is over test images. It says nothing about the spread over training "
-        f"seeds: {subject} one seed, and another seed could move a figure by more than the error."
-    ]
-
-
 def _is_no_likelihood(run: Facts) -> bool:
-    needs_binary = run.is_vae and run.model.get("needs_binary")
-    return bool(needs_binary) and run.experiment.data.binarize == "none"
-
-
-def _setting(runs: Sequence[Facts], key: str) -> str:
-    values = [compact(run.experiment).get(key) for run in runs]
-    return _values(runs, key, values)
-
-
-def _optimizer(runs: Sequence[Facts], key: str, title: str) -> str:
-    def value(run: Facts) -> str:
-        used = (getattr(o, key) for o in run.experiment.training.optimizers.values())
-        return listing(list(dict.fromkeys(str(v) for v in used)))
-
-    return _values(runs, title, [value(run) for run in runs])
+    gray = run.is_vae and run.model.get("needs_binary") and run.experiment.data.binarize == "none"
+    return bool(gray) and "elbo" not in run.measures
 
 
 def _values(runs: Sequence[Facts], title: str, values: Sequence[str | None]) -> str:
@@ -127,36 +105,19 @@ def _values(runs: Sequence[Facts], title: str, values: Sequence[str | None]) -> 
         return ""
     pairs = sorted(zip(values, runs, strict=True), key=lambda pair: str(pair[0]))
     groups = [
-        f"{value or 'none'} ({listing([run.mark for _, run in group])})"
+        f"{value or 'none'} ({marks([run for _, run in group])})"
         for value, group in groupby(pairs, key=lambda pair: pair[0])
     ]
     return f"{title} {listing(groups)}"
 
 
-def _sizes(runs: Sequence[Facts]) -> str:
-    sizes = [sum(run.parameters.values()) for run in runs]
-    if 0 in sizes or max(sizes) < SIZE_RATIO * min(sizes):
-        return ""
-    return _values(runs, "trained parameters", [count(size) for size in sizes])
-
-
-def _means(runs: Sequence[Facts]) -> list[str]:
-    vaes = [run.mention for run in runs if run.is_vae]
-    if not vaes or not any(run.is_gan for run in runs):
-        return []
-    return [
-        f"The images of {listing(vaes)} are means of p(x|z), without the noise of its pixels: "
-        "smooth images are easier to recognize than a GAN's samples."
-    ]
-
-
 def _of_measures(runs: Sequence[Facts]) -> list[str]:
     """What the measures say of themselves, and of which runs."""
-    found: dict[str, dict[str, None]] = {}
+    found: dict[str, dict[str, Facts]] = {}
     for run in runs:
         for measure in run.measures.values():
             for caution in filter(None, measure.caution.split("; ")):
-                found.setdefault(capitalize(caution).rstrip("."), {})[run.mark] = None
+                found.setdefault(capitalize(caution).rstrip("."), {})[run.letter] = run
     if len(runs) == 1:
         return [f"{text}." for text in found]
-    return [f"{text} ({listing(list(marks))})." for text, marks in found.items()]
+    return [f"{text} ({marks(list(of.values()))})." for text, of in found.items()]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from twofold._version import __version__
 from twofold.errors import UsageError
@@ -17,15 +17,17 @@ from twofold.pictures.style import DARK, LIGHT, RUN_COLORS
 from twofold.report.cautions import cautions, warnings
 from twofold.report.facts import Facts, gather
 from twofold.report.introduction import introduction, title
-from twofold.report.measure_table import measure_groups, missing
+from twofold.report.maps import draw_maps
 from twofold.report.noise import THRESHOLD
-from twofold.report.pictures import Pictures, draw_pictures
+from twofold.report.pictures import draw_pictures
+from twofold.report.pixels import draw_pairs, draw_sheet
 from twofold.report.reading import readings
 from twofold.report.settings import differing, train_command
-from twofold.report.sheets import Sheet, draw_sheet
 from twofold.report.tables import (
     class_tables,
     cost_rows,
+    measure_groups,
+    missing,
     one_machine,
     seed_table,
     version_rows,
@@ -69,63 +71,65 @@ def compare(runs: Sequence[Subject], out: str | Path = "report.html", seed: int 
     opened = [as_run(run) for run in runs]
     facts = gather(opened)
     sheets = [draw_sheet(r, f, seed) for r, f in zip(opened, facts, strict=True)]
-    figures = draw_pictures(facts)
-    pictures = [*figures, *(sheet.pixels.draw() for sheet in sheets if sheet.pixels)]
-    page = _page(facts, sheets, figures, out, seed)
+    figures, maps, pairs = draw_pictures(facts), draw_maps(facts), draw_pairs(facts)
+    shown = [one for group in (*figures.values(), *(maps for _, maps in maps)) for _, one in group]
+    pixels = [one for _, strips in pairs for _, one in strips] + [one for one, _ in sheets if one]
+    page = (
+        _templates(facts)
+        .get_template("report.html.j2")
+        .render(
+            _texts(facts, out),
+            sheets=sheets,
+            figures=figures,
+            maps=maps,
+            pairs=pairs,
+            seed=seed,
+        )
+    )
     with atomic_folder(out.with_name(f"{out.stem}-figures")) as folder:
-        for picture in pictures:
+        for picture in [*shown, *(one.draw() for one in pixels)]:
             picture.save(folder)
         write_text(out, page)
     return out
 
 
-def _page(
-    facts: Sequence[Facts],
-    sheets: Sequence[Sheet],
-    figures: Pictures,
-    out: Path,
-    seed: int,
-) -> str:
-    return _templates(facts).get_template("report.html.j2").render(
-        title=title(facts),
-        introduction=introduction(facts),
-        runs=facts,
-        readings=[
+def _texts(facts: Sequence[Facts], out: Path) -> dict[str, Any]:
+    """What stands on the page beside its pictures."""
+    return {
+        "title": title(facts),
+        "introduction": introduction(facts),
+        "runs": facts,
+        "readings": [
             (topic, [one.text for one in group])
             for topic, group in groupby(readings(facts), key=lambda one: one.topic)
         ],
-        warnings=warnings(facts),
-        cautions=cautions(facts),
-        threshold=THRESHOLD,
-        sheets=sheets,
-        seed=seed,
-        figures=figures,
-        measures=measure_groups(facts),
-        missing=missing(facts),
-        class_tables=class_tables(facts),
-        seed_table=seed_table(facts),
-        costs=cost_rows(facts),
-        machine=one_machine(facts),
-        differing=differing(facts),
-        yamls=[to_yaml(run.experiment) for run in facts],
-        versions=version_rows(facts),
-        commands=_commands(facts, out),
-        figures_folder=f"{out.stem}-figures",
-        light=LIGHT,
-        dark=DARK,
-        made=datetime.now(UTC).strftime("%d %B %Y"),
-        version=__version__,
-    )  # fmt: skip
+        "warnings": warnings(facts),
+        "cautions": cautions(facts),
+        "threshold": THRESHOLD,
+        "measures": measure_groups(facts),
+        "missing": missing(facts),
+        "class_tables": class_tables(facts),
+        "seed_table": seed_table(facts),
+        "costs": cost_rows(facts),
+        "machine": one_machine(facts),
+        "differing": differing(facts),
+        "yamls": [to_yaml(run.experiment) for run in facts],
+        "versions": version_rows(facts),
+        "commands": _commands(facts, out),
+        "figures_folder": f"{out.stem}-figures",
+        "light": LIGHT,
+        "dark": DARK,
+        "made": datetime.now(UTC).strftime("%d %B %Y"),
+        "version": __version__,
+    }
 
 
 def _commands(facts: Sequence[Facts], out: Path) -> list[str]:
-    paths = [shlex.quote(str(run.path)) for run in facts]
-    unfinished = [p for p, run in zip(paths, facts, strict=True) if not run.finished]
-    missing = [p for p, run in zip(paths, facts, strict=True) if not run.evaluated]
+    paths = {shlex.quote(str(run.path)): run for run in facts}
     return [
         *(train_command(run) for run in facts),
-        *(f"twofold resume {path}" for path in unfinished),
-        *(f"twofold evaluate {path}" for path in missing),
+        *(f"twofold resume {path}" for path, run in paths.items() if not run.finished),
+        *(f"twofold evaluate {path}" for path, run in paths.items() if not run.evaluated),
         f"twofold compare {' '.join(paths)} --out {shlex.quote(out.name)}",
     ]
 
@@ -135,8 +139,14 @@ def _templates(facts: Sequence[Facts]) -> "Environment":
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup, escape
 
-    badges = {run.mention: _badge(i, run, run.short) for i, run in enumerate(facts)}
-    badges |= {run.mark: _badge(i, run, "") for i, run in enumerate(facts)}
+    def color(index: int) -> str:
+        return f"var(--run-{index % len(RUN_COLORS)})"
+
+    badges = {}
+    for i, run in enumerate(facts):
+        for key, kind, text in ((run.mention, "", run.short), (run.mark, " bare", "")):
+            letter = f'<b class="badge">{run.letter}</b>{escape(text)}'
+            badges[key] = f'<span class="mention{kind}" style="--c:{color(i)}">{letter}</span>'
 
     def mentions(text: str) -> Markup:
         html = str(escape(text))
@@ -151,20 +161,10 @@ def _templates(facts: Sequence[Facts]) -> "Environment":
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    css = (TEMPLATES / "report.css").read_text(encoding="utf-8")
     environment.filters |= {"mentions": mentions, "capitalize": capitalize}
     environment.globals |= {
-        "css": Markup(css),
+        "css": Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),
         "svg": lambda picture: Markup(picture.inline),
-        "color": lambda index: f"var(--run-{index % len(RUN_COLORS)})",
+        "color": color,
     }
     return environment
-
-
-def _badge(index: int, run: Facts, text: str) -> str:
-    from markupsafe import escape
-
-    style = f"--c:var(--run-{index % len(RUN_COLORS)})"
-    kind = "mention" if text else "mention bare"
-    letter = f'<b class="badge">{run.letter}</b>'
-    return f'<span class="{kind}" style="{style}">{letter}{escape(text)}</span>'

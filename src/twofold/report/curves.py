@@ -1,16 +1,26 @@
-"""From the log to panels: which curves belong together, with their units."""
+"""Curves of training: which of the log belong together, with their units, and their pictures."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
+import numpy as np
+
+from twofold.pictures.canvas import canvas, color
+from twofold.pictures.style import MUTED, PAPER, Picture, drawing, render
 from twofold.report.facts import Facts
 from twofold.report.words import slug
 
-__all__ = ["Curve", "Panel", "diagnosis_panels", "panels"]
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
+__all__ = ["Curve", "Panel", "diagnosis_panels", "draw_panel", "panels"]
+
+SIZE = (4.0, 2.55)
+POINTS = 90  # of a curve, each the mean of a stretch
 NATS = "nats per image"
-# phase or phase/term -> (title, unit, note)
+# phase/term -> (title, unit)
 TITLES: dict[str, tuple[str, str]] = {
     "vae/loss": ("Loss of the VAE", NATS),
     "vae/recon_nll": ("Reconstruction term", NATS),
@@ -74,16 +84,24 @@ class Panel:
 def panels(runs: Sequence[Facts]) -> list[Panel]:
     """A panel for every term of every phase, then one of gradient norms per phase."""
     found = []
-    for phase, term in _terms(runs):
+    terms = dict.fromkeys(
+        (phase, term)
+        for run in runs
+        for record in run.records
+        for phase, values in (record.get("terms") or {}).items()
+        for term in values
+    )
+    for phase, term in terms:
         if _repeats_loss(runs, phase, term):
             continue
         key = f"{phase}/{term}"
         title, unit = TITLES.get(key, (f"{phase}: {term.replace('_', ' ')}", NATS))
-        found.append(_panel(runs, key, title, unit, ("terms", phase, term)))
-    for phase in dict.fromkeys(phase for phase, _ in _terms(runs)):
+        curves = _curves(runs, "terms", phase, term)
+        found.append(Panel(slug(key), title, unit, curves))
+    for phase in dict.fromkeys(phase for phase, _ in terms):
         title = f"Gradient norm, {phase.upper() if phase == 'vae' else phase}"
-        where = ("grad_norm", phase)
-        found.append(_panel(runs, f"{phase}/grad_norm", title, "norm", where, log=True))
+        curves = _curves(runs, "grad_norm", phase)
+        found.append(Panel(slug(f"{phase}/grad_norm"), title, "norm", curves, log=True))
     return [panel for panel in found if panel.curves]
 
 
@@ -91,9 +109,9 @@ def diagnosis_panels(runs: Sequence[Facts]) -> list[Panel]:
     """Panels of what the diagnosis counts while a run goes on."""
     found = []
     for name, (title, unit) in DIAGNOSES.items():
-        panel = _panel(runs, f"diagnosis/{name}", title, unit, ("diagnosis", name))
-        if any(len(curve.x) > 1 for curve in panel.curves):
-            found.append(panel)
+        curves = _curves(runs, "diagnosis", name)
+        if any(len(curve.x) > 1 for curve in curves):
+            found.append(Panel(slug(f"diagnosis/{name}"), title, unit, curves))
     ranked = [
         Curve(index, range(1, len(kls) + 1), sorted(kls, reverse=True))
         for index, run in enumerate(runs)
@@ -105,47 +123,45 @@ def diagnosis_panels(runs: Sequence[Facts]) -> list[Panel]:
     return found
 
 
-def _panel(
-    runs: Sequence[Facts],
-    key: str,
-    title: str,
-    unit: str,
-    where: tuple[str, ...],
-    log: bool = False,
-) -> Panel:
-    curves = []
+def draw_panel(panel: Panel, runs: Sequence[Facts]) -> Picture:
+    """Curves over epochs; a line is a mean over a stretch, its band the range within."""
+    with drawing():
+        figure, axes = canvas(SIZE)
+        shown, ends = [], {}
+        for curve in panel.curves:
+            x, mean = _draw_curve(axes, curve)
+            shown.append((x, mean))
+            ends.setdefault(curve.index, (x[-1], mean[-1]))  # training before held-out
+        axes.set_xlabel(panel.across)
+        axes.set_ylabel(panel.unit)
+        axes.margins(x=0)
+        axes.set_xlim(0, max(x[-1] for x, _ in shown) or 1)
+        _scale(axes, panel, shown)
+        _few_ticks(axes)
+        _label_ends(axes, [(x, y, runs[i].letter, color(i)) for i, (x, y) in ends.items()])
+        letters = ", ".join(runs[i].letter for i in ends)
+        return render(figure, panel.key, f"{panel.title} by {panel.across}, runs {letters}")
+
+
+def _curves(runs: Sequence[Facts], *where: str) -> list[Curve]:
+    """The values at a place in the records of each run, of training and of held-out images."""
+    found = []
     for index, run in enumerate(runs):
         for kind in ("train", "validation"):
-            x, y = _series(run, kind, where)
-            if x:
-                curves.append(Curve(index, x, y, kind == "validation"))
-    return Panel(slug(key), title, unit, curves, log)
+            points = list(_points(run, kind, where))
+            if points:
+                x, y = zip(*points, strict=True)
+                found.append(Curve(index, x, y, kind == "validation"))
+    return found
 
 
-def _series(run: Facts, kind: str, where: Iterable[str]) -> tuple[list[float], list[float]]:
-    x, y = [], []
+def _points(run: Facts, kind: str, where: Sequence[str]) -> Iterator[tuple[float, float]]:
     for record in run.records:
-        if record.get("kind") != kind:
-            continue
-        value = record
+        value = record if record.get("kind") == kind else None
         for key in where:
             value = value.get(key) if isinstance(value, dict) else None
         if isinstance(value, (int, float)) and math.isfinite(value):
-            x.append(float(record["epoch"]))
-            y.append(float(value))
-    return x, y
-
-
-def _terms(runs: Sequence[Facts]) -> list[tuple[str, str]]:
-    """Every (phase, term) of the log, in its order."""
-    found = {
-        (phase, term): None
-        for run in runs
-        for record in run.records
-        for phase, values in (record.get("terms") or {}).items()
-        for term in values
-    }
-    return list(found)
+            yield float(record["epoch"]), float(value)
 
 
 def _repeats_loss(runs: Sequence[Facts], phase: str, term: str) -> bool:
@@ -159,3 +175,69 @@ def _repeats_loss(runs: Sequence[Facts], phase: str, term: str) -> bool:
         for values in [(record.get("terms") or {}).get(phase) or {}]
         if term in values
     )
+
+
+def _draw_curve(axes: "Axes", curve: Curve) -> tuple[np.ndarray, np.ndarray]:
+    """Draws a curve; gives the epochs and means of the `POINTS` stretches that it shows."""
+    stretches = np.array_split(np.arange(len(curve.x)), min(POINTS, len(curve.x)))
+    x = np.array([curve.x[stretch[-1]] for stretch in stretches])
+    parts = [np.asarray(curve.y)[stretch] for stretch in stretches]
+    mean = np.array([part.mean() for part in parts])
+    ink = color(curve.index)
+    if curve.held_out:
+        marks = {"marker": "o", "markersize": 2.6, "markerfacecolor": PAPER}
+        axes.plot(x, mean, color=ink, linewidth=0.9, linestyle=(0, (3, 2)), **marks)
+    else:
+        low, high = [part.min() for part in parts], [part.max() for part in parts]
+        axes.fill_between(x, low, high, color=ink, alpha=0.16, linewidth=0)
+        axes.plot(x, mean, color=ink, linewidth=1.7)
+    return x, mean
+
+
+def _scale(axes: "Axes", panel: Panel, shown: Sequence[tuple[np.ndarray, np.ndarray]]) -> None:
+    if panel.log and all((mean > 0).all() for _, mean in shown):
+        axes.set_yscale("log")
+    elif panel.unit == "share":
+        axes.set_ylim(-0.02, 1.02)
+    elif panel.across == "epoch":
+        _leave_out_the_start(axes, shown)
+
+
+def _leave_out_the_start(axes: "Axes", shown: Sequence[tuple[np.ndarray, np.ndarray]]) -> None:
+    """Scales to what follows the first tenth where that start would flatten all the rest."""
+    everything = np.concatenate([mean for _, mean in shown])
+    later = np.concatenate([mean[x >= 0.1 * x[-1]] for x, mean in shown])
+    low, high = later.min(), later.max()
+    if everything.max() - low <= 2.5 * (high - low) or high == low:
+        return
+    axes.set_ylim(low - 0.06 * (high - low), high + 0.22 * (high - low))
+    text = f"early, up to {everything.max():.3g}: off the scale"
+    style = {"ha": "right", "va": "top", "color": MUTED, "fontsize": 7.5}
+    axes.text(0.98, 0.97, text, transform=axes.transAxes, **style)
+
+
+def _label_ends(axes: "Axes", ends: Sequence[tuple[float, float, str, str]]) -> None:
+    """Each curve's letter at its end, moved apart where two would touch."""
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    figure.draw_without_rendering()
+    points = 72 / figure.dpi
+    lowest = -np.inf
+    for x, y, text, ink in sorted(ends, key=lambda end: axes.transData.transform(end[:2])[1]):
+        height = axes.transData.transform((x, y))[1] * points
+        lowest = max(height, lowest + 11)
+        style = {"textcoords": "offset points", "va": "center", "annotation_clip": False}
+        place = (7, lowest - height)
+        axes.annotate(text, (x, y), xytext=place, color=ink, fontweight="bold", **style)
+
+
+def _few_ticks(axes: "Axes") -> None:
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    if axes.get_yscale() == "linear":
+        axes.yaxis.set_major_locator(MaxNLocator(5))
+        return
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=7))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())

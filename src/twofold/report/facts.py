@@ -10,15 +10,15 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from twofold.errors import RunError
 from twofold.experiments.run import Run
 from twofold.experiments.schema import Experiment
 from twofold.metrics.measure import Measure
-from twofold.report.words import shorten
+from twofold.report.words import listing, shorten
 
-__all__ = ["Facts", "Reading", "gather", "letter", "measures_of"]
+__all__ = ["Facts", "gather", "letter", "marks", "measures_of", "mentions", "those_with"]
 
 COSTS = (
     *("seconds_per_epoch", "training_seconds", "training_speed", "peak_memory", "parameters"),
@@ -26,13 +26,6 @@ COSTS = (
 )
 ELSEWHERE = (*COSTS, "loss/")  # in the table of costs, and in the curves
 KEPT = {"nearest": "copies", "latents": "latents/"}  # arrays, and which measures they belong to
-
-
-class Reading(NamedTuple):
-    """A sentence or two of "In short", and what they are about."""
-
-    topic: str
-    text: str
 
 
 @dataclass(frozen=True)
@@ -125,24 +118,27 @@ class Facts:
         return {"mnist": "MNIST"}.get(name, name)
 
     @property
+    def class_names(self) -> list[str]:
+        return [str(name) for name in self.data.get("class_names") or []]
+
+    @property
     def train_count(self) -> int | None:
         return (self.data.get("splits") or {}).get("train")
 
     @property
-    def last(self) -> Mapping[str, Any] | None:
-        """The last line of training."""
-        return next((r for r in reversed(self.records) if r.get("kind") == "train"), None)
+    def last(self) -> Mapping[str, Any]:
+        """The last line of training; empty where there is none."""
+        return next((r for r in reversed(self.records) if r.get("kind") == "train"), {})
 
     @property
     def is_stale(self) -> bool:
         """Whether it was trained on after it was measured."""
-        if self.last is None or self.evaluated_step is None:
-            return False
-        return self.last["step"] > self.evaluated_step
+        measured = self.evaluated_step
+        return measured is not None and self.last.get("step", measured) > measured
 
     @property
     def epochs_done(self) -> float | None:
-        return self.last["epoch"] if self.last else None
+        return self.last.get("epoch")
 
     @property
     def epochs_planned(self) -> float | None:
@@ -153,22 +149,15 @@ class Facts:
 
     @property
     def seconds(self) -> float | None:
-        return self.last["seconds"] if self.last else None
+        return self.last.get("seconds")
 
     @property
     def seconds_per_epoch(self) -> float | None:
-        last = self.last
-        return last["seconds"] / last["epoch"] if last and last["epoch"] > 0 else None
+        return self.last["seconds"] / self.last["epoch"] if self.epochs_done else None
 
     @property
     def images_per_second(self) -> float | None:
-        last = self.last
-        return last["images"] / last["seconds"] if last and last["seconds"] > 0 else None
-
-    @property
-    def peak_memory(self) -> int | None:
-        """In bytes, of training."""
-        return self.last.get("memory") if self.last else None
+        return self.last["images"] / self.last["seconds"] if self.seconds else None
 
     @property
     def diagnosis(self) -> tuple[Mapping[str, Any], float]:
@@ -181,8 +170,8 @@ class Facts:
     @property
     def hardware(self) -> tuple[Any, ...]:
         """What decides the speed beside the model."""
-        env = self.environment
-        return tuple(env.get(key) for key in ("processor", "cores", "threads", "device"))
+        keys = ("processor", "cores", "threads", "device")
+        return tuple(self.environment.get(key) for key in keys)
 
     @property
     def parameters(self) -> Mapping[str, int]:
@@ -197,6 +186,21 @@ def letter(index: int) -> str:
         ('A', 'Z', 'AA')
     """
     return letter(index // 26 - 1) + letter(index % 26) if index >= 26 else chr(65 + index)
+
+
+def those_with(runs: Sequence[Facts], name: str) -> list[Facts]:
+    """The runs that have a measure."""
+    return [run for run in runs if name in run.measures]
+
+
+def mentions(runs: Sequence[Facts]) -> str:
+    """Runs in a sentence."""
+    return listing([run.mention for run in runs])
+
+
+def marks(runs: Sequence[Facts]) -> str:
+    """Runs in a sentence, by their letters alone."""
+    return listing([run.mark for run in runs])
 
 
 def gather(runs: Sequence[Run]) -> list[Facts]:
@@ -226,8 +230,12 @@ def measures_of(evaluation: Mapping[str, Any] | None) -> dict[str, Measure]:
 
 
 def _facts(run: Run, letter: str, name: str) -> Facts:
-    evaluation = run.evaluation
+    evaluation = run.evaluation or {}
     measures = measures_of(evaluation)
+    try:
+        finished = run.finished
+    except RunError:
+        finished = False
     return Facts(
         letter=letter,
         name=name,
@@ -238,26 +246,14 @@ def _facts(run: Run, letter: str, name: str) -> Facts:
         records=run.records,
         measures={k: m for k, m in measures.items() if not k.startswith(ELSEWHERE)},
         costs={k: m for k, m in measures.items() if k in COSTS},
-        not_measured=(evaluation or {}).get("not_measured") or {},
-        arrays=_arrays(run, measures),
-        evaluated=evaluation is not None,
-        evaluated_step=((evaluation or {}).get("settings") or {}).get("step"),
-        finished=_finished(run),
+        not_measured=evaluation.get("not_measured") or {},
+        arrays={  # of measures that still hold; older weights may have left others
+            kept: arrays
+            for kept, of in KEPT.items()
+            if any(name.startswith(of) for name in measures)
+            and (arrays := run.arrays(kept)) is not None
+        },
+        evaluated=run.evaluation is not None,
+        evaluated_step=(evaluation.get("settings") or {}).get("step"),
+        finished=finished,
     )
-
-
-def _arrays(run: Run, measures: Mapping[str, Measure]) -> dict[str, dict[str, Any]]:
-    """The arrays of measures that still hold; older weights may have left others."""
-    found = {}
-    for kept, of in KEPT.items():
-        arrays = run.arrays(kept) if any(name.startswith(of) for name in measures) else None
-        if arrays is not None:
-            found[kept] = arrays
-    return found
-
-
-def _finished(run: Run) -> bool:
-    try:
-        return run.finished
-    except RunError:
-        return False

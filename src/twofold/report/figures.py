@@ -1,62 +1,154 @@
-"""Small figures: curves of training, and measures with their noise."""
+"""Pictures of measures with their noise: a point per run, or a curve from a measure's details."""
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from twofold.pictures.canvas import badge, canvas, color, cut
-from twofold.pictures.style import INK, MUTED, PAPER, RULE, Picture, drawing, render
-from twofold.report.curves import Curve, Panel
+from twofold.metrics.measure import Measure
+from twofold.pictures.canvas import badge, canvas, color, cut, label_ticks
+from twofold.pictures.style import INK, MUTED, RULE, Picture, drawing, render
 from twofold.report.facts import Facts
-from twofold.report.noise import THRESHOLD
-from twofold.report.words import slug
+from twofold.report.noise import THRESHOLD, comparable
+from twofold.report.words import capitalize, common_title, count, number, slug
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["draw_measure", "draw_panel", "draw_per_class"]
+__all__ = [
+    "draw_bounds",
+    "draw_limits",
+    "draw_measures",
+    "draw_per_class",
+    "draw_quality_and_cost",
+    "draw_tradeoffs",
+]
 
-SIZE = (4.0, 2.55)
-POINTS = 90  # of a curve, each the mean of a stretch
+SQUARE, WIDE = (4.0, 3.4), (4.0, 2.8)
+THIN: dict[str, Any] = {"linewidth": 1.2}
+DASHED: dict[str, Any] = {"linewidth": 1, "linestyle": (0, (4, 3))}
+# Those with a figure of their own; of the others the table has to do
+HEADLINES = ("elbo", "gan_test/classifier-cnn", "accuracy", "fid/classifier")
+LIMIT = "fid_infinity/classifier"
+TRADEOFFS = (("recall", "precision"), ("coverage", "density"))
+EXTRACTORS = ("classifier", "random")
+QUALITIES = ("fid/classifier", "gan_test/classifier-cnn", "elbo")
+UNITS = ((3600, "hours"), (60, "minutes"), (1, "seconds"))
+FAR_APART = 5.0  # a range of times this many times its least is shown on a logarithmic axis
 
 
-def draw_panel(panel: Panel, runs: Sequence[Facts]) -> Picture:
-    """Curves over epochs; a line is a mean over a stretch, its band the range within."""
+def draw_measures(runs: Sequence[Facts]) -> list[tuple[str, Picture]]:
+    """Of each headline: a dot per run, a bar of two standard errors, the floor as a dashed line."""
+    found = []
+    for name in HEADLINES:
+        having = _having(runs, name)
+        if len(having) > 1:
+            title = common_title([run.measures[name].title for _, run in having])
+            heading = capitalize(title.partition(":")[0])
+            found.append((heading, _draw_measure(having, name)))
+    return found
+
+
+def draw_per_class(name: str, runs: Sequence[Facts]) -> Picture:
+    """One measure by class: a row per class, a letter's dot per run."""
+    having = _having(runs, name)
+    measure = having[0][1].measures[name]
+    classes = list(dict.fromkeys(k for _, run in having for k in run.measures[name].per_class))
     with drawing():
-        figure, axes = canvas(SIZE)
-        shown, ends = [], {}
-        for curve in panel.curves:
-            x, mean = _draw_curve(axes, curve)
-            shown.append((x, mean))
-            ends.setdefault(curve.index, (x[-1], mean[-1]))  # training before held-out
-        axes.set_xlabel(panel.across)
-        axes.set_ylabel(panel.unit)
-        axes.margins(x=0)
-        axes.set_xlim(0, max(x[-1] for x, _ in shown) or 1)
-        _scale(axes, panel, shown)
-        _few_ticks(axes)
-        _label_ends(axes, [(x, y, runs[i].letter, color(i)) for i, (x, y) in ends.items()])
-        letters = ", ".join(runs[i].letter for i in ends)
-        return render(figure, panel.key, f"{panel.title} by {panel.across}, runs {letters}")
+        figure, axes = canvas((4.0, 0.75 + 0.22 * len(classes)))
+        axes.grid(True, axis="both")
+        for row, of in enumerate(classes):
+            shown = {
+                i: value
+                for i, run in having
+                if math.isfinite(value := run.measures[name].per_class.get(of, math.nan))
+            }
+            if len(shown) > 1:
+                ends = [min(shown.values()), max(shown.values())]
+                axes.plot(ends, [row, row], color=RULE, linewidth=3)
+            for i, value in shown.items():
+                badge(axes, value, row, runs[i].letter, color(i))
+        axes.set_yticks(range(len(classes)), [cut(of) for of in classes], color=INK)
+        axes.set_ylim(len(classes) - 0.4, -0.6)
+        axes.margins(x=0.08)
+        axes.set_xlabel(measure.unit)
+        return render(figure, f"by-class-{slug(name)}", f"{measure.title} by class")
 
 
-def draw_measure(name: str, runs: Sequence[Facts]) -> Picture:
-    """One measure: a dot per run, a bar of two standard errors, the floor as a dashed line."""
-    having = [(i, run) for i, run in enumerate(runs) if name in run.measures]
+def draw_tradeoffs(runs: Sequence[Facts]) -> list[tuple[str, Picture]]:
+    """Precision against recall and density against coverage, each with the floor as a cross.
+
+    Of the classifier's features where any run has them, else of random ones.
+    """
+    for extractor in EXTRACTORS:
+        found = []
+        for x, y in TRADEOFFS:
+            across, up = f"{x}/{extractor}", f"{y}/{extractor}"
+            having = [(i, run) for i, run in _having(runs, across) if up in run.measures]
+            if having:
+                found.append((f"{capitalize(y)} and {x}", _draw_tradeoff(having, across, up)))
+        if found:
+            return found
+    return []
+
+
+def draw_quality_and_cost(runs: Sequence[Facts]) -> list[tuple[str, Picture]]:
+    """The first of a few measures that all trained runs have, by the time that training took."""
+    timed = [(i, run) for i, run in enumerate(runs) if run.seconds and (run.is_vae or run.is_gan)]
+    known = [run for _, run in timed]
+    for name in QUALITIES if len(timed) > 1 else ():
+        if all(name in run.measures for run in known) and not comparable(known, name):
+            title = capitalize(known[0].measures[name].title)
+            return [(f"{title}, against training time", _draw_cost(timed, name))]
+    return []
+
+
+def draw_bounds(runs: Sequence[Facts]) -> list[tuple[str, Picture]]:
+    """For every run that has them: the IWAE bound by its k, and AIS as a dashed line.
+
+    AIS is of few images, so its line lies as far above the end of the curve as AIS was above the
+    IWAE bound of those few.
+    """
+    found = []
+    for i, run in enumerate(runs):
+        bounds = (m for name, m in run.measures.items() if name.startswith("iwae/"))
+        curves = [measure.details.get("convergence") or [] for measure in bounds]
+        curve = max(curves, key=len, default=[])  # rows of k, bound, standard error
+        if len(curve) > 1:
+            found.append((f"{run.mention} IWAE bound", _draw_bound(run, color(i), curve)))
+    return found
+
+
+def draw_limits(runs: Sequence[Facts]) -> list[tuple[str, Picture]]:
+    """For every run that has them: FID of fewer and of more images, and the line to its limit."""
+    found = []
+    for i, run in _having(runs, LIMIT):
+        points = run.measures[LIMIT].details.get("points") or []
+        if len(points) > 1:
+            heading = f"{run.mention} FID, classifier features"
+            found.append((heading, _draw_limit(run, color(i), points)))
+    return found
+
+
+def _having(runs: Sequence[Facts], name: str) -> list[tuple[int, Facts]]:
+    """The runs that have a measure, with their places."""
+    return [(i, run) for i, run in enumerate(runs) if name in run.measures]
+
+
+def _draw_measure(having: Sequence[tuple[int, Facts]], name: str) -> Picture:
     first = having[0][1].measures[name]
     with drawing():
         figure, axes = canvas((4.0, 0.75 + 0.3 * len(having)))
         axes.grid(True, axis="x")
         axes.grid(False, axis="y")
         for row, (i, run) in enumerate(having):
-            measure = run.measures[name]
-            bar = None if measure.error is None else THRESHOLD * measure.error
-            axes.errorbar(measure.value, row, xerr=bar, fmt="o", color=color(i), markersize=5.5)
-        floors = {run.measures[name].floor for _, run in having}
-        for floor in (f for f in floors if f is not None):
-            axes.axvline(floor, color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
+            one = run.measures[name]
+            axes.errorbar(
+                one.value, row, xerr=_bar(one.error), fmt="o", color=color(i), markersize=5.5
+            )
+        for floor in {run.measures[name].floor for _, run in having} - {None}:
+            axes.axvline(floor or 0.0, color=MUTED, **DASHED)
         axes.set_yticks(range(len(having)), [run.letter for _, run in having])
         for tick, (i, _) in zip(axes.get_yticklabels(), having, strict=True):
             tick.set(color=color(i), fontweight="bold", fontsize=9)
@@ -67,111 +159,111 @@ def draw_measure(name: str, runs: Sequence[Facts]) -> Picture:
         return render(figure, f"measure-{slug(name)}", f"{first.title} of every run")
 
 
-def draw_per_class(name: str, runs: Sequence[Facts]) -> Picture:
-    """One measure by class: a row per class, a letter's dot per run."""
-    having = [(i, run) for i, run in enumerate(runs) if name in run.measures]
-    classes = list(dict.fromkeys(k for _, run in having for k in run.measures[name].per_class))
+def _draw_tradeoff(having: Sequence[tuple[int, Facts]], across: str, up: str) -> Picture:
+    pairs = [(run.measures[across], run.measures[up]) for _, run in having]
     with drawing():
-        figure, axes = canvas((4.0, 0.75 + 0.22 * len(classes)))
+        figure, axes = canvas(SQUARE)
         axes.grid(True, axis="both")
-        values = np.full((len(classes), len(having)), np.nan)
-        for column, (_, run) in enumerate(having):
-            for row, of in enumerate(classes):
-                value = run.measures[name].per_class.get(of)
-                values[row, column] = np.nan if value is None else value
-        for row in range(len(classes)):
-            known = values[row][np.isfinite(values[row])]
-            if len(known) > 1:
-                axes.plot([known.min(), known.max()], [row, row], color=RULE, linewidth=3)
-        for column, (i, _) in enumerate(having):
-            for row, value in enumerate(values[:, column].tolist()):
-                if math.isfinite(value):
-                    badge(axes, value, row, runs[i].letter, color(i))
-        axes.set_yticks(range(len(classes)), [cut(of) for of in classes], color=INK)
-        axes.set_ylim(len(classes) - 0.4, -0.6)
-        axes.margins(x=0.08)
-        measure = having[0][1].measures[name]
-        axes.set_xlabel(measure.unit)
-        return render(figure, f"by-class-{slug(name)}", f"{measure.title} by class")
+        floors = [(x.floor, y.floor) for x, y in pairs if None not in (x.floor, y.floor)]
+        if floors:
+            _floor(axes, list(dict.fromkeys(floors)))
+        for (i, run), (x, y) in zip(having, pairs, strict=True):
+            axes.errorbar(
+                x.value, y.value, xerr=_bar(x.error), yerr=_bar(y.error), color=color(i), **THIN
+            )
+            badge(axes, x.value, y.value, run.letter, color(i))
+        axes.margins(0.14)
+        axes.set_xlabel(_axis(pairs[0][0]))
+        axes.set_ylabel(_axis(pairs[0][1]))
+        title = f"{capitalize(pairs[0][1].title)} against {pairs[0][0].title}"
+        return render(figure, f"tradeoff-{slug(across)}", f"{title}, a point per run")
 
 
-def _stretches(curve: Curve) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Epochs, means, minima and maxima of at most `POINTS` stretches of a curve."""
-    x, y = np.asarray(curve.x), np.asarray(curve.y)
-    parts = np.array_split(np.arange(len(x)), min(POINTS, len(x)))
-    last = np.array([x[part[-1]] for part in parts])
-    return (
-        last,
-        np.array([y[part].mean() for part in parts]),
-        np.array([y[part].min() for part in parts]),
-        np.array([y[part].max() for part in parts]),
-    )
+def _draw_cost(timed: Sequence[tuple[int, Facts]], name: str) -> Picture:
+    first = timed[0][1].measures[name]
+    with drawing():
+        figure, axes = canvas(SQUARE)
+        axes.grid(True, axis="both")
+        _time(axes, [run.seconds or 0.0 for _, run in timed])
+        for floor in {run.measures[name].floor for _, run in timed} - {None}:
+            axes.axhline(floor or 0.0, color=MUTED, **DASHED)
+        for i, run in timed:
+            time, one = run.seconds or 0.0, run.measures[name]
+            axes.errorbar(time, one.value, yerr=_bar(one.error), color=color(i), **THIN)
+            badge(axes, time, one.value, run.letter, color(i))
+        axes.margins(0.14)
+        axes.set_ylabel(_axis(first))
+        alt = f"{first.title} by training time, a point per run"
+        return render(figure, "quality-and-cost", alt)
 
 
-def _draw_curve(axes: "Axes", curve: Curve) -> tuple[np.ndarray, np.ndarray]:
-    """Draws a curve; gives the epochs and means that it shows."""
-    x, mean, low, high = _stretches(curve)
-    ink = color(curve.index)
-    if curve.held_out:
-        marks = {"marker": "o", "markersize": 2.6, "markerfacecolor": PAPER}
-        axes.plot(x, mean, color=ink, linewidth=0.9, linestyle=(0, (3, 2)), **marks)
-    else:
-        axes.fill_between(x, low, high, color=ink, alpha=0.16, linewidth=0)
-        axes.plot(x, mean, color=ink, linewidth=1.7)
-    return x, mean
+def _draw_bound(run: Facts, ink: str, curve: Sequence[Sequence[Any]]) -> Picture:
+    k, values, errors = ([row[i] for row in curve] for i in range(3))
+    bars = [THRESHOLD * (error or 0.0) for error in errors]
+    with drawing():
+        figure, axes = canvas(WIDE)
+        axes.set_xscale("log")
+        axes.errorbar(k, values, yerr=bars, fmt="o-", color=ink, markersize=3.5, **THIN)
+        if "ais" in run.measures and (above := run.measures["ais"].details.get("above_iwae")):
+            axes.axhline(values[-1] + above[0], color=ink, **DASHED)
+        axes.margins(x=0.06, y=0.12)
+        axes.set_xticks(k)
+        label_ticks(axes, lambda value: count(round(value)))
+        axes.set_xlabel("k, draws from q(z|x) for each image")
+        axes.set_ylabel("nats per image")
+        alt = f"The IWAE bound of {run.name} by its number of draws"
+        return render(figure, f"iwae-by-k-{run.letter}", alt)
 
 
-def _scale(axes: "Axes", panel: Panel, shown: Sequence[tuple[np.ndarray, np.ndarray]]) -> None:
-    if panel.log and all((mean > 0).all() for _, mean in shown):
-        axes.set_yscale("log")
-    elif panel.unit == "share":
-        axes.set_ylim(-0.02, 1.02)
-    elif panel.across == "epoch":
-        _leave_out_the_start(axes, shown)
+def _draw_limit(run: Facts, ink: str, points: Sequence[Sequence[float]]) -> Picture:
+    measure = run.measures[LIMIT]
+    counts, values = np.array(points, dtype=np.float64).T
+    slope = np.polyfit(1 / counts, values, 1)[0]
+    with drawing():
+        figure, axes = canvas(WIDE)
+        end = 1 / counts.min()
+        axes.plot([0, end], [measure.value, measure.value + slope * end], color=ink, **DASHED)
+        axes.plot(1 / counts, values, "o", color=ink, markersize=3.5)
+        bar = _bar(measure.error)
+        axes.errorbar(0, measure.value, yerr=bar, fmt="D", color=ink, markersize=4.5)
+        if measure.floor is not None:
+            axes.axhline(measure.floor, color=MUTED, **DASHED)
+        shown = [counts.max(), np.median(counts), counts.min()]
+        texts = [count(round(n)) for n in shown]
+        axes.set_xticks([0, *(1 / n for n in shown)], ["∞", *texts])
+        axes.margins(x=0.06, y=0.12)
+        axes.set_xlabel("N images, by 1 / N")
+        axes.set_ylabel("FID")
+        alt = f"FID of {run.name} by 1 / N, and its limit of {number(measure.value)}"
+        return render(figure, f"fid-by-n-{run.letter}", alt)
 
 
-def _leave_out_the_start(axes: "Axes", shown: Sequence[tuple[np.ndarray, np.ndarray]]) -> None:
-    """Scales to what follows the first tenth where that start would flatten all the rest."""
-    everything = np.concatenate([mean for _, mean in shown])
-    later = np.concatenate([mean[x >= 0.1 * x[-1]] for x, mean in shown])
-    low, high = later.min(), later.max()
-    if everything.max() - low <= 2.5 * (high - low) or high == low:
-        return
-    axes.set_ylim(low - 0.06 * (high - low), high + 0.22 * (high - low))
-    text = f"early, up to {everything.max():.3g}: off the scale"
-    style = {"ha": "right", "va": "top", "color": MUTED, "fontsize": 7.5}
-    axes.text(0.98, 0.97, text, transform=axes.transAxes, **style)
+def _bar(error: float | None) -> float | None:
+    """Two standard errors, where there is one."""
+    return None if error is None else THRESHOLD * error
 
 
-def _label_ends(axes: "Axes", ends: Sequence[tuple[float, float, str, str]]) -> None:
-    """Each curve's letter at its end, moved apart where two would touch."""
-    figure = axes.get_figure(root=True)
-    assert figure is not None
-    figure.draw_without_rendering()
-    points = 72 / figure.dpi
-    lowest = -np.inf
-    for x, y, text, ink in sorted(ends, key=lambda end: axes.transData.transform(end[:2])[1]):
-        height = axes.transData.transform((x, y))[1] * points
-        lowest = max(height, lowest + 11)
-        axes.annotate(
-            text,
-            (x, y),
-            xytext=(7, lowest - height),
-            textcoords="offset points",
-            va="center",
-            color=ink,
-            fontweight="bold",
-            annotation_clip=False,
-        )
+def _floor(axes: "Axes", points: Sequence[tuple[Any, Any]]) -> None:
+    axes.plot(*zip(*points, strict=True), "P", color=MUTED, markersize=7, markeredgewidth=0)
+    lowest = min(points, key=lambda point: point[1])
+    style = {"textcoords": "offset points", "color": MUTED, "fontsize": 7.5}
+    axes.annotate("real images", lowest, xytext=(0, -13), ha="center", **style)
 
 
-def _few_ticks(axes: "Axes") -> None:
-    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+def _time(axes: "Axes", seconds: Sequence[float]) -> None:
+    """A horizontal axis of times, logarithmic where they are far apart, with a few round ticks."""
+    from matplotlib.ticker import LogLocator, MaxNLocator
 
-    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-    if axes.get_yscale() == "linear":
-        axes.yaxis.set_major_locator(MaxNLocator(5))
-        return
-    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=7))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.yaxis.set_minor_formatter(NullFormatter())
+    size, unit = next((one for one in UNITS if max(seconds) > 2 * one[0]), UNITS[-1])
+    axes.xaxis.set_major_locator(MaxNLocator(6))
+    if max(seconds) > FAR_APART * min(seconds):
+        axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=7))
+    label_ticks(axes, lambda time: number(time / size, 3))
+    axes.set_xlabel(f"training time, {unit}, lower is better")
+
+
+def _axis(measure: Measure) -> str:
+    """`recall, classifier features, %, higher is better`."""
+    better = f"{measure.better} is better" if measure.better else ""
+    return ", ".join(filter(None, [measure.title, measure.unit, better]))

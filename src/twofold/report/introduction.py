@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from twofold.report.facts import Facts
+from twofold.report.facts import Facts, marks
 from twofold.report.seeds import group_by_recipe
 from twofold.report.words import count, duration, epochs, listing, number, plural
 
@@ -27,27 +27,21 @@ def introduction(runs: Sequence[Facts]) -> list[str]:
     first = f"{subject} on {listing(sets)}"
     if alike and counts[0]:
         first += f", {plural(counts[0], 'training image')}"
-    sentences = (_sentence(together, not alike, len(sets) > 1) for together in _together(runs))
-    return [f"{first}.", *sentences]
-
-
-def _together(runs: Sequence[Facts]) -> list[tuple[Facts, ...]]:
-    """Runs of a recipe that were trained to the end share a sentence."""
-    found: list[tuple[Facts, ...]] = []
+    sentences = [f"{first}."]
     for group in group_by_recipe(runs):
+        # Runs of a recipe that were trained to the end share a sentence
         whole = all(run.finished and run.epochs_done for run in group.runs)
-        found += [group.runs] if whole else [(run,) for run in group.runs]
-    return found
+        for together in [group.runs] if whole else [(run,) for run in group.runs]:
+            sentences.append(_sentence(together, not alike, len(sets) > 1))
+    return sentences
 
 
 def _data(run: Facts) -> str:
     parts = []
-    shape = run.data.get("image_shape")
-    if shape:
+    if shape := run.data.get("image_shape"):
         kind = "gray" if shape[0] == 1 else "color"
         parts.append(f"{shape[1]}\u00a0×\u00a0{shape[2]} {kind} pixels")
-    classes = len(run.data.get("class_names") or [])
-    if classes:
+    if classes := len(run.class_names):
         parts.append("1 class" if classes == 1 else f"{count(classes)} classes")
     return run.data_name + (f" ({', '.join(parts)})" if parts else "")
 
@@ -57,8 +51,7 @@ def _sentence(runs: Sequence[Facts], say_count: bool, say_data: bool) -> str:
     run = runs[0]
     size = sum(run.parameters.values())
     article = "an" if run.model_title[0] in "AEFHILMNORSX" else "a"  # an M2, an ACGAN
-    verb = "is" if len(runs) == 1 else "are each"
-    text = f"{listing([one.mark for one in runs])} {verb} {article} {run.model_title}"
+    text = f"{marks(runs)} {'is' if len(runs) == 1 else 'are each'} {article} {run.model_title}"
     if size:
         text += f" of {count(size)} parameters"
     if run.epochs_done is None:
@@ -71,22 +64,16 @@ def _sentence(runs: Sequence[Facts], say_count: bool, say_data: bool) -> str:
         text += f" of {plural(run.train_count, 'image')}"
     if say_data:
         text += f" of {run.data_name}"
-    return f"{text} with {_seeds(runs)}{_took(runs)}."
+    text += f" with {_seeds('seed', [run.experiment.seed for run in runs])}"
+    labels = _seeds("label seed", [run.experiment.data.label_seed for run in runs])
+    if labels.startswith("label seeds"):
+        text += f" and {labels}"
+    if times := sorted(run.seconds for run in runs if run.seconds is not None):
+        text += f" in {' to '.join(dict.fromkeys(duration(t) for t in (times[0], times[-1])))}"
+    return f"{text}."
 
 
-def _seeds(runs: Sequence[Facts]) -> str:
-    """`seed 0`, `seeds 0, 1 and 2`, `seed 0 and label seeds 0 and 1`."""
-    labels = _numbered("label seed", [run.experiment.data.label_seed for run in runs])
-    text = _numbered("seed", [run.experiment.seed for run in runs])
-    return f"{text} and {labels}" if labels.startswith("label seeds") else text
-
-
-def _numbered(noun: str, values: Sequence[int]) -> str:
+def _seeds(noun: str, values: Sequence[int]) -> str:
+    """`seed 0`, `seeds 0, 1 and 2`."""
     once = [str(value) for value in dict.fromkeys(values)]
     return f"{noun}{'s' if len(once) > 1 else ''} {listing(once)}"
-
-
-def _took(runs: Sequence[Facts]) -> str:
-    times = sorted(run.seconds for run in runs if run.seconds is not None)
-    texts = dict.fromkeys(duration(time) for time in (times[:1] + times[-1:]))
-    return f" in {' to '.join(texts)}" if texts else ""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from twofold.metrics.measure import Measure
-from twofold.report.facts import Facts
+from twofold.report.facts import Facts, those_with
 
 __all__ = ["THRESHOLD", "Difference", "best", "comparable", "difference", "same_images"]
 
@@ -59,7 +59,7 @@ def difference(a: Measure, b: Measure) -> Difference:
 
 def best(runs: Sequence[Facts], name: str) -> Facts | None:
     """The run whose figure is better than every other's by more than noise, or None."""
-    having = [run for run in runs if name in run.measures]
+    having = those_with(runs, name)
     better = having[0].measures[name].better if having else None
     if len(having) < 2 or better is None or comparable(having, name):
         return None

@@ -1,16 +1,29 @@
-"""Images in a grid, shown pixel by pixel: for the page as PNG, for the folder as a figure."""
+"""Images shown pixel by pixel: samples of every run, and pairs with training images."""
 
 import base64
 import io
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from twofold.apply.common.result import pixels as shown
+from twofold.apply.sample import sample
+from twofold.errors import UsageError
+from twofold.experiments.run import Run
 from twofold.pictures.sheets import contact_sheet
 from twofold.pictures.style import Picture, drawing, render
+from twofold.report.facts import Facts
+from twofold.report.words import epochs, number
 
-__all__ = ["Pixels", "grid"]
+__all__ = ["Pixels", "draw_pairs", "draw_sheet", "grid"]
+
+COLUMNS = 10
+MAX_CLASSES = 20
+PAIRS = {"first": "Not chosen", "closest": "Those that lie nearest"}
+ROWS = ("generated", "training")
 
 
 @dataclass(frozen=True)
@@ -68,3 +81,53 @@ def grid(images: NDArray[np.uint8], columns: int) -> NDArray[np.uint8]:
     color = sheet if sheet.ndim == 3 else sheet[:, :, None].repeat(3, axis=2)
     opaque = contact_sheet(np.full_like(images[:, :1], 255), columns, gap, background=0)
     return np.concatenate([color, opaque[:, :, None]], axis=2)
+
+
+def draw_sheet(run: Run, facts: Facts, seed: int) -> tuple[Pixels | None, str]:
+    """Ten images of every class, or a hundred of a model that is conditioned on none.
+
+    Returns:
+        The images from one seed, if there are any, and a caption: what was drawn, or why nothing.
+
+    Raises:
+        RunError: If the checkpoint is damaged or of another experiment than the run says.
+    """
+    if not run.has_checkpoint:
+        return None, "No samples: there is no checkpoint yet."
+    names = facts.class_names
+    rows = names[:MAX_CLASSES] if facts.condition == "class" else []
+    labels = [name for name in rows for _ in range(COLUMNS)] or None
+    try:
+        samples = sample(run, n=COLUMNS * (len(rows) or 10), label=labels, seed=seed)
+    except UsageError as error:
+        return None, f"No samples: {error}."
+    array, alt = grid(shown(samples.images), COLUMNS), f"Samples of {facts.name}"
+    after = "" if facts.epochs_done is None else f" after {epochs(facts.epochs_done)}"
+    caption = f"{facts.model_title}{after}, seed {seed}, {facts.latent_dim} latents"
+    if rows and len(names) > len(rows):
+        caption += f"; the first {len(rows)} of {len(names)} classes"
+    caption += "." if rows else "; not conditioned on the class, so rows mean nothing."
+    return Pixels(f"samples-{facts.letter}", alt, array, tuple(rows)), caption
+
+
+def draw_pairs(runs: Sequence[Facts]) -> list[tuple[str, list[tuple[str, Pixels]]]]:
+    """For every run that kept them: generated images above the training images nearest to them."""
+    found = [(run.mention, _strips(run, run.arrays.get("nearest") or {})) for run in runs]
+    return [(mention, strips) for mention, strips in found if strips]
+
+
+def _strips(run: Facts, arrays: Mapping[str, Any]) -> list[tuple[str, Pixels]]:
+    """From (2, n, C, H, W), generated and training."""
+    found = []
+    for kind, words in PAIRS.items():
+        pairs, distances = arrays.get(kind), arrays.get(f"{kind}_distance")
+        if pairs is None or pairs.ndim != 5 or len(pairs) != len(ROWS):
+            continue
+        caption = f"{words}."
+        if distances is not None and len(distances):
+            low, high = (number(float(end), 2) for end in (distances.min(), distances.max()))
+            caption = f"{words}; {low} to {high} apart."
+        alt = f"Images of {run.name} above the nearest training images: {words.lower()}"
+        array = grid(pairs.reshape(-1, *pairs.shape[2:]), pairs.shape[1])
+        found.append((caption, Pixels(f"nearest-{kind}-{run.letter}", alt, array, ROWS)))
+    return found

@@ -6,24 +6,56 @@ its mention (⟦A⟧), which the page turns into a badge.
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from twofold.metrics.measure import Measure
-from twofold.report.contrast import over_seeds
-from twofold.report.facts import Facts, Reading
-from twofold.report.noise import best, comparable, difference, same_images
-from twofold.report.seeds import group_by_recipe
-from twofold.report.verdicts import beside_the_floor, misses, repeats
-from twofold.report.words import common_title, listing, number, plus_minus, with_unit
+from twofold.report.facts import Facts, mentions, those_with
+from twofold.report.noise import THRESHOLD, best, comparable, difference, same_images
+from twofold.report.seeds import Contrast, contrast, group_by_recipe, interval
+from twofold.report.words import (
+    FIXED,
+    common_title,
+    listing,
+    number,
+    plural,
+    plus_minus,
+    with_unit,
+)
 
-__all__ = ["active_units", "likelihood", "outcome", "readings", "speed", "too_good"]
+__all__ = [
+    "Reading",
+    "active_units",
+    "beside_the_floor",
+    "likelihood",
+    "misses",
+    "outcome",
+    "over_seeds",
+    "readings",
+    "repeats",
+    "speed",
+    "too_good",
+]
+
 DISTANCE = "fid/classifier"
+FAR = 0.8  # of the floor: below it a share is far from that of real images
+FEW = 3  # draws up to which the wide tails of Student's t leave only large differences visible
+SHOWN = {
+    "coverage": "its images come near {value} of the test images (coverage; real ones {real})",
+    "recall": "{value} of the test images lie among its own (recall; among real ones {real})",
+}
+
+
+class Reading(NamedTuple):
+    """A sentence or two of "In short", and what they are about."""
+
+    topic: str
+    text: str
 
 
 def readings(runs: Sequence[Facts]) -> list[Reading]:
     """What the numbers say, most telling first."""
-    names = dict.fromkeys(name for run in runs for name in run.measures)
     found = []
-    for name in names:
+    for name in dict.fromkeys(name for run in runs for name in run.measures):
         if name.startswith("gan_test/"):
             found += over_seeds(runs, name) or outcome(runs, name)
             found += too_good(runs, name)
@@ -38,12 +70,11 @@ def readings(runs: Sequence[Facts]) -> list[Reading]:
 
 def outcome(runs: Sequence[Facts], name: str) -> list[Reading]:
     """Who is ahead by one measure, or that the noise hides it."""
-    having = [run for run in runs if name in run.measures]
+    having = those_with(runs, name)
     if not having:
         return []
-    measure = having[0].measures[name]
     figures = listing([_figure(run, name) for run in having])
-    if len(having) == 1 or measure.better is None:
+    if len(having) == 1 or having[0].measures[name].better is None:
         text = f"{figures}."
     elif why := comparable(having, name):
         text = f"{figures}. These are not to be compared: {why}."
@@ -52,33 +83,111 @@ def outcome(runs: Sequence[Facts], name: str) -> list[Reading]:
     return [Reading(common_title([run.measures[name].title for run in having]), text)]
 
 
+def over_seeds(runs: Sequence[Facts], name: str) -> list[Reading]:
+    """What the means over seeds or label draws say of a measure."""
+    having = [group for group in group_by_recipe(runs) if group.values(name)]
+    if all(len(group.values(name)) < 2 for group in having):
+        return []
+    counted = [group.draws[draw] for group in having for draw in group.values(name)]
+    measure = counted[0].measures[name]
+    means = [
+        f"{group.mention} {group.figure(name, measure.unit)} over "
+        f"{plural(len(group.values(name)), group.noun)}"
+        for group in having
+    ]
+    text = f"Mean ± standard deviation: {listing(means)}."
+    if why := comparable(counted, name):
+        text += f" These are not to be compared: {why}."
+    elif measure.better is not None and (found := contrast(having, name)):
+        text += _verdict(found)
+    return [Reading(measure.title, text)]
+
+
 def too_good(runs: Sequence[Facts], name: str) -> list[Reading]:
     """Generated images that are recognized more often than real ones are typical, not better."""
-    above = [run for run in runs if name in run.measures and _beats_floor(run.measures[name])]
+    above = [run for run in those_with(runs, name) if _beats_floor(run.measures[name])]
     if not above:
         return []
     measure = above[0].measures[name]
-    floor = with_unit(number(measure.floor or 0.0), measure.unit)
-    return [
-        Reading(
-            measure.title,
-            f"The same classifier recognizes {floor} of real test images, fewer than of those of "
-            f"{listing([run.mention for run in above])}. That is no praise: images of the easy, "
-            "typical kind are recognized more often than real ones.",
-        )
-    ]
+    text = (
+        f"The same classifier recognizes {with_unit(number(measure.floor or 0), measure.unit)} of "
+        f"real test images, fewer than of those of {mentions(above)}. That is no praise: images "
+        "of the easy, typical kind are recognized more often than real ones."
+    )
+    return [Reading(measure.title, text)]
+
+
+def beside_the_floor(runs: Sequence[Facts], name: str) -> list[Reading]:
+    """What real training images have in the place of generated ones."""
+    measures = [run.measures[name] for run in those_with(runs, name)]
+    floors = dict.fromkeys(_floor(measure) for measure in measures if measure.floor is not None)
+    if not floors:
+        return []
+    figures = listing(list(floors), "or")
+    text = f"Real training images in the place of the generated ones have {figures}."
+    return [Reading(measures[0].title, text)]
+
+
+def misses(runs: Sequence[Facts], extractor: str = "classifier") -> list[Reading]:
+    """Who shows less of the real images than real ones do, and whether because they are wrong."""
+    found = []
+    for run in runs:
+        low = {
+            kind: measure
+            for kind in (*SHOWN, "precision", "density")
+            if (measure := run.measures.get(f"{kind}/{extractor}")) and _far_below(measure)
+        }
+        parts = [
+            SHOWN[kind].format(value=_share(measure), real=_floor(measure))
+            for kind, measure in low.items()
+            if kind in SHOWN
+        ]
+        wrong = [f"{kind} {_share(low[kind])}" for kind in low if kind not in SHOWN]
+        if wrong:
+            verdict = (
+                f"Its images are often off the real ones ({listing(wrong)}), so whether kinds of "
+                "images are missing or badly made is not known."
+            )
+        elif "coverage" in low:
+            verdict = "It misses kinds of images."
+        else:
+            verdict = "Its images vary less than real ones do."
+        if parts:
+            found.append(Reading("diversity", f"{run.mention}: {listing(parts)}. {verdict}"))
+    return found
+
+
+def repeats(runs: Sequence[Facts]) -> list[Reading]:
+    """Who repeats training images more often than real test images do."""
+    found = []
+    for run in those_with(runs, "copies"):
+        copies = run.measures["copies"]
+        if copies.floor is None or copies.error is None:
+            continue
+        if copies.value > copies.floor + THRESHOLD * copies.error:
+            text = (
+                f"{run.mention} repeats its training images: {_share(copies)} of its images are "
+                f"copies, against {_floor(copies)} of real test images."
+            )
+            found.append(Reading("memorization", text))
+    return found
 
 
 def likelihood(runs: Sequence[Facts]) -> list[Reading]:
     """The bound on the likelihood, and who cannot have one."""
-    having = [run for run in runs if "elbo" in run.measures]
+    having = those_with(runs, "elbo")
     found = over_seeds(runs, "elbo") or outcome(runs, "elbo")
-    if len(having) == 1:
-        found = [Reading(found[0].topic, found[0].text + _parts(having[0]))]
-    gans = [run.mention for run in runs if run.is_gan and not run.is_hybrid]
+    parts = having[0].measures if len(having) == 1 else {}
+    if {"recon_nll", "kl"} <= parts.keys():
+        text = (
+            f"{found[0].text} Of its negative, {number(parts['recon_nll'].value)} is "
+            f"reconstruction and {number(parts['kl'].value)} the KL to the prior."
+        )
+        found = [Reading(found[0].topic, text)]
+    gans = [run for run in runs if run.is_gan and not run.is_hybrid]
     if gans and any(run.is_vae for run in runs):
         verb = "has" if len(gans) == 1 else "have"
-        text = f"{listing(gans)} {verb} none, as no GAN does, and cannot be placed on that scale."
+        text = f"{mentions(gans)} {verb} none, as no GAN does, and cannot be placed on that scale."
         found.append(Reading(found[-1].topic if having else "Likelihood", text))
     return found
 
@@ -109,7 +218,7 @@ def speed(runs: Sequence[Facts]) -> list[Reading]:
     timed = [run for run in timed if run.is_vae or run.is_gan] or timed
     if len(group_by_recipe(timed)) < 2 or not same_images(timed):
         return []
-    names = listing([run.mention for run in timed])
+    names = mentions(timed)
     if len({run.hardware for run in timed}) > 1:
         text = (
             f"{names} were trained on different hardware or with different numbers of threads, so "
@@ -140,12 +249,12 @@ def _race(having: Sequence[Facts], name: str) -> str:
     gap = difference(a, b)
     versus = f"{_figure(first, name)}, {_figure(second, name)}"
     apart = with_unit(number(abs(gap.amount), 2), "points" if a.unit == "%" else a.unit)
-    if gap.verdict == "unknown":
+    if gap.errors is None:
         return (
             f"{versus}. No standard error was measured, so whether the difference of {apart} is "
             "more than noise is not known."
         )
-    errors = f"{number(gap.errors or 0.0, 2)} combined standard errors"
+    errors = f"{number(gap.errors, 2)} combined standard errors"
     if gap.verdict == "noise":
         others = "the first two" if len(having) > 2 else "the two"
         return (
@@ -159,20 +268,44 @@ def _race(having: Sequence[Facts], name: str) -> str:
     )
 
 
-def _parts(run: Facts) -> str:
-    recon, kl = run.measures.get("recon_nll"), run.measures.get("kl")
-    if not recon or not kl:
-        return ""
-    return (
-        f" Of its negative, {number(recon.value)} is reconstruction and {number(kl.value)} the KL "
-        "to the prior."
-    )
+def _verdict(found: Contrast) -> str:
+    """Which recipe is ahead, or that the spread hides it, and what so few draws can show."""
+    one = found.difference if found.difference.amount >= 0 else found.difference.swapped
+    unit = "points" if found.measure.unit == "%" else found.measure.unit
+    amount, ends = interval(one)
+    apart = f"{with_unit(amount, unit)} (95{FIXED}% interval {ends}, {found.how})"
+    text = ""
+    if found.recipes > 2:
+        text += (
+            f" The best by mean of {found.recipes} recipes and the runner-up are compared, and no "
+            "others."
+        )
+    if one.within_noise:
+        text += (
+            f" The difference of {apart} is within noise: the spread over {found.noun}s can "
+            "explain it."
+        )
+    else:
+        text += (
+            f" {found.leader.mention} is ahead by {apart}, which is more than the spread over "
+            f"{found.noun}s explains."
+        )
+    if found.fewest <= FEW:
+        text += f" With {plural(found.fewest, found.noun)} only large differences can be seen."
+    return text
 
 
 def _beats_floor(measure: Measure) -> bool:
     if measure.floor is None or measure.error is None or measure.better != "higher":
         return False
-    return measure.value > measure.floor + 2 * measure.error
+    return measure.value > measure.floor + THRESHOLD * measure.error
+
+
+def _far_below(measure: Measure) -> bool:
+    if measure.floor is None or measure.error is None:
+        return False
+    noise = THRESHOLD * measure.error
+    return measure.value < min(FAR * measure.floor, measure.floor - noise)
 
 
 def _figure(run: Facts, name: str) -> str:
@@ -181,3 +314,11 @@ def _figure(run: Facts, name: str) -> str:
 
 def _value(measure: Measure) -> str:
     return with_unit(plus_minus(measure.value, measure.error), measure.unit)
+
+
+def _share(measure: Measure) -> str:
+    return with_unit(number(measure.value, 3), measure.unit)
+
+
+def _floor(measure: Measure) -> str:
+    return with_unit(number(measure.floor or 0.0, 3), measure.unit)

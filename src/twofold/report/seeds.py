@@ -1,7 +1,7 @@
 """Runs that differ in nothing but the training seed or the draw of labels, taken together.
 
 One seed is one draw. Where a recipe was trained with several, its mean and the standard deviation
-over them take the place of any single run.
+over them take the place of any single run, and two recipes are compared by their means.
 """
 
 import statistics
@@ -9,11 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from twofold.report.facts import Facts
+from twofold.metrics.measure import Measure
+from twofold.metrics.seeds import MeanDifference, compare_means
+from twofold.report.facts import Facts, marks
 from twofold.report.noise import comparable
-from twofold.report.words import listing, number, plus_minus, with_unit
+from twofold.report.words import FIXED, number, plus_minus, to_precision, with_unit
 
-__all__ = ["Draw", "Group", "group_by_recipe", "has_repeats"]
+__all__ = ["Contrast", "Draw", "Group", "contrast", "group_by_recipe", "has_repeats", "interval"]
 
 Draw = tuple[int, int]
 
@@ -26,7 +28,7 @@ class Group:
 
     @property
     def mention(self) -> str:
-        return f"{self.runs[0].model_title} ({listing([run.mark for run in self.runs])})"
+        return f"{self.runs[0].model_title} ({marks(self.runs)})"
 
     @cached_property
     def draws(self) -> dict[Draw, Facts]:
@@ -68,8 +70,76 @@ class Group:
         if len(values) < 2:
             return with_unit(number(values[0]), unit) if values else ""
         mean, spread = statistics.fmean(values), statistics.stdev(values)
-        text = plus_minus(mean, spread) if spread else f"{number(mean)}\u00a0±\u00a00"
+        text = plus_minus(mean, spread) if spread else f"{number(mean)}{FIXED}±{FIXED}0"
         return with_unit(text, unit)
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """Two recipes by one measure.
+
+    Attributes:
+        first: A recipe of several draws.
+        second: Another.
+        measure: A figure of that measure, for its unit and direction.
+        difference: The first's mean less the second's.
+        recipes: How many there were to choose these two from.
+    """
+
+    first: Group
+    second: Group
+    measure: Measure
+    difference: MeanDifference
+    recipes: int
+
+    @property
+    def noun(self) -> str:
+        """What sets the runs of a recipe apart, where it is the same for both."""
+        return self.first.noun if self.first.noun == self.second.noun else "run"
+
+    @property
+    def fewest(self) -> int:
+        """Draws of the recipe that has fewer."""
+        return min(len(group.values(self.measure.name)) for group in (self.first, self.second))
+
+    @property
+    def how(self) -> str:
+        """`paired by seed, p = 0.03`."""
+        test = f"paired by {self.noun}" if self.difference.paired else "Welch’s t-test"
+        p = self.difference.p
+        return f"{test}, p{FIXED}{f'={FIXED}{number(p, 2)}' if p >= 0.001 else f'<{FIXED}0.001'}"
+
+    @property
+    def leader(self) -> Group:
+        """Whose mean is better."""
+        higher = self.difference.amount > 0
+        return self.first if higher == (self.measure.better == "higher") else self.second
+
+
+def contrast(groups: Sequence[Group], name: str) -> Contrast | None:
+    """The difference of two recipes; of more, that of the best and the runner-up by mean.
+
+    Recipes of a single draw have no spread and are left out.
+    """
+    several = [group for group in groups if len(group.values(name)) > 1]
+    runs = [group.draws[draw] for group in several for draw in group.values(name)]
+    if len(several) < 2 or comparable(runs, name):
+        return None
+    measure = runs[0].measures[name]
+    if len(several) > 2:
+        if measure.better is None:
+            return None
+        sign = -1 if measure.better == "higher" else 1
+        several.sort(key=lambda group: sign * statistics.fmean(group.values(name).values()))
+    first, second = several[:2]
+    difference = compare_means(first.values(name), second.values(name))
+    return Contrast(first, second, measure, difference, len(several))
+
+
+def interval(one: MeanDifference) -> tuple[str, str]:
+    """`20.1` and `18.7 to 21.5`, cut where the second digit of the half width is."""
+    amount, low, high = to_precision([one.amount, one.low, one.high], (one.high - one.low) / 2)
+    return amount, f"{low} to {high}"
 
 
 def group_by_recipe(runs: Sequence[Facts]) -> list[Group]:

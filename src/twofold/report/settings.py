@@ -11,11 +11,11 @@ from twofold.errors import UsageError
 from twofold.experiments.resolve import resolve
 from twofold.experiments.schema import Experiment
 from twofold.report.facts import Facts
+from twofold.settings import flat
 from twofold.training.settings import OptimizerSettings
 
-__all__ = ["UPKEEP", "compact", "differing", "train_command"]
+__all__ = ["compact", "differing", "train_command"]
 
-LABELS = ("name", "title", "source", "reported", "notes")
 UPKEEP = ("log_every", "validate_every", "sample_every", "checkpoint_every", "tensorboard")
 
 
@@ -46,12 +46,20 @@ def differing(runs: Sequence[Facts]) -> list[tuple[str, list[str]]]:
     A setting that only one family has, and that was left at its default, is no difference.
     """
     settings = [compact(run.experiment) for run in runs]
-    keys = list(dict.fromkeys(key for words in settings for key in words))
-    rows = [(key, [words.get(key, "") for words in settings]) for key in keys]
-    defaults = {key: text for run in runs for key, text in _defaults(run.experiment).items()}
+    defaults = {
+        name.replace("_", " "): _words(field.default)
+        for run in runs
+        for section in (run.experiment.data, run.experiment.model, run.experiment.training)
+        for name, field in type(section).model_fields.items()
+        if not field.is_required() and field.default_factory is None
+    }
+    rows = {
+        key: [words.get(key, "") for words in settings]
+        for key in dict.fromkeys(key for words in settings for key in words)
+    }
     return [
         (key, values)
-        for key, values in rows
+        for key, values in rows.items()
         if len(set(values)) > 1 and set(values) - {""} != {defaults.get(key)}
     ]
 
@@ -66,48 +74,24 @@ def train_command(run: Facts) -> str:
     return f"twofold train {' '.join(words)} {out}"
 
 
-def _defaults(experiment: Experiment) -> dict[str, str]:
-    """The defaults of every field that has one."""
-    return {
-        name.replace("_", " "): _words(field.default)
-        for section in (experiment.data, experiment.model, experiment.training)
-        for name, field in type(section).model_fields.items()
-        if not field.is_required() and field.default_factory is None
-    }
-
-
 def _changes(experiment: Experiment) -> dict[str, Any] | None:
     """The fields to change in the library's experiment, or None where that does not suffice."""
     try:
         library = resolve(experiment.name)
-        ours, theirs = _flat(experiment.model_dump()), _flat(library.model_dump())
+        ours, theirs = (
+            flat(one.model_dump(exclude={"reported", "notes"})) for one in (experiment, library)
+        )
         if ours.keys() != theirs.keys():
             return None
         changes = {key: value for key, value in ours.items() if value != theirs[key]}
-        same = resolve(library, changes) == experiment
+        if resolve(library, changes) != experiment:
+            return None
     except UsageError:
         return None
-    return {_short(key, ours): value for key, value in changes.items()} if same else None
-
-
-def _short(key: str, keys: Mapping[str, Any]) -> str:
-    if key == "data.name":
-        return "data"
-    last = key.rsplit(".", 1)[-1]
-    alone = sum(other.rsplit(".", 1)[-1] == last for other in keys) == 1
-    return last if alone else key
-
-
-def _flat(section: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in section.items():
-        if isinstance(value, Mapping):
-            found |= _flat(value, f"{prefix}{key}.")
-        elif isinstance(value, tuple) and not prefix:
-            continue  # reported and notes
-        else:
-            found[prefix + key] = list(value) if isinstance(value, tuple) else value
-    return found
+    last = [key.rsplit(".", 1)[-1] for key in ours]
+    short = {key: end if last.count(end) == 1 else key for key, end in zip(ours, last, strict=True)}
+    short["data.name"] = "data"
+    return {short[key]: value for key, value in changes.items()}
 
 
 def _yaml(value: Any) -> str:

@@ -1,29 +1,54 @@
 """The tables of the report as plain rows of text; the template only lays them out."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Container, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
-from twofold.metrics.measure import Measure
-from twofold.report.contrast import contrast, interval
-from twofold.report.facts import Facts
-from twofold.report.kinds import by_kind
-from twofold.report.seeds import Group, group_by_recipe, has_repeats
-from twofold.report.words import common_title, count, duration, memory, number, plural, with_unit
+from twofold.report.facts import Facts, those_with
+from twofold.report.kinds import Kind, by_kind
+from twofold.report.noise import best, comparable
+from twofold.report.seeds import Group, contrast, group_by_recipe, has_repeats, interval
+from twofold.report.words import (
+    common_title,
+    count,
+    duration,
+    memory,
+    number,
+    plural,
+    plus_minus,
+    with_unit,
+)
 
 __all__ = [
     "Cell",
+    "MeasureGroup",
+    "MeasureRow",
     "Row",
     "SeedRow",
     "SeedTable",
     "class_tables",
     "cost_rows",
+    "measure_groups",
+    "missing",
     "one_machine",
     "seed_table",
     "version_rows",
 ]
 
-MACHINE = ("device", "processor", "cores", "threads")
+ARROWS = {"higher": "↑", "lower": "↓", None: ""}
 BY_CLASS = ("gan_test/classifier-cnn", "fid/classifier", "coverage/classifier", "accuracy")
+DIGEST = re.compile(r" ([0-9a-f]{6})[0-9a-f]{10}$")
+MACHINE = ("device", "processor", "cores", "threads")
+OBVIOUS = ("extractor", "classifier_accuracy")
+VERSIONS = {
+    "Twofold": "twofold",
+    "Python": "python",
+    "PyTorch": "torch",
+    "NumPy": "numpy",
+    "Platform": "platform",
+    "Started": "started",
+}
 
 
 @dataclass(frozen=True)
@@ -47,7 +72,38 @@ class Row:
 
     title: str
     cells: list[str]
-    bars: list[float | None]
+    bars: Sequence[float | None] = ()
+
+
+@dataclass(frozen=True)
+class MeasureRow:
+    """A measure over all runs."""
+
+    name: str
+    title: str
+    unit: str
+    arrow: str
+    depends: str
+    floor: str
+    cells: list[Cell]
+    note: str
+
+
+@dataclass(frozen=True)
+class MeasureGroup:
+    """The measures of a kind, and what need not be said of each.
+
+    Attributes:
+        kind: What they say.
+        depends: On what all their figures depend, then on what all of a run do.
+        note: Why none of them may be compared, where it is the same for all.
+        rows: One for every measure.
+    """
+
+    kind: Kind
+    depends: list[str]
+    note: str
+    rows: list[MeasureRow]
 
 
 @dataclass(frozen=True)
@@ -79,45 +135,72 @@ class SeedTable:
         return len(self.heads) == 2
 
 
+def measure_groups(runs: Sequence[Facts]) -> list[MeasureGroup]:
+    """A row for every measure that any run has."""
+    return [_group(runs, kind, names) for kind, names in by_kind(runs)]
+
+
+def missing(runs: Sequence[Facts]) -> list[str]:
+    """`likelihood (B): a CGAN bounds no likelihood` for all that was asked for in vain."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for run in runs:
+        for name, reason in run.not_measured.items():
+            found.setdefault((name, reason), []).append(run.mark)
+    return [f"{name} {' '.join(marks)}: {reason}." for (name, reason), marks in found.items()]
+
+
 def class_tables(runs: Sequence[Facts]) -> list[tuple[str, str, str, list[Row]]]:
     """For each of a few measures by class: name, title, unit and a row per class."""
     found = []
     for name in BY_CLASS:
-        having = {run.letter: run.measures[name] for run in runs if name in run.measures}
-        classes = dict.fromkeys(c for measure in having.values() for c in measure.per_class)
-        first = next(iter(having.values()), None)
-        rows = [Row(c, [_class_cell(having.get(r.letter), c) for r in runs], []) for c in classes]
-        if first is not None and rows:
+        having = those_with(runs, name)
+        by_class = [run.measures[name].per_class if run in having else {} for run in runs]
+        rows = [
+            Row(key, [number(one[key]) if one.get(key) is not None else "" for one in by_class])
+            for key in dict.fromkeys(key for one in by_class for key in one)
+        ]
+        if rows:
+            first = having[0].measures[name]
             found.append((name, first.title, first.unit, rows))
     return found
 
 
+def seed_table(runs: Sequence[Facts]) -> SeedTable | None:
+    """Means over seeds or label draws, where any recipe has several."""
+    if not has_repeats(runs):
+        return None
+    groups = group_by_recipe(runs)
+    nouns = {group.noun for group in groups if len(group.draws) > 1}
+    rows = []
+    for name in [name for _, names in by_kind(runs) for name in names]:
+        known = [run.measures[name] for run in those_with(runs, name)]
+        title = common_title([measure.title for measure in known])
+        cells = [_mean_cell(group, name) for group in groups]
+        rows.append(SeedRow(title, known[0].unit, cells, _difference_cell(groups, name)))
+    return SeedTable(
+        over=f"{nouns.pop()}s" if len(nouns) == 1 else "runs",
+        heads=[(group.mention, plural(len(group.draws), group.noun)) for group in groups],
+        rows=rows,
+    )
+
+
 def cost_rows(runs: Sequence[Facts]) -> list[Row]:
     """What the runs cost: time, speed, memory, operations, parameters, machine."""
+    sizes = [run.parameters for run in runs]
     rows = [
-        _amounts(runs, "Time per epoch", lambda r: r.seconds_per_epoch, duration),
-        _amounts(runs, "Training time in all", lambda r: r.seconds, duration),
-        _amounts(runs, "Epochs done", lambda r: r.epochs_done, number, bar=False),
-        _amounts(runs, "Images a second", lambda r: r.images_per_second, lambda v: number(v, 3)),
+        _amounts("Time per epoch", [run.seconds_per_epoch for run in runs], duration),
+        _amounts("Training time in all", [run.seconds for run in runs], duration),
+        _amounts("Epochs done", [run.epochs_done for run in runs], number, bar=False),
+        _amounts("Images a second", [run.images_per_second for run in runs], _rounded),
         _measured(runs, "Images generated a second", "generation_speed"),
-        _amounts(runs, "Peak memory in training", lambda r: r.peak_memory, memory),
+        _amounts("Peak memory in training", [run.last.get("memory") for run in runs], memory),
         _measured(runs, "Operations per image in training", "training_flops"),
         _measured(runs, "Operations per generated image", "generation_flops"),
-        _amounts(
-            runs, "Parameters in all", lambda r: sum(r.parameters.values()), lambda v: count(int(v))
-        ),
+        _amounts("Parameters in all", [sum(one.values()) for one in sizes], count),
     ]
-    for network in dict.fromkeys(name for run in runs for name in run.parameters):
+    for network in dict.fromkeys(name for one in sizes for name in one):
         title = f"… of the {network.replace('_', ' ')}"
-        rows.append(
-            _amounts(
-                runs,
-                title,
-                lambda r, n=network: r.parameters.get(n),
-                lambda v: count(int(v)),
-                False,
-            )
-        )
+        rows.append(_amounts(title, [one.get(network) for one in sizes], count, bar=False))
     if not one_machine(runs):
         rows += [_environment(runs, key.capitalize(), key) for key in MACHINE]
     return [row for row in rows if any(row.cells)]
@@ -134,46 +217,103 @@ def one_machine(runs: Sequence[Facts]) -> str:
         plural(threads, "thread") if threads else "",
         f"device {device}" if device else "",
     ]
-    return ", ".join(part for part in parts if part)
-
-
-def seed_table(runs: Sequence[Facts]) -> SeedTable | None:
-    """Means over seeds or label draws, where any recipe has several."""
-    if not has_repeats(runs):
-        return None
-    groups = group_by_recipe(runs)
-    known = {name: [] for run in runs for name in run.measures}
-    for run in runs:
-        for name, measure in run.measures.items():
-            known[name].append(measure)
-    nouns = {group.noun for group in groups if len(group.draws) > 1}
-    return SeedTable(
-        over=f"{nouns.pop()}s" if len(nouns) == 1 else "runs",
-        heads=[(group.mention, plural(len(group.draws), group.noun)) for group in groups],
-        rows=[
-            SeedRow(
-                title=common_title([measure.title for measure in known[name]]),
-                unit=known[name][0].unit,
-                cells=[_mean_cell(group, name) for group in groups],
-                difference=_difference_cell(groups, name),
-            )
-            for _, names in by_kind(runs)
-            for name in names
-        ],
-    )
+    return ", ".join(filter(None, parts))
 
 
 def version_rows(runs: Sequence[Facts]) -> list[Row]:
     """The software that made each run."""
-    keys = {
-        "Twofold": "twofold",
-        "Python": "python",
-        "PyTorch": "torch",
-        "NumPy": "numpy",
-        "Platform": "platform",
-        "Started": "started",
+    return [_environment(runs, title, key) for title, key in VERSIONS.items()]
+
+
+def _group(runs: Sequence[Facts], kind: Kind, names: Sequence[str]) -> MeasureGroup:
+    several = len(names) > 1
+    of_runs = {
+        run.letter: found
+        for run in runs
+        if (found := [run.measures[name].depends for name in names if name in run.measures])
     }
-    return [_environment(runs, title, key) for title, key in keys.items()]
+    shared = _shared([one for found in of_runs.values() for one in found]) if several else {}
+    own = {
+        letter: _without(_shared(found), shared) if several else {}
+        for letter, found in of_runs.items()
+    }
+    rows = [_row(runs, name, shared, own) for name in names]
+    notes = {row.note for row in rows if sum(bool(cell.text) for cell in row.cells) > 1}
+    note = notes.pop() if several and len(notes) == 1 else ""
+    if note:
+        rows = [replace(row, note="") for row in rows]
+    own_words = [f"{run.mark} {text}" for run in runs if (text := _words(own.get(run.letter, {})))]
+    depends = [f"All: {text}" for text in [_words(shared, short=True)] if text]
+    return MeasureGroup(kind, depends + own_words, note, rows)
+
+
+def _row(
+    runs: Sequence[Facts],
+    name: str,
+    known: Mapping[str, Any],
+    own: Mapping[str, Mapping[str, Any]],
+) -> MeasureRow:
+    """A row, which need not repeat what is said of its group or of a run in it."""
+    having = those_with(runs, name)
+    measures = [run.measures[name] for run in having]
+    top = None if has_repeats(runs) else best(runs, name)
+    shared = _shared([measure.depends for measure in measures])
+    said = {*known, *set.intersection(*(set(own[run.letter]) for run in having))}
+    floors = dict.fromkeys(number(m.floor, 3) for m in measures if m.floor is not None)
+    return MeasureRow(
+        name=name,
+        title=common_title([measure.title for measure in measures]),
+        unit=measures[0].unit,
+        arrow=ARROWS.get(measures[0].better, ""),
+        depends=_words(_without(shared, said), short=True),
+        floor=" / ".join(floors),
+        cells=[_cell(run, name, run is top, {*shared, *own.get(run.letter, ())}) for run in runs],
+        note=f"Not to be compared: {why}." if (why := comparable(having, name)) else "",
+    )
+
+
+def _shared(depends: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What all these figures depend on alike."""
+    first, *others = depends
+    return {k: v for k, v in first.items() if all(k in one and one[k] == v for one in others)}
+
+
+def _without(depends: Mapping[str, Any], keys: Container[str]) -> dict[str, Any]:
+    return {key: value for key, value in depends.items() if key not in keys}
+
+
+def _cell(run: Facts, name: str, is_best: bool, said: Container[str]) -> Cell:
+    measure = run.measures.get(name)
+    if measure is None:
+        return Cell()
+    small = [_words(_without(measure.depends, said))]
+    if isinstance(value := measure.details.get("drawn"), float):
+        small.append(f"drawn codes {number(value, 3)}")
+    text = plus_minus(measure.value, measure.error)
+    return Cell(text, is_best, ", ".join(filter(None, small)))
+
+
+def _words(depends: Mapping[str, Any], short: bool = False) -> str:
+    """`test split, 10 000 images, classifier classifier-cnn, …`.
+
+    Arguments:
+        depends: What figures depend on.
+        short: Leave out what the title or the floor says, and the digests of judges, which matter
+            only where they differ.
+    """
+    words = []
+    for key, value in depends.items():
+        text = count(value) if isinstance(value, int) and not isinstance(value, bool) else value
+        text = DIGEST.sub("" if short else r" \1", str(text))
+        if short and key in OBVIOUS:
+            continue
+        if key == "split":
+            words.append(f"{value} split")
+        elif key in ("images", "samples"):
+            words.append(f"{text} {key}")
+        else:
+            words.append(f"{key.replace('_', ' ')} {text}")
+    return ", ".join(words)
 
 
 def _mean_cell(group: Group, name: str) -> Cell:
@@ -187,42 +327,33 @@ def _difference_cell(groups: Sequence[Group], name: str) -> Cell:
     found = contrast(groups, name) if len(groups) == 2 else None
     if found is None:
         return Cell()
-    one = found.difference
-    verdict = "within noise" if one.within_noise else "more than noise"
-    amount, ends = interval(one)
-    return Cell(f"{amount} ({ends})", not one.within_noise, f"{verdict}: {found.how}")
-
-
-def _class_cell(measure: Measure | None, name: str) -> str:
-    value = None if measure is None else measure.per_class.get(name)
-    return "" if value is None else number(value)
+    noise = found.difference.within_noise
+    amount, ends = interval(found.difference)
+    small = f"{'within' if noise else 'more than'} noise: {found.how}"
+    return Cell(f"{amount} ({ends})", not noise, small)
 
 
 def _amounts(
-    runs: Sequence[Facts],
-    title: str,
-    value: Callable[[Facts], float | None],
-    text: Callable[[float], str],
-    bar: bool = True,
+    title: str, values: Sequence[float | None], text: Callable[[Any], str], bar: bool = True
 ) -> Row:
-    values = [value(run) or None for run in runs]
-    most = max((v for v in values if v), default=0.0)
-    bars = [v / most if v and bar and len(runs) > 1 else None for v in values]
-    return Row(title, [text(v) if v else "" for v in values], bars)
+    most = max((value for value in values if value), default=0.0)
+    drawn = bar and len(values) > 1
+    bars = [value / most if value and drawn else None for value in values]
+    return Row(title, [text(value) if value else "" for value in values], bars)
 
 
 def _measured(runs: Sequence[Facts], title: str, name: str) -> Row:
     """A cost that `evaluate` measured, with its unit where that is not in the title."""
-    units = {run.costs[name].unit for run in runs if name in run.costs}
-    unit = "".join(units - {"images per s"})
-    return _amounts(
-        runs,
-        title,
-        lambda run: run.costs[name].value if name in run.costs else None,
-        lambda value: with_unit(number(value, 3), unit),
-    )
+    found = [run.costs.get(name) for run in runs]
+    unit = "".join({one.unit for one in found if one} - {"images per s"})
+    values = [one and one.value for one in found]
+    return _amounts(title, values, lambda value: with_unit(_rounded(value), unit))
+
+
+def _rounded(value: float) -> str:
+    return number(value, 3)
 
 
 def _environment(runs: Sequence[Facts], title: str, key: str) -> Row:
     values = [run.environment.get(key) for run in runs]
-    return Row(title, ["" if v is None else str(v) for v in values], [])
+    return Row(title, ["" if value is None else str(value) for value in values])

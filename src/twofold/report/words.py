@@ -1,4 +1,4 @@
-"""Numbers and lists as a person would write them, with spaces at which no line breaks.r"""
+"""Numbers and lists as a person would write them, with spaces at which no line breaks."""
 
 import math
 import statistics
