@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Callable
 
 from torch import Tensor, nn
 
@@ -9,7 +10,13 @@ from twofold.errors import unknown_name
 
 __all__ = ["INITS", "initialize"]
 
-INITS = ("torch", "xavier", "kaiming", "orthogonal", "fan-in", "normal-STD", "normal-STD-all")
+_SCHEMES: dict[str, Callable[[Tensor], Tensor]] = {
+    "xavier": nn.init.xavier_uniform_,
+    "kaiming": nn.init.kaiming_normal_,
+    "orthogonal": nn.init.orthogonal_,
+    "fan-in": lambda weight: nn.init.normal_(weight, 0.0, 1.0 / math.sqrt(weight[0].numel())),
+}
+INITS = ("torch", *_SCHEMES, "normal-STD", "normal-STD-all")
 _NORMAL = re.compile(r"normal-(?P<std>\d*\.?\d+(?:e-?\d+)?)(?P<everything>-all)?")
 _WEIGHTED = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)
 
@@ -43,19 +50,9 @@ def initialize(network: nn.Module, scheme: str) -> None:
         return
     for module in network.modules():
         if isinstance(module, _WEIGHTED):
-            _set_weight(module.weight, scheme, float(normal["std"]) if normal else 0.0)
+            if normal:
+                nn.init.normal_(module.weight, 0.0, float(normal["std"]))
+            else:
+                _SCHEMES[scheme](module.weight)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
-
-
-def _set_weight(weight: Tensor, scheme: str, std: float) -> None:
-    if scheme == "xavier":
-        nn.init.xavier_uniform_(weight)
-    elif scheme == "kaiming":
-        nn.init.kaiming_normal_(weight)
-    elif scheme == "orthogonal":
-        nn.init.orthogonal_(weight)
-    elif scheme == "fan-in":
-        nn.init.normal_(weight, 0.0, 1.0 / math.sqrt(weight[0].numel()))
-    else:
-        nn.init.normal_(weight, 0.0, std)

@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import torch
@@ -12,7 +12,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from twofold.errors import UsageError, unknown_name
 from twofold.networks.initialize import initialize
-from twofold.networks.notation import SIZES, Layer, parse_layers
+from twofold.networks.notation import NORMS, SIZES, Layer, parse_layers
 from twofold.registry import find, make, register
 from twofold.settings import Share
 
@@ -32,7 +32,6 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
     "silu": nn.SiLU,
 }
 _SLOPE = re.compile(r"\d*\.?\d+")
-NORMS = ("none", "batch", "spectral")
 ORDERS = ("norm activation dropout", "activation norm dropout", "norm dropout activation")
 
 
@@ -78,11 +77,7 @@ class Network(nn.Module):
         return features.flatten(1), self.after[end:](features)
 
     def check_layer(self, layer: str) -> None:
-        """Refuses a layer that is not there, or from which features cannot be taken.
-
-        Raises:
-            UsageError: Naming those that can.
-        """
+        """Refuses, by a UsageError, a layer from which features cannot be taken."""
         if layer not in self.ends:
             raise unknown_name("feature layer", layer, self.ends)
 
@@ -137,13 +132,16 @@ def build_network(
         raise unknown_name("norm", norm, NORMS)
     if order not in ORDERS:
         raise unknown_name("order", order, ORDERS)
-    out_norm = "spectral" if norm == "spectral" else "none"
-    complete = [
-        _with_defaults(layer, "linear", out_norm, 0.0)
-        if layer.is_output
-        else _with_defaults(layer, activation, norm, dropout)
-        for layer in _complete(parse_layers(layers), condition_dim, trunk=output_shape is None)
-    ]
+    complete = []
+    for layer in _complete(parse_layers(layers), condition_dim, trunk=output_shape is None):
+        hidden = not layer.is_output
+        changed = replace(
+            layer,
+            activation=layer.activation or (activation if hidden else "linear"),
+            norm=layer.norm or (norm if hidden or norm == "spectral" else "none"),
+            dropout=(dropout if hidden else 0.0) if layer.dropout is None else layer.dropout,
+        )
+        complete.append(changed)
     builder = _Builder(input_shape, output_shape, condition_dim, order)
     network = builder.build(complete)
     initialize(network, init)
@@ -181,37 +179,37 @@ def _complete(layers: tuple[Layer, ...], condition_dim: int, trunk: bool) -> lis
     return complete
 
 
-def _with_defaults(layer: Layer, activation: str, norm: str, dropout: float) -> Layer:
-    return replace(
-        layer,
-        activation=layer.activation or activation,
-        norm=layer.norm or norm,
-        dropout=dropout if layer.dropout is None else layer.dropout,
-    )
-
-
+@dataclass
 class _Builder:
     """Follows the shape through the layers and collects the modules."""
 
-    def __init__(
-        self, input_shape: Shape, output_shape: Shape | None, condition_dim: int, order: str
-    ) -> None:
-        self.shape: Shape = input_shape
-        self.output_shape = output_shape
-        self.condition_dim = condition_dim
-        self.order = order
-        self.before: list[nn.Module] = []
-        self.modules: list[nn.Module] = []
-        self.rest: list[Layer] = []
-        self.spectral: list[nn.Module] = []
-        self.ends: dict[str, int] = {}
+    shape: Shape
+    output_shape: Shape | None
+    condition_dim: int
+    order: str
+    before: list[nn.Module] = field(default_factory=list)
+    modules: list[nn.Module] = field(default_factory=list)
+    rest: list[Layer] = field(default_factory=list)
+    spectral: list[nn.Module] = field(default_factory=list)
+    ends: dict[str, int] = field(default_factory=dict)
 
     def build(self, layers: list[Layer]) -> Network:
         for i, layer in enumerate(layers):
             self.rest = layers[i + 1 :]
             getattr(self, f"_add_{layer.kind}", self._add_registered)(layer)
-            self._mark(layer)
-        self._reach_output()
+            if layer.has_weights and not layer.is_output:
+                same = sum(text.partition("#")[0] == layer.text for text in self.ends)
+                self.ends[layer.text + (f"#{same + 1}" if same else "")] = len(self.modules)
+        wanted = self.output_shape
+        if wanted is not None and self.shape != wanted:
+            if math.prod(self.shape) != math.prod(wanted):
+                raise UsageError(
+                    f"the layers end in {_show(self.shape)} but the network must give "
+                    f"{_show(wanted)}; let the last layer be an out layer "
+                    "(fc-out, conv5-out) at the right size"
+                )
+            self.modules.append(nn.Flatten() if len(wanted) == 1 else _Reshape(1, wanted))
+            self.shape = wanted
         if not self.condition_dim:
             self.before, self.modules = [], self.before + self.modules
         before, after = nn.Sequential(*self.before), nn.Sequential(*self.modules)
@@ -220,38 +218,16 @@ class _Builder:
     def _add_registered(self, layer: Layer) -> None:
         """A layer of a plugin; what it gives is found by trying it."""
         taken = find("layer", layer.kind).parameters
-        sizes = {name: getattr(layer, name) for name in SIZES if name in taken}
-        sizes = {name: size for name, size in sizes.items() if size}
+        sizes = {n: size for n in SIZES if n in taken and (size := getattr(layer, n))}
         module = make("layer", {"name": layer.kind, **sizes}, input_shape=self.shape)
         with torch.no_grad():
             self.shape = tuple(module.eval()(torch.zeros(1, *self.shape)).shape[1:])
         self.modules.append(module.train())
 
-    def _mark(self, layer: Layer) -> None:
-        """Remembers where a layer ends: `fc-500`, or `fc-500#2` for the second written like it."""
-        if layer.has_weights and not layer.is_output:
-            same = sum(text.partition("#")[0] == layer.text for text in self.ends)
-            name = layer.text if same == 0 else f"{layer.text}#{same + 1}"
-            self.ends[name] = len(self.modules)
-
-    def _reach_output(self) -> None:
-        if self.output_shape is not None and self.shape != self.output_shape:
-            if math.prod(self.shape) != math.prod(self.output_shape):
-                raise UsageError(
-                    f"the layers end in {_show(self.shape)} but the network must give "
-                    f"{_show(self.output_shape)}; let the last layer be an out layer "
-                    "(fc-out, conv5-out) at the right size"
-                )
-            self.modules.append(
-                nn.Flatten() if len(self.output_shape) == 1 else _Reshape(self.output_shape)
-            )
-            self.shape = self.output_shape
-
     def _add_join(self, _: Layer) -> None:
-        if not self.condition_dim:
-            return
-        self.before, self.modules, self.ends = self.modules, [], {}
-        self.shape = (self.shape[0] + self.condition_dim, *self.shape[1:])
+        if self.condition_dim:
+            self.before, self.modules, self.ends = self.modules, [], {}
+            self.shape = (self.shape[0] + self.condition_dim, *self.shape[1:])
 
     def _add_flatten(self, _: Layer) -> None:
         if len(self.shape) > 1:
@@ -265,31 +241,21 @@ class _Builder:
                 f"{layer.text}: {_show(self.shape)} has {math.prod(self.shape)} numbers, "
                 f"not {math.prod(shape)}"
             )
-        self.modules.append(_Reshape(shape))
+        self.modules.append(_Reshape(1, shape))
         self.shape = shape
 
     def _add_fc(self, layer: Layer) -> None:
         self._add_flatten(layer)
         width = layer.width or math.prod(self.output_shape or ())
         self._weighted(layer, nn.Linear(self.shape[0], width, bias=layer.bias))
-        self.shape = (width,)
-        self._finish_layer(layer)
+        self._finish(layer, (width,))
 
     def _add_base(self, layer: Layer) -> None:
         """A dense layer whose spatial size is found by going back from the image."""
-        height, width = self._base_size(layer)
-        channels = layer.width or self._out_channels
-        self._add_flatten(layer)
-        self._weighted(layer, nn.Linear(self.shape[0], channels * height * width, bias=layer.bias))
-        self.modules.append(nn.Unflatten(1, (channels, height, width)))
-        self.shape = (channels, height, width)
-        self._finish_layer(layer)
-
-    def _base_size(self, layer: Layer) -> tuple[int, int]:
         if self.output_shape is None or len(self.output_shape) != 3:
             raise UsageError(f"{layer.text}: only a network that gives images has a base")
-        factor = math.prod(_growth(later) for later in self.rest)
-        height, width = self.output_shape[1:]
+        enlarging = ({"deconv": r.stride, "up": r.kernel}.get(r.kind, 1) for r in self.rest)
+        factor, (height, width) = math.prod(enlarging), self.output_shape[1:]
         if height % factor or width % factor:
             near = [max(1, side // factor) * factor for side in (height, width)]
             raise UsageError(
@@ -297,11 +263,15 @@ class _Builder:
                 f"{factor}: the images are {height}×{width}; size={near[0]} or "
                 f"size={near[0] + factor} would do, or fewer strides"
             )
-        return height // factor, width // factor
+        shape = (self._width(layer), height // factor, width // factor)
+        self._add_flatten(layer)
+        self._weighted(layer, nn.Linear(self.shape[0], math.prod(shape), bias=layer.bias))
+        self.modules.append(nn.Unflatten(1, shape))
+        self._finish(layer, shape)
 
     def _add_conv(self, layer: Layer) -> None:
         channels, height, width = self._image(layer)
-        kernel, stride = layer.kernel, layer.stride
+        kernel, stride, out = layer.kernel, layer.stride, self._width(layer)
         padding = 0 if layer.valid else _same_padding(layer)
         sides = tuple((side + 2 * padding - kernel) // stride + 1 for side in (height, width))
         if min(sides) < 1:
@@ -309,15 +279,12 @@ class _Builder:
                 f"{layer.text}: the image is only {height}×{width} here, too small for a "
                 f"{kernel}×{kernel} kernel; use larger images or fewer strides"
             )
-        out = layer.width or self._out_channels
-        conv = nn.Conv2d(channels, out, kernel, stride, padding, bias=layer.bias)
-        self._weighted(layer, conv)
-        self.shape = (out, *sides)
-        self._finish_layer(layer)
+        self._weighted(layer, nn.Conv2d(channels, out, kernel, stride, padding, bias=layer.bias))
+        self._finish(layer, (out, *sides))
 
     def _add_deconv(self, layer: Layer) -> None:
-        channels, height, width = self._image(layer)
-        kernel, stride = layer.kernel, layer.stride
+        channels, *sides = self._image(layer)
+        kernel, stride, out = layer.kernel, layer.stride, self._width(layer)
         if kernel < stride:
             raise UsageError(
                 f"{layer.text}: a kernel smaller than its stride leaves holes between the pixels; "
@@ -325,45 +292,32 @@ class _Builder:
             )
         padding = 0 if layer.valid else _same_padding(layer)
         extra = 0 if layer.valid else stride - kernel + 2 * padding
-        sides = tuple((s - 1) * stride - 2 * padding + kernel + extra for s in (height, width))
-        out = layer.width or self._out_channels
-        deconv = nn.ConvTranspose2d(
-            channels, out, kernel, stride, padding, output_padding=extra, bias=layer.bias
-        )
-        self._weighted(layer, deconv)
-        self.shape = (out, *sides)
-        self._finish_layer(layer)
+        sizes = (kernel, stride, padding, extra)
+        self._weighted(layer, nn.ConvTranspose2d(channels, out, *sizes, bias=layer.bias))
+        sides = ((side - 1) * stride - 2 * padding + kernel + extra for side in sides)
+        self._finish(layer, (out, *sides))
 
     def _add_res(self, layer: Layer) -> None:
-        channels, height, width = self._image(layer)
-        out, kernel = layer.width or self._out_channels, layer.kernel
+        channels, *sides = self._image(layer)
+        out, kernel = self._width(layer), layer.kernel
         before, self.modules = self.modules, []
         for into in (channels, out):
-            self.shape = (into, height, width)
-            self._finish_layer(layer)
+            self._finish(layer, (into, *sides))
             conv = nn.Conv2d(into, out, kernel, padding=_same_padding(layer), bias=layer.bias)
             self._weighted(layer, conv)
         skip = nn.Identity() if channels == out else nn.Conv2d(channels, out, 1, bias=False)
         self.modules = [*before, _Residual(nn.Sequential(*self.modules), skip)]
-        self.shape = (out, height, width)
-
-    @property
-    def _out_channels(self) -> int:
-        assert self.output_shape is not None, "a trunk has no out layer"
-        return self.output_shape[0]
+        self.shape = (out, *sides)
 
     def _add_pool(self, layer: Layer) -> None:
-        self._shrink(layer, nn.MaxPool2d(layer.kernel))
-
-    def _add_avgpool(self, layer: Layer) -> None:
-        self._shrink(layer, nn.AvgPool2d(layer.kernel))
-
-    def _shrink(self, layer: Layer, pool: nn.Module) -> None:
         channels, height, width = self._image(layer)
         if min(height, width) < layer.kernel:
             raise UsageError(f"{layer.text}: the image is only {height}×{width} here")
-        self.modules.append(pool)
+        pool = nn.MaxPool2d if layer.kind == "pool" else nn.AvgPool2d
+        self.modules.append(pool(layer.kernel))
         self.shape = (channels, height // layer.kernel, width // layer.kernel)
+
+    _add_avgpool = _add_pool
 
     def _add_up(self, layer: Layer) -> None:
         channels, height, width = self._image(layer)
@@ -378,25 +332,26 @@ class _Builder:
             )
         return self.shape[0], self.shape[1], self.shape[2]
 
+    def _width(self, layer: Layer) -> int:
+        """The channels that a layer gives; a trunk has no out layer."""
+        return layer.width or (self.output_shape or (0,))[0]
+
     def _weighted(self, layer: Layer, module: nn.Module) -> None:
         self.modules.append(module)
         if layer.norm == "spectral":
             self.spectral.append(module)
 
-    def _finish_layer(self, layer: Layer) -> None:
+    def _finish(self, layer: Layer, shape: Shape) -> None:
+        """What comes with the weights of a layer whose units have this shape."""
+        self.shape = shape
         for step in self.order.split():
             if step == "norm" and layer.norm == "batch":
-                batch_norm = nn.BatchNorm1d if len(self.shape) == 1 else nn.BatchNorm2d
-                self.modules.append(batch_norm(self.shape[0]))
+                batch_norm = nn.BatchNorm1d if len(shape) == 1 else nn.BatchNorm2d
+                self.modules.append(batch_norm(shape[0]))
             elif step == "activation" and layer.activation not in (None, "linear"):
                 self.modules.append(_activation(layer.activation))
             elif step == "dropout" and layer.dropout:
                 self.modules.append(nn.Dropout(layer.dropout))
-
-
-def _growth(layer: Layer) -> int:
-    """By what factor a layer enlarges an image."""
-    return {"deconv": layer.stride, "up": layer.kernel}.get(layer.kind, 1)
 
 
 class _Residual(nn.Module):
@@ -411,15 +366,11 @@ class _Residual(nn.Module):
         return self.skip(x) + self.body(x)
 
 
-class _Reshape(nn.Module):
+class _Reshape(nn.Unflatten):
     """(B, ...) to (B, C, H, W)."""
 
-    def __init__(self, shape: Shape) -> None:
-        super().__init__()
-        self.shape = shape
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x.reshape(len(x), *self.shape)
+    def forward(self, input: Tensor) -> Tensor:
+        return super().forward(input.flatten(1))
 
 
 def _activation(text: str) -> nn.Module:
@@ -428,9 +379,7 @@ def _activation(text: str) -> nn.Module:
         raise unknown_name("activation", text, ACTIVATIONS)
     if slope and (name != "leaky" or _SLOPE.fullmatch(slope) is None):
         raise UsageError(f"activation {text!r}: only leaky has a slope, a number as in leaky-0.3")
-    if name == "leaky":
-        return nn.LeakyReLU(float(slope or 0.2))
-    return ACTIVATIONS[name]()
+    return nn.LeakyReLU(float(slope or 0.2)) if name == "leaky" else ACTIVATIONS[name]()
 
 
 def _same_padding(layer: Layer) -> int:

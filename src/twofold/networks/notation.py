@@ -52,7 +52,7 @@ _NEEDS: dict[str, tuple[str, ...]] = {
 }
 _MAY = {kind: needs + (("stride",) if "conv" in kind else ()) for kind, needs in _NEEDS.items()}
 SIZES = ("kernel", "width", "stride")
-_NORMS = ("batch", "spectral", "none")
+NORMS = ("batch", "spectral", "none")
 
 
 @dataclass(frozen=True)
@@ -166,8 +166,13 @@ def _parse_changes(token: str, text: str | None) -> dict:
     changes: dict = {}
     for word in filter(None, (text or "").split(",")):
         if word.startswith("drop"):
-            changes["dropout"] = _probability(token, word)
-        elif word in _NORMS:
+            try:
+                changes["dropout"] = float(word.removeprefix("drop"))
+            except ValueError:
+                changes["dropout"] = math.nan
+            if not 0.0 <= changes["dropout"] < 1.0:
+                raise _unreadable(token, f"{word!r} is not dropP with P from 0 to below 1")
+        elif word in NORMS:
             changes["norm"] = word
         elif word == "valid":
             changes["valid"] = True
@@ -176,16 +181,6 @@ def _parse_changes(token: str, text: str | None) -> dict:
         else:
             changes["activation"] = word
     return changes
-
-
-def _probability(token: str, word: str) -> float:
-    try:
-        probability = float(word.removeprefix("drop"))
-    except ValueError:
-        probability = math.nan
-    if not 0.0 <= probability < 1.0:
-        raise _unreadable(token, f"{word!r} is not dropP with P from 0 to below 1")
-    return probability
 
 
 def _unreadable(token: str, why: str) -> UsageError:
