@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from twofold.errors import UsageError
-from twofold.pictures.captions import add_captions
+from twofold.pictures.sheets import add_captions
 
 
 @pytest.mark.parametrize("channels", [1, 3])

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from twofold.pictures.canvas import color
+from twofold.pictures.canvas import canvas, color
 from twofold.pictures.style import MUTED, Picture, drawing, render
 
 if TYPE_CHECKING:
@@ -79,8 +79,6 @@ def draw_areas(
         name: Of the picture's files.
         alt: What it shows.
     """
-    from twofold.pictures.canvas import canvas
-
     with drawing():
         figure, axes = canvas((6.4, 3.2))
         axes.axhline(0.5, **CHANCE)

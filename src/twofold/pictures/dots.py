@@ -43,10 +43,7 @@ def draw_dots(names: Sequence[str], panels: Sequence[Panel], name: str, alt: str
     """
     from matplotlib.figure import Figure
 
-    size = (
-        NAMES_WIDTH + PANEL_WIDTH * len(panels),
-        FRAME_HEIGHT + ROW_HEIGHT * len(names),
-    )
+    size = NAMES_WIDTH + PANEL_WIDTH * len(panels), FRAME_HEIGHT + ROW_HEIGHT * len(names)
     with drawing():
         figure = Figure(figsize=size, layout="constrained")
         every = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]

@@ -47,13 +47,6 @@ def webp_bytes(frames: Sequence[NDArray[np.uint8]], milliseconds: int = 120) -> 
         raise UsageError("an animation needs frames, got none")
     first, *others = [Image.fromarray(frame).convert("RGB") for frame in frames]
     buffer = io.BytesIO()
-    first.save(
-        buffer,
-        format="WEBP",
-        save_all=True,
-        append_images=others,
-        duration=milliseconds,
-        loop=0,
-        lossless=True,
-    )
+    moving = {"save_all": True, "append_images": others, "duration": milliseconds, "loop": 0}
+    first.save(buffer, format="WEBP", lossless=True, **moving)
     return buffer.getvalue()

@@ -45,20 +45,21 @@ def draw_scatter(
         if labels is None:
             _dots(axes, points, length, INK)
         else:
-            _layers(axes, points, labels, length)
+            for layer in range(LAYERS):
+                here = np.arange(len(points)) % LAYERS == layer
+                for k in np.unique(labels):
+                    _dots(axes, points[here & (labels == k)], length, _color(k))
         axes.autoscale_view()
         axes.margins(0.04)
-        _name_axes(axes, axes_names)
+        if axes_names is None:
+            axes.set(xticks=[], yticks=[])
+            axes.spines[:].set_visible(False)
+        else:
+            axes.grid(True, axis="both")
+            axes.set(xlabel=axes_names[0], ylabel=axes_names[1])
         if labels is not None:
             _explain(axes, class_names, np.unique(labels))
         return render(figure, name, alt)
-
-
-def _layers(axes: "Axes", points: NDArray[Any], labels: NDArray[Any], length: float) -> None:
-    for layer in range(LAYERS):
-        here = np.arange(len(points)) % LAYERS == layer
-        for k in np.unique(labels):
-            _dots(axes, points[here & (labels == k)], length, _color(k))
 
 
 def _dots(axes: "Axes", points: NDArray[Any], length: float, ink: str) -> None:
@@ -77,36 +78,20 @@ def _dots(axes: "Axes", points: NDArray[Any], length: float, ink: str) -> None:
     axes.add_patch(PathPatch(Path(ends.reshape(-1, 2), codes), snap=False, zorder=2, **style))
 
 
-def _name_axes(axes: "Axes", names: tuple[str, str] | None) -> None:
-    if names is None:
-        axes.set_xticks([])
-        axes.set_yticks([])
-        axes.spines[:].set_visible(False)
-        return
-    axes.grid(True, axis="both")
-    axes.set_xlabel(names[0])
-    axes.set_ylabel(names[1])
-
-
 def _explain(axes: "Axes", names: Sequence[str], classes: NDArray[Any]) -> None:
     """The names of the classes in their colors, below."""
     from matplotlib.lines import Line2D
 
     if len(classes) > NAMED:
         return
-    shown = [cut(str(names[k]) if k < len(names) else str(k), 11) for k in classes]
+    shown = {k: cut(str(names[k]) if k < len(names) else str(k), 11) for k in classes}
     style: dict[str, Any] = {"marker": "o", "linestyle": "", "markersize": 4.5}
-    dots = [
-        Line2D([], [], color=_color(k), label=name, **style)
-        for k, name in zip(classes, shown, strict=True)
-    ]
     figure = axes.get_figure(root=True)
     assert figure is not None
-    longest = max(map(len, shown))
     figure.legend(
-        handles=dots,
+        handles=[Line2D([], [], color=_color(k), label=shown[k], **style) for k in classes],
         loc="outside lower center",
-        ncols=5 if longest < 5 else 3,
+        ncols=5 if max(map(len, shown.values())) < 5 else 3,
         frameon=False,
         fontsize=7.5,
         handletextpad=0.1,

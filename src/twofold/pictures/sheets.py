@@ -12,6 +12,7 @@ from twofold.errors import UsageError
 __all__ = [
     "BACKGROUND",
     "MAX_ROWS",
+    "add_captions",
     "beside",
     "contact_sheet",
     "grid",
@@ -23,6 +24,7 @@ __all__ = [
 INK, PAPER = 32, 255  # gray levels of words and of what is behind them
 BACKGROUND = 128  # gray level of what is between images
 WORDS = 13  # pixels: the size of a heading
+CAPTIONED = 84  # pixels of an image with a word above it
 MAX_ROWS = 100  # of a sheet with a row per class: where there are more, the first are shown
 
 
@@ -53,16 +55,14 @@ def contact_sheet(
     if columns < 1 or len(images) == 0:
         raise UsageError(f"a sheet needs images and columns, got {len(images)} and {columns}")
     images = images.repeat(scale, axis=2).repeat(scale, axis=3)
-    count, channels, height, width = images.shape
-    rows = -(-count // columns)
-    sheet = np.full(
-        (rows * (height + gap) + gap, columns * (width + gap) + gap, channels), background, np.uint8
-    )
-    for i, image in enumerate(images):
-        top = gap + (i // columns) * (height + gap)
-        left = gap + (i % columns) * (width + gap)
-        sheet[top : top + height, left : left + width] = image.transpose(1, 2, 0)
-    return sheet[:, :, 0] if channels == 1 else sheet
+    rows = -(-len(images) // columns)
+    edges = ((0, rows * columns - len(images)), (0, 0), (gap, 0), (gap, 0))
+    tiles = np.pad(images, edges, constant_values=background)  # a gap above and left of each
+    _, C, H, W = tiles.shape
+    sheet = tiles.reshape(rows, columns, C, H, W).transpose(0, 3, 1, 4, 2)
+    sheet = sheet.reshape(rows * H, columns * W, C)
+    sheet = np.pad(sheet, ((0, gap), (0, gap), (0, 0)), constant_values=background)
+    return sheet[:, :, 0] if C == 1 else sheet
 
 
 def grid(
@@ -94,6 +94,31 @@ def grid(
     if not row_heads and not column_heads:
         return sheet
     return _with_heads(sheet, row_heads, column_heads)
+
+
+def add_captions(
+    images: NDArray[np.uint8], words: Sequence[str], columns: int = 10
+) -> NDArray[np.uint8]:
+    """Images (N, C, H, W) in rows, each with its word above it, cut where it is wider.
+
+    Returns:
+        Shape (height, width), or (height, width, 3) for color.
+
+    Raises:
+        UsageError: If there are no images, or not one word for each.
+    """
+    if len(images) == 0 or len(words) != len(images):
+        raise UsageError(f"{len(words)} words for {len(images)} images; expected one for each")
+    columns = min(columns, len(images))
+    missing = -len(images) % columns
+    filled = np.pad(images, ((0, missing), *[(0, 0)] * 3), constant_values=PAPER)
+    heads = [*words, *[""] * missing]
+    scale = max(1, CAPTIONED // images.shape[3])
+    rows = [
+        grid(filled[None, i : i + columns], column_heads=heads[i : i + columns], scale=scale)
+        for i in range(0, len(filled), columns)
+    ]
+    return np.concatenate(rows)
 
 
 def side_of(count: int) -> int:

@@ -55,26 +55,17 @@ DARK_CLASS_COLORS = (
 )  # fmt: skip
 
 
-def _numbered(name: str, colors: Sequence[str]) -> dict[str, str]:
-    return {f"{name}-{i}": color for i, color in enumerate(colors)}
+def _variables(plain: Sequence[str], runs: Sequence[str], classes: Sequence[str]) -> dict[str, str]:
+    """The page's variables -> colors."""
+    return {
+        **dict(zip(("fig-ink", "fig-muted", "fig-rule", "fig-paper"), plain, strict=True)),
+        **{f"run-{i}": color for i, color in enumerate(runs)},
+        **{f"class-{i}": color for i, color in enumerate(classes)},
+    }
 
 
-LIGHT = {
-    "fig-ink": INK,
-    "fig-muted": MUTED,
-    "fig-rule": RULE,
-    "fig-paper": PAPER,
-    **_numbered("run", RUN_COLORS),
-    **_numbered("class", CLASS_COLORS),
-}
-DARK = {
-    "fig-ink": "#e6e9ee",
-    "fig-muted": "#97a1b0",
-    "fig-rule": "#323843",
-    "fig-paper": "#14171c",
-    **_numbered("run", DARK_RUN_COLORS),
-    **_numbered("class", DARK_CLASS_COLORS),
-}
+LIGHT = _variables((INK, MUTED, RULE, PAPER), RUN_COLORS, CLASS_COLORS)
+DARK = _variables(("#e6e9ee", "#97a1b0", "#323843", "#14171c"), DARK_RUN_COLORS, DARK_CLASS_COLORS)
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 RC: dict[Any, Any] = {
     "font.family": "sans-serif",
@@ -177,7 +168,7 @@ def _follow_the_page(svg: str, name: str) -> str:
     svg = re.sub(r"\s*<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     svg = re.sub(r'<g id="[\w.]+">', "<g>", svg)
     svg = re.sub(r'(id="|url\(#|href="#)', rf"\g<1>{name}-", svg)
-    svg = re.sub(r'(<svg [^>]*?)width="[\d.]+pt" height="[\d.]+pt"|(<svg )', _no_size, svg, count=1)
+    svg = re.sub(r'(<svg [^>]*?)\s*width="[\d.]+pt" height="[\d.]+pt"', r"\1 ", svg, count=1)
     svg = re.sub(r"'DejaVu Sans'(?:, sans-serif)?|font-family: sans-serif", "sans-serif", svg)
     svg = re.sub(r' (?:d|x|y)="[^"]*"', _to_hundredths, svg)
     for variable, color in LIGHT.items():
@@ -190,16 +181,9 @@ def _to_hundredths(match: re.Match[str]) -> str:
     return re.sub(r"(\.\d\d)\d+", r"\1", match[0]).replace(" \n", "\n")
 
 
-def _no_size(match: re.Match[str]) -> str:
-    return (match[1] or match[2]).rstrip() + " "
-
-
 def _alone(svg: str) -> str:
     """An SVG file that chooses its colors itself."""
     dark = "".join(f"--{name}:{color};" for name, color in DARK.items())
     rules = f"@media (prefers-color-scheme: dark){{:root{{{dark}}}}}text{{font-family:{FONT}}}"
-    return (
-        '<?xml version="1.0" encoding="utf-8"?>\n'
-        + svg.replace(">", f"><style>{rules}</style>", 1)
-        + "\n"
-    )
+    styled = svg.replace(">", f"><style>{rules}</style>", 1)
+    return f'<?xml version="1.0" encoding="utf-8"?>\n{styled}\n'
