@@ -1,7 +1,7 @@
 """Images that are unlike those a model was trained on, by a threshold set on held-out images."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -9,17 +9,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from twofold.apply.common.components import component_scores
 from twofold.apply.common.inputs import Images, Inputs, binarize_once, load_inputs
 from twofold.apply.common.result import Result, pixels
-from twofold.apply.common.scores import Score, choose_score, score_images
+from twofold.apply.common.scores import choose_score, component_scores, score_images
 from twofold.apply.common.verdict import Verdict
 from twofold.apply.context import Context, Subject, open_run
 from twofold.data.dataset import UNLABELED
 from twofold.data.preprocess import to_unit
 from twofold.errors import UsageError
-from twofold.metrics.detection import Curves, threshold_at
-from twofold.metrics.measure import Measure, NotMeasured
+from twofold.metrics.detection import Curves
+from twofold.metrics.measure import NotMeasured
 from twofold.models.capabilities import HasLikelihood
 from twofold.pictures.detection import draw_detection
 from twofold.pictures.sheets import grid, stack
@@ -45,14 +44,13 @@ class Anomalies(Result):
         threshold: The score above which an image is flagged; None where it could not be set.
         lines: Curves of the model and of the baseline, by what they are of.
         left_out: The classes that the model was not trained on.
-        caption: Model, score and run in words.
         files: Where each image lay; empty where they come from no files.
         judged: The fingerprint of the images.
         influences: How far each image moves an area under the ROC curve, shape (N,), by the name
             of its measure.
-        measures: False alarms, and what the scores are worth where anomalies are known.
-        not_measured: What could not be measured, and why.
     """
+
+    saved = ("scores", "flagged", "threshold", "anomalous")
 
     scores: Tensor
     flagged: Tensor | None
@@ -63,12 +61,9 @@ class Anomalies(Result):
     threshold: float | None
     lines: Mapping[str, Curves]
     left_out: tuple[str, ...]
-    caption: str
-    files: Sequence[str] = ()
-    judged: str = ""
-    influences: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
-    measures: Sequence[Measure] = ()
-    not_measured: Mapping[str, str] = field(default_factory=dict)
+    files: Sequence[str]
+    judged: str
+    influences: Mapping[str, NDArray[np.float64]]
 
     def picture(self) -> NDArray[np.uint8]:
         """The strangest images and the most normal with their scores, below curves if any."""
@@ -77,9 +72,8 @@ class Anomalies(Result):
             grid(pixels(images[None]), [name], [f"{self.scores[i]:.3g}" for i in index])
             for name, images, index in zip(names, self.shown, self.shown_index, strict=True)
         ]
-        return stack([self._curves(), *rows]) if self.lines else stack(rows)
-
-    def _curves(self) -> NDArray[np.uint8]:
+        if not self.lines:
+            return stack(rows)
         assert self.anomalous is not None
         drawn = draw_detection(
             [(name, line.false_alarms, line.hits) for name, line in self.lines.items()],
@@ -88,18 +82,9 @@ class Anomalies(Result):
             "anomaly",
             f"ROC and precision-recall curves: {self.caption}",
         )
-        return raster(drawn, 2)
+        return stack([raster(drawn, 2), *rows])
 
-    def arrays(self) -> Mapping[str, Any]:
-        parts = {
-            "scores": self.scores,
-            "flagged": self.flagged,
-            "threshold": self.threshold,
-            "anomalous": self.anomalous,
-        }
-        return {name: value for name, value in parts.items() if value is not None}
-
-    def table(self) -> tuple[Sequence[str], Sequence[Sequence[Any]]]:
+    def by_heading(self) -> Mapping[str, Sequence[Any]]:
         columns: dict[str, Sequence[Any]] = {"index": range(len(self.scores))}
         if self.files:
             columns["file"] = self.files
@@ -110,7 +95,7 @@ class Anomalies(Result):
             columns["flagged"] = self.flagged.int().tolist()
         if self.anomalous is not None:
             columns["anomalous"] = ["" if a < 0 else a for a in self.anomalous.tolist()]
-        return list(columns), list(zip(*columns.values(), strict=True))
+        return columns
 
 
 def anomaly(
@@ -169,82 +154,60 @@ def anomaly(
     context = open_run(run, device)
     other = None if background is None else open_run(background, device)
     chosen = choose_score(context, score, other)
-    if other is not None:
-        _check_background(context, other)
-    judge = _Judge(other, chosen, num_draws, seed)
-    looked_at = load_inputs(context, images, n=n, label=label, resize=resize, seed=seed)
-    parts, truth = [looked_at], _left_out(looked_at)
-    if anomalies is not None:
-        strange = load_inputs(context, anomalies, n=n, resize=resize, seed=seed)
-        parts = [part for part in (_normal(looked_at), strange) if len(part)]
-        truth = np.repeat([0, 1], [len(parts[0]) if parts[1:] else 0, len(strange)])
-    elif not (truth == 1).any() and (images is not None or not (truth == 0).any()):
-        truth = None  # of the classes it knows or of none, and yet perhaps unlike them
+    _check_background(context, other)
+
+    def judge(inputs: Inputs) -> NDArray[np.float64]:
+        found = score_images(inputs, chosen, num_draws, seed)
+        if other is not None:
+            found -= score_images(replace(inputs, context=other), chosen, num_draws, seed)
+        return found
+
+    draw: dict[str, Any] = {"n": n, "resize": resize, "seed": seed}
+    looked_at = load_inputs(context, images, label=label, **draw)
+    strange = None if anomalies is None else load_inputs(context, anomalies, **draw)
+    parts, truth = _known(looked_at, strange, images is not None)
     scores = np.concatenate([judge(part) for part in parts])
-    depends = {
-        "score": chosen.name,
-        "images": len(scores),
-        "of": ", ".join(part.source for part in parts),
-        "seed": seed,
-        **({"num_samples": num_draws} if chosen.draws else {}),
-        **({"background": other.run.name} if other else {}),
-    }
+    of = ", ".join(part.source for part in parts)
+    depends = {"score": chosen.name, "images": len(scores), "of": of, "seed": seed}
+    depends |= {"num_samples": num_draws} if chosen.draws else {}
+    depends |= {"background": other.run.name} if other else {}
     found = Verdict(scores, truth, depends)
-    threshold = _threshold(context, judge, false_alarms, found)
+    threshold = found.flag(lambda: judge(_validation(context)), false_alarms)
     if truth is not None and (truth == 1).any():
         found.areas(lambda: component_scores(context, parts, seed), chosen.name)
     order = np.argsort(scores, kind="stable")
     ends = np.stack([order[::-1][:SHOWN], order[:SHOWN]])
     every = np.concatenate([part.dataset.images for part in parts])
+    files = [file for part in parts for file in part.dataset.files or ("",) * len(part)]
     return Anomalies(
         torch.as_tensor(scores),
         None if threshold is None else torch.as_tensor(scores > threshold),
         None if truth is None else torch.as_tensor(truth),
-        [name for part in parts for name in _names(part)],
+        [name for part in parts for name in part.names],
         to_unit(torch.as_tensor(every[ends.ravel()])).unflatten(0, ends.shape),
         torch.as_tensor(ends),
         threshold,
         found.lines,
         context.run.experiment.data.without,
-        f"{context.title}, {chosen.title}, of {depends['of']}{_flagging(threshold)}",
-        _files(parts),
+        files if any(files) else [],
         " ".join(part.dataset.fingerprint for part in parts),
         found.influences,
-        found.measures,
-        found.missing,
+        caption=f"{context.title}, {chosen.title}, of {of}"
+        + ("" if threshold is None else f"; flagged above {threshold:.4g}"),
+        measures=found.measures,
+        not_measured=found.missing,
     )
 
 
-@dataclass(frozen=True)
-class _Judge:
-    """Scores images, less those of a background where there is one."""
-
-    background: Context | None
-    score: Score
-    num_samples: int
-    seed: int
-
-    def __call__(self, inputs: Inputs) -> NDArray[np.float64]:
-        found = score_images(inputs, self.score, self.num_samples, self.seed)
-        if self.background is None:
-            return found
-        same = Inputs(inputs.dataset, self.background, inputs.source)
-        return found - score_images(same, self.score, self.num_samples, self.seed)
-
-
-def _check_background(context: Context, background: Context) -> None:
+def _check_background(context: Context, background: Context | None) -> None:
     """A ratio is of two likelihoods of the same pixels."""
-    for what, of in _COMPARED.items():
+    for what, of in _COMPARED.items() if background else ():
         ours, theirs = of(context), of(background)
         if ours != theirs:
             raise UsageError(
                 f"{context.run.name} has {what} {ours} and the background {background.run.name} "
                 f"{theirs}, and their likelihoods have no ratio; train both the same way"
             )
-
-
-def _likelihood(context: Context) -> str:
-    return context.model.capability(HasLikelihood, "take a ratio of likelihoods").likelihood.name
 
 
 def _binarization(context: Context) -> str:
@@ -254,27 +217,11 @@ def _binarization(context: Context) -> str:
 
 _COMPARED: dict[str, Callable[[Context], Any]] = {
     "images of shape": lambda context: context.model.image_shape,
-    "likelihood": _likelihood,
+    "likelihood": lambda context: (
+        context.model.capability(HasLikelihood, "take a ratio of likelihoods").likelihood.name
+    ),
     "binarization": _binarization,
 }
-
-
-def _threshold(
-    context: Context, judge: _Judge, false_alarms: float, found: Verdict
-) -> float | None:
-    """The score above which images are flagged; None, with the reason, where it cannot be set."""
-    try:
-        normal = judge(_validation(context))
-        threshold = threshold_at(normal, false_alarms)
-    except NotMeasured as reason:
-        found.missing["a threshold"] = str(reason)
-        return None
-    found.flagged(threshold, false_alarms, len(normal))
-    return threshold.value
-
-
-def _flagging(threshold: float | None) -> str:
-    return "" if threshold is None else f"; flagged above {threshold:.4g}"
 
 
 def _validation(context: Context) -> Inputs:
@@ -293,31 +240,25 @@ def _validation(context: Context) -> Inputs:
     return Inputs(kept, context, f"validation images of {whole.name}")
 
 
-def _left_out(inputs: Inputs) -> NDArray[np.int64]:
-    """1 for images of a class left out of training, 0 for others, -1 where it is not known: (N,).
+def _known(
+    inputs: Inputs, strange: Inputs | None, given: bool
+) -> tuple[list[Inputs], NDArray[np.int64] | None]:
+    """The images to look at, and what is known of them: 1 for an anomaly, 0 for none, -1 unknown.
 
-    Where no class was left out or there are no classes, all are 0.
+    Arguments:
+        inputs: Anomalies are those of a class left out of training.
+        strange: More of them, which then are the only ones.
+        given: Whether the user gave the images; of the classes that it knows or of none, they may
+            yet be unlike them.
     """
     names = inputs.context.class_names
     classes = [names.index(name) for name in inputs.context.run.experiment.data.without]
-    if inputs.labels is None or not classes:
-        return np.zeros(len(inputs), np.int64)
-    return np.where(inputs.labels == UNLABELED, -1, np.isin(inputs.labels, classes))
-
-
-def _normal(inputs: Inputs) -> Inputs:
-    kept = inputs.dataset.subset(np.flatnonzero(_left_out(inputs) != 1))
-    return Inputs(kept, inputs.context, inputs.source)
-
-
-def _files(parts: Sequence[Inputs]) -> list[str]:
-    """Where each image lay, "" where one has no name; empty where none has."""
-    files = [part.dataset.files or ("",) * len(part) for part in parts]
-    return [file for part in files for file in part] if any(map(any, files)) else []
-
-
-def _names(inputs: Inputs) -> list[str]:
-    names = inputs.dataset.class_names
-    if inputs.labels is None:
-        return [""] * len(inputs)
-    return [names[k] if k >= 0 else "" for k in inputs.labels]
+    truth = np.zeros(len(inputs), np.int64)
+    if inputs.labels is not None and classes:
+        truth = np.where(inputs.labels == UNLABELED, -1, np.isin(inputs.labels, classes))
+    if strange is None:
+        sure = (truth == 1).any() or (not given and (truth == 0).any())
+        return [inputs], truth if sure else None
+    normal = replace(inputs, dataset=inputs.dataset.subset(np.flatnonzero(truth != 1)))
+    parts = [normal, strange] if len(normal) else [strange]
+    return parts, np.repeat([0, 1], [len(normal), len(strange)])

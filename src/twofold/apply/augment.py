@@ -1,6 +1,6 @@
 """A training set that a model makes: as many images of each class, and where they come from."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +18,6 @@ from twofold.apply.judges import JUDGE, Judge, judge
 from twofold.errors import RunError, UsageError
 from twofold.experiments.environment import describe_versions
 from twofold.files import atomic_folder, write_json
-from twofold.metrics.measure import Measure
 from twofold.models.base import Generative
 from twofold.pictures.sheets import MAX_ROWS, grid
 from twofold.training.checkpoint import read_facts
@@ -41,29 +40,20 @@ class Augmented(Result):
         labels: What they were asked to be, shape (N,).
         class_names: K names.
         provenance: Run, checkpoint, model, seed, counts, filter, versions and date: plain data.
-        caption: Model and run in words.
-        measures: None.
     """
+
+    saved = ("images", "labels", "class_names")
 
     images: NDArray[np.uint8]
     labels: NDArray[np.int64]
     class_names: tuple[str, ...]
     provenance: Mapping[str, Any]
-    caption: str
-    measures: Sequence[Measure] = ()
 
     def picture(self) -> NDArray[np.uint8]:
         """The first images of each class in a row."""
         K = len(self.class_names)
         by_class = self.images.reshape(K, -1, *self.images.shape[1:])
         return grid(by_class[:MAX_ROWS, :COLUMNS], row_heads=self.class_names[:MAX_ROWS])
-
-    def arrays(self) -> Mapping[str, Any]:
-        return {
-            "images": self.images,
-            "labels": self.labels,
-            "class_names": np.array(self.class_names),
-        }
 
     def writers(self) -> dict[str, Save]:
         return {"": self._save_folder, **super().writers()}
@@ -117,8 +107,7 @@ def augment(
     context.require_class_condition("augment", "CVAE, CGAN, M2 or a hybrid of these")
     critic = None
     if min_confidence is not None:
-        where = str(context.device)
-        critic = judge(JUDGE, context.run.dataset(), where, progress or Console())
+        critic = judge(JUDGE, context.run.dataset(), str(context.device), progress or Console())
     draw = _Draw(context, model, critic, min_confidence or 0.0, seed)
     found = [draw.of_class(k, per_class) for k in context.known_classes]
     names = tuple(context.class_names[k] for k in context.known_classes)
@@ -129,8 +118,8 @@ def augment(
         np.concatenate([pixels(images) for images, _ in found]),
         np.repeat(np.arange(len(found)), per_class),
         names,
-        _provenance(context, per_class, seed, drawn, critic, min_confidence),
-        f"{context.title}: {per_class} images of each class{filtered}, seed {seed}",
+        draw.provenance(per_class, drawn),
+        caption=f"{context.title}: {per_class} images of each class{filtered}, seed {seed}",
     )
 
 
@@ -175,41 +164,32 @@ class _Draw:
             return torch.ones(len(x), dtype=torch.bool)
         return self.critic.classifier.classify(x)[:, k].exp() >= self.min_confidence
 
-
-def _provenance(
-    context: Context,
-    per_class: int,
-    seed: int,
-    drawn: Mapping[str, int],
-    critic: Judge | None,
-    min_confidence: float | None,
-) -> dict[str, Any]:
-    """Where the images come from, as plain data."""
-    run = context.run
-    total = per_class * len(drawn)
-    found: dict[str, Any] = {
-        "what": "images that a model generated; none is real",
-        "run": run.name,
-        "experiment": run.experiment.name,
-        "model": context.model.title,
-        "checkpoint_sha256": read_facts(run.checkpoint)["sha256"],
-        "step": run.progress[0],
-        "learnt_from": run.environment["data"],
-        "without": list(run.experiment.data.without),
-        "seed": seed,
-        "images": total,
-        "per_class": per_class,
-        "versions": describe_versions(),
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-    if critic is not None:
-        count = sum(drawn.values())
-        found["filter"] = {
-            "min_confidence": min_confidence,
-            "classifier": f"{critic.name} {critic.digest}",
-            "classifier_trained_on": critic.trained_on,
-            "drawn": dict(drawn),
-            "left_out": count - total,
-            "share_kept": total / count,
+    def provenance(self, per_class: int, drawn: Mapping[str, int]) -> dict[str, Any]:
+        """Where the images come from, as plain data."""
+        run, critic, total = self.context.run, self.critic, per_class * len(drawn)
+        found: dict[str, Any] = {
+            "what": "images that a model generated; none is real",
+            "run": run.name,
+            "experiment": run.experiment.name,
+            "model": self.context.model.title,
+            "checkpoint_sha256": read_facts(run.checkpoint)["sha256"],
+            "step": run.progress[0],
+            "learnt_from": run.environment["data"],
+            "without": list(run.experiment.data.without),
+            "seed": self.seed,
+            "images": total,
+            "per_class": per_class,
+            "versions": describe_versions(),
+            "date": datetime.now(UTC).isoformat(timespec="seconds"),
         }
-    return found
+        if critic is not None:
+            count = sum(drawn.values())
+            found["filter"] = {
+                "min_confidence": self.min_confidence,
+                "classifier": f"{critic.name} {critic.digest}",
+                "classifier_trained_on": critic.trained_on,
+                "drawn": dict(drawn),
+                "left_out": count - total,
+                "share_kept": total / count,
+            }
+        return found

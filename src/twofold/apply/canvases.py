@@ -1,8 +1,6 @@
 """How DRAW draws: the image as it stands after each step."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -11,9 +9,10 @@ from torch import Tensor
 
 from twofold.apply.common.inputs import Images, load_inputs
 from twofold.apply.common.result import Result, pixels
-from twofold.apply.context import Subject, open_run, seeded
+from twofold.apply.context import Subject, open_run
+from twofold.data.batches import Batch
 from twofold.errors import UsageError
-from twofold.models.base import Generative, evaluating
+from twofold.models.base import Generative
 from twofold.models.capabilities import Paints
 from twofold.pictures.sheets import beside, contact_sheet, grid
 
@@ -34,11 +33,12 @@ class Canvases(Result):
         columns: Which steps the picture shows.
     """
 
+    saved = ("x", "reconstructions", "samples")
+
     x: Tensor
     reconstructions: Tensor
     samples: Tensor
     columns: tuple[int, ...]
-    caption: str
 
     def picture(self) -> NDArray[np.uint8]:
         """Reconstructions on the left, beside the images, and samples on the right."""
@@ -52,19 +52,13 @@ class Canvases(Result):
 
     def frames(self) -> list[NDArray[np.uint8]]:
         """A step at a time: images, their reconstructions and samples, a row of each."""
-        steps, scale = self.samples.shape[1], max(1, round(84 / self.x.shape[-2]))
-        rows = [
-            torch.cat([self.x, self.reconstructions[:, t], self.samples[:, t]])
-            for t in range(steps)
-        ]
+        scale = max(1, round(84 / self.x.shape[-2]))
+        steps = zip(self.reconstructions.unbind(1), self.samples.unbind(1), strict=True)
+        rows = [torch.cat([self.x, *both]) for both in steps]
         film = [contact_sheet(pixels(row), len(self.x), scale=scale) for row in rows]
         return film + [film[-1]] * HELD
 
-    def arrays(self) -> Mapping[str, Any]:
-        return {"x": self.x, "reconstructions": self.reconstructions, "samples": self.samples}
 
-
-@torch.no_grad()
 def canvases(
     run: Subject,
     images: Images | None = None,
@@ -80,8 +74,7 @@ def canvases(
 
     Arguments:
         run: A run or its folder, such as runs/cvae.
-        images: A folder, archive or image file, or a data set's name (in Python also arrays); by
-            default the run's test images.
+        images: A folder, archive, image or data set's name, or arrays; by default the test images.
         n: How many images, the classes in balance.
         steps: How many of the model's steps the picture shows, evenly, the last among them; the
             arrays and the film have all.
@@ -102,27 +95,20 @@ def canvases(
     if steps < 1:
         raise UsageError(f"steps={steps}: ask for at least one")
     context = open_run(run, device)
-    model, maker = (
-        context.model.capability(Paints, "show canvases"),
-        context.model.capability(Generative, "sample"),
-    )
+    model = context.model.capability(Paints, "show canvases")
+    maker = context.model.capability(Generative, "sample")
     inputs = load_inputs(context, images, n=n, label=label, resize=resize, seed=seed)
-    z = maker.sample_latent(len(inputs), seed)
-    x, again, drawn = [], [], []
-    with seeded(seed, context.device), evaluating(model):
-        for batch in inputs.batches(BATCH):
-            c = context.condition_of(batch)
-            start = sum(map(len, x))
-            x.append(batch.x.cpu())
-            again.append(model.canvases(model.codes(batch.x, c), c).transpose(0, 1).cpu())
-            drawn.append(model.canvases(z[start : start + len(batch)], c).transpose(0, 1).cpu())
-    samples = torch.cat(drawn).float()
-    columns = tuple(_evenly(samples.shape[1], steps))
+    codes = iter(maker.sample_latent(len(inputs), seed))
+
+    def paint(batch: Batch) -> tuple[Tensor, ...]:
+        c = context.condition_of(batch)
+        z = torch.stack([next(codes) for _ in batch.x])
+        both = (model.canvases(one, c).transpose(0, 1) for one in (model.codes(batch.x, c), z))
+        return batch.x, *both
+
+    x, again, samples = inputs.each(paint, seed, BATCH)
+    total = samples.shape[1]
+    count = min(steps, total)
+    columns = tuple(-(-(i + 1) * total // count) - 1 for i in range(count))  # the last among them
     caption = f"{context.title}, {inputs.source}, seed {seed}"
-    return Canvases(torch.cat(x), torch.cat(again).float(), samples, columns, caption)
-
-
-def _evenly(total: int, count: int) -> list[int]:
-    """So many of 0 .. total - 1, or all, evenly, the last among them."""
-    count = min(count, total)
-    return [-(-(i + 1) * total // count) - 1 for i in range(count)]
+    return Canvases(x, again.float(), samples.float(), columns, caption=caption)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from twofold.apply.common.inputs import Images, Inputs, load_inputs
 from twofold.apply.common.result import Result, pixels
-from twofold.apply.context import Subject, open_run, seeded
+from twofold.apply.context import Subject, open_run
 from twofold.data.dataset import UNLABELED
 from twofold.data.preprocess import to_unit
 from twofold.errors import UsageError
@@ -19,7 +19,7 @@ from twofold.metrics.calibration import calibration
 from twofold.metrics.measure import Measure
 from twofold.metrics.recognition import recognition
 from twofold.models.capabilities import Classifies
-from twofold.pictures.captions import add_captions
+from twofold.pictures.sheets import add_captions
 
 __all__ = ["Classified", "classify"]
 
@@ -35,9 +35,9 @@ class Classified(Result):
         files: Where each image lay; () where they come from no files.
         shown: Which images the picture shows, the least certain first, shape (n,).
         images: These, shape (n, C, H, W).
-        caption: Model, run and images in words.
-        measures: Accuracy and calibration, where true classes are known.
     """
+
+    saved = ("probabilities", "predicted", "labels", "class_names")
 
     probabilities: Tensor
     labels: Tensor
@@ -45,8 +45,6 @@ class Classified(Result):
     files: tuple[str, ...]
     shown: Tensor
     images: Tensor
-    caption: str
-    measures: Sequence[Measure] = ()
 
     @property
     def predicted(self) -> Tensor:
@@ -58,40 +56,37 @@ class Classified(Result):
         """The name of the likeliest class of each image, N of them."""
         return [self.class_names[k] for k in self.predicted.tolist()]
 
+    @property
+    def true(self) -> list[str]:
+        """The name of the true class of each image, "" where it is not known."""
+        return [(*self.class_names, "")[k] for k in self.labels.tolist()]
+
     def picture(self) -> NDArray[np.uint8]:
         """The least certain images, each below its class and, in per cent, how sure that is.
 
         A class that is known to be another one stands in brackets.
         """
         sure = (100 * self.probabilities.amax(dim=1)).round().long().tolist()
-        predicted, names = self.predicted.tolist(), self.names
+        names, true = self.names, self.true
         words = []
         for i in self.shown.tolist():
-            true = int(self.labels[i])
-            missed = f" ({self.class_names[true]})" if true not in (UNLABELED, predicted[i]) else ""
+            missed = f" ({true[i]})" if true[i] not in ("", names[i]) else ""
             words.append(f"{names[i]} {sure[i]}%{missed}")
         return add_captions(pixels(self.images), words)
 
-    def arrays(self) -> Mapping[str, Any]:
-        return {
-            "probabilities": self.probabilities,
-            "predicted": self.predicted,
-            "labels": self.labels,
-            "class_names": np.array(self.class_names),
-        }
-
-    def table(self) -> tuple[Sequence[str], Sequence[Sequence[Any]]]:
+    def by_heading(self) -> Mapping[str, Sequence[Any]]:
         """A row for each image, in the order they were given."""
-        known = bool((self.labels != UNLABELED).any())
-        headings = ["index", *(["file"] if self.files else []), *(["true"] if known else [])]
-        headings += ["predicted", "probability", *(f"p({name})" for name in self.class_names)]
-        rows = []
-        for i, (name, row) in enumerate(zip(self.names, self.probabilities.tolist(), strict=True)):
-            true = int(self.labels[i])
-            truth = ["" if true == UNLABELED else self.class_names[true]] if known else []
-            file = [self.files[i]] if self.files else []
-            rows.append([i, *file, *truth, name, f"{max(row):.6g}", *(f"{p:.6g}" for p in row)])
-        return headings, rows
+        columns: dict[str, Sequence[Any]] = {"index": range(len(self.labels))}
+        if self.files:
+            columns["file"] = self.files
+        if any(self.true):
+            columns["true"] = self.true
+        columns["predicted"] = self.names
+        numbers = {"probability": self.probabilities.amax(dim=1)}
+        numbers |= {
+            f"p({k})": p for k, p in zip(self.class_names, self.probabilities.T, strict=True)
+        }
+        return columns | {name: [f"{p:.6g}" for p in ps.tolist()] for name, ps in numbers.items()}
 
 
 def classify(
@@ -131,31 +126,25 @@ def classify(
     context = open_run(run, device)
     reader = context.model.capability(Classifies, "classify")
     inputs = load_inputs(context, images, label=label, resize=resize)
-    with seeded(seed, context.device):
-        log_probs = torch.cat([reader.classify(batch.x).cpu() for batch in inputs.batches()])
+    (log_probs,) = inputs.each(lambda batch: (reader.classify(batch.x),), seed)
+    labels = np.full(len(inputs), UNLABELED) if inputs.labels is None else inputs.labels
+    y = torch.as_tensor(labels)
     probabilities = log_probs.double().softmax(dim=1)
     shown = probabilities.amax(dim=1).argsort(stable=True)[:n]
     return Classified(
         probabilities,
-        _labels(inputs),
+        y,
         context.class_names,
         inputs.dataset.files,
         shown,
         to_unit(torch.as_tensor(inputs.dataset.images[shown.numpy()])),
-        f"{context.title}: {len(inputs)} images ({inputs.source}), the least certain first",
-        _measured(log_probs, inputs),
+        caption=f"{context.title}: {len(inputs)} images ({inputs.source}), the least certain first",
+        measures=_measured(log_probs, y, inputs),
     )
 
 
-def _labels(inputs: Inputs) -> Tensor:
-    if inputs.labels is None:
-        return torch.full((len(inputs),), UNLABELED)
-    return torch.as_tensor(inputs.labels)
-
-
-def _measured(log_probs: Tensor, inputs: Inputs) -> list[Measure]:
+def _measured(log_probs: Tensor, y: Tensor, inputs: Inputs) -> list[Measure]:
     """Accuracy and calibration on the images whose class is known; nothing where there is none."""
-    y = _labels(inputs)
     known = y != UNLABELED
     if not known.any():
         return []

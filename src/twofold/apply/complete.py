@@ -1,8 +1,8 @@
 """Filling in the missing part of images, in several plausible ways."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from twofold.apply.common.visible import Mask, part_name, visible_part
 from twofold.apply.context import Subject, open_run, seeded
 from twofold.data.batches import Batch
 from twofold.errors import UsageError
-from twofold.metrics.measure import Measure, NotMeasured
+from twofold.metrics.measure import NotMeasured
 from twofold.metrics.pixels import psnr, ssim
 from twofold.pictures.sheets import grid
 from twofold.training.progress import Console, Progress
@@ -38,18 +38,14 @@ class Completions(Result):
         visible: Which pixels the model was shown, boolean (H, W).
         completions: Shape (N, K, C, H, W), the visible pixels as they are in the images.
         labels: Classes, shape (N,), -1 where not known, or None.
-        caption: Model, seed and run, and what is visible.
-        measures: Log-likelihood of the hidden part, PSNR and SSIM.
-        not_measured: What could not be measured, and why.
     """
+
+    saved = ("images", "visible", "completions", "labels")
 
     images: Tensor
     visible: Tensor
     completions: Tensor
     labels: NDArray[np.int64] | None
-    caption: str
-    measures: Sequence[Measure] = ()
-    not_measured: Mapping[str, str] = field(default_factory=dict)
 
     def picture(self) -> NDArray[np.uint8]:
         """A row for each image: what is visible, the completions, the truth."""
@@ -57,10 +53,6 @@ class Completions(Result):
         columns = [shown[:, None], self.completions, self.images[:, None]]
         heads = ["visible", *[""] * self.completions.shape[1], "truth"]
         return grid(pixels(torch.cat(columns, dim=1)), column_heads=heads, scale=SCALE)
-
-    def arrays(self) -> Mapping[str, Any]:
-        named = {"images": self.images, "visible": self.visible, "completions": self.completions}
-        return named if self.labels is None else {**named, "labels": self.labels}
 
 
 def complete(
@@ -139,23 +131,17 @@ def complete(
             progress.say(f"measuring {_many(len(examined))}; measure 0 leaves this out")
         missing: dict[str, str] = {}
         name = part_name(visible)
-        measures = means(
-            (_figures(inpainter, visible, batch, made, missing) for batch, made in batches),
-            {
-                "visible": name,
-                "completions": num_completions,
-                "seed": seed,
-                **examined.num_conditioned,
-            },
-        )
+        depends = {"visible": name, "completions": num_completions, "seed": seed}
+        figures = (_figures(inpainter, visible, batch, made, missing) for batch, made in batches)
+        measures = means(figures, depends | examined.num_conditioned)
     return Completions(
         torch.cat([batch.x for batch, _ in filled]).cpu(),
         visible.cpu(),
         torch.cat([made.transpose(0, 1) for _, made in filled]).cpu(),
         shown.labels,
-        f"{context.title}, {name} visible, seed {seed}, {shown.source}",
-        measures,
-        missing,
+        caption=f"{context.title}, {name} visible, seed {seed}, {shown.source}",
+        measures=measures,
+        not_measured=missing,
     )
 
 
@@ -176,31 +162,26 @@ def _figures(
 ) -> list[PerImage]:
     """All there is to say of a batch and its completions; what cannot be said goes to `missing`."""
     found = []
-    groups: dict[str, Callable[[], list[PerImage]]] = {
-        "log-likelihood of the hidden part": lambda: inpainter.likelihood(batch),
-        "PSNR": lambda: _nearness(
-            "psnr", "PSNR of the hidden part", "dB", made, lambda x: psnr(x, batch.x, ~visible)
-        ),
-        "SSIM": lambda: _nearness("ssim", "SSIM", "", made, lambda x: ssim(x, batch.x)),
-    }
-    for name, figures in groups.items():
+    try:
+        found += inpainter.likelihood(batch)
+    except NotMeasured as error:
+        missing["log-likelihood of the hidden part"] = str(error)
+    count = len(made)
+    for name, title, unit, figure in (
+        ("PSNR", "PSNR of the hidden part", "dB", lambda x: psnr(x, batch.x, ~visible)),
+        ("SSIM", "SSIM", "", lambda x: ssim(x, batch.x)),
+    ):
         try:
-            found += figures()
+            each, of_mean = figure(made), figure(made.mean(dim=0))
         except NotMeasured as error:
             missing[name] = str(error)
+            continue
+        found += [
+            PerImage(f"completion/{name.lower()}/{which}", f"{title}, {words}", values, unit)
+            for which, words, values in (
+                ("of_mean", f"mean of {count} completions", of_mean),
+                ("average", f"average over {count} completions", each.mean(dim=0)),
+                ("best", f"best of {count} completions", each.amax(dim=0)),
+            )
+        ]
     return found
-
-
-def _nearness(
-    name: str, title: str, unit: str, made: Tensor, figure: Callable[[Tensor], Tensor]
-) -> list[PerImage]:
-    """A figure of the mean of the completions, and its mean and its best over them."""
-    each, count = figure(made), len(made)
-    return [
-        PerImage(f"completion/{name}/{which}", f"{title}, {words}", values, unit)
-        for which, words, values in (
-            ("of_mean", f"mean of {count} completions", figure(made.mean(dim=0))),
-            ("average", f"average over {count} completions", each.mean(dim=0)),
-            ("best", f"best of {count} completions", each.amax(dim=0)),
-        )
-    ]

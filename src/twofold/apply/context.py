@@ -30,10 +30,11 @@ from twofold.models.base import Model
 from twofold.models.capabilities import Classifies
 from twofold.training.progress import Progress, Silent
 
-__all__ = ["Context", "Subject", "class_index", "draw_index", "open_run", "seeded"]
+__all__ = ["Classes", "Context", "Subject", "class_index", "draw_index", "open_run", "seeded"]
 
 
 T = TypeVar("T")
+Classes = int | str | Sequence[int | str]  # one by number or name, or several
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,6 +94,26 @@ class Context:
             raise UsageError(
                 f"cannot {verb}: this {self.model.title} is conditioned {what}; use a {others}"
             )
+
+    def asked_classes(self, label: Classes | None) -> list[int]:
+        """The classes asked for; if none is named those the model knows, if any.
+
+        A class that was left out of training can be asked for by name or number.
+
+        Raises:
+            UsageError: If there is no such class, or the model cannot be asked for one.
+        """
+        if self.model.condition.about != "class":
+            if label is not None:
+                raise UsageError(
+                    f"{self.model.title} is not conditioned on the class, so none can be asked "
+                    "for; use a CVAE or CGAN"
+                )
+            return []
+        if label is None:
+            return self.known_classes
+        wanted = [label] if isinstance(label, int | str) else label
+        return [class_index(one, self.class_names) for one in wanted]
 
     @property
     def needs_class(self) -> bool:

@@ -5,9 +5,8 @@ where a search begins, beside draws of the prior: by gradient descent for the co
 likeliest a posteriori if the noise is Gaussian of its own σ, the least ‖x_noisy − G(z)‖² + σ² ‖z‖².
 """
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -21,7 +20,6 @@ from twofold.apply.context import Context, Subject, open_run, seeded
 from twofold.data.batches import Batch
 from twofold.errors import UsageError
 from twofold.metrics.inversion import invert_images
-from twofold.metrics.measure import Measure
 from twofold.metrics.pixels import psnr
 from twofold.models.base import Generative
 from twofold.models.capabilities import HasCodes
@@ -41,15 +39,13 @@ class Denoised(Result):
         images: As given, shape (N, C, H, W), in [0, 1].
         noisy: With the noise that was added; the images themselves where none was.
         denoised: As the model makes them.
-        caption: Model, seed and run, and the noise.
-        measures: PSNR before and after, where the clean images are known.
     """
+
+    saved = ("images", "noisy", "denoised")
 
     images: Tensor
     noisy: Tensor
     denoised: Tensor
-    caption: str
-    measures: Sequence[Measure] = ()
 
     @property
     def added(self) -> bool:
@@ -61,9 +57,6 @@ class Denoised(Result):
         rows = {"clean": self.images} if self.added else {}
         rows |= {"noisy": self.noisy, "denoised": self.denoised}
         return grid(pixels(torch.stack(list(rows.values()))), row_heads=list(rows))
-
-    def arrays(self) -> Mapping[str, Any]:
-        return {"images": self.images, "noisy": self.noisy, "denoised": self.denoised}
 
 
 def denoise(
@@ -87,8 +80,7 @@ def denoise(
 
     Arguments:
         run: A run or its folder, such as runs/cvae.
-        images: A folder, archive or image file, or a data set's name (in Python also arrays); by
-            default the run's test images.
+        images: A folder, archive, image or data set's name, or arrays; by default the test images.
         noise: σ of the Gaussian noise to add, on pixels in [0, 1], which are clamped; 0.3 where
             `flip` is not given either, and 0 for images that are noisy already.
         flip: The share of pixels to turn black or white, as likely one as the other.
@@ -134,15 +126,13 @@ def denoise(
         if measure is not None:
             examined = inputs(None if measure == "all" else measure)
             figures = (_figures(denoiser(batch)) for batch in examined.batches())
-        depends = {
-            **{"noise": noise, "flip": flip, "steps": steps, "seed": seed},
-            **examined.num_conditioned,
-        }
+        depends = {"noise": noise, "flip": flip, "steps": steps, "seed": seed}
+        depends |= examined.num_conditioned
         measures = means(figures, depends) if noise or flip else []
     clean, noisy, _, denoised = (torch.cat(part).cpu() for part in zip(*done, strict=True))
-    added = f"noise {noise:g}, flip {flip:g}"
-    caption = f"{context.title}, {added}, seed {seed}, {shown.source}"
-    return Denoised(clean, noisy, denoised, caption, measures)
+    how = f"noise {noise:g}, flip {flip:g}, seed {seed}"
+    caption = f"{context.title}, {how}, {shown.source}"
+    return Denoised(clean, noisy, denoised, caption=caption, measures=measures)
 
 
 def add_noise(x: Tensor, noise: float, flip: float) -> Tensor:
@@ -188,11 +178,16 @@ class _Denoiser:
 
 
 def _figures(done: Done) -> list[PerImage]:
-    clean, noisy, encoded, denoised = done
+    clean, *others = done
+    words = {"noisy": "of the noisy images", "encoder": "by the encoder alone"}
+    words["denoised"] = "after denoising"
     return [
-        PerImage("denoise/psnr/noisy", "PSNR of the noisy images", psnr(noisy, clean), "dB", None),
         PerImage(
-            "denoise/psnr/encoder", "PSNR by the encoder alone", psnr(encoded, clean), "dB", None
-        ),
-        PerImage("denoise/psnr/denoised", "PSNR after denoising", psnr(denoised, clean), "dB"),
+            f"denoise/psnr/{name}",
+            f"PSNR {how}",
+            psnr(x, clean),
+            "dB",
+            "higher" if name == "denoised" else None,
+        )
+        for (name, how), x in zip(words.items(), others, strict=True)
     ]

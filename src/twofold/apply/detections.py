@@ -29,15 +29,11 @@ class Detections(Result):
         left_out: The classes that each model was not trained on.
         areas: Shape (T,) for the model and each baseline, by the titles of their measures.
         errors: Their standard errors over images, alike.
-        caption: What was compared.
-        measures: The means over models.
     """
 
     left_out: Sequence[str]
     areas: Mapping[str, NDArray[np.float64]]
     errors: Mapping[str, NDArray[np.float64]]
-    caption: str
-    measures: Sequence[Measure]
 
     def picture(self) -> NDArray[np.uint8]:
         rows = [(name, areas, self.errors[name]) for name, areas in self.areas.items()]
@@ -51,11 +47,11 @@ class Detections(Result):
             "error": np.stack(list(self.errors.values())),
         }
 
-    def table(self) -> tuple[Sequence[str], Sequence[Sequence[Any]]]:
+    def by_heading(self) -> Mapping[str, Sequence[Any]]:
         columns: dict[str, Sequence[Any]] = {"left out": self.left_out}
         for name, areas in self.areas.items():
             columns |= {name: areas.tolist(), f"{name}, s.e.": self.errors[name].tolist()}
-        return list(columns), list(zip(*columns.values(), strict=True))
+        return columns
 
 
 def side_by_side(found: Sequence[Anomalies]) -> Detections:
@@ -73,7 +69,10 @@ def side_by_side(found: Sequence[Anomalies]) -> Detections:
             )
         if measures.keys() != figures[0].keys():
             raise UsageError("these models take different scores by default; choose one by --score")
-    titles = {name: _short(measure) for name, measure in figures[0].items()}
+    titles = {
+        name: measure.title.removeprefix("the same, ").replace("principal components", "components")
+        for name, measure in figures[0].items()
+    } | {AREA: "model"}
     areas = {t: np.array([f[name].value for f in figures]) for name, t in titles.items()}
     errors = {t: np.array([f[name].error or 0.0 for f in figures]) for name, t in titles.items()}
     left_out = [" ".join(one.left_out) or "none" for one in found]
@@ -85,13 +84,7 @@ def side_by_side(found: Sequence[Anomalies]) -> Detections:
         if "by_components" in each[0].details:
             means.append(_best(each, title))
     caption = f"{len(found)} models, each without a class: {means[0].depends['score']}"
-    return Detections(left_out, areas, errors, caption, means)
-
-
-def _short(measure: Measure) -> str:
-    if measure.name == AREA:
-        return "model"
-    return measure.title.removeprefix("the same, ").replace("principal components", "components")
+    return Detections(left_out, areas, errors, caption=caption, measures=means)
 
 
 def _same_images(found: Sequence[Anomalies]) -> bool:

@@ -1,22 +1,18 @@
 """What a model makes of what lies between two codes."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from twofold.apply.common.classes import Classes, asked_classes
-from twofold.apply.common.codes import Codes, codes_of_images, drawn_codes
+from twofold.apply.common.codes import Codes, Request
 from twofold.apply.common.inputs import Images
 from twofold.apply.common.paths import line, path_between
-from twofold.apply.common.result import pixels
-from twofold.apply.common.sheet import Strips
-from twofold.apply.context import Context, Subject, open_run
+from twofold.apply.common.result import Strips, pixels
+from twofold.apply.context import Classes, Subject, open_run
 from twofold.errors import UsageError, unknown_name
 from twofold.models.base import Generative
 from twofold.models.capabilities import HasCodes
@@ -38,6 +34,8 @@ class Interpolation(Strips):
             these are of no image.
     """
 
+    saved = ("images", "z", "ends")
+
     z: Tensor
     ends: Tensor | None = None
 
@@ -48,10 +46,6 @@ class Interpolation(Strips):
         cells = torch.cat([self.ends[:, :1], self.images, self.ends[:, 1:]], dim=1)
         heads = ["image", *self.column_heads, "image"]
         return grid(pixels(cells), self.row_heads, heads)
-
-    def arrays(self) -> Mapping[str, Any]:
-        found = {**super().arrays(), "z": self.z}
-        return found if self.ends is None else {**found, "ends": self.ends}
 
 
 def interpolate(
@@ -79,8 +73,7 @@ def interpolate(
 
     Arguments:
         run: A run or its folder, such as runs/cvae.
-        images: A folder, archive or image file, or a data set's name (in Python also arrays); by
-            default the run's test images.
+        images: A folder, archive, image or data set's name, or arrays; by default the test images.
         between: `images`, `seeds` or `classes`; by default images where the model finds codes of
             images, else seeds.
         n: How many pairs, a row each.
@@ -108,15 +101,17 @@ def interpolate(
         raise UsageError(f"steps={steps}: two ends are needed, so ask for at least 2")
     context = open_run(run, device)
     model = context.model.capability(Generative, "interpolate")
-    kind = between or _default(context)
+    by_part = model.condition.about == "image"
+    able = not by_part and context.model.capability(HasCodes) is not None
+    kind = between or ("images" if able else "seeds")
     if kind not in BETWEEN:
         raise unknown_name("kind of ends", kind, BETWEEN)
-    if images is not None and kind != "images" and model.condition.about != "image":
+    if images is not None and kind != "images" and not by_part:
         raise UsageError(f"between {kind} no images are looked at; leave them out")
     if isinstance(label, str) and kind != "images":
         label = name_list(label, context.class_names)
-    asked = _Asked(context, images, 2 if square else n, square, label, resize, seed)
-    start, end = _ENDS[kind](asked)
+    asked = Request(context, images, label, resize, seed)
+    start, end = _ENDS[kind](asked, 2 if square else n, square)
     way = path or ("spherical" if kind == "seeds" else "linear")
     z = path_between(start.z, end.z, steps, way)
     c = None if start.c is None or end.c is None else _mixed(start.c, end.c, steps)
@@ -131,7 +126,9 @@ def interpolate(
     ends = None if start.x is None or end.x is None else torch.stack([start.x, end.x], dim=1)
     return Interpolation(
         images=made,
-        row_heads=_row_heads(start, end),
+        row_heads=[
+            a if a == b else f"{a} to {b}" for a, b in zip(start.names, end.names, strict=True)
+        ],
         column_heads=[f"{t:.2g}" for t in np.linspace(0, 1, steps)],
         caption=caption,
         z=z.cpu(),
@@ -139,66 +136,45 @@ def interpolate(
     )
 
 
-@dataclass(frozen=True)
-class _Asked:
-    """What `interpolate` was asked for; `pairs` are the edges of a square."""
-
-    context: Context
-    images: Images | None
-    pairs: int
-    square: bool
-    label: Classes | None
-    resize: bool
-    seed: int
-
-
-def _of_images(asked: _Asked) -> tuple[Codes, Codes]:
+def _of_images(asked: Request, rows: int, square: bool) -> tuple[Codes, Codes]:
     """The first half of the images, and the second."""
-    context, label = asked.context, asked.label
-    if context.model.condition.about == "image":
+    model = asked.context.model
+    if model.condition.about == "image":
         raise UsageError(
-            f"{context.model.title} is conditioned on a part of an image, and between two images "
+            f"{model.title} is conditioned on a part of an image, and between two images "
             "there is none; go between seeds, which completes one image in different ways"
         )
-    if not (label is None or isinstance(label, (int, str))):
-        raise UsageError("between images, one class is given for all of them; name one only")
-    codes = codes_of_images(
-        context, "interpolate", asked.images, 2 * asked.pairs, label, asked.resize, asked.seed
-    )
+    codes = asked.codes_of_images("interpolate", 2 * rows)
     half = len(codes) // 2
-    if half < (2 if asked.square else 1):
-        needs = "a square needs four" if asked.square else "a strip needs two"
+    if half < (2 if square else 1):
+        needs = "a square needs four" if square else "a strip needs two"
         raise UsageError(f"{needs} images, and {len(codes)} is too few; give more")
     return codes.part(0, half), codes.part(half, 2 * half)
 
 
-def _of_seeds(asked: _Asked) -> tuple[Codes, Codes]:
+def _of_seeds(asked: Request, rows: int, square: bool) -> tuple[Codes, Codes]:
     """Two draws for each row, both with one condition; for a square, all four."""
-    context = asked.context
-    count = 1 if asked.square else asked.pairs
-    start = drawn_codes(context, count, asked.label, asked.images, asked.resize, asked.seed)
-    rows = asked.pairs if asked.square else len(start)
-    if asked.square and start.c is not None:
-        start = replace(start, c=start.c.repeat(rows, *[1] * (start.c.dim() - 1)))
-    assert isinstance(context.model, Generative)
-    z = context.model.sample_latent(2 * rows, asked.seed)
+    start = asked.drawn_codes(1 if square else rows)
+    if not square:
+        rows = len(start)
+    elif start.c is not None:
+        start = replace(start, c=start.c.expand(rows, *start.c.shape[1:]))
+    assert isinstance(asked.context.model, Generative)
+    z = asked.context.model.sample_latent(2 * rows, asked.seed)
     return replace(start, z=z[:rows]), replace(start, z=z[rows:])
 
 
-def _of_classes(asked: _Asked) -> tuple[Codes, Codes]:
+def _of_classes(asked: Request, rows: int, _: bool) -> tuple[Codes, Codes]:
     """One draw for each row, of one class and of the next."""
-    context = asked.context
-    classes = asked_classes(context, asked.label)
+    classes = asked.context.asked_classes(asked.label)
     if len(classes) < 2:
         raise UsageError(
-            f"{context.model.title} goes between classes where they are its condition and two or "
-            "more are asked for; use a CVAE or CGAN, or go between images or seeds"
+            f"{asked.context.model.title} goes between classes where they are its condition and "
+            "two or more are asked for; use a CVAE or CGAN, or go between images or seeds"
         )
     steps = list(pairwise(classes)) + ([(classes[-1], classes[0])] if len(classes) > 2 else [])
-    first, second = zip(*steps, strict=True)
-    rows = asked.pairs
-    start, end = (drawn_codes(context, rows, ends, seed=asked.seed) for ends in (first, second))
-    return start, end
+    first, second = (replace(asked, label=ends) for ends in zip(*steps, strict=True))
+    return first.drawn_codes(rows), second.drawn_codes(rows)
 
 
 _ENDS = {"images": _of_images, "seeds": _of_seeds, "classes": _of_classes}
@@ -207,13 +183,3 @@ _ENDS = {"images": _of_images, "seeds": _of_seeds, "classes": _of_classes}
 def _mixed(a: Tensor, b: Tensor, steps: int) -> Tensor:
     """What the model is conditioned on from a to b: (N, ...) and (N, ...) to (N, steps, ...)."""
     return line(a, b, torch.linspace(0, 1, steps, dtype=torch.float64))
-
-
-def _row_heads(start: Codes, end: Codes) -> Sequence[str]:
-    pairs = zip(start.names, end.names, strict=True)
-    return [a if a == b else f"{a} to {b}" for a, b in pairs]
-
-
-def _default(context: Context) -> str:
-    by_part = context.model.condition.about == "image"
-    return "seeds" if by_part or context.model.capability(HasCodes) is None else "images"

@@ -1,8 +1,6 @@
 """Finding the latent code of an image for a model without an encoder."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -12,11 +10,11 @@ from torch import Tensor
 from twofold.apply.common.inputs import Images, load_inputs
 from twofold.apply.common.per_image import PerImage, means, squared_error
 from twofold.apply.common.result import Result, pixels
-from twofold.apply.context import Subject, open_run, seeded
+from twofold.apply.context import Subject, open_run
 from twofold.conditions import ImagePart
+from twofold.data.batches import Batch
 from twofold.errors import UsageError
-from twofold.metrics.inversion import Inverted, invert_images
-from twofold.metrics.measure import Measure
+from twofold.metrics.inversion import invert_images
 from twofold.metrics.pixels import psnr
 from twofold.models.base import Generative
 from twofold.pictures.sheets import grid
@@ -35,28 +33,21 @@ class Inversions(Result):
         labels: The class that each was made with, shape (N,), or None.
         psnr: Of each inversion, in dB, shape (N,); of the hidden pixels alone where the model was
             shown others.
-        caption: Model, seed and run, and how it was searched.
-        measures: PSNR and squared error.
     """
+
+    saved = ("images", "inversions", "z", "psnr", "labels")
 
     images: Tensor
     inversions: Tensor
     z: Tensor
     labels: Tensor | None
     psnr: Tensor
-    caption: str
-    measures: Sequence[Measure] = ()
 
     def picture(self) -> NDArray[np.uint8]:
         """A column for each image, under how near its inversion is."""
         heads = [f"{value:.1f} dB" for value in self.psnr.tolist()]
         both = pixels(torch.stack([self.images, self.inversions]))
         return grid(both, ["image", "inversion"], heads)
-
-    def arrays(self) -> Mapping[str, Any]:
-        named = {"images": self.images, "inversions": self.inversions, "z": self.z}
-        named["psnr"] = self.psnr
-        return named if self.labels is None else {**named, "labels": self.labels}
 
 
 def invert(
@@ -79,8 +70,7 @@ def invert(
 
     Arguments:
         run: A run or its folder, such as runs/cvae.
-        images: A folder, archive or image file, or a data set's name (in Python also arrays); by
-            default the run's test images.
+        images: A folder, archive, image or data set's name, or arrays; by default the test images.
         restarts: Draws of the prior to start from, for each image; the best end counts.
         steps: Of gradient descent.
         prior: Weight of ‖z‖² beside the squared error summed over pixels, which keeps codes likely.
@@ -107,30 +97,29 @@ def invert(
     context = open_run(run, device)
     model = context.model.capability(Generative, "invert")
     inputs = load_inputs(context, images, n=n, label=label, resize=resize, seed=seed)
-    x, conditions, parts = [], [], list[Inverted]()
-    with seeded(seed, context.device):
-        for batch in inputs.batches():
-            c = context.condition_of(batch)
-            parts.append(invert_images(model, batch.x, c, restarts, steps, prior=prior))
-            x.append(batch.x)
-            conditions.append(c)
-    found, truth = torch.cat([part.images for part in parts]).float(), torch.cat(x)
-    labels = torch.cat(conditions).cpu() if context.model.condition.about == "class" else None
     condition = model.condition
-    hidden = ~condition.visible if isinstance(condition, ImagePart) else None
+
+    def search(batch: Batch) -> tuple[Tensor | None, ...]:
+        c = context.condition_of(batch)
+        found = invert_images(model, batch.x, c, restarts, steps, prior=prior)
+        return batch.x, found.images.float(), found.z, c if condition.about == "class" else None
+
+    x, found, z, labels = inputs.each(search, seed)
+    hidden = ~condition.visible.cpu() if isinstance(condition, ImagePart) else None
     of = "" if hidden is None else " of the hidden part"
-    near = psnr(found, truth, hidden)
+    near = psnr(found, x, hidden)
     depends = {"restarts": restarts, "steps": steps, "prior": prior, "seed": seed}
     figures = [
         PerImage("invert/psnr", f"PSNR{of or ' of the inversions'}", near, "dB"),
-        squared_error("invert", f"inversions{of}", found, truth, mask=hidden),
+        squared_error("invert", f"inversions{of}", found, x, mask=hidden),
     ]
+    how = f"{restarts} restarts, {steps} steps, seed {seed}"
     return Inversions(
-        truth.cpu(),
-        found.cpu(),
-        torch.cat([part.z for part in parts]).cpu(),
+        x,
+        found,
+        z,
         labels,
-        near.cpu(),
-        f"{context.title}, {restarts} restarts, {steps} steps, seed {seed}, {inputs.source}",
-        means([figures], depends),
+        near,
+        caption=f"{context.title}, {how}, {inputs.source}",
+        measures=means([figures], depends),
     )

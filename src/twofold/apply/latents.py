@@ -10,14 +10,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from twofold.apply.common.inputs import Images, Inputs, load_inputs
+from twofold.apply.common.inputs import Images, load_inputs
 from twofold.apply.common.result import Result, Save
-from twofold.apply.context import Context, Subject, open_run, seeded
-from twofold.apply.measures.codes import EncoderCondition, ways
+from twofold.apply.context import Subject, open_run
+from twofold.apply.measures.codes import ways
+from twofold.data.batches import Batch
 from twofold.errors import UsageError, unknown_name
 from twofold.files import write_text
 from twofold.metrics.planes import principal_axes, tsne
-from twofold.models.base import evaluating
 from twofold.models.capabilities import HasCodes
 from twofold.pictures.formats import png_bytes
 from twofold.pictures.scatter import draw_scatter
@@ -40,15 +40,15 @@ class LatentMap(Result):
         labels: Classes, shape (N,), -1 where not known; None where none is.
         class_names: Of the labels.
         axes_names: What the two directions are; None where they mean nothing.
-        caption: Model, images, layout, and what the encoder was given.
     """
+
+    saved = ("codes", "points", "labels", "class_names")
 
     codes: Tensor
     points: Tensor
     labels: NDArray[np.int64] | None
     class_names: tuple[str, ...]
     axes_names: tuple[str, str] | None
-    caption: str
 
     @cached_property
     def scatter(self) -> Picture:
@@ -64,17 +64,11 @@ class LatentMap(Result):
     def png(self) -> bytes:
         return png_bytes(self.picture(), [("Description", self.caption)], COLORS)
 
-    def arrays(self) -> Mapping[str, Any]:
-        known = {} if self.labels is None else {"labels": self.labels}
-        names = {"class_names": np.array(self.class_names)} if known else {}
-        return {"codes": self.codes, "points": self.points, **known, **names}
-
-    def table(self) -> tuple[Sequence[str], Sequence[Sequence[Any]]]:
+    def by_heading(self) -> Mapping[str, Sequence[Any]]:
         columns: dict[str, Sequence[Any]] = {"index": range(len(self.points))}
         if self.labels is not None:
-            columns["true"] = [self.class_names[k] if k >= 0 else "" for k in self.labels]
-        columns |= {"x": self.points[:, 0].tolist(), "y": self.points[:, 1].tolist()}
-        return list(columns), list(zip(*columns.values(), strict=True))
+            columns["true"] = [(*self.class_names, "")[k] for k in self.labels]
+        return columns | dict(zip("xy", self.points.T.tolist(), strict=True))
 
     def writers(self) -> dict[str, Save]:
         return {**super().writers(), ".svg": lambda path: write_text(path, self.scatter.svg)}
@@ -127,49 +121,30 @@ def latents(
             f"this {context.model.title} is conditioned on no class that could be withheld; "
             "leave withheld out"
         )
-    condition = _encoder_condition(able, withheld, seed)
-    with torch.no_grad(), seeded(seed, context.device), evaluating(able):
-        found = [able.codes(b.x, _condition(context, condition, b)) for b in inputs.batches()]
-    codes = torch.cat(found).float().cpu()
+    condition = ways(able, seed)[-1 if withheld else 0]
+
+    def encode(batch: Batch) -> tuple[Tensor]:
+        pick = context.condition_of if condition.name == "leaking" else condition.pick
+        return (able.codes(batch.x, pick(batch)).float(),)
+
+    (codes,) = inputs.each(encode, seed)
     points, axes_names, how = _laid_out(codes, layout)
-    what = _in_words(condition, inputs)
+    what, known = condition.what, inputs.num_known
+    if condition.name == "leaking" and known < len(inputs):
+        inferred = "the class it infers"
+        what = f"the true class of {known} and for the others {inferred}" if known else inferred
+    given = f", {what} given to the encoder" if what else ""
     return LatentMap(
         codes,
         points,
         inputs.labels,
         inputs.dataset.class_names,
         axes_names,
-        f"{context.title}: {how} of {len(codes)} {inputs.source}{what}",
+        caption=f"{context.title}: {how} of {len(codes)} {inputs.source}{given}",
     )
 
 
-def _encoder_condition(model: HasCodes, withheld: bool, seed: int) -> EncoderCondition:
-    """What the encoder is given."""
-    known = {one.name: one for one in ways(model, seed)}
-    if withheld or "leaking" not in known:
-        return known["withheld"]
-    return known["leaking"]
-
-
-def _in_words(condition: EncoderCondition, inputs: Inputs) -> str:
-    """What the encoder was given, for the caption."""
-    what, known = condition.what, inputs.num_known
-    if condition.name == "leaking" and known < len(inputs):
-        what = (
-            f"the true class of {known} and for the others the class it infers"
-            if known
-            else "the class it infers"
-        )
-    return f", {what} given to the encoder" if what else ""
-
-
-def _condition(context: Context, condition: EncoderCondition, batch: Any) -> Tensor | None:
-    return context.condition_of(batch) if condition.name == "leaking" else condition.pick(batch)
-
-
-def _laid_out(
-    codes: Tensor, layout: str | None
-) -> tuple[Tensor, tuple[str, str] | None, str]:  # fmt: skip
+def _laid_out(codes: Tensor, layout: str | None) -> tuple[Tensor, tuple[str, str] | None, str]:
     """Points on the plane, what its axes are, and the layout in words."""
     count, dim = codes.shape
     layout = layout or ("direct" if dim == 2 else "pca")

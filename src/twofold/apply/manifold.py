@@ -5,19 +5,17 @@ References:
     latents by the quantiles of the prior, https://arxiv.org/abs/1312.6114
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import NormalDist
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from twofold.apply.common.codes import codes_of_images, drawn_codes
+from twofold.apply.common.codes import Request
 from twofold.apply.common.inputs import Images
 from twofold.apply.common.paths import to_and_fro
-from twofold.apply.common.sheet import Sheet
-from twofold.apply.context import Context, Subject, open_run
+from twofold.apply.common.result import Sheet
+from twofold.apply.context import Subject, open_run
 from twofold.errors import UsageError
 from twofold.metrics.planes import principal_axes
 from twofold.models.base import Generative
@@ -38,21 +36,11 @@ class Manifold(Sheet):
         directions: `latents`, `principal` or `random`: which plane it is.
     """
 
+    saved = ("images", "z", "coordinates")
+
     z: Tensor
     coordinates: Tensor
     directions: str
-
-    def arrays(self) -> Mapping[str, Any]:
-        return {**super().arrays(), "z": self.z, "coordinates": self.coordinates}
-
-
-@dataclass(frozen=True)
-class _Plane:
-    """The codes center + u·along[0] + v·along[1]: shapes (D,) and (2, D)."""
-
-    directions: str
-    center: Tensor
-    along: Tensor
 
 
 def manifold(
@@ -101,14 +89,19 @@ def manifold(
         raise UsageError(f"steps={steps}, span={span}: ask for 2 steps or more and a span above 0")
     context = open_run(run, device)
     model = context.model.capability(Generative, "show the manifold")
-    if images is not None and not _looks(model):
+    looks = model.latent_dim > 2 and model.capability(HasCodes) is not None
+    if images is not None and not looks and model.condition.about != "image":
         raise UsageError(f"the manifold of {context.title} looks at no images; leave them out")
-    draw = drawn_codes(context, 1, label, images, resize, seed)
-    plane = _plane(context, model, images, label, resize, seed)
-    u = _quantiles(steps) if quantiles else to_and_fro(span, steps)
+    asked = Request(context, images, label, resize, seed)
+    draw = asked.drawn_codes(1)
+    directions, center, along = _plane(asked, model)
+    u = to_and_fro(span, steps)
+    if quantiles:
+        normal = NormalDist()
+        u = torch.tensor([normal.inv_cdf((i + 0.5) / steps) for i in range(steps)])
     v = u.flip(0)
-    points = torch.stack(torch.meshgrid(v, u, indexing="ij"), dim=-1).to(plane.center)  # (v, u, 2)
-    z = plane.center + points.flip(-1) @ plane.along  # (S, S, D)
+    points = torch.stack(torch.meshgrid(v, u, indexing="ij"), dim=-1).to(center)  # (v, u, 2)
+    z = center + points.flip(-1) @ along  # (S, S, D)
     c = None if draw.c is None else draw.c.expand(steps**2, *draw.c.shape[1:])
     made = model.images_of(z.flatten(0, 1), c).cpu()
     shown = "".join(f", {name}" for name in draw.names)
@@ -116,10 +109,10 @@ def manifold(
         images=made.unflatten(0, (steps, steps)),
         row_heads=[f"{value:.2g}" for value in v],
         column_heads=[f"{value:.2g}" for value in u],
-        caption=f"{context.title}, {_WORDS[plane.directions]}{shown}, seed {seed}",
+        caption=f"{context.title}, {_WORDS[directions]}{shown}, seed {seed}",
         z=z.cpu(),
         coordinates=u,
-        directions=plane.directions,
+        directions=directions,
     )
 
 
@@ -130,36 +123,19 @@ _WORDS = {
 }
 
 
-def _looks(model: Generative) -> bool:
-    """Whether images decide which plane is shown, or are shown a part of."""
-    found = model.latent_dim > 2 and model.capability(HasCodes) is not None
-    return found or model.condition.about == "image"
-
-
-def _plane(
-    context: Context,
-    model: Generative,
-    images: Images | None,
-    label: int | str | None,
-    resize: bool,
-    seed: int,
-) -> _Plane:
-    D, device = model.latent_dim, model.device
+def _plane(asked: Request, model: Generative) -> tuple[str, Tensor, Tensor]:
+    """Which plane it is, and its codes center + u·along[0] + v·along[1]: shapes (D,) and (2, D)."""
+    D, device, title = model.latent_dim, model.device, asked.context.title
     if D == 1:
-        raise UsageError(f"{context.title} has one latent, which makes no plane; use `traverse`")
+        raise UsageError(f"{title} has one latent, which makes no plane; use `traverse`")
     if D == 2:
-        return _Plane("latents", torch.zeros(2, device=device), torch.eye(2, device=device))
+        return "latents", torch.zeros(2, device=device), torch.eye(2, device=device)
     if model.capability(HasCodes) is None:
-        orthonormal, _ = torch.linalg.qr(model.sample_latent(2, seed).T)  # (D, 2)
-        return _Plane("random", torch.zeros(D, device=device), orthonormal.T * (D / 2) ** 0.5)
-    codes = codes_of_images(context, "show the manifold", images, IMAGES, label, resize, seed)
+        orthonormal, _ = torch.linalg.qr(model.sample_latent(2, asked.seed).T)  # (D, 2)
+        return "random", torch.zeros(D, device=device), orthonormal.T * (D / 2) ** 0.5
+    codes = asked.codes_of_images("show the manifold", IMAGES)
     points = codes.z.cpu().double().numpy()
     axes = principal_axes(points, 2)
     along = axes.directions * axes.project(points).std(axis=0)  # (D, 2)
     center, along = torch.as_tensor(axes.mean), torch.as_tensor(along).T
-    return _Plane("principal", center.to(codes.z), along.to(codes.z))
-
-
-def _quantiles(steps: int) -> Tensor:
-    normal = NormalDist()
-    return torch.tensor([normal.inv_cdf((i + 0.5) / steps) for i in range(steps)])
+    return "principal", center.to(codes.z), along.to(codes.z)

@@ -1,8 +1,6 @@
 """Images beside what a model makes of them, and what it makes of nothing."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -12,8 +10,8 @@ from torch import Tensor
 from twofold.apply.common.inputs import Images, load_inputs
 from twofold.apply.common.per_image import means, squared_error
 from twofold.apply.common.result import Result, pixels
-from twofold.apply.context import Subject, open_run, seeded
-from twofold.metrics.measure import Measure
+from twofold.apply.context import Subject, open_run
+from twofold.data.batches import Batch
 from twofold.models.base import Generative
 from twofold.models.capabilities import Reconstructs
 from twofold.pictures.sheets import grid
@@ -35,11 +33,11 @@ class Reconstructions(Result):
         samples: With the conditions of the reconstructions, shape (N, C, H, W).
     """
 
+    saved = ("x", "reconstructions", "samples")
+
     x: Tensor
     reconstructions: Tensor
     samples: Tensor
-    caption: str
-    measures: Sequence[Measure]
 
     def picture(self) -> NDArray[np.uint8]:
         """Rows of inputs, reconstructions and samples, ten columns at a time."""
@@ -50,11 +48,7 @@ class Reconstructions(Result):
         cells = torch.cat([three, blank], dim=1).unflatten(1, (blocks, columns)).transpose(0, 1)
         return grid(pixels(cells.flatten(0, 1)), ROWS * blocks)
 
-    def arrays(self) -> Mapping[str, Any]:
-        return {"x": self.x, "reconstructions": self.reconstructions, "samples": self.samples}
 
-
-@torch.no_grad()
 def reconstruct(
     run: Subject,
     images: Images | None = None,
@@ -71,8 +65,7 @@ def reconstruct(
 
     Arguments:
         run: A run or its folder, such as runs/cvae.
-        images: A folder, archive or image file, or a data set's name (in Python also arrays); by
-            default the run's test images.
+        images: A folder, archive, image or data set's name, or arrays; by default the test images.
         n: How many images, the classes in balance.
         label: The class of all images, by number or name, where they have no labels.
         resize: Bring images of another size or color to the model's.
@@ -89,23 +82,23 @@ def reconstruct(
         $ twofold reconstruct runs/cvae --images path/to/images --resize
     """
     context = open_run(run, device)
-    model, maker = (
-        context.model.capability(Reconstructs, "reconstruct"),
-        context.model.capability(Generative, "sample"),
-    )
+    model = context.model.capability(Reconstructs, "reconstruct")
+    maker = context.model.capability(Generative, "sample")
     inputs = load_inputs(context, images, n=n, label=label, resize=resize, seed=seed)
-    z = maker.sample_latent(len(inputs), seed)
-    x, again, drawn = [], [], []
-    with seeded(seed, context.device):
-        for batch in inputs.batches():
-            c = context.condition_of(batch)
-            start = sum(map(len, x))
-            x.append(batch.x.cpu())
-            again.append(model.reconstruct(batch.x, c).float().cpu())
-            drawn.append(maker.images_of(z[start : start + len(batch)], c).cpu())
-    images_in, images_out = torch.cat(x), torch.cat(again)
-    caption = f"{context.title}, {inputs.source}, seed {seed}"
+    codes = iter(maker.sample_latent(len(inputs), seed))
+
+    def three(batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        c = context.condition_of(batch)
+        z = torch.stack([next(codes) for _ in batch.x])
+        return batch.x, model.reconstruct(batch.x, c).float(), maker.images_of(z, c)
+
+    x, again, samples = inputs.each(three, seed)
     caution = SHOWN if maker.condition.about == "image" else ""
-    error = squared_error("reconstruct", "reconstructions", images_out, images_in, caution)
-    measures = means([[error]], {"source": inputs.source, "seed": seed})
-    return Reconstructions(images_in, images_out, torch.cat(drawn), caption, measures)
+    error = squared_error("reconstruct", "reconstructions", again, x, caution)
+    return Reconstructions(
+        x,
+        again,
+        samples,
+        caption=f"{context.title}, {inputs.source}, seed {seed}",
+        measures=means([[error]], {"source": inputs.source, "seed": seed}),
+    )

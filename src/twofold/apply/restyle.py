@@ -5,7 +5,7 @@ and the decoder draws every class with it. The code is the posterior's mean and 
 row; the report drew a fresh one for each class, which blurs what a row has in common.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from twofold.apply.common.inputs import BATCH, Images, Inputs, load_inputs
 from twofold.apply.common.result import Result, pixels
-from twofold.apply.context import Context, Subject, open_run, seeded
+from twofold.apply.context import Context, Subject, open_run
 from twofold.apply.judges import JUDGE, Judge, judge
 from twofold.data import ImageDataset
 from twofold.data.batches import Batch
@@ -48,32 +48,21 @@ class Restyled(Result):
         labels: The classes that the inputs were encoded with, shape (N,).
         classes: What each column is, K numbers: all classes that the model was trained on.
         class_names: Of the numbers.
-        caption: Model, run and how it was done.
-        measures: How often the class is recognized, and how much of the style is kept.
     """
+
+    saved = ("inputs", "images", "labels", "classes", "class_names")
 
     inputs: Tensor
     images: Tensor
     labels: Tensor
     classes: Sequence[int]
     class_names: tuple[str, ...]
-    caption: str
-    measures: Sequence[Measure] = ()
 
     def picture(self) -> NDArray[np.uint8]:
         """A row for each image: itself, then every class in its style."""
         rows = torch.cat([self.inputs[:, None], self.images[:, :MAX_ROWS]], dim=1)
         heads = ["input", *(self.class_names[k] for k in self.classes[:MAX_ROWS])]
         return grid(pixels(rows), column_heads=heads, scale=max(1, WIDTH // rows.shape[-1]))
-
-    def arrays(self) -> Mapping[str, Any]:
-        return {
-            "inputs": self.inputs,
-            "images": self.images,
-            "labels": self.labels,
-            "classes": np.array(self.classes),
-            "class_names": np.array(self.class_names),
-        }
 
 
 def restyle(
@@ -93,8 +82,7 @@ def restyle(
 
     Arguments:
         run: A run or its folder, such as runs/cvae.
-        images: A folder, archive or image file, or a data set's name (in Python also arrays); by
-            default the run's test images.
+        images: A folder, archive, image or data set's name, or arrays; by default the test images.
         n: How many images are shown.
         label: The class of all images, by number or name, where they have no labels.
         resize: Bring images of another size or color to the model's.
@@ -119,101 +107,80 @@ def restyle(
     if measure is not None and measure < 0:
         raise UsageError(f"measure={measure}: how many images to measure, 0 for none")
     context = open_run(run, device)
-    artist = _Artist.of(context, fresh_noise)
+    draw = _drawer(context, fresh_noise)
     measure = (MEASURED if images is None else 0) if measure is None else measure
     inputs = load_inputs(context, images, n=n, label=label, resize=resize, seed=seed)
-    with seeded(seed, context.device):
-        parts = list(artist.restyled(inputs))
+    classes = context.known_classes
+    x, made, y = inputs.each(draw, seed, max(1, BATCH // len(classes)))
     found: Sequence[Measure] = ()
     if measure > 0:
-        dataset = context.run.dataset()
         drawn = load_inputs(context, n=measure, seed=seed)
         known = drawn.dataset.without(context.run.experiment.data.without)
-        measured = Inputs(known, context, drawn.source)
+        dataset = context.run.dataset()
         critic = judge(JUDGE, dataset, str(context.device), progress or Console())
-        with seeded(seed, context.device):
-            found = _measured(artist, measured, critic, dataset, seed)
+        depends = {
+            "split": "test",
+            "images": len(known),
+            "seed": seed,
+            "code": "drawn for each class" if fresh_noise else "posterior mean",
+        }
+        found = _measured(draw, replace(drawn, dataset=known), critic, dataset, depends)
     how = "a code drawn afresh for each class" if fresh_noise else "one code along each row"
-    x, made, y = (torch.cat(part).cpu() for part in zip(*parts, strict=True))
     caption = f"{context.title}: {inputs.source} in every class, {how}"
-    return Restyled(x, made, y, artist.classes, context.class_names, caption, found)
+    return Restyled(x, made, y, classes, context.class_names, caption=caption, measures=found)
 
 
-@dataclass(frozen=True)
-class _Artist:
-    """A model that draws every class in the style of an image."""
+Draw = Callable[[Batch], tuple[Tensor, Tensor, Tensor]]
 
-    context: Context
-    encoder: HasCodes
-    generator: Generative
-    drawer: Encodes | None  # of fresh noise
 
-    @classmethod
-    def of(cls, context: Context, fresh_noise: bool) -> "_Artist":
-        context.require_class_condition("restyle", ABLE)
-        encoder = context.model.capability(HasCodes)
-        if encoder is None:
-            raise UsageError(
-                f"cannot restyle: {context.model.title} has no encoder to find a style by; "
-                f"use a {ABLE}"
-            )
-        drawer = (
-            context.model.capability(Encodes, "restyle with fresh noise") if fresh_noise else None
+def _drawer(context: Context, fresh_noise: bool) -> Draw:
+    """What gives the images (B, C, H, W) of a batch, each as every class (B, K, C, H, W), and y."""
+    context.require_class_condition("restyle", ABLE)
+    encoder = context.model.capability(HasCodes)
+    if encoder is None:
+        raise UsageError(
+            f"cannot restyle: {context.model.title} has no encoder to find a style by; use a {ABLE}"
         )
-        return cls(context, encoder, context.model.capability(Generative, "restyle"), drawer)
+    noisy = context.model.capability(Encodes, "restyle with fresh noise") if fresh_noise else None
+    generator = context.model.capability(Generative, "restyle")
+    classes = torch.tensor(context.known_classes, device=context.device)
+    K = len(classes)
 
-    @property
-    def classes(self) -> list[int]:
-        return self.context.known_classes
-
-    @torch.no_grad()
-    def restyled(self, inputs: Inputs) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        """By batch: images (B, C, H, W), each as every class (B, K, C, H, W), classes (B,)."""
-        for batch in inputs.batches(max(1, BATCH // len(self.classes))):
-            y = self.context.condition_of(batch)
-            assert y is not None, "the model is conditioned on the class"
-            yield batch.x, self._every_class(batch, y), y
-
-    def _every_class(self, batch: Batch, y: Tensor) -> Tensor:
-        B, K = len(batch), len(self.classes)
-        if self.drawer is None:
-            z = self.encoder.codes(batch.x, y).repeat_interleave(K, dim=0)  # (B K, D)
+    def draw(batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        y = context.condition_of(batch)
+        assert y is not None, "the model is conditioned on the class"
+        if noisy is None:
+            z = encoder.codes(batch.x, y).repeat_interleave(K, dim=0)  # (B K, D)
         else:
             x, c = batch.x.repeat_interleave(K, dim=0), y.repeat_interleave(K)
-            z = self.drawer.posterior(x, c).rsample()
-        classes = torch.tensor(self.classes, device=y.device).repeat(B)
-        return self.generator.generate(z, classes).float().unflatten(0, (B, K))
+            z = noisy.posterior(x, c).rsample()
+        made = generator.generate(z, classes.repeat(len(batch))).float()
+        return batch.x, made.unflatten(0, (-1, K)), y
+
+    return draw
 
 
 def _measured(
-    artist: _Artist, inputs: Inputs, critic: Judge, dataset: ImageDataset, seed: int
+    draw: Draw, inputs: Inputs, critic: Judge, dataset: ImageDataset, depends: Mapping[str, Any]
 ) -> list[Measure]:
     """Whether the class is recognized, and whether brightness and slant are those of the input."""
-    seen, labels = [], []
-    before: list[Tensor] = []  # (B, 2) each: brightness and slant
-    after: list[Tensor] = []  # (B, K, 2)
-    for x, made, y in artist.restyled(inputs):
-        B, K = made.shape[:2]
+    classes = torch.tensor(inputs.context.known_classes)  # (K,), rising
+    K = len(classes)
+
+    def examine(batch: Batch) -> tuple[Tensor, ...]:
+        x, made, y = draw(batch)
         flat = made.flatten(0, 1)
-        seen.append(critic.classifier.classify(flat).cpu().unflatten(0, (B, K)))
-        labels.append(y.cpu())
-        before.append(_features(x))
-        after.append(_features(flat).unflatten(0, (B, K)))
-    log_probs, y = torch.cat(seen), torch.cat(labels)  # (N, K, all classes), (N,)
-    classes = torch.tensor(artist.classes)  # (K,), rising
+        seen = critic.classifier.classify(flat).unflatten(0, (-1, K))
+        return seen, y, _features(x), _features(flat).unflatten(0, (-1, K))
+
+    seed = depends["seed"]
+    log_probs, y, before, after = inputs.each(examine, seed, max(1, BATCH // K))
     column = torch.searchsorted(classes, y)  # (N,)
-    styles, restyled = torch.cat(before), torch.cat(after)
-    depends = {
-        "split": "test",
-        "images": len(y),
-        "seed": seed,
-        "code": "drawn for each class" if artist.drawer else "posterior mean",
-    }
     found = [_recognized(log_probs, y, classes, critic, dataset, depends)]
     for i, name in enumerate(("brightness", "slant")):
         if name == "slant" and dataset.image_shape[0] != 1:
             continue  # it is that of light on black
-        of = (styles[:, i], restyled[:, :, i], column)
+        of = (before[:, i], after[:, :, i], column)
         found.append(
             Measure(
                 f"style/{name}",
@@ -230,6 +197,7 @@ def _measured(
 
 
 def _features(x: Tensor) -> Tensor:
+    """Brightness and slant of images, shape (N, 2)."""
     x = x.cpu()  # not every device has doubles
     return torch.stack([brightness(x), slant(x)], dim=1)
 

@@ -10,10 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from twofold.apply.common.classes import Classes, asked_classes
 from twofold.apply.common.folder import write_image_folder
 from twofold.apply.common.result import Result, Save, pixels
-from twofold.apply.context import Context, Subject, open_run
+from twofold.apply.context import Classes, Subject, open_run
 from twofold.errors import UsageError
 from twofold.models.base import Generative
 from twofold.pictures.sheets import BACKGROUND, grid
@@ -39,7 +38,6 @@ class Samples(Result):
     labels: Tensor | None
     seeds: Tensor
     class_names: tuple[str, ...]
-    caption: str
 
     def picture(self) -> NDArray[np.uint8]:
         """A row per seed where there are several, else per class, else as they come."""
@@ -110,39 +108,26 @@ def sample(
     model = context.model.capability(Generative, "sample")
     if isinstance(label, str):
         label = name_list(label, context.class_names)
-    asked = asked_classes(context, label)
+    asked = context.asked_classes(label)
     if model.condition.about == "image":
         raise UsageError(f"{model.title} completes images: give it some with `complete`")
     if seeds is None:
-        z, labels = _codes(model, n or 100, asked, seed)
+        z = model.sample_latent(n or 100, seed)
         drawn = torch.full((len(z),), seed)
-    else:
-        z, labels, drawn = _rows(model, asked, seeds)
-    c = None if labels is None else labels.to(model.device)
-    images = model.images_of(z, c).cpu()
-    names = context.class_names if labels is not None else ()
-    return Samples(images, labels, drawn, names, _caption(context, seeds or [seed]))
-
-
-def _codes(
-    model: Generative, n: int, asked: Sequence[int], seed: int
-) -> tuple[Tensor, Tensor | None]:
-    """n codes (n, D), and the classes in turn (n,)."""
-    labels = torch.as_tensor(np.resize(asked, n)) if asked else None
-    return model.sample_latent(n, seed), labels
-
-
-def _rows(
-    model: Generative, asked: Sequence[int], seeds: Sequence[int]
-) -> tuple[Tensor, Tensor | None, Tensor]:
-    """Codes, classes and seeds: of each seed its first code for every class, or its first ten."""
-    if not asked:
-        z = torch.cat([model.sample_latent(COLUMNS, seed) for seed in seeds])
-        return z, None, torch.as_tensor(seeds).repeat_interleave(COLUMNS)
-    z = torch.cat([model.sample_latent(1, seed) for seed in seeds])
-    labels = torch.as_tensor(asked).repeat(len(seeds))
-    drawn = torch.as_tensor(seeds).repeat_interleave(len(asked))
-    return z.repeat_interleave(len(asked), dim=0), labels, drawn
+    else:  # of each its first code for every class, or its first ten
+        first, times = (1, len(asked)) if asked else (COLUMNS, 1)
+        z = torch.cat([model.sample_latent(first, seed) for seed in seeds])
+        z = z.repeat_interleave(times, dim=0)
+        drawn = torch.as_tensor(seeds).repeat_interleave(first * times)
+    labels = torch.as_tensor(np.resize(asked, len(z))) if asked else None
+    used = [seed] if seeds is None else seeds
+    return Samples(
+        model.images_of(z, labels).cpu(),
+        labels,
+        drawn,
+        context.class_names if asked else (),
+        caption=f"{context.title}, seed{'s' * (len(used) > 1)} {', '.join(map(str, used))}",
+    )
 
 
 def _sheet(
@@ -162,8 +147,3 @@ def _sheet(
     for cell, row in zip(cells, rows, strict=True):
         cell[: len(row)] = images[row]
     return grid(cells, row_heads if heads else (), column_heads)
-
-
-def _caption(context: Context, seeds: Sequence[int]) -> str:
-    several = "seeds" if len(seeds) > 1 else "seed"
-    return f"{context.title}, {several} {', '.join(map(str, seeds))}"

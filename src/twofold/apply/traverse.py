@@ -1,17 +1,16 @@
 """What each latent does: one moves, the others stay."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from twofold.apply.common.codes import Codes, codes_of_images, drawn_codes
+from twofold.apply.common.codes import Codes, Request
 from twofold.apply.common.inputs import Images
 from twofold.apply.common.paths import to_and_fro
-from twofold.apply.common.sheet import Strips
-from twofold.apply.context import Context, Subject, open_run
+from twofold.apply.common.result import Strips
+from twofold.apply.context import Subject, open_run
 from twofold.errors import UsageError
 from twofold.models.base import Generative
 from twofold.models.capabilities import HasCodes
@@ -33,14 +32,12 @@ class Traversal(Strips):
         variances: Of all latents over the codes of images, shape (D,); None without an encoder.
     """
 
+    saved = ("images", "latents", "values", "z", "variances")
+
     latents: Tensor
     values: Tensor
     z: Tensor
     variances: Tensor | None
-
-    def arrays(self) -> Mapping[str, Any]:
-        found = {**super().arrays(), "latents": self.latents, "values": self.values, "z": self.z}
-        return found if self.variances is None else {**found, "variances": self.variances}
 
 
 def traverse(
@@ -84,32 +81,33 @@ def traverse(
     Example:
         $ twofold traverse runs/cvae --latents 0..4 --label 5
     """
-    for what, given, ok in (
-        ("n", n, n >= 1),
-        ("steps", steps, steps >= 2),
-        ("span", span, 0 < span < float("inf")),
+    for given, ok, least in (
+        (f"n={n}", n >= 1, "at least 1"),
+        (f"steps={steps}", steps >= 2, "at least 2"),
+        (f"span={span}", 0 < span < float("inf"), "more than 0"),
     ):
         if not ok:
-            least = {"n": "at least 1", "steps": "at least 2", "span": "more than 0"}[what]
-            raise UsageError(f"{what}={given}; expected {least}")
+            raise UsageError(f"{given}; expected {least}")
     context = open_run(run, device)
     model = context.model.capability(Generative, "traverse")
-    told_part = model.condition.about == "image"
-    if images is not None and model.capability(HasCodes) is None and not told_part:
+    by_part = model.condition.about == "image"
+    if images is not None and model.capability(HasCodes) is None and not by_part:
         raise UsageError(
             f"{context.title} finds no codes of images and starts from a draw; leave images out"
         )
     if isinstance(latents, str):
         latents = whole_numbers(latents, "latents=")
     wanted = None if latents is None else _checked(latents, model.latent_dim)
-    start, variances = _start(context, model, images, label, resize, seed)
+    start, variances = _start(Request(context, images, label, resize, seed), model)
     values = to_and_fro(span, steps)
     if wanted is None:
         wanted = _most_active(model, start, variances, values)[:n]
     shown = "".join(f", {name}" for name in start.names)
     return Traversal(
         images=_moved(model, start, wanted, values),
-        row_heads=[_head(d, variances) for d in wanted.tolist()],
+        row_heads=[
+            f"z{d}" if variances is None else f"z{d} ({variances[d]:.2f})" for d in wanted.tolist()
+        ],
         column_heads=[f"{value:.2g}" for value in values.tolist()],
         caption=f"{context.title}, one latent at a time{shown}, seed {seed}",
         latents=wanted,
@@ -117,10 +115,6 @@ def traverse(
         z=start.z[0].cpu(),
         variances=variances,
     )
-
-
-def _head(d: int, variances: Tensor | None) -> str:
-    return f"z{d}" if variances is None else f"z{d} ({variances[d]:.2f})"
 
 
 def _checked(latents: Sequence[int], dim: int) -> Tensor:
@@ -131,21 +125,14 @@ def _checked(latents: Sequence[int], dim: int) -> Tensor:
     return torch.as_tensor(latents)
 
 
-def _start(
-    context: Context,
-    model: Generative,
-    images: Images | None,
-    label: int | str | None,
-    resize: bool,
-    seed: int,
-) -> tuple[Codes, Tensor | None]:
+def _start(asked: Request, model: Generative) -> tuple[Codes, Tensor | None]:
     """One code, and the variances (D,) of those of images."""
-    drawn = drawn_codes(context, 1, label, images, resize, seed)
+    drawn = asked.drawn_codes(1)
     if model.capability(HasCodes) is None:
         return drawn, None
-    codes = codes_of_images(context, "traverse", images, IMAGES, label, resize, seed)
+    codes = asked.codes_of_images("traverse", IMAGES)
     variances = codes.z.var(dim=0, correction=0).cpu()
-    if label is None:
+    if asked.label is None:
         return codes.part(0, 1), variances
     name = drawn.names[0]
     first = codes.names.index(name) if name in codes.names else 0

@@ -6,23 +6,22 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from twofold.apply.common.classes import Classes, asked_classes
-from twofold.apply.common.inputs import Images, Inputs, load_inputs
-from twofold.apply.context import Context, seeded
-from twofold.data.dataset import UNLABELED
+from twofold.apply.common.inputs import Images, load_inputs
+from twofold.apply.context import Classes, Context
+from twofold.data.batches import Batch
 from twofold.errors import UsageError
-from twofold.models.base import Generative, evaluating
+from twofold.models.base import Generative
 from twofold.models.capabilities import HasCodes
 
-__all__ = ["Codes", "as_weights", "codes_of_images", "drawn_codes"]
+__all__ = ["Codes", "Request"]
 
 
 @dataclass(frozen=True, eq=False)
 class Codes:
-    """Codes and what goes with each, on the model's device.
+    """Codes and what goes with each.
 
     Attributes:
-        z: Shape (N, D).
+        z: Shape (N, D), on the model's device.
         c: The condition of each: weights of classes (N, K), images (N, C, H, W), or None.
         x: The images they are of, shape (N, C, H, W), on the CPU; None for drawn codes.
         names: The class of each, where it is known; else empty.
@@ -43,95 +42,65 @@ class Codes:
         return len(self.z)
 
 
-def codes_of_images(
-    context: Context,
-    verb: str,
-    images: Images | None,
-    n: int | None,
-    label: int | str | None = None,
-    resize: bool = False,
-    seed: int = 0,
-) -> Codes:
-    """The posterior means of images.
+@dataclass(frozen=True)
+class Request:
+    """What a verb that looks at codes was asked for.
 
-    Arguments:
-        context: The model.
-        verb: What the codes are for.
-        images: As of `load_inputs`, and so are the others.
-        n: How many.
-        label: Of all images, where they have no labels.
-        resize: Whether images may be resized.
-        seed: Of what is drawn.
-
-    Raises:
-        UsageError: If the model finds no codes, or the images do not fit it.
-    """
-    model = context.model.capability(HasCodes, verb)
-    inputs = load_inputs(context, images, n=n, label=label, resize=resize, seed=seed)
-    return _encoded(context, model, inputs, seed)
-
-
-@torch.no_grad()
-def _encoded(context: Context, model: HasCodes, inputs: Inputs, seed: int) -> Codes:
-    z, c, x = [], [], []
-    with seeded(seed, context.device), evaluating(model):
-        for batch in inputs.batches():
-            condition = context.condition_of(batch)
-            z.append(model.codes(batch.x, condition))
-            c.append(condition)
-            x.append(batch.x.cpu())
-    cs = None if c[0] is None else torch.cat(c)
-    y = cs if context.model.condition.about == "class" else inputs.labels
-    names = [] if y is None else [_name(context, k) for k in y.tolist()]
-    return Codes(torch.cat(z), as_weights(context, cs), torch.cat(x), names)
-
-
-def drawn_codes(
-    context: Context,
-    n: int,
-    label: Classes | None = None,
-    images: Images | None = None,
-    resize: bool = False,
-    seed: int = 0,
-) -> Codes:
-    """The codes of samples, each with a class in turn, or with an image whose part is shown.
-
-    Arguments:
+    Attributes:
         context: The model, which makes images.
-        n: How many.
-        label: The classes, for a class-conditional model; by default all.
-        images: As of `load_inputs`, for a model conditioned on a part of an image.
-        resize: Whether these may be resized.
-        seed: Of the codes.
-
-    Raises:
-        UsageError: If `n` is less than 1, there is no such class, or the images do not fit.
+        images: As of `load_inputs`, and so are the others.
+        label: Of all images without labels; of drawn codes the classes in turn, by default all.
+        resize: Whether images may be resized.
+        seed: Of all that is drawn.
     """
-    if n < 1:
-        raise UsageError(f"n={n}: ask for at least one")
-    model = context.model
-    assert isinstance(model, Generative)
-    asked = asked_classes(context, label)
-    z = model.sample_latent(n, seed)
-    if model.condition.about == "image":
-        inputs = load_inputs(context, images, n=n, resize=resize, seed=seed)
-        with seeded(seed, context.device):
-            c = torch.cat(
-                [part for b in inputs.batches() if (part := context.condition_of(b)) is not None]
-            )
-        return Codes(z[: len(c)], c, None, [])
-    if not asked:
-        return Codes(z, None, None, [])
-    y = torch.as_tensor(asked, device=z.device)[torch.arange(n) % len(asked)]
-    return Codes(z, as_weights(context, y), None, [context.class_names[k] for k in y.tolist()])
 
+    context: Context
+    images: Images | None
+    label: Classes | None
+    resize: bool
+    seed: int
 
-def as_weights(context: Context, c: Tensor | None) -> Tensor | None:
-    """Labels (N,) as weights of classes (N, K), which can be mixed; anything else as it is."""
-    return (
-        c if c is None or context.model.condition.about != "class" else context.model.condition(c)
-    )
+    def codes_of_images(self, verb: str, n: int) -> Codes:
+        """The posterior means of n images.
 
+        Raises:
+            UsageError: If the model finds no codes, or the images do not fit it.
+        """
+        context, label = self.context, self.label
+        if not (label is None or isinstance(label, int | str)):
+            raise UsageError("between images, one class is given for all of them; name one only")
+        model = context.model.capability(HasCodes, verb)
+        inputs = load_inputs(
+            context, self.images, n=n, label=label, resize=self.resize, seed=self.seed
+        )
 
-def _name(context: Context, k: int) -> str:
-    return context.class_names[k] if k != UNLABELED else "?"
+        def encode(batch: Batch) -> tuple[Tensor, Tensor | None, Tensor]:
+            c = context.condition_of(batch)
+            return model.codes(batch.x, c), c, batch.x
+
+        z, c, x = inputs.each(encode, self.seed)
+        by_class = context.model.condition.about == "class"
+        y = c if by_class else inputs.labels
+        names = [] if y is None else [(*context.class_names, "?")[k] for k in y.tolist()]
+        return Codes(z.to(context.device), context.model.condition(c) if by_class else c, x, names)
+
+    def drawn_codes(self, n: int) -> Codes:
+        """The codes of n samples, each with a class in turn, or with an image of which it is part.
+
+        Raises:
+            UsageError: If `n` is less than 1, there is no such class, or the images do not fit.
+        """
+        if n < 1:
+            raise UsageError(f"n={n}: ask for at least one")
+        context, model = self.context, self.context.model
+        assert isinstance(model, Generative)
+        asked = context.asked_classes(self.label)
+        z = model.sample_latent(n, self.seed)
+        if model.condition.about == "image":
+            inputs = load_inputs(context, self.images, n=n, resize=self.resize, seed=self.seed)
+            (c,) = inputs.each(lambda batch: (context.condition_of(batch),), self.seed)
+            return Codes(z[: len(c)], c, None, [])
+        if not asked:
+            return Codes(z, None, None, [])
+        y = torch.as_tensor(asked)[torch.arange(n) % len(asked)]
+        return Codes(z, model.condition(y), None, [context.class_names[k] for k in y.tolist()])

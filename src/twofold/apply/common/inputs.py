@@ -1,6 +1,6 @@
 """The images that a verb is given: test images of the run, a path, a named set, or an array."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -8,23 +8,23 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-from twofold.apply.context import Context, class_index
-from twofold.data import ImageDataset, load_images
-from twofold.data.batches import Batch, Batches
+from twofold.apply.context import Context, class_index, seeded
+from twofold.data import ImageDataset, as_dataset, load_images
+from twofold.data.batches import Batch
 from twofold.data.dataset import UNLABELED
 from twofold.data.preprocess import fix_binary
 from twofold.data.resize import resize as resized
 from twofold.data.resize import to_gray
 from twofold.data.splits import balanced_order
 from twofold.errors import RunError, UsageError
-from twofold.pictures.sheets import to_uint8
 
 __all__ = ["BATCH", "Images", "Inputs", "binarize_once", "load_inputs"]
 
 BATCH = 500  # images at a time on the device
 
-Images = str | Path | ImageDataset | NDArray[Any] | torch.Tensor
+Images = str | Path | ImageDataset | NDArray[Any] | Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +51,12 @@ class Inputs:
         return self.dataset.labels
 
     @property
+    def names(self) -> list[str]:
+        """The class of each image, "" where it is not known."""
+        names = (*self.dataset.class_names, "")
+        return [names[k] for k in ([-1] * len(self) if self.labels is None else self.labels)]
+
+    @property
     def num_known(self) -> int:
         """Of how many the class is known."""
         return int(self.dataset.class_counts.sum())
@@ -61,18 +67,22 @@ class Inputs:
         return {"num_conditioned": self.num_known} if self.context.needs_class else {}
 
     def batches(self, size: int = BATCH) -> Iterator[Batch]:
-        """The images on the device, prepared as in training: floats, binarized where that was so.
+        """The images as `Context.prepare` does; a dynamic binarization draws, within `seeded`."""
+        return self.context.prepare(self.dataset, size).in_order()
 
-        A dynamic binarization draws, so go through them within `seeded`.
+    @torch.no_grad()
+    def each(self, make: Callable[[Batch], tuple], seed: int, size: int = BATCH) -> list[Any]:
+        """What a function makes of all images, batch by batch, on the CPU.
+
+        Arguments:
+            make: From a batch to tensors whose first axis it is, or None in place of one.
+            seed: Of what it draws.
+            size: Images at a time.
         """
-        data = self.context.run.experiment.data
-        return Batches(
-            self.dataset,
-            min(size, len(self)),
-            binarize=data.binarize,
-            device=self.context.device,
-            binarize_seed=data.binarize_seed,
-        ).in_order()
+        with seeded(seed, self.context.device):
+            parts = [make(batch) for batch in self.batches(size)]
+        found = zip(*parts, strict=True)
+        return [None if part[0] is None else torch.cat(part).cpu() for part in found]
 
 
 def load_inputs(
@@ -134,19 +144,7 @@ def _read(context: Context, images: Images | None, resize: bool) -> tuple[ImageD
         return load_images(images, **fit), str(images)
     if isinstance(images, ImageDataset):
         return images, images.name
-    return ImageDataset(_pixels(images), None), "images"
-
-
-def _pixels(images: NDArray[Any] | torch.Tensor) -> NDArray[np.uint8]:
-    """Arrays or tensors as uint8; floats are taken to be in [0, 1]."""
-    array = images.detach().cpu().numpy() if isinstance(images, torch.Tensor) else images
-    if array.dtype.kind != "f":
-        return array  # anything but uint8 is refused by the data set
-    if not np.isfinite(array).all() or array.min() < 0 or array.max() > 1:
-        raise UsageError(
-            f"images of floats run from {array.min():.3g} to {array.max():.3g}, expected [0, 1]"
-        )
-    return to_uint8(array)
+    return as_dataset(images, validation=0, test=0), "images"
 
 
 def _fitted(dataset: ImageDataset, context: Context, resize: bool) -> ImageDataset:
@@ -154,42 +152,34 @@ def _fitted(dataset: ImageDataset, context: Context, resize: bool) -> ImageDatas
     if dataset.image_shape == (C, H, W):
         return dataset
     if not resize:
-        c, h, w = dataset.image_shape
-        raise UsageError(
-            f"{dataset.name} has images of {_words(c, h, w)} and {context.run.name} was trained on "
-            f"{_words(C, H, W)}; resize them with --resize (in Python: resize=True)"
+        got, expected = (
+            f"{h}×{w} pixels in {'gray' if c == 1 else 'color'}"
+            for c, h, w in (dataset.image_shape, (C, H, W))
         )
-    images = to_gray(dataset.images) if C == 1 else dataset.images
-    images = resized(images, (H, W))
+        raise UsageError(
+            f"{dataset.name} has images of {got} and {context.run.name} was trained on {expected}; "
+            "resize them with --resize (in Python: resize=True)"
+        )
+    images = resized(to_gray(dataset.images) if C == 1 else dataset.images, (H, W))
     if images.shape[1] < C:
         images = images.repeat(C, axis=1)
     return replace(dataset, images=images, splits={})
 
 
-def _words(channels: int, height: int, width: int) -> str:
-    return f"{height}×{width} pixels in {'gray' if channels == 1 else 'color'}"
-
-
 def _labeled(dataset: ImageDataset, context: Context, label: int | str | None) -> ImageDataset:
     """Labels by the model's classes: those of the same name, and `label` where there is none."""
-    names = context.class_names
-    labels = None
+    names, labels = context.class_names, None
+    folders = {file.rpartition("/")[0] for file in dataset.files}  # one may be that of a class
     if dataset.labels is not None and set(dataset.class_names) <= set(names):
         numbers = np.array([names.index(name) for name in dataset.class_names])
         labels = np.where(dataset.labels == UNLABELED, UNLABELED, numbers[dataset.labels])
-    elif dataset.labels is None and (folder := _only_folder(dataset)) in names:
+    elif dataset.labels is None and len(folders) == 1 and (folder := folders.pop()) in names:
         labels = np.full(len(dataset), names.index(folder))
     if label is not None:
         known = np.full(len(dataset), UNLABELED) if labels is None else labels
         labels = np.where(known == UNLABELED, class_index(label, names), known)
     kept = names if labels is not None else ()
     return replace(dataset, labels=labels, class_names=kept, splits={})
-
-
-def _only_folder(dataset: ImageDataset) -> str:
-    """The one folder that all images lie in, which may be that of a class; "" if there is none."""
-    folders = {file.rpartition("/")[0] for file in dataset.files}
-    return folders.pop() if len(folders) == 1 else ""
 
 
 def _draw(dataset: ImageDataset, n: int, seed: int) -> NDArray[np.int64]:

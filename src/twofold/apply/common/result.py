@@ -1,10 +1,12 @@
 """What a verb gives back: tensors that show themselves as a picture and save themselves."""
 
+import csv
+import io
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,33 +17,42 @@ from twofold.experiments.environment import describe_versions
 from twofold.files import write_arrays, write_bytes, write_json
 from twofold.metrics.measure import Measure
 from twofold.pictures.formats import png_bytes, webp_bytes
-from twofold.pictures.sheets import to_uint8
+from twofold.pictures.sheets import contact_sheet, grid, side_of, to_uint8
 
-__all__ = ["Result", "pixels"]
+__all__ = ["Result", "Save", "Sheet", "Strips", "pixels"]
 
 Save = Callable[[Path], None]
 
 
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class Result(ABC):
     """The outcome of a verb.
 
     Attributes:
+        saved: Names of the attributes that an .npz holds, those that are None or () left out.
         caption: Model, seed and run in words; it goes into the files.
         measures: Figures that go with it, if any.
         not_measured: What could not be measured, and why.
     """
 
+    saved: ClassVar[Sequence[str]] = ()
+
     caption: str
     measures: Sequence[Measure] = ()
-    not_measured: Mapping[str, str] = MappingProxyType({})
+    not_measured: Mapping[str, str] = field(default_factory=dict)
 
     @abstractmethod
     def picture(self) -> NDArray[np.uint8]:
         """The whole as one picture, shape (H, W) or (H, W, 3)."""
 
-    @abstractmethod
     def arrays(self) -> Mapping[str, Any]:
-        """The tensors by name, for an .npz."""
+        """Tensors and arrays by name, for an .npz."""
+        values = {name: getattr(self, name) for name in self.saved}
+        return {
+            name: value if isinstance(value, Tensor) else np.asarray(value)
+            for name, value in values.items()
+            if not (value is None or (isinstance(value, tuple) and not value))
+        }
 
     def png(self) -> bytes:
         """The picture as a file, with the caption inside."""
@@ -51,9 +62,14 @@ class Result(ABC):
         """Pictures of one size that make an animation; empty where nothing moves."""
         return ()
 
+    def by_heading(self) -> Mapping[str, Sequence[Any]]:
+        """The columns of a table, where a spreadsheet says more than a picture; else none."""
+        return {}
+
     def table(self) -> tuple[Sequence[str], Sequence[Sequence[Any]]] | None:
-        """Headings and rows, where a spreadsheet says more than a picture."""
-        return None
+        """Headings and rows, if there is a table."""
+        columns = self.by_heading()
+        return (list(columns), list(zip(*columns.values(), strict=True))) if columns else None
 
     def writers(self) -> dict[str, Save]:
         """How to write each kind of file, by its ending."""
@@ -99,6 +115,38 @@ class Result(ABC):
         return self.png()
 
 
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
+class Sheet(Result):
+    """Images in rows and columns.
+
+    Attributes:
+        images: Floats in [0, 1], shape (rows, columns, C, H, W).
+        row_heads: What stands beside each row; empty where nothing does.
+        column_heads: What stands above each column; empty where nothing does.
+    """
+
+    saved = ("images",)
+
+    images: Tensor
+    row_heads: Sequence[str] = ()
+    column_heads: Sequence[str] = ()
+
+    def picture(self) -> NDArray[np.uint8]:
+        return grid(pixels(self.images), self.row_heads, self.column_heads)
+
+
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
+class Strips(Sheet):
+    """Rows along each of which something changes, so that its columns in turn are a film."""
+
+    def frames(self) -> list[NDArray[np.uint8]]:
+        """All rows at once, as close to a square as they go, there and back again."""
+        wide, scale = side_of(len(self.images)), max(1, round(84 / self.images.shape[-2]))
+        columns = pixels(self.images.transpose(0, 1))
+        there = [contact_sheet(column, wide, scale=scale) for column in columns]
+        return there + there[-2:0:-1]
+
+
 def pixels(images: Tensor) -> NDArray[np.uint8]:
     """Images in [0, 1] of any leading shape, (..., C, H, W), as 0..255."""
     return to_uint8(images.cpu().numpy())
@@ -112,9 +160,6 @@ def _plain(arrays: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _csv(headings: Sequence[str], rows: Sequence[Sequence[Any]]) -> bytes:
-    import csv
-    import io
-
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(headings)

@@ -24,19 +24,31 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from twofold.apply.common.inputs import BATCH, Inputs
+from twofold.apply.common.inputs import BATCH, Inputs, binarize_once
 from twofold.apply.context import Context, seeded
 from twofold.data.batches import Batch
 from twofold.errors import UsageError, unknown_name
-from twofold.models.base import evaluating
+from twofold.experiments.train import training_images
+from twofold.metrics.latents import draw
+from twofold.metrics.planes import principal_axes
 from twofold.models.capabilities import Discriminates, HasLikelihood, Reconstructs
 from twofold.pictures.formats import png_bytes
 from twofold.pictures.sheets import to_uint8
 
-__all__ = ["SCORES", "Score", "choose_score", "contrast", "score_images"]
+__all__ = [
+    "SCORES",
+    "ComponentScores",
+    "Score",
+    "choose_score",
+    "component_scores",
+    "contrast",
+    "score_images",
+]
 
 Each = Callable[[Any, Tensor, Tensor | None, int], Tensor]  # (model, x, c, draws) to (B,)
 ROWS = 20_000  # decoded images at a time, as many as there are draws for each
+AXES_FROM = 10_000  # training images whose principal components are taken
+COUNTS = (1, 2, 4, 8, 16, 32, 64, 128)  # of components that are tried beside the model's latents
 BLANK = 1e-6  # added to the contrast of an image, which may have none
 
 
@@ -75,8 +87,18 @@ def choose_score(context: Context, name: str | None, background: Any = None) -> 
         UsageError: If there is no such score, the model cannot give it, or a ratio has no
             background.
     """
-    if name is None:
-        name = _suiting(context) if background is None else "ratio"
+    model = context.model
+    if name is None and background is not None:
+        name = "ratio"
+    elif name is None and model.capability(Reconstructs) is not None:
+        name = "relative"
+    elif name is None and model.capability(Discriminates) is not None:
+        name = "discriminator"
+    elif name is None:
+        raise UsageError(
+            f"cannot find anomalies: a {model.title} neither makes images again nor separates "
+            "real from generated ones; use a VAE, CVAE, M2, DRAW, GAN or a hybrid"
+        )
     if name not in SCORES:
         raise unknown_name("score", name, SCORES)
     if (name == "ratio") != (background is not None):
@@ -85,22 +107,10 @@ def choose_score(context: Context, name: str | None, background: Any = None) -> 
             if background is None
             else f"score={name} has no use for a background; use score=ratio, or leave it out"
         )
-    context.model.capability(SCORES[name].capability, f"score images by {SCORES[name].title}")
+    model.capability(SCORES[name].capability, f"score images by {SCORES[name].title}")
     return SCORES[name]
 
 
-def _suiting(context: Context) -> str:
-    """By reconstruction where the model reconstructs, else by its discriminator."""
-    model = context.model
-    if model.capability(Reconstructs) is None and model.capability(Discriminates) is None:
-        raise UsageError(
-            f"cannot find anomalies: a {model.title} neither makes images again nor separates "
-            "real from generated ones; use a VAE, CVAE, M2, DRAW, GAN or a hybrid"
-        )
-    return "discriminator" if model.capability(Reconstructs) is None else "relative"
-
-
-@torch.no_grad()
 def score_images(inputs: Inputs, score: Score, num_samples: int, seed: int) -> NDArray[np.float64]:
     """The score of every image, shape (N,).
 
@@ -114,15 +124,13 @@ def score_images(inputs: Inputs, score: Score, num_samples: int, seed: int) -> N
     context = inputs.context
     model = context.model.capability(score.capability, "score images")
     size = min(BATCH, max(1, ROWS // num_samples)) if score.draws else BATCH
-    found = []
-    with seeded(seed, context.device), evaluating(model):
-        for batch in inputs.batches(size):
-            lowest = torch.stack(
-                [score.of(model, batch.x, c, num_samples) for c in _conditions(context, batch)]
-            ).amin(dim=0)
-            corrected = lowest if score.correction is None else lowest - score.correction(batch.x)
-            found.append(corrected.cpu().double())
-    scores = torch.cat(found).numpy()
+
+    def lowest(batch: Batch) -> tuple[Tensor]:
+        each = [score.of(model, batch.x, c, num_samples) for c in _conditions(context, batch)]
+        found = torch.stack(each).amin(dim=0)
+        return (found if score.correction is None else found - score.correction(batch.x),)
+
+    scores = inputs.each(lowest, seed, size)[0].double().numpy()
     if not np.isfinite(scores).all():
         broken = int((~np.isfinite(scores)).sum())
         raise UsageError(
@@ -130,6 +138,51 @@ def score_images(inputs: Inputs, score: Score, num_samples: int, seed: int) -> N
             "has diverged; train again with a smaller lr"
         )
     return scores
+
+
+@dataclass(frozen=True, eq=False)
+class ComponentScores:
+    """Errors of rebuilding N images from the first components, for each of several counts.
+
+    Attributes:
+        counts: How many components, rising, length K.
+        own: As many as the model has latents, one of the counts.
+        squared: Squared error, shape (N, K).
+        relative: The same relative to the contrast of the image, shape (N, K).
+    """
+
+    counts: tuple[int, ...]
+    own: int
+    squared: NDArray[np.float64]
+    relative: NDArray[np.float64]
+
+
+@torch.no_grad()
+def component_scores(context: Context, inputs: list[Inputs], seed: int) -> ComponentScores:
+    """How badly principal components of the training images rebuild images, the baseline of all.
+
+    Arguments:
+        context: The model, whose number of latents is among the counts.
+        inputs: The images, one set after the other.
+        seed: Of a dynamic binarization.
+    """
+    normal = training_images(context.run.dataset(), context.run.experiment, context.model)
+    normal = binarize_once(normal, context)
+    normal = normal.subset(draw(len(normal), AXES_FROM))
+    most = normal.images[0].size
+    own = min(context.model.latent_dim, most)
+    counts = sorted({min(count, most) for count in (*COUNTS, own)})
+    with seeded(seed, context.device):
+        training = Inputs(normal, context, "training images").batches()
+        pixels = torch.cat([batch.x.flatten(1).cpu() for batch in training])
+        axes = principal_axes(pixels.numpy(), counts[-1])
+        squared, edges = [], []
+        for batch in (batch for part in inputs for batch in part.batches()):
+            squared.append(axes.residuals(batch.x.flatten(1).cpu().numpy())[:, counts])
+            edges.append(contrast(batch.x).cpu().double().numpy())
+    errors = np.concatenate(squared)
+    relative = errors / (np.concatenate(edges)[:, None] + BLANK)
+    return ComponentScores(tuple(counts), own, errors, relative)
 
 
 def _conditions(context: Context, batch: Batch) -> Iterator[Tensor | None]:

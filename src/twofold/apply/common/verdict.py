@@ -2,21 +2,20 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from twofold.apply.common.components import ComponentScores
+from twofold.apply.common.scores import ComponentScores
 from twofold.metrics.accuracy import accuracy_error
 from twofold.metrics.detection import (
     Curves,
-    Threshold,
     area_influences,
     area_under_roc,
     average_precision,
     curves,
+    threshold_at,
 )
 from twofold.metrics.measure import Measure, NotMeasured, join
 
@@ -24,7 +23,6 @@ __all__ = ["AREA", "Verdict"]
 
 AREA = "anomaly/auroc"
 Scores = NDArray[np.float64]
-NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(eq=False)
@@ -62,32 +60,42 @@ class Verdict:
             self.depends = {**self.depends, "unknown_class": unknown}
             self.caution = f"{unknown} images of unknown class are not judged"
 
-    def flagged(self, threshold: Threshold, asked: float, count: int) -> None:
+    def flag(self, held_out: Callable[[], Scores], asked: float) -> float | None:
         """The false alarms and the anomalies found; of images not known how many are flagged.
 
         Arguments:
-            threshold: Above which an image is flagged.
+            held_out: Gives scores of normal images, on which the threshold is set.
             asked: The share of false alarms that was asked for.
-            count: Normal images that the threshold was set on.
+
+        Returns:
+            The score above which images are flagged; None, with the reason, where it cannot be set.
         """
-        expected = f"{100 * threshold.expected:.2f} ± {100 * threshold.error:.2f} % expected"
-        caution = (
-            f"what is expected has its ± from the {count} images that the threshold was set on"
+        try:
+            scores = held_out()
+            limit = threshold_at(scores, asked)
+        except NotMeasured as reason:
+            self.missing["a threshold"] = str(reason)
+            return None
+        depends = {"threshold": limit.value, "validation_images": len(scores)}
+        figure = {
+            "depends": {**depends, "false_alarms_asked": asked},
+            "caution": f"what is expected has its ± from the {len(scores)} images that the "
+            "threshold was set on",
+        }
+        expected = (
+            f"{100 * limit.expected:.2f} ± {100 * limit.error:.2f} % expected of normal images"
         )
-        depends = {"threshold": threshold.value, "validation_images": count}
-        all_depends = {**depends, "false_alarms_asked": asked}
         if self.truth is None:
-            title = f"images flagged, {expected} of normal images"
-            self._share("flagged", title, None, self.scores, all_depends, caution)
-            return
+            self._share("flagged", f"images flagged, {expected}", None, self.scores, **figure)
+            return limit.value
         normal, strange = self._apart(self.scores)
         if len(normal):
-            title = f"false alarms, {expected} of normal images"
-            self._share("false_alarms", title, "lower", normal, all_depends, caution)
+            self._share("false_alarms", f"false alarms, {expected}", "lower", normal, **figure)
         else:
             self.missing["false alarms"] = "no image is known to be normal; give some that are"
         if len(strange):
             self._share("detected", "anomalies flagged", "higher", strange, depends)
+        return limit.value
 
     def areas(self, baseline: Callable[[], ComponentScores], score: str) -> None:
         """Areas under the curves, those of principal components beside them."""
@@ -98,16 +106,9 @@ class Verdict:
             return
         normal, strange = self._apart(self.scores)
         chance = len(strange) / (len(normal) + len(strange))
-        self.measures.append(
-            Measure(
-                name="anomaly/average_precision",
-                title="average precision",
-                value=average_precision(normal, strange),
-                unit="",
-                better="higher",
-                depends={**self.depends, "chance": chance},
-                caution=self.caution,
-            )
+        precision = average_precision(normal, strange)
+        self._add(
+            "anomaly/average_precision", "average precision", precision, depends={"chance": chance}
         )
         self.lines["model"] = curves(normal, strange)
         components = baseline()
@@ -126,18 +127,9 @@ class Verdict:
     ) -> None:
         """Of some scores those above the threshold."""
         share = float((scores > depends["threshold"]).mean())
-        self.measures.append(
-            Measure(
-                name=f"anomaly/{name}",
-                title=title,
-                value=100 * share,
-                unit="%",
-                better=better,
-                error=100 * accuracy_error(share, len(scores)),
-                depends={**self.depends, **depends},
-                caution=join(caution, self.caution),
-            )
-        )
+        error = 100 * accuracy_error(share, len(scores))
+        figure = {"unit": "%", "better": better, "error": error, "caution": caution}
+        self._add(f"anomaly/{name}", title, 100 * share, depends=depends, **figure)
 
     def _components(self, kind: str, errors: Scores, components: ComponentScores) -> None:
         """Of errors (N, K), those of as many components as the model has latents."""
@@ -153,36 +145,23 @@ class Verdict:
         )
         depends = {"score": f"{kind} error", "components": components.own}
         own = errors[:, components.counts.index(components.own)]
-        name = f"{AREA}/components-{kind}"
-        self._area(name, f"the same, {title}", own, depends, caution, {"by_components": by_count})
+        figure = {"depends": depends, "caution": caution, "details": {"by_components": by_count}}
+        self._area(f"{AREA}/components-{kind}", f"the same, {title}", own, **figure)
         self.lines[title] = curves(*self._apart(own))
 
-    def _area(
-        self,
-        name: str,
-        title: str,
-        scores: Scores,
-        depends: Mapping[str, Any] = NOTHING,
-        caution: str = "",
-        details: Mapping[str, Any] = NOTHING,
-    ) -> None:
+    def _area(self, name: str, title: str, scores: Scores, **figure: Any) -> None:
         value, error = area_under_roc(*self._apart(scores))
         self.influences[name] = np.zeros(len(scores))
         for kind, part in enumerate(area_influences(*self._apart(scores))):
             self.influences[name][self.truth == kind] = part
-        self.measures.append(
-            Measure(
-                name=name,
-                title=title,
-                value=value,
-                unit="",
-                better="higher",
-                error=error,
-                depends={**self.depends, **depends},
-                caution=join(caution, self.caution),
-                details=dict(details),
-            )
-        )
+        self._add(name, title, value, error=error, **figure)
+
+    def _add(self, name: str, title: str, value: float, **figure: Any) -> None:
+        """A figure with what all depend on; arguments by name are as of `Measure`."""
+        depends = {**self.depends, **figure.pop("depends", {})}
+        caution = join(figure.pop("caution", ""), self.caution)
+        figure = {"unit": "", "better": "higher", "depends": depends, "caution": caution, **figure}
+        self.measures.append(Measure(name, title, value, **figure))
 
     def _apart(self, scores: Scores) -> tuple[Scores, Scores]:
         """Those of normal images, and those of anomalies."""
