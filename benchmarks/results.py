@@ -19,7 +19,7 @@ from twofold.experiments.run import Run
 from twofold.report.words import mean_and_spread, number
 from twofold.reproduction.collect import collect
 from twofold.reproduction.figures import draw_figures
-from twofold.reproduction.publish import publish
+from twofold.reproduction.page import publish
 from twofold.reproduction.reports import ReportExperiment, load_report, report_names
 
 DOCS = Path(__file__).parents[1] / "docs"

@@ -3,11 +3,9 @@
 import pytest
 
 from twofold.experiments.resolve import load_experiment
-from twofold.reproduction.collect import recipe_digest
 from twofold.reproduction.figures import draw_figures
 from twofold.reproduction.finding import answers
-from twofold.reproduction.page import page
-from twofold.reproduction.publish import publish
+from twofold.reproduction.page import page, publish
 from twofold.reproduction.reports import Report
 from twofold.reproduction.results import Results
 
@@ -59,7 +57,7 @@ def run(experiment, seed: int, **values: float) -> dict:
         "seed": seed,
         "label_seed": 0,
         "command": f"twofold train {experiment.name} seed={seed}",
-        "recipe": recipe_digest(experiment.settings("full")),
+        "recipe": experiment.settings("full").recipe(),
         "environment": environment,
         "training_seconds": 60.0,
         "measures": measures,
@@ -200,7 +198,7 @@ def test_a_run_cut_short_is_no_run_that_failed():
     text = page([report], Results([{"experiments": {"belani2020-vae": {"runs": [trained]}}}]))
     assert "1 not reproduced" in text
     assert "less training" not in text
-    trained["recipe"] = recipe_digest(experiment.settings("laptop"))
+    trained["recipe"] = experiment.settings("laptop").recipe()
     text = page([report], Results([{"experiments": {"belani2020-vae": {"runs": [trained]}}}]))
     assert "Of those not reproduced, 1 had less training than the report's." in text
     assert "training loss: not reproduced, trained for 50 of 200 epochs" in text

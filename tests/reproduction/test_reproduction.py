@@ -19,8 +19,7 @@ from twofold.reproduction.finding import PLACE
 from twofold.reproduction.page import page, why
 from twofold.reproduction.reports import load_report, report_names
 from twofold.reproduction.reproduce import _in_turn, plan_reproduction, reproduce
-from twofold.reproduction.results import load_results
-from twofold.reproduction.verdict import compare_result
+from twofold.reproduction.results import compare_result, load_results
 from twofold.training.optimizers import PhaseOptimizer
 
 ROOT = Path(__file__).parents[2]
@@ -69,7 +68,7 @@ def test_an_error_beside_an_accuracy():
 
 def test_what_is_not_comparable_is_shown_and_not_judged():
     found = compare_result(reported(incomparable="of another thing"), measured(5.0))
-    assert (found.verdict, found.reason) == ("not comparable", "of another thing")
+    assert found.verdict == "not comparable"
     assert found.values == (5.0,)
     assert compare_result(reported("clean digits"), []).verdict == "to look at"
 
@@ -222,7 +221,8 @@ def test_a_report_is_run_once_and_then_only_read(tmp_path, silent):
 def test_all_reports_begin_with_their_first_experiments():
     one, two = load_report("lam2023"), load_report("belani2020")
     names = [[experiment.name for experiment in report.experiments] for report in (one, two)]
-    order = [step for _, step in _in_turn((one, two), names)]  # type: ignore[arg-type]
+    plans = [(one, names[0]), (two, names[1])]
+    order = [step for _, step in _in_turn(plans)]  # type: ignore[arg-type]
     assert order[:4] == [names[0][0], names[1][0], names[0][1], names[1][1]]
     assert sorted(order) == sorted(names[0] + names[1])
 

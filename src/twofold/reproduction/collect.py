@@ -15,7 +15,7 @@ __all__ = ["collect", "command_of", "settings_of"]
 
 ENVIRONMENT = ("twofold", "python", "torch", "processor", "cores", "threads", "device")
 KEPT = ("title", "value", "error", "unit", "better", "floor", "depends")
-FREE = WORDS | UPKEEP | {"name"}  # what decides neither weights nor figures
+FREE = WORDS | UPKEEP | {"name", "seed"}  # what needs no change in a command
 
 
 def collect(runs: Iterable[Run]) -> dict[str, Any]:
@@ -30,21 +30,17 @@ def collect(runs: Iterable[Run]) -> dict[str, Any]:
         if evaluation is None or not run.finished:
             raise RunError(f"{run.path} is not finished or not evaluated")
         name = run.experiment.name
-        entry = experiments.setdefault(name, _heading(name, run))
-        entry["runs"].append(_figures(run, evaluation))
+        heading = {
+            "title": run.experiment.title,
+            "reported": [
+                figure.model_dump(include={"measure", "value", "place"})
+                for figure in load_experiment(name).reported
+            ],
+            "parameters": run.environment["parameters"],
+            "runs": [],
+        }
+        experiments.setdefault(name, heading)["runs"].append(_figures(run, evaluation))
     return {"experiments": experiments}
-
-
-def _heading(name: str, run: Run) -> dict[str, Any]:
-    return {
-        "title": run.experiment.title,
-        "reported": [
-            {key: getattr(figure, key) for key in ("measure", "value", "place")}
-            for figure in load_experiment(name).reported
-        ],
-        "parameters": run.environment["parameters"],
-        "runs": [],
-    }
 
 
 def _figures(run: Run, evaluation: dict[str, Any]) -> dict[str, Any]:
@@ -69,14 +65,12 @@ def _figures(run: Run, evaluation: dict[str, Any]) -> dict[str, Any]:
 
 def command_of(experiment: Experiment) -> str:
     """What to type for this run: the experiment's name, and what differs from its file."""
-    mine = flat(experiment.model_dump(mode="json"))
     file = flat(load_experiment(experiment.name).model_dump(mode="json"))
-    changed = {
-        key: value
-        for key, value in mine.items()
+    changes = [
+        f"{key}={json.dumps(value)}"
+        for key, value in flat(experiment.model_dump(mode="json")).items()
         if key not in FREE and (key not in file or value != file[key])
-    }
-    changes = [f"{key}={json.dumps(value)}" for key, value in changed.items() if key != "seed"]
+    ]
     return " ".join(["twofold train", experiment.name, f"seed={experiment.seed}", *changes])
 
 

@@ -1,40 +1,28 @@
 """The pictures of a report, drawn of our runs by the verbs that the command line has."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
-from types import MappingProxyType
 
 from twofold.apply.common.result import Result
 from twofold.experiments.run import Run
 from twofold.files import write_bytes
-from twofold.reproduction.reports import Budget, Figure, ReportExperiment
-from twofold.reproduction.results import Draws
+from twofold.reproduction.reports import Figure, ReportExperiment
 
-__all__ = [
-    "SAMPLES",
-    "VERBS",
-    "draw_figures",
-    "first_draw",
-    "list_pictures",
-    "picture_name",
-    "verb_of",
-]
+__all__ = ["SAMPLES", "VERBS", "draw_figures", "first_draw", "picture_name", "verb_of"]
 
 SAMPLES = "samples"  # the sheet that a run draws itself while it trains
 
-VERBS: Mapping[str, str] = MappingProxyType(
-    {
-        "canvases": "canvases step by step",
-        "complete": "completions",
-        "interpolate": "interpolations",
-        "latents": "latent codes",
-        "manifold": "manifold",
-        "reconstruct": "reconstructions",
-        "restyle": "digits in the style of others",
-        "sample": "samples",
-    }
-)  # and what each draws
+VERBS = {  # and what each draws
+    "canvases": "canvases step by step",
+    "complete": "completions",
+    "interpolate": "interpolations",
+    "latents": "latent codes",
+    "manifold": "manifold",
+    "reconstruct": "reconstructions",
+    "restyle": "digits in the style of others",
+    "sample": "samples",
+}
 
 
 def picture_name(stem: str, seed: int, picture: str = SAMPLES) -> str:
@@ -64,32 +52,15 @@ def draw_figures(experiment: ReportExperiment, run: Run, folder: Path, anew: boo
 
     Arguments:
         experiment: That of the run.
-        run: Context.
+        run: Finished.
         folder: Where they go.
         anew: Whether figures are drawn that are there and younger than the run, too.
     """
-    stem, seed = experiment.stem(_budget(experiment, run)), run.experiment.seed
+    is_full = run.experiment.recipe() == experiment.settings("full").recipe()
+    stem, seed = experiment.stem("full" if is_full else "laptop"), run.experiment.seed
     for last in run.samples[-1:]:  # a classifier draws none
         write_bytes(folder / picture_name(stem, seed), last.read_bytes())
     for figure in experiment.figures:
         path = folder / picture_name(stem, seed, figure.name or figure.verb)
         if anew or not path.exists() or path.stat().st_mtime < run.checkpoint.stat().st_mtime:
             write_bytes(path, verb_of(figure)(run, **figure.options).png())
-
-
-def _budget(experiment: ReportExperiment, run: Run) -> Budget:
-    is_full = run.experiment.recipe() == experiment.settings("full").recipe()
-    return "full" if is_full else "laptop"
-
-
-def list_pictures(
-    experiment: ReportExperiment, draws: Draws, there: Collection[str]
-) -> Iterator[tuple[str, str]]:
-    """What there is of the pictures of the first run: words, and the name of the file."""
-    words = {SAMPLES: SAMPLES}
-    for figure in experiment.figures:
-        words[figure.name or figure.verb] = f"{VERBS[figure.verb]}, {figure.place}"
-    for picture, text in words.items():
-        name = picture_name(experiment.stem(draws.budget), draws.seed, picture)
-        if name in there:
-            yield text, name

@@ -17,14 +17,9 @@ from twofold.reproduction.figures import picture_name
 from twofold.reproduction.reports import Finding, Report
 from twofold.reproduction.results import Draws, Results
 
-__all__ = ["Answer", "answers", "figure_name"]
+__all__ = ["Answer", "answers"]
 
 PLACE = re.compile(r"\{([\w-]+)\.([^}]+)\}")
-
-
-def figure_name(finding: Finding) -> str:
-    """Of the picture of its figures, without the ending."""
-    return f"finding-{finding.name}"
 
 
 @dataclass(frozen=True)
@@ -50,37 +45,20 @@ class Answer:
 
     def cell(self, row: str, heading: str) -> str:
         """Mean ± standard deviation over the runs; blank where there is none."""
-        found = self.measures(row, heading)
-        if not found:
-            return ""
-        return mean_and_spread([measure.value for measure in found])
-
-    def runs(self, row: str) -> str:
-        """How many, and whether at the laptop budget."""
-        draws = self.draws[row]
-        if draws is None:
-            return ""
-        count = str(len(draws.runs))
-        return count if draws.budget == "full" else f"{count}, laptop budget"
-
-    @property
-    def was_run(self) -> bool:
-        """Whether there is anything to compare."""
-        return sum(draws is not None for draws in self.draws.values()) > 1
+        values = [measure.value for measure in self.measures(row, heading)]
+        return mean_and_spread(values) if values else ""
 
     @property
     def reading(self) -> str:
         """The text with our figures; empty where one that it names is missing."""
-        text, missing = self.finding.reading, False
 
         def fill(match: re.Match[str]) -> str:
-            nonlocal missing
-            found = self.measures(match[1], match[2])
-            missing = missing or not found
-            return with_unit(self.cell(match[1], match[2]), found[0].unit) if found else ""
+            unit = self.measures(match[1], match[2])[0].unit
+            return with_unit(self.cell(match[1], match[2]), unit)
 
-        filled = PLACE.sub(fill, text)
-        return "" if missing else filled
+        places = PLACE.findall(self.finding.reading)
+        known = all(self.measures(row, heading) for row, heading in places)
+        return PLACE.sub(fill, self.finding.reading) if known else ""
 
     @property
     def pictures(self) -> dict[str, str]:
@@ -96,16 +74,12 @@ class Answer:
     @cached_property
     def floors(self) -> dict[str, float | None]:
         """Of each column the figure of real data, where all runs agree on it."""
-        return {heading: self._floor(heading) for heading in self.finding.columns}
-
-    def _floor(self, heading: str) -> float | None:
-        found = {
-            number(measure.floor): measure.floor
-            for row in self.finding.rows
-            for measure in self.measures(row, heading)
-            if measure.floor is not None
-        }
-        return next(iter(found.values())) if len(found) == 1 else None
+        found: dict[str, float | None] = {}
+        for heading in self.finding.columns:
+            floors = [one.floor for row in self.finding.rows for one in self.measures(row, heading)]
+            known = {number(floor): floor for floor in floors if floor is not None}
+            found[heading] = next(iter(known.values())) if len(known) == 1 else None
+        return found
 
     def picture(self) -> Picture:
         """Every run as a dot, a panel for each column."""
@@ -119,7 +93,7 @@ class Answer:
             for heading in self.finding.columns
         ]
         names = [row.label for row in rows.values()]
-        return draw_dots(names, panels, figure_name(self.finding), self.finding.title)
+        return draw_dots(names, panels, self.finding.stem, self.finding.title)
 
 
 def answers(report: Report, results: Results) -> Iterator[Answer]:
@@ -128,6 +102,5 @@ def answers(report: Report, results: Results) -> Iterator[Answer]:
         draws = {
             key: results.of(report.experiment(row.experiment)) for key, row in finding.rows.items()
         }
-        answer = Answer(report, finding, draws)
-        if answer.was_run:
-            yield answer
+        if sum(one is not None for one in draws.values()) > 1:
+            yield Answer(report, finding, draws)

@@ -5,18 +5,33 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from pathlib import Path
 from typing import get_args
 
 from twofold.experiments.resolve import load_experiment
-from twofold.experiments.schema import Reported
-from twofold.report.words import count, listing, mean_and_spread, number, plural, with_unit
-from twofold.reproduction.figures import list_pictures
-from twofold.reproduction.finding import Answer, answers, figure_name
+from twofold.files import write_bytes, write_text
+from twofold.report.words import (
+    capitalize,
+    count,
+    listing,
+    mean_and_spread,
+    number,
+    plural,
+    with_unit,
+)
+from twofold.reproduction.figures import SAMPLES, VERBS, picture_name
+from twofold.reproduction.finding import Answer, answers
 from twofold.reproduction.reports import Report, ReportExperiment
-from twofold.reproduction.results import Draws, Results
-from twofold.reproduction.verdict import Comparison, Verdict, compare_result
+from twofold.reproduction.results import (
+    Comparison,
+    Draws,
+    Results,
+    Verdict,
+    compare_result,
+    load_results,
+)
 
-__all__ = ["page", "why"]
+__all__ = ["page", "publish", "why"]
 
 HEAD = """# Reproduction
 
@@ -60,13 +75,19 @@ class _Judged:
         return self.draws is not None and self.draws.budget != "full"
 
 
-@dataclass(frozen=True)
-class _Done:
-    """An experiment that was run, and its place in the list of runs."""
+def publish(reports: Sequence[Report], results: Path, path: Path) -> None:
+    """Draws the findings beside the figures of a folder, and writes the page.
 
-    number: int
-    experiment: ReportExperiment
-    draws: Draws
+    Arguments:
+        reports: In the order of the page.
+        results: The folder of figures and pictures, `results` beside the page.
+        path: The page.
+    """
+    known = load_results(results)
+    for report in reports:
+        for answer in answers(report, known):
+            write_bytes(results / f"{answer.finding.stem}.png", answer.picture().png)
+    write_text(path, page(reports, load_results(results)))
 
 
 def page(reports: Sequence[Report], results: Results) -> str:
@@ -77,24 +98,24 @@ def page(reports: Sequence[Report], results: Results) -> str:
 
 
 def _section(report: Report, results: Results) -> str:
-    having = [(one, draws) for one in report.experiments if (draws := results.of(one)) is not None]
-    done = [_Done(i, experiment, draws) for i, (experiment, draws) in enumerate(having, 1)]
+    done = [(one, draws) for one in report.experiments if (draws := results.of(one)) is not None]
+    numbers = {one.name: str(place) for place, (one, _) in enumerate(done, 1)}
     judged = _judged(report, results)
-    numbers = {one.experiment.name: one.number for one in done}
     lines = [f"## {report.title}", "", report.source, ""]
     if judged:
         lines += [_tally(judged), ""]
         lines += _table(RESULTS, "llrrrlr", (_cells(one, numbers) for one in judged))
     lines += ["", *_notes(judged)]
     lines += [f"- {remark}" for remark in report.remarks]
-    lines += _omissions(report)
+    omitted = _together((why, f"`{name}`") for name, why in report.omitted.items())
+    lines += [f"- Left out: {names}; {why}" for why, names in omitted.items()]
     if done:
-        lines += ["", "### How it was run", "", *_runs(done)]
+        lines += ["", "### How it was run", "", *_runs(done, numbers)]
     found = list(answers(report, results))
     for answer in found:
         lines += ["", *_finding(answer, results)]
     there = set(results.sheets).difference(*(answer.pictures.values() for answer in found))
-    pictures = [line for one in done for line in _pictures(one, there)]
+    pictures = [line for one, draws in done for line in _pictures(one, draws, there)]
     if pictures:
         lines += ["", "### Pictures", "", "Of the first seed; not chosen by hand.", *pictures]
     return "\n".join(lines) + "\n"
@@ -102,133 +123,119 @@ def _section(report: Report, results: Results) -> str:
 
 def _judged(report: Report, results: Results) -> list[_Judged]:
     """Every printed figure of a report, in the order of its experiments."""
-    return [
-        _Judged(experiment, draws, _comparison(reported, draws))
-        for experiment in report.experiments
-        for draws in [results.of(experiment)]
-        for reported in load_experiment(experiment.name).reported
-    ]
+    found = []
+    for experiment in report.experiments:
+        draws = results.of(experiment)
+        for reported in load_experiment(experiment.name).reported:
+            measured = draws.measures(reported.ours) if draws and reported.ours else []
+            comparison = compare_result(reported, measured, was_run=draws is not None)
+            found.append(_Judged(experiment, draws, comparison))
+    return found
 
 
-def _omissions(report: Report) -> Iterator[str]:
-    """What is left out, those together that are so for one reason."""
-    for why, names in _together((why, f"`{name}`") for name, why in report.omitted.items()):
-        yield f"- Left out: {names}; {why}"
-
-
-def _together(pairs: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+def _together(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
     """Each reason once, with the things that have it as an enumeration."""
     found: dict[str, list[str]] = {}
     for reason, thing in pairs:
         found.setdefault(reason, []).append(thing)
-    return ((reason, listing(things)) for reason, things in found.items())
-
-
-def _comparison(reported: Reported, draws: Draws | None) -> Comparison:
-    measured = draws.measures(reported.ours) if draws and reported.ours else []
-    return compare_result(reported, measured, was_run=draws is not None)
+    return {reason: listing(things) for reason, things in found.items()}
 
 
 def _tally(judged: Sequence[_Judged]) -> str:
     """How many of the reported results came out how."""
     numbers = sum(not isinstance(one.comparison.reported.value, str) for one in judged)
     found = Counter(one.comparison.verdict for one in judged)
-    cut = Counter(one.comparison.verdict for one in judged if one.reduced)["not reproduced"]
     words = [
         f"{found[verdict]} {verdict or 'not run or not measured'}"
         for verdict in get_args(Verdict)
         if found[verdict]
     ]
-    aside = (
-        f" Of those not reproduced, {count(cut)} had less training than the report's."
-        if cut
-        else ""
-    )
-    return f"{plural(len(judged), 'result')}, {numbers} of them numbers: {listing(words)}.{aside}"
+    text = f"{plural(len(judged), 'result')}, {numbers} of them numbers: {listing(words)}."
+    cut = sum(one.reduced and one.comparison.verdict == "not reproduced" for one in judged)
+    if cut:
+        text += f" Of those not reproduced, {count(cut)} had less training than the report's."
+    return text
 
 
-def _cells(one: _Judged, numbers: dict[str, int]) -> Iterator[str]:
-    experiment, draws, comparison = one.experiment, one.draws, one.comparison
-    reported = comparison.reported
-    yield f"`{experiment.name}`: {reported.measure}"
+def _cells(one: _Judged, numbers: dict[str, str]) -> Iterator[str]:
+    name, draws, comparison = one.experiment.name, one.draws, one.comparison
+    reported, values, verdict = comparison.reported, comparison.values, comparison.verdict
+    yield f"`{name}`: {reported.measure}"
     yield reported.place
-    yield _said(reported)
+    if isinstance(reported.value, str):
+        yield reported.value
+    else:
+        within = reported.tolerance and not reported.incomparable
+        yield f"{reported.value:g}" + (f" ± {reported.tolerance:g}" if within else "")
     if draws is None:
         yield from ("", "", "", "")
         return
-    values = comparison.values
     yield with_unit(mean_and_spread(values), comparison.unit) if values else ""
     yield str(len(draws.runs))
-    yield (
-        f"{comparison.verdict}, laptop budget"
-        if comparison.verdict and one.reduced
-        else comparison.verdict
-    )
-    yield str(numbers[experiment.name])
-
-
-def _said(reported: Reported) -> str:
-    if isinstance(reported.value, str):
-        return reported.value
-    within = reported.tolerance and not reported.incomparable
-    return f"{reported.value:g}" + (f" ± {reported.tolerance:g}" if within else "")
+    yield f"{verdict}, laptop budget" if verdict and one.reduced else verdict
+    yield numbers[name]
 
 
 def _notes(judged: Sequence[_Judged]) -> Iterator[str]:
     """Why figures are not the report's, those of an experiment together that have one reason."""
     for experiment, ones in groupby(judged, key=lambda one: one.experiment):
-        for reason, names in _together(_reasons(ones)):
+        reasons = []
+        for one in ones:
+            verdict, reported = one.comparison.verdict, one.comparison.reported
+            reason = reported.incomparable if verdict == "not comparable" else ""
+            if verdict in ("not reproduced", "better"):
+                reason = why(experiment, one.draws, one.comparison)
+            if reason:
+                reasons.append((f"{verdict}, {reason}", reported.measure))
+        for reason, names in _together(reasons).items():
             yield f"- `{experiment.name}`, {names}: {reason}"
-
-
-def _reasons(judged: Iterable[_Judged]) -> Iterator[tuple[str, str]]:
-    for one in judged:
-        comparison = one.comparison
-        known = why(one.experiment, one.draws, comparison)
-        reasons = {"not comparable": comparison.reason, "not reproduced": known, "better": known}
-        if reason := reasons.get(comparison.verdict):
-            yield f"{comparison.verdict}, {reason}", comparison.reported.measure
 
 
 def why(experiment: ReportExperiment, draws: Draws | None, comparison: Comparison) -> str:
     """Why a figure is not the report's: what is known of it, and what the laptop budget changed."""
     reasons = [experiment.verdicts.get(comparison.reported.measure, "")]
     if draws is not None and draws.budget != "full":
-        reasons.append(f"trained {listing(list(_reduced(experiment)))}")
+        whole = experiment.settings("full").training.epochs
+        changes = [
+            f"for {value:g} of {whole:g} epochs"
+            if key == "epochs" and whole
+            else f"with {key}={value}"
+            for key, value in experiment.laptop.items()
+        ]
+        reasons.append(f"trained {listing(changes)}")
     return "; ".join(filter(None, reasons))
 
 
-def _reduced(experiment: ReportExperiment) -> Iterator[str]:
-    """What the laptop budget changes; the length of training as a part of the whole."""
-    whole = experiment.settings("full").training.epochs
-    for key, value in experiment.laptop.items():
-        if key == "epochs" and whole:
-            yield f"for {value:g} of {whole:g} epochs"
-        else:
-            yield f"with {key}={value}"
-
-
-def _runs(done: Sequence[_Done]) -> Iterator[str]:
+def _runs(done: Sequence[tuple[ReportExperiment, Draws]], numbers: dict[str, str]) -> Iterator[str]:
     """The commands, and the machines on which they were run."""
     machines: dict[str, str] = {}
     rows = []
-    for one in done:
-        for run in one.draws.runs:
-            machines.setdefault(_hardware(run), chr(ord("a") + len(machines)))
-        seconds = [run["training_seconds"] for run in one.draws.runs]
-        known = [value for value in seconds if value]
+    for experiment, draws in done:
+        hardware = dict.fromkeys(_hardware(run) for run in draws.runs)
+        for one in hardware:
+            machines.setdefault(one, chr(ord("a") + len(machines)))
+        known = [value for run in draws.runs if (value := run["training_seconds"])]
         rows.append(
             (
-                str(one.number),
-                f"`{_command(one.draws)}`",
-                one.draws.budget,
+                numbers[experiment.name],
+                f"`{_command(draws)}`",
+                draws.budget,
                 number(sum(known) / len(known) / 60, 2) if known else "",
-                ", ".join(sorted({machines[_hardware(run)] for run in one.draws.runs})),
+                ", ".join(sorted(machines[one] for one in hardware)),
             )
         )
     yield from _table(RUNS, "rllrl", rows)
     yield ""
     yield "; ".join(f"{letter}: {machine}" for machine, letter in machines.items()) + "."
+
+
+def _hardware(run: dict) -> str:
+    environment = run["environment"]
+    threads = plural(environment["threads"], "thread")
+    return (
+        f"{environment['processor']}, {environment['device']}, {threads} of "
+        f"{count(environment['cores'])} cores, torch {environment['torch']}"
+    )
 
 
 def _command(draws: Draws) -> str:
@@ -245,20 +252,21 @@ def _command(draws: Draws) -> str:
 def _finding(answer: Answer, results: Results) -> Iterator[str]:
     finding = answer.finding
     yield from (f"### {finding.title}", "")
-    headings = ("", *finding.columns, "n")
-    rows = [
-        (row.label, *(answer.cell(key, heading) for heading in finding.columns), answer.runs(key))
-        for key, row in finding.rows.items()
-    ]
-    if any(floor is not None for floor in answer.floors.values()):
-        floors = (None if f is None else number(f) for f in answer.floors.values())
-        rows.append((finding.floor, *(floor or "" for floor in floors), ""))
-    yield from _table(headings, "l" + "r" * len(finding.columns) + "r", rows)
+    rows = []
+    for key, row in finding.rows.items():
+        draws = answer.draws[key]
+        runs = "" if draws is None else str(len(draws.runs))
+        aside = ", laptop budget" if draws and draws.budget != "full" else ""
+        cells = (answer.cell(key, heading) for heading in finding.columns)
+        rows.append((row.label, *cells, runs + aside))
+    floors = ["" if floor is None else number(floor) for floor in answer.floors.values()]
+    if any(floors):
+        rows.append((finding.floor, *floors, ""))
+    yield from _table(("", *finding.columns, "n"), "l" + "r" * (len(floors) + 1), rows)
     if answer.reading:
         yield from ("", answer.reading)
-    figure = f"{figure_name(finding)}.png"
-    if figure in results.sheets:
-        yield from ("", f"![{finding.title}](results/{figure})")
+    if f"{finding.stem}.png" in results.sheets:
+        yield from ("", f"![{finding.title}](results/{finding.stem}.png)")
     pictures = {
         label: f"![{label}](results/{name})"
         for label, name in answer.pictures.items()
@@ -269,31 +277,27 @@ def _finding(answer: Answer, results: Results) -> Iterator[str]:
         yield from _table(list(pictures), "l" * len(pictures), [pictures.values()])
 
 
-def _pictures(one: _Done, there: Collection[str]) -> Iterator[str]:
-    name = one.experiment.name
-    pictures = list(list_pictures(one.experiment, one.draws, there))
-    if not pictures:
+def _pictures(experiment: ReportExperiment, draws: Draws, there: Collection[str]) -> Iterator[str]:
+    """What there is of the pictures of the first run, and what the report says of its own."""
+    name, stem = experiment.name, experiment.stem(draws.budget)
+    words = {SAMPLES: SAMPLES}
+    for figure in experiment.figures:
+        words[figure.name or figure.verb] = f"{VERBS[figure.verb]}, {figure.place}"
+    files = [(text, picture_name(stem, draws.seed, one)) for one, text in words.items()]
+    shown = [(text, file) for text, file in files if file in there]
+    if not shown:
         return
-    words = [
+    yield f"\n#### `{name}`"
+    said = [
         f"{reported.measure} ({reported.place}): {reported.value}"
         for reported in load_experiment(name).reported
         if isinstance(reported.value, str)
     ]
-    yield f"\n#### `{name}`"
-    if words:
-        yield f"\nThe report has {'; '.join(words)}."
-    for text, file in pictures:
-        yield f"\n{text[0].upper()}{text[1:]}:\n"
+    if said:
+        yield f"\nThe report has {'; '.join(said)}."
+    for text, file in shown:
+        yield f"\n{capitalize(text)}:\n"
         yield f"![{text} of {name}](results/{file})"
-
-
-def _hardware(run: dict) -> str:
-    environment = run["environment"]
-    threads = plural(environment["threads"], "thread")
-    return (
-        f"{environment['processor']}, {environment['device']}, {threads} of "
-        f"{count(environment['cores'])} cores, torch {environment['torch']}"
-    )
 
 
 def _table(headings: Sequence[str], sides: str, rows: Iterable[Iterable[str]]) -> Iterator[str]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 from twofold.data import ImageDataset
 from twofold.experiments.data import load_data
@@ -59,14 +60,12 @@ def plan(report: Report, budget: Budget, seeds: Seeds, out: Path) -> list[Step]:
         UsageError: If the seeds do not fit.
         RunError: If a folder holds something else.
     """
-    return [_step(experiment, budget, seeds, out) for experiment in report.experiments]
-
-
-def _step(experiment: ReportExperiment, budget: Budget, seeds: Seeds, out: Path) -> Step:
-    folder = out / experiment.stem(budget)
-    settings = experiment.settings(budget)
-    seed_runs = plan_seeds(settings, out=folder, **experiment.draws(seeds))
-    return Step(experiment, settings, folder, tuple(seed_runs))
+    found = []
+    for one in report.experiments:
+        folder, settings = out / one.stem(budget), one.settings(budget)
+        draws: dict[str, Any] = {"label_seeds" if one.labels else "seeds": seeds}
+        found.append(Step(one, settings, folder, tuple(plan_seeds(settings, out=folder, **draws))))
+    return found
 
 
 @dataclass(frozen=True)
@@ -82,12 +81,12 @@ def loads(steps: Sequence[Step]) -> list[Load]:
     loaded: dict[str, ImageDataset] = {}
     found = []
     for step in steps:
-        if not step.unfinished:
-            found.append(Load(0, 0.0))
-            continue
-        key = step.settings.data.model_dump_json()
-        dataset = loaded.setdefault(key, load_data(step.settings.data))
-        found.append(Load(step.unfinished, _seconds(step.settings, dataset)))
+        seconds = 0.0
+        if step.unfinished:
+            key = step.settings.data.model_dump_json()
+            dataset = loaded.setdefault(key, load_data(step.settings.data))
+            seconds = _seconds(step.settings, dataset)
+        found.append(Load(step.unfinished, seconds))
     return found
 
 

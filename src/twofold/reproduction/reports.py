@@ -10,7 +10,6 @@ from pydantic import Field
 from twofold.errors import unknown_name
 from twofold.experiments.resolve import resolve
 from twofold.experiments.schema import Experiment
-from twofold.experiments.seed_runs import Seeds
 from twofold.training.settings import Strict
 
 __all__ = [
@@ -74,10 +73,6 @@ class ReportExperiment(Strict):
         reduced = budget == "laptop" and self.laptop
         return f"{self.name}-laptop" if reduced else self.name
 
-    def draws(self, seeds: Seeds) -> dict[str, Any]:
-        """The seeds as `train_seeds` takes them."""
-        return {"label_seeds" if self.labels else "seeds": seeds}
-
 
 class Row(Strict):
     """One of the things that a finding compares.
@@ -117,6 +112,11 @@ class Finding(Strict):
     rows: dict[str, Row]
     reading: str = ""
     floor: str = "real images"
+
+    @property
+    def stem(self) -> str:
+        """How the picture of its figures is named, without the ending."""
+        return f"finding-{self.name}"
 
 
 class Report(Strict):

@@ -18,10 +18,10 @@ from twofold.files import write_json
 from twofold.report.words import duration
 from twofold.reproduction.collect import collect
 from twofold.reproduction.figures import draw_figures, first_draw
+from twofold.reproduction.page import publish
 from twofold.reproduction.plan import Load, Step, about, loads
 from twofold.reproduction.plan import plan as plan_steps
-from twofold.reproduction.publish import publish
-from twofold.reproduction.reports import BUDGETS, Budget, Report, load_report, report_names
+from twofold.reproduction.reports import BUDGETS, Report, load_report, report_names
 from twofold.training.progress import Console, Progress
 
 __all__ = ["Reproduction", "plan_reproduction", "reproduce"]
@@ -83,8 +83,9 @@ def reproduce(
     if plan:
         lines = plan_reproduction(report, budget=budget, seeds=seeds, out=out, jobs=jobs)
         return Reproduction(page, plan=tuple(lines))
-    jobs, reports = _jobs(jobs), _reports(report)
-    order = _in_turn(reports, [plan_steps(one, _checked(budget), seeds, out) for one in reports])
+    jobs = _jobs(jobs)
+    plans = _plans(report, budget, seeds, out)
+    reports, order = [one for one, _ in plans], _in_turn(plans)
     steps = [step for _, step in order]
     done: dict[str, list[Run]] = {one.name: [] for one in reports}
     with _threads(threads_each(jobs)):
@@ -96,7 +97,8 @@ def reproduce(
         ) as trained:
             for one, step in order:
                 runs = list(islice(trained, len(step.seed_runs)))
-                _measure(runs, step, progress)
+                for run in runs:
+                    _measure(run, step.experiment.measures, progress)
                 done[one.name] += runs
                 write_json(out / "results" / f"{one.name}.json", collect(done[one.name]))
                 draw_figures(step.experiment, first_draw(runs), out / "results")
@@ -118,9 +120,8 @@ def plan_reproduction(
     jobs = _jobs(jobs)
     lines: list[str] = []
     every: list[Load] = []
-    for one in _reports(report):
+    for one, steps in _plans(report, budget, seeds, Path(out)):
         lines.append(one.title)
-        steps = plan_steps(one, _checked(budget), seeds, Path(out))
         with _threads(threads_each(jobs)):
             found = loads(steps)
         every += found
@@ -150,35 +151,23 @@ def _threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _in_turn(
-    reports: Sequence[Report], plans: Sequence[Sequence[Step]]
-) -> list[tuple[Report, Step]]:
+def _plans(report: str, budget: str, seeds: Seeds, out: Path) -> list[tuple[Report, list[Step]]]:
+    """The steps of a report, or of all."""
+    reports = [load_report(name) for name in (report_names() if report == "all" else [report])]
+    if budget not in BUDGETS:
+        raise unknown_name("budget", budget, BUDGETS)
+    return [(one, plan_steps(one, budget, seeds, out)) for one in reports]
+
+
+def _in_turn(plans: Sequence[tuple[Report, Sequence[Step]]]) -> list[tuple[Report, Step]]:
     """The first experiments of all reports, then the second ones, and so on."""
-    rows = zip_longest(*plans)
-    return [
-        (report, step) for row in rows for report, step in zip(reports, row, strict=True) if step
-    ]
+    rows = zip_longest(*([(report, step) for step in steps] for report, steps in plans))
+    return [one for row in rows for one in row if one is not None]
 
 
-def _reports(report: str) -> list[Report]:
-    return [load_report(name) for name in (report_names() if report == "all" else [report])]
-
-
-def _checked(budget: str) -> Budget:
-    for known in BUDGETS:
-        if budget == known:
-            return known
-    raise unknown_name("budget", budget, BUDGETS)
-
-
-def _measure(runs: Sequence[Run], step: Step, progress: Progress) -> None:
-    """Takes the measures of an experiment that a run lacks."""
-    for run in runs:
-        missing = [name for name in step.experiment.measures if not _is_measured(run, name)]
-        if missing:
-            evaluate(run, missing, progress=progress)
-
-
-def _is_measured(run: Run, kind: str) -> bool:
-    """Whether a kind of measure was taken of the weights as they are, or could not be had."""
-    return kind in run.current_evaluation.get("seconds", {})
+def _measure(run: Run, measures: Sequence[str], progress: Progress) -> None:
+    """Takes the measures that were not taken of the weights as they are, nor found impossible."""
+    taken = run.current_evaluation.get("seconds", {})
+    missing = [name for name in measures if name not in taken]
+    if missing:
+        evaluate(run, missing, progress=progress)

@@ -1,16 +1,21 @@
-"""The committed figures of runs, read back."""
+"""The committed figures of runs, read back, and whether one of them is what was printed."""
 
 import json
+import statistics
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from twofold.errors import RunError
+from twofold.experiments.schema import Reported
 from twofold.metrics.measure import Measure
 from twofold.reproduction.reports import BUDGETS, Budget, ReportExperiment
 
-__all__ = ["Results", "load_results"]
+__all__ = ["Comparison", "Draws", "Results", "Verdict", "compare_result", "load_results"]
+
+Verdict = Literal["reproduced", "better", "not reproduced", "not comparable", "to look at", ""]
+SPREADS = 2.0  # standard deviations over seeds within which a printed figure may lie
 
 
 @dataclass(frozen=True)
@@ -32,10 +37,10 @@ class Draws:
 
     def measures(self, name: str) -> list[Measure]:
         """A measure of every run; empty unless all have it."""
-        found = [run["measures"].get(name) for run in self.runs]
-        if not found or any(entry is None for entry in found):
+        found = [run["measures"][name] for run in self.runs if run["measures"].get(name)]
+        if len(found) < len(self.runs):
             return []
-        return [Measure(name=name, **entry) for entry in found if entry is not None]
+        return [Measure(name=name, **entry) for entry in found]
 
 
 class Results:
@@ -55,21 +60,15 @@ class Results:
 
     def of(self, experiment: ReportExperiment) -> Draws | None:
         """The draws of an experiment: as reported if there are any, else at the laptop budget."""
-        having = self._runs.get(experiment.name, ())
         for budget in BUDGETS:
             digest = experiment.settings(budget).recipe()
-            runs = [run for run in having if run.get("recipe") == digest]
-            if runs:
-                return Draws(tuple(_distinct(runs)), budget)
+            draws: dict[tuple[int, int], dict[str, Any]] = {}
+            for run in self._runs.get(experiment.name, ()):
+                if run.get("recipe") == digest:
+                    draws.setdefault((run["seed"], run.get("label_seed", 0)), run)
+            if draws:
+                return Draws(tuple(draws[key] for key in sorted(draws)), budget)
         return None
-
-
-def _distinct(runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """One run for each draw."""
-    found: dict[tuple[int, int], dict[str, Any]] = {}
-    for run in runs:
-        found.setdefault((run["seed"], run.get("label_seed", 0)), run)
-    return [found[draw] for draw in sorted(found)]
 
 
 def load_results(folder: Path) -> Results:
@@ -85,3 +84,58 @@ def load_results(folder: Path) -> Results:
         except ValueError as error:
             raise RunError(f"{path} is damaged: {error}") from error
     return Results(contents, {path.name for path in folder.glob("*.png")})
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A printed figure beside ours.
+
+    Attributes:
+        reported: What the source printed.
+        values: Ours, one for each draw, in the source's direction; empty where nothing was run.
+        unit: Of ours.
+        verdict: Empty where nothing was run.
+    """
+
+    reported: Reported
+    values: tuple[float, ...]
+    unit: str
+    verdict: Verdict
+
+    @property
+    def mean(self) -> float:
+        return statistics.mean(self.values)
+
+
+def compare_result(
+    reported: Reported, measured: Sequence[Measure], was_run: bool = True
+) -> Comparison:
+    """A verdict on one printed figure.
+
+    It is reproduced where it lies within the tolerance of our mean or within two standard
+    deviations over seeds; better where ours lies beyond that on the good side. The spread is that
+    of ours, for no report gives its own.
+
+    Arguments:
+        reported: What was printed, and what it means for the verdict.
+        measured: Our measure of it, one for each draw; empty where we have none.
+        was_run: Whether its experiment was run at all.
+    """
+    values = tuple(100 - m.value if reported.inverted else m.value for m in measured)
+    verdict: Verdict = ""
+    if not was_run:
+        values = ()
+    elif reported.incomparable:
+        verdict = "not comparable"
+    elif isinstance(reported.value, str):
+        verdict = "to look at"
+    elif values:
+        spread = statistics.stdev(values) if len(values) > 1 else 0.0
+        above, better = statistics.mean(values) - reported.value, measured[0].better
+        if abs(above) <= max(reported.tolerance, SPREADS * spread):
+            verdict = "reproduced"
+        elif better and (above > 0) == ((better == "higher") != reported.inverted):
+            verdict = "better"
+        else:
+            verdict = "not reproduced"
+    return Comparison(reported, values, measured[0].unit if values else "", verdict)
