@@ -22,13 +22,9 @@ class DatasetInfo:
     """What a reader wants to know before choosing a set.
 
     Arguments:
-        name: The name `load_dataset` takes.
-        title: One line.
         image_shape: (C, H, W).
-        num_classes: K.
         counts: Images in each split, as `load_dataset` divides them by default.
         license: Terms, as the authors state them.
-        citation: Whom to cite.
         homepage: Where the authors present it.
         embedded: Whether it needs no download.
 
@@ -62,7 +58,6 @@ class Entry:
             images.
         validation_last: Take the last training images, as the field does for this set, and not a
             seeded stratified draw.
-        class_names: Names of the classes.
         stacks: The named set whose digits are stacked, in place of `read` and `files`.
 
     Example:

@@ -100,17 +100,10 @@ def as_dataset(
 
 @dataclass
 class _Group:
-    """The images of one split, as they come.
+    """The images of one split, as they come."""
 
-    Arguments:
-        pixels: Of any layout and range.
-        labels: Numbers or names, one for each image, or None.
-        class_names: Names of the numbers, or ().
-        notes: What was done to the images.
-    """
-
-    pixels: NDArray[Any]
-    labels: Any = None
+    pixels: NDArray[Any]  # of any layout and range
+    labels: Any = None  # numbers or names, one for each image
     class_names: tuple[str, ...] = ()
     notes: Iterable[str] = ()
 
@@ -171,12 +164,13 @@ def _read_group(
         if images.dtype != object:
             return _Group(images, labels)
     kind = type(images).__name__
-    if hasattr(images, "__next__") or (hasattr(images, "__iter__") and not _is_sequence(images)):
+    sequence = hasattr(images, "__len__") and hasattr(images, "__getitem__")
+    if hasattr(images, "__next__") or (hasattr(images, "__iter__") and not sequence):
         raise UsageError(
             f"{where}: the type {kind} has no length or cannot be read twice; give a list of its "
             "images, list(...), an array, or the .dataset of a loader"
         )
-    if not _is_sequence(images):
+    if not sequence:
         raise UsageError(
             f"{where}: the type {kind}, expected an array or tensor (N, H, W), (N, C, H, W) or "
             "(N, H, W, C), a pair (images, labels), a list or data set of images, or a path"
@@ -187,10 +181,6 @@ def _read_group(
             raise UsageError(f"{where}: the images have labels of their own; leave labels out")
         group.labels = labels
     return group
-
-
-def _is_sequence(images: Any) -> bool:
-    return hasattr(images, "__len__") and hasattr(images, "__getitem__")
 
 
 def _read_items(items: Any, where: str, size: tuple[int, int] | None, gray: bool) -> _Group:
@@ -209,9 +199,8 @@ def _read_items(items: Any, where: str, size: tuple[int, int] | None, gray: bool
         done.update(had)
     if not arrays:
         raise DataError(f"{where} holds no images")
-    if odd := list_odd_sizes(
-        [f"image {i}" for i in range(len(arrays))], [pixels.shape[1:] for pixels in arrays]
-    ):
+    numbered, sizes = [f"image {i}" for i in range(len(arrays))], [x.shape[1:] for x in arrays]
+    if odd := list_odd_sizes(numbered, sizes):
         raise DataError(f"{where}: {odd}")
     stacked, more = stack_images(arrays, done)
     known = any(label is not None for label in labels)

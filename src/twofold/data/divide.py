@@ -19,8 +19,6 @@ class Division:
 
     Arguments:
         validation, test: Count or fraction of the split, or None for its default.
-        seed: Of what is drawn.
-        validation_default, test_default: Their sizes where none is asked for.
         validation_last: Take the last images for validation, and draw none.
 
     Example:

@@ -16,14 +16,7 @@ from numpy.typing import NDArray
 
 from twofold.data.idx import has_idx_header, is_idx_name, read_idx_folder
 from twofold.data.pixels import MAX_BYTES, Part, Parts, as_labels, as_parts
-from twofold.data.tree import (
-    check_members,
-    is_hidden,
-    is_image,
-    read_image_file,
-    read_image_folder,
-    read_image_zip,
-)
+from twofold.data.tree import check_members, is_hidden, is_image, read_images
 from twofold.errors import DataError
 
 __all__ = ["CIFAR10_NAMES", "SVHN_FILES", "read_cifar10", "read_mat_files", "read_path"]
@@ -69,9 +62,8 @@ def read_path(path: Path, size: tuple[int, int] | None, gray: bool) -> Parts:
     except PermissionError as error:
         raise DataError(f"{error.filename} may not be read; change its permissions") from error
     except OSError as error:
-        raise DataError(
-            f"cannot read {error.filename or path}: {error.strerror or error}"
-        ) from error
+        what = error.filename or path
+        raise DataError(f"cannot read {what}: {error.strerror or error}") from error
 
 
 def _read_folder(path: Path, size: tuple[int, int] | None, gray: bool) -> Parts:
@@ -86,7 +78,7 @@ def _read_folder(path: Path, size: tuple[int, int] | None, gray: bool) -> Parts:
         return read_mat_files(found, str(path))
     if idx := [f for f in files if is_idx_name(f.name)]:
         return read_idx_folder(idx, str(path))
-    return read_image_folder(path, size, gray)
+    return read_images(path, size, gray)
 
 
 def _read_file(path: Path, size: tuple[int, int] | None, gray: bool) -> Parts:
@@ -99,10 +91,8 @@ def _read_file(path: Path, size: tuple[int, int] | None, gray: bool) -> Parts:
         return _read_npy(path)
     if name.endswith(".npz"):
         return _read_npz(path)
-    if name.endswith(".zip"):
-        return read_image_zip(path, size, gray)
-    if is_image(name):
-        return read_image_file(path, size, gray)
+    if name.endswith(".zip") or is_image(name):
+        return read_images(path, size, gray)
     if is_idx_name(name) or has_idx_header(path):
         return read_idx_folder([path], str(path))
     raise DataError(
@@ -188,9 +178,8 @@ def _load_mat(path: Path) -> tuple[NDArray[np.generic], NDArray[np.generic]]:
     try:
         content = loadmat(path, variable_names=["X", "y"])
     except NotImplementedError as error:
-        raise DataError(
-            f"{path} is a Matlab 7.3 (HDF5) file; save it again in Matlab with -v7"
-        ) from error
+        mend = "save it again in Matlab with -v7"
+        raise DataError(f"{path} is a Matlab 7.3 (HDF5) file; {mend}") from error
     except (MatReadError, OSError, ValueError, TypeError, KeyError, zlib.error) as error:
         raise DataError(f"{path} is no readable Matlab file ({error}); fetch it again") from error
     if "X" not in content or "y" not in content:

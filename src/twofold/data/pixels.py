@@ -1,6 +1,7 @@
 """Arrays of any common layout and range made into uint8 images (N, C, H, W) and labels (N,).
 
 That is what a reader hands back: images and labels as the files group them, before they are split.
+`where` names the file in messages.
 """
 
 from collections import Counter
@@ -85,7 +86,6 @@ def as_parts(
 
     Arguments:
         arrays: Name of the split -> pixels and labels.
-        where: The file, for messages.
         class_names: Names of the classes, or () to number them.
         partly: As in `as_labels`.
         signed: As in `as_uint8`.
@@ -113,13 +113,8 @@ def as_uint8(
     """Scales arrays that share one range to uint8; beside them, notes for the summary.
 
     uint8 stays as it is, booleans become 0 and 255, other integers must lie in 0..255, floats in
-    [0, 1] are multiplied by 255 and floats in [-1, 1] shifted first. The range is that of all the
-    arrays together, so that the splits of one set are never scaled differently.
-
-    Arguments:
-        arrays: Name of the split -> pixels, any shape.
-        where: The file, for messages.
-        signed: Take floats in [-1, 1], too.
+    [0, 1] are multiplied by 255 and, where `signed`, those in [-1, 1] shifted first. The range is
+    that of all arrays together, so that the splits of one set are never scaled differently.
 
     Example:
         >>> as_uint8({"train": np.array([0.0, 0.2, 1.0])}, "x.npy")[0]["train"]

@@ -31,16 +31,7 @@ from twofold.data.pixels import (
 )
 from twofold.errors import DataError
 
-__all__ = [
-    "SPLIT_NAMES",
-    "check_members",
-    "is_hidden",
-    "is_image",
-    "natural",
-    "read_image_file",
-    "read_image_folder",
-    "read_image_zip",
-]
+__all__ = ["SPLIT_NAMES", "check_members", "is_hidden", "is_image", "natural", "read_images"]
 
 SPLIT_NAMES = {  # as people write them
     "train": "train",
@@ -72,59 +63,39 @@ class _File:
         return replace(self, path=self.path.relative_to(self.top))
 
 
-def read_image_folder(root: Path, size: tuple[int, int] | None, gray: bool) -> Parts:
-    """Reads a folder of images: fitted to `size` (H, W) if there is one, in one channel if `gray`.
+def read_images(path: Path, size: tuple[int, int] | None, gray: bool) -> Parts:
+    """Reads a folder of images, a zip of one, or a single image.
+
+    Arguments:
+        path: Of any of them.
+        size: (H, W) to fit each image to.
+        gray: Read as one channel.
 
     Example:
         >>> from tempfile import TemporaryDirectory
         >>> from PIL import Image
         >>> with TemporaryDirectory() as folder:
-        ...     Image.new("L", (8, 6)).save(f"{folder}/cat.png")
-        ...     read_image_folder(Path(folder), size=None, gray=False).groups["train"].files
-        ('cat.png',)
+        ...     for name in ("cat", "owl"):
+        ...         Path(folder, name).mkdir()
+        ...         Image.new("L", (8, 6)).save(f"{folder}/{name}/1.png")
+        ...     parts = read_images(Path(folder), size=None, gray=False)
+        >>> parts.class_names, parts.groups["train"].files, parts.groups["train"].labels
+        (('cat', 'owl'), ('cat/1.png', 'owl/1.png'), array([0, 1]))
     """
-    paths = (PurePosixPath(path.relative_to(root).as_posix()) for path in _walk(root))
-    files = (_File(path, (root / path).read_bytes) for path in paths)
-    return _read_images(files, str(root), size, gray)
-
-
-def read_image_file(path: Path, size: tuple[int, int] | None, gray: bool) -> Parts:
-    """Reads a single image, as `read_image_folder` does.
-
-    Example:
-        >>> from tempfile import TemporaryDirectory
-        >>> from PIL import Image
-        >>> with TemporaryDirectory() as folder:
-        ...     Image.new("L", (8, 6)).save(f"{folder}/cat.png")
-        ...     parts = read_image_file(Path(folder, "cat.png"), size=None, gray=False)
-        >>> parts.groups["train"].images.shape
-        (1, 1, 6, 8)
-    """
-    file = _File(PurePosixPath(path.name), path.read_bytes)
-    return _read_tree([file], [], str(path.parent), size, gray)
-
-
-def read_image_zip(path: Path, size: tuple[int, int] | None, gray: bool) -> Parts:
-    """Reads a zip of images, as `read_image_folder` does.
-
-    Example:
-        >>> from tempfile import TemporaryDirectory
-        >>> from PIL import Image
-        >>> with TemporaryDirectory() as folder, zipfile.ZipFile(f"{folder}/x.zip", "w") as archive:
-        ...     for name in ("cat/1.bmp", "owl/1.bmp"):
-        ...         with archive.open(name, "w") as file:
-        ...             Image.new("L", (8, 8)).save(file, "bmp")
-        ...     archive.close()
-        ...     read_image_zip(Path(folder, "x.zip"), size=None, gray=False).class_names
-        ('cat', 'owl')
-    """
+    if path.is_dir():
+        names = (PurePosixPath(file.relative_to(path).as_posix()) for file in _walk(path))
+        files = (_File(name, (path / name).read_bytes) for name in names)
+        return _read_tree(*_without_others(files), str(path), size, gray)
+    if is_image(path.name):
+        file = _File(PurePosixPath(path.name), path.read_bytes)
+        return _read_tree([file], [], str(path.parent), size, gray)
     try:
         with zipfile.ZipFile(path) as archive:
             members = [member for member in archive.infolist() if not member.is_dir()]
             check_members(members, path)
             # zipfile never yields more than the declared size, which is checked.
             files = (_File(PurePosixPath(m.filename), partial(archive.read, m)) for m in members)
-            return _read_images(files, str(path), size, gray)
+            return _read_tree(*_without_others(files), str(path), size, gray)
     except zipfile.BadZipFile as error:
         raise DataError(f"{path} is no readable zip file ({error}); make it again") from error
 
@@ -190,6 +161,7 @@ def natural(name: str) -> list[tuple[int, int, str]]:
 def _walk(root: Path) -> Iterator[Path]:
     """Every file below `root` outside hidden folders; links are followed, loops are not."""
     visited: set[Path] = set()
+    # A folder that cannot be listed is an error; `os.walk` would pass it over.
     for folder, names, files in os.walk(root, onerror=_raise, followlinks=True):
         real = Path(folder).resolve()
         if real in visited:
@@ -201,14 +173,11 @@ def _walk(root: Path) -> Iterator[Path]:
 
 
 def _raise(error: OSError) -> NoReturn:
-    """A folder that cannot be listed is an error; `os.walk` would pass it over."""
     raise error
 
 
-def _read_images(
-    found: Iterable[_File], where: str, size: tuple[int, int] | None, gray: bool
-) -> Parts:
-    """Reads those files that are images and are not hidden, and notes that there are others."""
+def _without_others(found: Iterable[_File]) -> tuple[list[_File], list[str]]:
+    """Those files that are images and are not hidden, and a note if there are others."""
     files, ignored = [], Counter[str]()
     for file in found:
         if any(map(is_hidden, file.path.parts)) or not is_image(file.path.name):
@@ -217,7 +186,7 @@ def _read_images(
             files.append(file)
     kinds = ", ".join(suffix for suffix, _ in ignored.most_common(5))
     note = f"{ignored.total()} file(s) that are no images were ignored ({kinds})"
-    return _read_tree(files, [note] if ignored else [], where, size, gray)
+    return files, [note] if ignored else []
 
 
 def _read_tree(
