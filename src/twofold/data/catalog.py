@@ -7,8 +7,13 @@ from pathlib import Path
 import numpy as np
 
 from twofold.data.download import RemoteFile
-from twofold.data.formats import CIFAR10_NAMES, SVHN_FILES, read_cifar10, read_mat_files
-from twofold.data.idx import read_idx_folder
+from twofold.data.formats import (
+    CIFAR10_NAMES,
+    SVHN_FILES,
+    read_cifar10,
+    read_idx_folder,
+    read_mat_files,
+)
 from twofold.data.pixels import Part, Parts
 from twofold.data.stacked import STACKED_NAMES
 

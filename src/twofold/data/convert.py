@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from twofold.data.dataset import ImageDataset
 from twofold.data.decode import reason, to_pixels
-from twofold.data.divide import Division, fit, gather, prepare
-from twofold.data.load import load_dataset
+from twofold.data.load import Division, fit, gather, load_dataset, prepare
 from twofold.data.pixels import (
     UNLABELED,
     Parts,

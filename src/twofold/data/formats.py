@@ -1,25 +1,38 @@
-"""Which reader a path is for; and the readers of numpy's files, of SVHN and of CIFAR-10.
+"""Which reader a path is for; and the readers of numpy's files, MNIST's, SVHN's and CIFAR-10's.
+
+MNIST's are in IDX: two zero bytes, a type code, the number of dimensions, a big-endian 32-bit size
+for each, then the values.
 
 Nothing that is pickled is read, since that can run code: neither objects in .npy and .npz, nor the
 Python version of CIFAR-10.
 """
 
 import gzip
+import math
+import re
+import struct
 import tarfile
 import zipfile
 import zlib
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from twofold.data.idx import has_idx_header, is_idx_name, read_idx_folder
 from twofold.data.pixels import MAX_BYTES, Part, Parts, as_labels, as_parts
 from twofold.data.tree import check_members, is_hidden, is_image, read_images
 from twofold.errors import DataError
 
-__all__ = ["CIFAR10_NAMES", "SVHN_FILES", "read_cifar10", "read_mat_files", "read_path"]
+__all__ = [
+    "CIFAR10_NAMES",
+    "SVHN_FILES",
+    "read_cifar10",
+    "read_idx_folder",
+    "read_mat_files",
+    "read_path",
+]
 
 _PAIRS = (("images", "labels"), ("x", "y"), ("X", "y"))  # the names people give arrays
 _SPLITS = {  # as Keras has them
@@ -29,6 +42,7 @@ _SPLITS = {  # as Keras has them
 }
 _MAGIC = b"\x93NUMPY"
 _DAMAGE = (ValueError, OSError, EOFError, KeyError, zlib.error, zipfile.BadZipFile)
+_IDX_TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 SVHN_FILES = {"train": "train_32x32.mat", "test": "test_32x32.mat"}
 CIFAR10_NAMES = (
     *("airplane", "automobile", "bird", "cat", "deer"),
@@ -76,7 +90,7 @@ def _read_folder(path: Path, size: tuple[int, int] | None, gray: bool) -> Parts:
             )
         found = {split: mats[name] for split, name in SVHN_FILES.items() if name in mats}
         return read_mat_files(found, str(path))
-    if idx := [f for f in files if is_idx_name(f.name)]:
+    if idx := [f for f in files if _is_idx_name(f.name)]:
         return read_idx_folder(idx, str(path))
     return read_images(path, size, gray)
 
@@ -93,7 +107,7 @@ def _read_file(path: Path, size: tuple[int, int] | None, gray: bool) -> Parts:
         return _read_npz(path)
     if name.endswith(".zip") or is_image(name):
         return read_images(path, size, gray)
-    if is_idx_name(name) or has_idx_header(path):
+    if _is_idx_name(name) or _has_idx_header(path):
         return read_idx_folder([path], str(path))
     raise DataError(
         f"{path} is no kind of file that is read; expected a folder of images, an image, "
@@ -147,6 +161,96 @@ def _unreadable(path: Path, error: Exception) -> DataError:
             "for example np.stack(images).astype(np.uint8)"
         )
     return DataError(f"{path} is damaged or no numpy file ({error}); save it again")
+
+
+def read_idx_folder(paths: list[Path], where: str) -> Parts:
+    """Reads the IDX files of a folder, or one file.
+
+    The number of dimensions tells images from labels; "t10k" or "test" in a file's name puts it
+    into the test split, "val" into the validation split.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     path = Path(folder, "test-images")
+        ...     _ = path.write_bytes(bytes([0, 0, 8, 3, *(0, 0, 0, 1) * 3, 255]))
+        ...     read_idx_folder([path], folder).groups["test"].images
+        array([[[[255]]]], dtype=uint8)
+    """
+    found: dict[str, dict[str, NDArray[np.generic]]] = {}
+    for path in paths:
+        values = _read_idx(path)
+        kind = "labels" if values.ndim == 1 else "images"
+        if found.setdefault(_split_of(path.name), {}).setdefault(kind, values) is not values:
+            raise DataError(
+                f"{where} has more than one file of {kind} for the split "
+                f"{_split_of(path.name)!r}, the second being {path.name}; expected one"
+            )
+    for name, kinds in found.items():
+        if "images" not in kinds:
+            raise DataError(f"{where} has labels but no images for {name}; add the images file")
+    return as_parts({n: (k["images"], k.get("labels")) for n, k in found.items()}, where)
+
+
+def _is_idx_name(name: str) -> bool:
+    """Whether a file is named so: train-images-idx3-ubyte.gz, train-labels.idx1."""
+    return re.search(r"[-._]idx[1-4]", name) is not None and not is_image(name)
+
+
+def _has_idx_header(path: Path) -> bool:
+    try:
+        with _open(path) as file:
+            return _is_header(file.read(4))
+    except (EOFError, gzip.BadGzipFile, zlib.error):
+        return False
+
+
+def _split_of(name: str) -> str:
+    name = name.lower()
+    if "t10k" in name or "test" in name:
+        return "test"
+    return "validation" if "val" in name else "train"
+
+
+def _open(path: Path) -> BinaryIO | gzip.GzipFile:
+    with path.open("rb") as file:
+        gzipped = file.read(2) == b"\x1f\x8b"
+    return gzip.open(path) if gzipped else path.open("rb")
+
+
+def _is_header(head: bytes) -> bool:
+    return len(head) == 4 and head[:2] == b"\0\0" and head[2] in _IDX_TYPES and 1 <= head[3] <= 4
+
+
+def _read_idx(path: Path) -> NDArray[np.generic]:
+    """One IDX file, gzipped or not, as an array of the file's own type and shape."""
+    try:
+        with _open(path) as file:
+            head = file.read(4)
+            if not _is_header(head):
+                raise DataError(
+                    f"{path} starts with {head.hex() or 'nothing'}, expected an IDX header (0000, "
+                    "a type code 08 to 0e, 1 to 4 dimensions); is this the right file?"
+                )
+            sizes = file.read(4 * head[3])
+            if len(sizes) < 4 * head[3]:
+                raise DataError(f"{path} ends inside its header; fetch it again")
+            shape, dtype = struct.unpack(f">{head[3]}I", sizes), np.dtype(_IDX_TYPES[head[2]])
+            expected = math.prod(shape) * dtype.itemsize
+            if expected > MAX_BYTES:
+                raise DataError(
+                    f"{path} claims {expected} bytes of values; at most {MAX_BYTES} are read"
+                )
+            content = file.read(expected + 1)
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise DataError(f"{path} is a damaged gzip file ({error}); fetch it again") from error
+    if len(content) != expected:
+        more = "more" if len(content) > expected else str(len(content))
+        raise DataError(
+            f"{path} has {more} bytes of values, its header {shape} says {expected}; "
+            "the file is truncated or damaged, fetch it again"
+        )
+    return np.frombuffer(bytearray(content), dtype).reshape(shape).astype(dtype.newbyteorder("="))
 
 
 def read_mat_files(paths: Mapping[str, Path], where: str) -> Parts:

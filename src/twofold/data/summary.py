@@ -85,7 +85,10 @@ def summarize(dataset: ImageDataset) -> Summary:
         >>> summary.pixel_range, summary.warnings
         ((0, 255), ())
     """
-    histogram = _histogram(dataset.images)
+    histogram = np.zeros(256, np.int64)
+    for start in range(0, len(dataset), 4096):
+        pixels = dataset.images[start : start + 4096].ravel()
+        histogram += np.bincount(pixels, minlength=256)
     levels, total = np.arange(256), max(int(histogram.sum()), 1)
     mean = float(histogram @ levels) / total
     variance = float(histogram @ (levels - mean) ** 2) / total
@@ -106,13 +109,6 @@ def summarize(dataset: ImageDataset) -> Summary:
         dataset.notes,
         (*_pixel_warnings(dataset, present), *_class_warnings(dataset), *_leaks(dataset)),
     )
-
-
-def _histogram(images: NDArray[np.uint8]) -> NDArray[np.int64]:
-    counts = np.zeros(256, np.int64)
-    for start in range(0, len(images), 4096):
-        counts += np.bincount(images[start : start + 4096].ravel(), minlength=256)
-    return counts
 
 
 def _pixel_warnings(dataset: ImageDataset, present: NDArray[np.int64]) -> list[str]:

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from twofold.pictures.canvas import canvas, color
-from twofold.pictures.style import MUTED, Picture, drawing, render
+from twofold.pictures.style import MUTED, Picture, canvas, color, drawing, render
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

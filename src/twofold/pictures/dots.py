@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from twofold.pictures.canvas import label_ticks
-from twofold.pictures.style import INK, MUTED, Picture, drawing, render
+from twofold.pictures.style import INK, MUTED, Picture, drawing, label_ticks, render
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

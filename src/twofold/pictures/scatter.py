@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from twofold.pictures.canvas import canvas, cut
-from twofold.pictures.style import CLASS_COLORS, INK, Picture, drawing, render
+from twofold.pictures.style import CLASS_COLORS, INK, Picture, canvas, cut, drawing, render
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

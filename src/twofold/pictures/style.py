@@ -1,4 +1,4 @@
-"""The look of the figures, once: colors for light and dark, type, and SVG that follows the page.
+"""The look of the figures, once: colors, type, axes, and SVG that follows the page.
 
 Figures are drawn in the colors of the light page. In the SVG each of these becomes a CSS variable
 with that color as its default, so that one drawing serves both schemes.
@@ -6,7 +6,7 @@ with that color as its default, so that one drawing serves both schemes.
 
 import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from twofold.files import write_bytes, write_text
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 __all__ = [
@@ -30,7 +31,12 @@ __all__ = [
     "RULE",
     "RUN_COLORS",
     "Picture",
+    "badge",
+    "canvas",
+    "color",
+    "cut",
     "drawing",
+    "label_ticks",
     "raster",
     "render",
 ]
@@ -134,6 +140,40 @@ def drawing() -> Iterator[None]:
     with matplotlib.rc_context(RC), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
         yield
+
+
+def canvas(size: tuple[float, float]) -> tuple["Figure", "Axes"]:
+    """A figure of so many inches with one pair of axes."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=size, layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.06, h_pad=0.06)  # type: ignore[union-attr]
+    return figure, figure.add_subplot()
+
+
+def color(index: int) -> str:
+    """The color of a run."""
+    return RUN_COLORS[index % len(RUN_COLORS)]
+
+
+def badge(axes: "Axes", x: float, y: float, letter: str, ink: str) -> None:
+    """A dot with a run's letter."""
+    axes.plot(x, y, "o", color=ink, markersize=8.5)
+    style = {"ha": "center", "va": "center_baseline", "fontsize": 6.5}
+    axes.text(x, y, letter, color=PAPER, fontweight="bold", **style)
+
+
+def cut(text: str, length: int = 14) -> str:
+    """A name that fits beside an axis."""
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def label_ticks(axes: "Axes", text: Callable[[float], str]) -> None:
+    """Writes the ticks of the horizontal axis in words."""
+    from matplotlib.ticker import FuncFormatter, NullFormatter
+
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: text(value)))
+    axes.xaxis.set_minor_formatter(NullFormatter())
 
 
 def render(figure: "Figure", name: str, alt: str) -> Picture:

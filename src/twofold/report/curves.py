@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from twofold.pictures.canvas import canvas, color
-from twofold.pictures.style import MUTED, PAPER, Picture, drawing, render
+from twofold.pictures.style import MUTED, PAPER, Picture, canvas, color, drawing, render
 from twofold.report.facts import Facts
 from twofold.report.words import slug
 
@@ -45,40 +44,24 @@ DIAGNOSES = {
 
 @dataclass(frozen=True)
 class Curve:
-    """One run's values of one term.
+    """One run's values of one term."""
 
-    Attributes:
-        index: Of the run, for its color and letter.
-        x: Epochs.
-        y: Values in the panel's unit.
-        held_out: Whether on held-out images.
-    """
-
-    index: int
-    x: Sequence[float]
-    y: Sequence[float]
-    held_out: bool = False
+    index: int  # of the run, for its color and letter
+    x: Sequence[float]  # epochs
+    y: Sequence[float]  # in the panel's unit
+    held_out: bool = False  # on held-out images
 
 
 @dataclass(frozen=True)
 class Panel:
-    """One small figure.
+    """One small figure."""
 
-    Attributes:
-        key: Names its file: `vae-kl`.
-        title: For people.
-        unit: Of the vertical axis.
-        curves: Of the runs.
-        log: Whether the vertical axis is logarithmic.
-        across: What the horizontal axis counts.
-    """
-
-    key: str
+    key: str  # names its file: `vae-kl`
     title: str
     unit: str
     curves: list[Curve] = field(default_factory=list)
-    log: bool = False
-    across: str = "epoch"
+    log: bool = False  # whether the vertical axis is logarithmic
+    across: str = "epoch"  # what the horizontal axis counts
 
 
 def panels(runs: Sequence[Facts]) -> list[Panel]:

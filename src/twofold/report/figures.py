@@ -7,8 +7,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from twofold.metrics.measure import Measure
-from twofold.pictures.canvas import badge, canvas, color, cut, label_ticks
-from twofold.pictures.style import INK, MUTED, RULE, Picture, drawing, render
+from twofold.pictures.style import (
+    INK,
+    MUTED,
+    RULE,
+    Picture,
+    badge,
+    canvas,
+    color,
+    cut,
+    drawing,
+    label_ticks,
+    render,
+)
 from twofold.report.facts import Facts
 from twofold.report.noise import THRESHOLD, comparable
 from twofold.report.words import capitalize, common_title, count, number, slug

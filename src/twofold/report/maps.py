@@ -6,9 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from twofold.pictures.canvas import canvas, color, cut
 from twofold.pictures.scatter import draw_scatter
-from twofold.pictures.style import INK, PAPER, Picture, drawing, render
+from twofold.pictures.style import INK, PAPER, Picture, canvas, color, cut, drawing, render
 from twofold.report.facts import Facts
 from twofold.report.words import slug
 
