@@ -3,14 +3,18 @@
 from pathlib import Path
 from typing import Any
 
-from twofold.errors import RunError, UsageError
+import torch
+
+from twofold.errors import RunError, TwofoldError, UsageError
 from twofold.experiments.build import place
 from twofold.experiments.environment import pick_device
 from twofold.experiments.run import Run
 from twofold.experiments.start import describe, divide, write_start
 from twofold.experiments.train import free_folder, make_trainer, refuse_used
 from twofold.models.base import Model
+from twofold.training.loop import Trainer
 from twofold.training.progress import Console, Progress
+from twofold.training.validate import mean_terms
 
 __all__ = ["fit", "load"]
 
@@ -72,10 +76,30 @@ def fit(
     model.accept_images(dataset.image_shape)
     place(model, pick_device(experiment.training.device))
     trainer = make_trainer(experiment, dataset, folder, progress or Console(), model)
+    _try(trainer)
     write_start(folder, experiment, dataset, model, trainer.device)
     trainer.run()
     model.eval()
     return Run(folder, model)
+
+
+def _try(trainer: Trainer) -> None:
+    """Sends a few images through every phase, so that what does not fit fails before a run begins.
+
+    Raises:
+        UsageError: With the reason, whatever a network of one's own raises.
+    """
+    batch = next(iter(trainer.data.in_order(8)))
+    try:
+        with torch.random.fork_rng([]):
+            mean_terms(trainer.model, [batch])
+    except TwofoldError:
+        raise
+    except Exception as error:
+        raise UsageError(
+            f"this {trainer.model.title} fails on images of shape {tuple(batch.x.shape)} with "
+            f"{type(error).__name__}: {error}"
+        ) from error
 
 
 def load(folder: str | Path, *, model: Model | None = None, images: Any = None) -> Run:

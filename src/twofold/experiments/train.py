@@ -144,7 +144,7 @@ def make_trainer(
         raise UsageError(
             f"labeled_batch_size={settings.labeled_batch_size} has no effect: {_why_plain(model)}"
         )
-    _check_batch(model, data)
+    _check_batch(model, data, dataset.num_classes)
     return Trainer(
         model,
         data,
@@ -199,12 +199,18 @@ def _held_out(dataset: ImageDataset, model: Model) -> ImageDataset | None:
     return held_out.labeled() if held_out.num_unlabeled < len(held_out) else None
 
 
-def _check_batch(model: Model, data: Batches | PartlyLabeled) -> None:
+def _check_batch(model: Model, data: Batches | PartlyLabeled, num_classes: int) -> None:
     """Fails before training when a batch cannot tell the model what it must be told."""
     alone = data.batch_size == 1 and isinstance(data, Batches)  # else a labeled one is beside it
     batch_norm = (torch.nn.BatchNorm1d, torch.nn.BatchNorm2d)
     if alone and any(isinstance(module, batch_norm) for module in model.modules()):
         raise UsageError("batch norm needs more than one image in a batch; use batch_size=2")
+    known = getattr(model.condition, "num_classes", None) or getattr(model, "num_classes", None)
+    if model.labels != "none" and known and known != num_classes:
+        raise UsageError(
+            f"this {model.title} was made for {known} classes and the data has {num_classes}; give "
+            f"it num_classes={num_classes}"
+        )
     model.condition.pick(to_unit(data.images[:1]), None if data.labels is None else data.labels[:1])
 
 

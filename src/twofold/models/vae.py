@@ -150,11 +150,11 @@ class VAE(AutoEncoder):
         """q(z|x, c) for x (B, C, H, W): parameters of shape (B, D)."""
         output = call(self.encoder, x, self.condition(c))
         mu, logvar = output if isinstance(output, tuple) else output.chunk(2, dim=-1)
-        if mu.shape != (len(x), self.latent_dim):
+        if not mu.shape == logvar.shape == (len(x), self.latent_dim):
             raise UsageError(
-                f"the encoder gives means of shape {tuple(mu.shape)}, expected (B, latent_dim) = "
-                f"({len(x)}, {self.latent_dim}): it returns (B, {2 * self.latent_dim}), means then "
-                "log-variances, or the two as a pair"
+                f"the encoder gives means of shape {tuple(mu.shape)} and log-variances of "
+                f"{tuple(logvar.shape)}, expected (B, latent_dim) = ({len(x)}, {self.latent_dim}): "
+                f"let it return (B, {2 * self.latent_dim}), one beside the other, or them as a pair"
             )
         return DiagonalGaussian(mu, logvar)
 

@@ -114,6 +114,8 @@ def phase_optimizers(model: Model, settings: TrainingSettings) -> list[PhaseOpti
             name a phase that the model has not.
     """
     phases, names = model.phases, {id(p): name for name, p in model.named_parameters()}
+    if not phases:
+        raise UsageError(f"this {model.title} declares no phases, so there is nothing to train")
     for phase in phases:
         foreign = sum(id(parameter) not in names for parameter in phase.parameters)
         if foreign:

@@ -1,0 +1,170 @@
+"""Training what was made in Python: which images, which records, and what is refused."""
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from torch import nn
+
+import twofold
+from twofold import models
+from twofold.conditions import NoCondition
+from twofold.errors import DataError, RunError, UsageError
+from twofold.models.base import Model
+from twofold.models.phases import Phase, Terms
+
+SHAPE = (1, 8, 8)
+
+
+def make_vae(out: int = 4, **settings) -> models.VAE:
+    encoder = nn.Sequential(nn.Flatten(), nn.Linear(64, out))
+    decoder = nn.Sequential(nn.Linear(2, 64), nn.Unflatten(1, SHAPE))
+    return models.VAE(encoder, decoder, latent_dim=2, **settings)
+
+
+class Own(Model):
+    """A model of a class that nobody registered: it learns the mean image."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.image_shape = None
+        self.condition = NoCondition()
+        self.mean = nn.Parameter(torch.zeros(64))
+
+    @property
+    def phases(self) -> list[Phase]:
+        return [Phase("mean", [self.mean], self.loss)]
+
+    def loss(self, batch) -> Terms:
+        return Terms({"mse": (batch.x.flatten(1) - self.mean).square().sum(dim=1).mean()})
+
+
+@pytest.fixture
+def fit(tmp_path, silent):
+    def train(model, images, out="run", **fields):
+        fields = {"epochs": 1, "batch_size": 20, **fields}
+        return twofold.fit(model, images, out=tmp_path / out, progress=silent, **fields)
+
+    return train
+
+
+def test_plain_modules_are_trained_where_they_stand(fit, toy_data):
+    vae = make_vae()
+    before = vae.encoder[1].weight.clone()
+    run = fit(vae, toy_data, epochs=2, lr=0.01)
+    assert run.finished
+    assert not torch.equal(vae.encoder[1].weight, before)
+    assert torch.equal(run.model().encoder[1].weight, vae.encoder[1].weight)
+    assert run.experiment.optimizer("vae").lr == 0.01
+
+
+def test_a_run_of_own_classes_opens_with_a_model_alone(fit, toy_data, tmp_path):
+    run = fit(make_vae(), toy_data)
+    with pytest.raises(RunError, match="holds a VAE of classes that are not registered"):
+        twofold.sample(tmp_path / "run")
+    like = make_vae()
+    opened = twofold.load(tmp_path / "run", model=like)
+    again, first = twofold.sample(opened, 3).images, twofold.sample(run, 3).images
+    assert torch.equal(again, first)
+    with pytest.raises(RunError, match="make the model as it was made for this run"):
+        twofold.load(tmp_path / "run", model=models.VAE("fc-4", "fc-4", 2, image_shape=SHAPE))
+
+
+def test_a_run_of_registered_pieces_opens_by_itself(fit, toy_data, tmp_path):
+    settings = {"likelihood": {"name": "gaussian", "sigma": 0.3}, "image_shape": SHAPE}
+    fit(models.VAE("fc-8", "fc-8", latent_dim=2, beta=2.0, **settings), toy_data)
+    content = yaml.safe_load((tmp_path / "run" / "experiment.yaml").read_text())["model"]
+    assert content["likelihood"] == {"name": "gaussian", "sigma": 0.3}
+    assert content["beta"] == 2.0
+    assert twofold.sample(tmp_path / "run", 4).images.shape == (4, *SHAPE)
+
+
+def test_images_in_memory_are_kept_and_named_as_such(fit, tmp_path, silent):
+    x = np.random.default_rng(0).random((60, 8, 8))
+    run = fit(make_vae(), (x, np.arange(60) % 3))
+    assert run.experiment.data.name == "in memory: images"
+    kept = twofold.Run(tmp_path / "run").dataset()
+    assert kept.image_shape == SHAPE
+    assert kept.fingerprint == run.environment["data"]["fingerprint"]
+    assert twofold.evaluate(run, "likelihood", progress=silent)["elbo"].depends["images"] == 6
+
+
+def test_another_dataset_in_an_experiment_is_recorded_and_used(tmp_path, silent, toy_data):
+    run = twofold.train(
+        "digits-cvae",
+        dataset=toy_data,
+        epochs=1,
+        batch_size=20,
+        out=tmp_path / "r",
+        progress=silent,
+    )
+    assert run.experiment.data.name == "in memory: toy"
+    assert twofold.evaluate(tmp_path / "r", "likelihood", progress=silent)["elbo"]
+
+
+def test_a_model_with_its_images_is_looked_at_as_it_is(toy_data, silent, tmp_path):
+    vae = make_vae()
+    assert twofold.reconstruct((vae, toy_data), n=3).x.shape == (3, *SHAPE)
+    run = twofold.adopt(vae, toy_data)
+    folder = run.path
+    assert twofold.evaluate(run, "likelihood", progress=silent)["elbo"]
+    twofold.compare([run], tmp_path / "report.html")
+    del run
+    assert not folder.exists()
+
+
+def test_an_own_class_is_measured_compared_and_resumed(fit, toy_data, silent, tmp_path):
+    run = fit(Own(), toy_data)
+    found = twofold.evaluate(run, "losses,likelihood,cost", progress=silent)
+    assert "loss/train/mean" in [measure.name for measure in found.measures]
+    assert "likelihood" in found.not_measured
+    assert twofold.compare([run], tmp_path / "own.html").exists()
+    assert twofold.resume(twofold.load(tmp_path / "run", model=Own())).finished
+
+
+@pytest.mark.parametrize(
+    ("make", "images", "message"),
+    [
+        (make_vae, np.zeros((50, 28, 28), np.uint8), r"fails on images of shape \(8, 1, 28, 28\)"),
+        (lambda: make_vae(3), np.zeros((50, 8, 8), np.uint8), r"let it return \(B, 4\)"),
+        (lambda: nn.Linear(2, 2), np.zeros((50, 8, 8), np.uint8), "fit trains a Model, got Linear"),
+        (make_vae, np.zeros((0, 8, 8), np.uint8), "no images|0 images|empty"),
+        (make_vae, [np.zeros((8, 8)), np.zeros((9, 8))], "size"),
+    ],
+)
+def test_what_does_not_fit_is_said_and_nothing_is_written(fit, tmp_path, make, images, message):
+    with pytest.raises((UsageError, DataError), match=message):
+        fit(make(), images)
+    assert not (tmp_path / "run" / "experiment.yaml").exists()
+
+
+def test_classes_and_phases_are_checked(fit, toy_data):
+    conditional = models.VAE("fc-8", "fc-8", 2, condition="class", image_shape=SHAPE, num_classes=5)
+    with pytest.raises(UsageError, match="made for 5 classes and the data has 3"):
+        fit(conditional, toy_data)
+
+    class Foreign(Own):
+        @property
+        def phases(self):
+            return [Phase("mean", [nn.Parameter(torch.zeros(1))], self.loss)]
+
+    with pytest.raises(UsageError, match="names 1 parameters that are not the model's own"):
+        fit(Foreign(), toy_data)
+
+    class Idle(Own):
+        @property
+        def phases(self):
+            return []
+
+    with pytest.raises(UsageError, match="declares no phases"):
+        fit(Idle(), toy_data)
+
+
+def test_fields_of_the_model_are_its_constructors(fit, toy_data):
+    vae = models.VAE("fc-8", "fc-8", latent_dim=2, image_shape=SHAPE)
+    with pytest.raises(UsageError, match="latent_dim: the model is made already"):
+        fit(vae, toy_data, latent_dim=3)
+    with pytest.raises(UsageError, match="did you mean 'betas'"):
+        fit(make_vae(), toy_data, betaz=3)
+    with pytest.raises(UsageError, match=r"give both, as in \(model, images\)"):
+        twofold.sample(vae)
