@@ -20,7 +20,7 @@ from twofold.errors import UsageError
 from twofold.metrics.detection import Curves
 from twofold.metrics.measure import NotMeasured
 from twofold.models.capabilities import HasLikelihood
-from twofold.pictures.detection import draw_detection
+from twofold.pictures.charts import draw_detection
 from twofold.pictures.sheets import grid, stack
 from twofold.pictures.style import raster
 
@@ -148,8 +148,7 @@ def anomaly(
     """
     if not 0 < false_alarms < 1 or num_draws < 1:
         raise UsageError(
-            f"false_alarms={false_alarms}, num_draws={num_draws}: the first is a share between "
-            "0 and 1, the second at least 1"
+            f"false_alarms={false_alarms}, num_draws={num_draws}: a share below 1, and at least 1"
         )
     context = open_run(run, device)
     other = None if background is None else open_run(background, device)
@@ -201,7 +200,9 @@ def anomaly(
 
 def _check_background(context: Context, background: Context | None) -> None:
     """A ratio is of two likelihoods of the same pixels."""
-    for what, of in _COMPARED.items() if background else ():
+    if background is None:
+        return
+    for what, of in _COMPARED.items():
         ours, theirs = of(context), of(background)
         if ours != theirs:
             raise UsageError(

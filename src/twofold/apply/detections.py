@@ -12,7 +12,7 @@ from twofold.apply.common.result import Result
 from twofold.apply.common.verdict import AREA
 from twofold.errors import UsageError
 from twofold.metrics.measure import Measure
-from twofold.pictures.detection import draw_areas
+from twofold.pictures.charts import draw_areas
 from twofold.pictures.style import raster
 
 __all__ = ["Detections", "side_by_side"]

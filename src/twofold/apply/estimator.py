@@ -111,9 +111,12 @@ class SemiSupervisedClassifier(ClassifierMixin, BaseEstimator):
                 cannot be what was given.
         """
         flat, images = _flat(X)
-        rows, y = _checked(validate_data(self, flat, y, dtype=np.float64))
-        check_classification_targets(_known(y))
-        self.classes_, labels = _numbered(y)
+        checked: Any = validate_data(self, flat, y, dtype=np.float64)  # whose type it does not say
+        rows, y = checked
+        known = ~(np.asarray(y == UNLABELED) & np.ones(len(y), dtype=bool))
+        check_classification_targets(y[known])
+        labels = np.full(len(y), UNLABELED, np.int64)
+        self.classes_, labels[known] = np.unique(y[known], return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(
                 f"got labels of {len(self.classes_)} class(es), expected 2 or more; -1 marks a row "
@@ -196,26 +199,3 @@ def _flat(X: ArrayLike) -> tuple[Any, bool]:
         images = np.asarray(X)
         return images.reshape(len(images), -1), True
     return X, False
-
-
-def _checked(rows_and_labels: Any) -> tuple[NDArray[np.float64], NDArray[Any]]:
-    """What scikit-learn hands back, whose types it does not tell."""
-    rows, y = rows_and_labels
-    return rows, y
-
-
-def _is_unlabeled(y: NDArray[Any]) -> NDArray[np.bool_]:
-    return np.asarray(y == UNLABELED) & np.ones(len(y), dtype=bool)
-
-
-def _known(y: NDArray[Any]) -> NDArray[Any]:
-    return y[~_is_unlabeled(y)]
-
-
-def _numbered(y: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int64]]:
-    """The classes, and the number of each row's, -1 where not known."""
-    unknown = _is_unlabeled(y)
-    classes, numbers = np.unique(y[~unknown], return_inverse=True)
-    labels = np.full(len(y), UNLABELED, np.int64)
-    labels[~unknown] = numbers
-    return classes, labels

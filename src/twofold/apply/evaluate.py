@@ -73,7 +73,10 @@ def evaluate(
     Example:
         $ twofold evaluate runs/cvae --measures likelihood,distance
     """
-    _check_counts(num_samples=num_samples, iwae_samples=iwae_samples, num_images=num_images)
+    counts = {"num_samples": num_samples, "iwae_samples": iwae_samples, "num_images": num_images}
+    for name, count in counts.items():
+        if count is not None and count < 1:
+            raise UsageError(f"{name}={count}: at least one is needed")
     chosen = _chosen(measures)
     settings = {"samples": num_samples, "iwae_samples": iwae_samples, "seed": seed}
     context = open_run(run, device, {**settings, "images": num_images}, progress or Console())
@@ -125,17 +128,14 @@ def _beside_earlier(run: Run, found: Found, chosen: Sequence[str]) -> dict[str, 
         for entry in before.get("measures", [])
         if entry["name"] not in again and entry.get("kind") not in again
     ]
-    return {
-        "measures": [*kept, *({**measure.to_dict(), "kind": kind} for kind, measure in found)],
-        "not_measured": _without(before.get("not_measured", {}), chosen),
-        "seconds": _without(before.get("seconds", {}), chosen),
+    content: dict[str, Any] = {
+        "measures": [*kept, *({**measure.to_dict(), "kind": kind} for kind, measure in found)]
     }
-
-
-def _check_counts(**counts: int | None) -> None:
-    for name, count in counts.items():
-        if count is not None and count < 1:
-            raise UsageError(f"{name}={count}: at least one is needed")
+    for key in ("not_measured", "seconds"):
+        entries = before.get(key)
+        older = entries if isinstance(entries, dict) else {}  # one of an older kind has none
+        content[key] = {name: entry for name, entry in older.items() if name not in chosen}
+    return content
 
 
 def _chosen(measures: Sequence[str] | str | None) -> Sequence[str]:
@@ -158,10 +158,3 @@ def _not_finite(measure: Measure) -> str:
         if number is not None and not math.isfinite(number):
             return f"{measure.title}{what} is {number}; look at the run's losses and samples"
     return ""
-
-
-def _without(entries: Any, names: Sequence[str]) -> dict[str, Any]:
-    """By measure, those of other measures; an evaluation of an older kind has none."""
-    if not isinstance(entries, dict):
-        return {}
-    return {name: entry for name, entry in entries.items() if name not in names}

@@ -19,8 +19,8 @@ from twofold.errors import UsageError, unknown_name
 from twofold.files import write_text
 from twofold.metrics.planes import principal_axes, tsne
 from twofold.models.capabilities import HasCodes
+from twofold.pictures.charts import draw_scatter
 from twofold.pictures.formats import png_bytes
-from twofold.pictures.scatter import draw_scatter
 from twofold.pictures.style import Picture, raster
 
 __all__ = ["LatentMap", "Layout", "latents"]

@@ -1,4 +1,4 @@
-"""How often a classifier agrees with labels."""
+"""How often a classifier, with log_probs (N, K), agrees with labels y (N,)."""
 
 import math
 
@@ -10,10 +10,6 @@ __all__ = ["accuracy", "accuracy_error", "accuracy_per_class"]
 
 def accuracy(log_probs: Tensor, y: Tensor) -> float:
     """Share of images whose most probable class is y.
-
-    Arguments:
-        log_probs: Shape (N, K).
-        y: Labels, shape (N,).
 
     Example:
         >>> accuracy(torch.eye(4).log(), torch.tensor([0, 1, 2, 0]))

@@ -35,7 +35,7 @@ from twofold.distributions import log_mean_exp, standard_normal_log_prob
 from twofold.models.base import evaluating
 from twofold.models.capabilities import Decodes
 
-__all__ = ["Annealed", "annealed_likelihood", "sigmoid_schedule"]
+__all__ = ["Annealed", "Weighted", "annealed_likelihood", "sigmoid_schedule"]
 
 ROWS = 2_000  # decoded images at a time, with what their gradient needs: what bounds the memory
 STEEPNESS = 4.0  # of the schedule, as in Grosse et al.
@@ -44,33 +44,42 @@ FIRST_STEP, LONGEST_STEP, RATE = 0.5, 1.0, 0.2  # of step sizes, and how fast th
 
 
 @dataclass(frozen=True)
-class Annealed:
-    """S chains for each of N images, at the end of their annealing.
+class Weighted:
+    """S draws from p(z|x) for each of N images.
 
     Attributes:
-        log_weights: ln w in nats, float64, shape (S, N).
-        z: Where the chains ended, (S, N, D): by w, draws from p(z|x).
-        acceptance: Share of transitions that were accepted, shape (N,).
+        z: Codes, shape (S, N, D).
+        log_weights: ln w in nats, float64, shape (S, N); the mean of w estimates the likelihood.
     """
 
-    log_weights: Tensor
     z: Tensor
-    acceptance: Tensor
+    log_weights: Tensor
 
     @property
     def log_likelihood(self) -> Tensor:
-        """The estimate of ln p(x|c) of every image, nats, shape (N,)."""
+        """The estimate of every image, nats, shape (N,)."""
         return log_mean_exp(self.log_weights)
 
     @property
     def weights(self) -> Tensor:
-        """Of the chains of an image, adding up to 1: shape (S, N)."""
+        """Of the draws of an image, adding up to 1: shape (S, N)."""
         return self.log_weights.softmax(dim=0)
 
     @property
     def effective(self) -> Tensor:
         """Effective sample size (Σw)² / Σw², between 1 and S: shape (N,)."""
         return 1.0 / self.weights.square().sum(dim=0)
+
+
+@dataclass(frozen=True)
+class Annealed(Weighted):
+    """S chains for each of N images, at the end of their annealing.
+
+    Attributes:
+        acceptance: Share of transitions that were accepted, shape (N,).
+    """
+
+    acceptance: Tensor
 
     @property
     def error(self) -> Tensor:
@@ -134,8 +143,8 @@ def annealed_likelihood(
             _anneal(target, max(2, chains // 4), betas, steps, leapfrogs, adapt=True)
             parts.append(_anneal(target, chains, betas, steps, leapfrogs))
     return Annealed(
-        torch.cat([part.log_weights for part in parts], dim=1),
         torch.cat([part.z for part in parts], dim=1),
+        torch.cat([part.log_weights for part in parts], dim=1),
         torch.cat([part.acceptance for part in parts]),
     )
 
@@ -208,7 +217,7 @@ def _anneal(
         if adapt:
             changed = steps[t] * (RATE * (probability - ACCEPTANCE)).exp()
             steps[t + 1 :] = changed.clamp(max=LONGEST_STEP)
-    return Annealed(log_weights, state.z, acceptance)
+    return Annealed(state.z, log_weights, acceptance)
 
 
 def _transition(

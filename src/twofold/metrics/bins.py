@@ -15,12 +15,7 @@ SIGNIFICANT = 1.96  # a two-sided test at 5 %: 5 % of bins differ by chance
 
 
 def make_bins(pixels: NDArray[np.float32], count: int = 100, seed: int = 0) -> NDArray[np.float32]:
-    """Centers of clusters of training images by k-means, shape (K, D).
-
-    Arguments:
-        pixels: Training images, shape (N, D).
-        count: K.
-        seed: Of the first centers.
+    """Centers of `count` = K clusters of training images (N, D) by k-means, shape (K, D).
 
     Raises:
         NotMeasured: If there are fewer than 10 images to a bin.
@@ -42,11 +37,7 @@ def assign_bins(pixels: NDArray[np.float32], centers: NDArray[np.float32]) -> ND
 
 
 def different_bins(a: NDArray[np.int64], b: NDArray[np.int64]) -> float:
-    """Share of bins whose proportions differ significantly, NDB / K.
-
-    Arguments:
-        a: Counts of one set, shape (K,).
-        b: Counts of the other.
+    """Share of bins whose proportions differ significantly, NDB / K, of counts (K,) of two sets.
 
     Example:
         >>> different_bins(np.array([500, 500]), np.array([500, 500]))

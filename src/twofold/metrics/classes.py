@@ -1,5 +1,7 @@
 r"""What a classifier makes of generated images: confusions, the histogram, the Inception Score.
 
+Notation: its log_probs, shape (N, K), and labels y, shape (N,).
+
 References:
     Improved Techniques for Training GANs (Salimans et al., 2016), section 4,
     https://arxiv.org/abs/1606.03498
@@ -17,12 +19,7 @@ __all__ = ["class_shares", "confusion", "inception_score", "kl_of_shares"]
 
 
 def confusion(log_probs: Tensor, y: Tensor) -> Tensor:
-    """How many images of class i (rows) are taken for class j (columns), shape (K, K).
-
-    Arguments:
-        log_probs: Shape (N, K).
-        y: Labels, shape (N,).
-    """
+    """How many images of class i (rows) are taken for class j (columns), shape (K, K)."""
     num_classes = log_probs.shape[1]
     pairs = y.to(log_probs.device) * num_classes + log_probs.argmax(dim=1)
     return torch.bincount(pairs, minlength=num_classes**2).reshape(num_classes, num_classes)
@@ -56,9 +53,6 @@ def kl_of_shares(p: Tensor, q: Tensor) -> float:
 
 def inception_score(log_probs: Tensor) -> float:
     r"""exp E KL(p(y|x) || p(y)): 1 to K, and K only if images are clear and classes in balance.
-
-    Arguments:
-        log_probs: Of one classifier, shape (N, K).
 
     Example:
         >>> round(inception_score(torch.eye(4).clamp_min(1e-30).log()), 9)

@@ -25,10 +25,9 @@ from twofold.conditions import ClassCondition
 from twofold.distributions import (
     ImageDistribution,
     Masked,
-    log_mean_exp,
     standard_normal_log_prob,
 )
-from twofold.metrics.annealed import annealed_likelihood
+from twofold.metrics.annealed import Weighted, annealed_likelihood
 from twofold.metrics.likelihood import running_log_mean_exp
 from twofold.models.base import evaluating
 from twofold.models.capabilities import Decodes, Encodes
@@ -137,28 +136,14 @@ def _log_mean(
 
 
 @dataclass(frozen=True)
-class Chains:
-    """Weighted draws from p(z|part), S for each of N images.
+class Chains(Weighted):
+    """Draws from p(z|part), S for each of N images, whose weights estimate p(part).
 
     Attributes:
-        z: Codes, shape (S, N, D).
         c: The condition of each, first axes (S, N); None where the model has no condition.
-        log_weights: ln w in nats, float64, shape (S, N); the mean of w estimates p(part).
     """
 
-    z: Tensor
     c: Tensor | None
-    log_weights: Tensor
-
-    @property
-    def log_likelihood(self) -> Tensor:
-        """The estimate of ln p(part), nats, shape (N,)."""
-        return log_mean_exp(self.log_weights)
-
-    @property
-    def effective(self) -> Tensor:
-        """Effective sample size (Σw)² / Σw², between 1 and S: shape (N,)."""
-        return 1 / self.log_weights.softmax(dim=0).square().sum(dim=0)
 
     def resampled(self, count: int) -> tuple[Tensor, Tensor | None]:
         """So many draws by weight, in no order; none comes up again before its weight allows.
@@ -166,7 +151,7 @@ class Chains:
         Returns:
             Codes (count, N, D), and their conditions, first axes (count, N).
         """
-        ends = self.log_weights.softmax(dim=0).cumsum(dim=0).T.contiguous()  # (N, S)
+        ends = self.weights.cumsum(dim=0).T.contiguous()  # (N, S)
         combs = (torch.arange(count) + torch.rand(len(ends), 1)).to(ends) / count  # (N, count)
         chosen = torch.searchsorted(ends, combs).clamp(max=ends.shape[1] - 1)
         shuffle = torch.rand(chosen.shape).argsort(dim=1).to(chosen.device)
@@ -185,8 +170,8 @@ def concatenate(parts: Sequence[Chains], order: Tensor) -> Chains:
     cs = [part.c for part in parts if part.c is not None]
     return Chains(
         torch.cat([part.z for part in parts], dim=1)[:, order],
-        torch.cat(cs, dim=1)[:, order] if cs else None,
         torch.cat([part.log_weights for part in parts], dim=1)[:, order],
+        torch.cat(cs, dim=1)[:, order] if cs else None,
     )
 
 
@@ -210,14 +195,13 @@ def codes_given(
         c: The condition of each image, first axis N; None where there is none or it is not known.
         part: Which pixels are known, boolean (H, W).
         chains: S, for each image; at least two for each class that is tried.
-        temperatures: As of `annealed_likelihood`.
-        leapfrogs: As of `annealed_likelihood`.
+        temperatures, leapfrogs: As of `annealed_likelihood`.
     """
     tried, known = model.condition, PartOf(model, part)
     if c is not None or not isinstance(tried, ClassCondition):
         found = annealed_likelihood(known, x, c, chains, temperatures, leapfrogs)
         cs = None if c is None else c.expand(chains, *c.shape)
-        return Chains(found.z, cs, found.log_weights)
+        return Chains(found.z, found.log_weights, cs)
     N, K = len(x), tried.num_classes
     each = max(2, math.ceil(chains / K))
     y = torch.arange(K, device=x.device).repeat(N)  # (N K,)
@@ -229,4 +213,5 @@ def codes_given(
         """(each, N K, ...) as (each K, N, ...)."""
         return values.unflatten(1, (N, K)).transpose(1, 2).flatten(0, 1)
 
-    return Chains(by_image(found.z), by_image(y.expand(each, N * K)), by_image(found.log_weights))
+    y = by_image(y.expand(each, N * K))
+    return Chains(by_image(found.z), by_image(found.log_weights), y)

@@ -1,5 +1,8 @@
 r"""How well a score separates anomalous from normal images. The higher the score, the stranger.
 
+Notation: scores of `normal` images, shape (N,), and of `anomalous` ones, shape (M,). What compares
+the two needs two of each and raises `NotMeasured` where there are fewer.
+
 References:
     Comparing the areas under two or more correlated receiver operating characteristic curves
     (DeLong, DeLong and Clarke-Pearson, 1988), https://doi.org/10.2307/2531595
@@ -87,17 +90,10 @@ def threshold_at(normal: Scores, false_alarms: float) -> Threshold:
 
 
 def area_under_roc(normal: Scores, anomalous: Scores) -> tuple[float, float]:
-    """The area under the ROC curve, and its standard error by DeLong.
+    """The area under the ROC curve, and its standard error over images by DeLong.
 
     The area is the probability that an anomalous image scores above a normal one, ties counting
-    one half. The error is over images.
-
-    Arguments:
-        normal: Shape (N,), N at least 2.
-        anomalous: Shape (M,), M at least 2.
-
-    Raises:
-        NotMeasured: If there are fewer than two of either.
+    one half.
     """
     from sklearn.metrics import roc_auc_score
 
@@ -114,15 +110,8 @@ def area_influences(
     Their squares sum to the area's variance over images. The influences of one image on several
     areas add up like the areas themselves, so those of a mean area are the means.
 
-    Arguments:
-        normal: Shape (N,), N at least 2.
-        anomalous: Shape (M,), M at least 2.
-
     Returns:
         Of the normal images, shape (N,), and of the anomalous, shape (M,).
-
-    Raises:
-        NotMeasured: If there are fewer than two of either.
     """
     _together(normal, anomalous)
     above = _share_below(normal, anomalous)
@@ -135,30 +124,14 @@ def area_influences(
 
 
 def average_precision(normal: Scores, anomalous: Scores) -> float:
-    """Precision averaged over recall, a step for each threshold; chance gives M / (N + M).
-
-    Arguments:
-        normal: Shape (N,), N at least 2.
-        anomalous: Shape (M,), M at least 2.
-
-    Raises:
-        NotMeasured: If there are fewer than two of either.
-    """
+    """Precision averaged over recall, a step for each threshold; chance gives M / (N + M)."""
     from sklearn.metrics import average_precision_score
 
     return float(average_precision_score(*_together(normal, anomalous)))
 
 
 def curves(normal: Scores, anomalous: Scores) -> Curves:
-    """The ROC curve and the precision-recall curve.
-
-    Arguments:
-        normal: Shape (N,), N at least 2.
-        anomalous: Shape (M,), M at least 2.
-
-    Raises:
-        NotMeasured: If there are fewer than two of either.
-    """
+    """The ROC curve and the precision-recall curve."""
     from sklearn.metrics import precision_recall_curve, roc_curve
 
     truth, scores = _together(normal, anomalous)

@@ -6,7 +6,7 @@ The Fréchet distance compares means and covariances, as if both sets were Gauss
           + \mathrm{Tr}\bigl(\Sigma_x + \Sigma_y - 2(\Sigma_x\Sigma_y)^{1/2}\bigr)
 
 It is biased upwards by about c / N, and c depends on the model, so that rankings at small N can
-flip. The kernel distance is not biased.
+flip. The kernel distance is not biased. Notation: features x (N, D) of real images, and y (M, D).
 
 References:
     GANs Trained by a Two Time-Scale Update Rule (Heusel et al., 2017), equation 6,
@@ -44,7 +44,7 @@ class _Given(nn.Module):
 
 
 def frechet_distance(x: Tensor, y: Tensor) -> float:
-    """The Fréchet distance of features x (N, D) and y (M, D), in float64.
+    """The Fréchet distance of two sets of features, in float64.
 
     Raises:
         NotMeasured: If either has too few images for a covariance of full rank.
@@ -78,10 +78,6 @@ def frechet_bias(x: Tensor, count: int) -> float:
 
     Features are drawn from the Gaussian that has the mean and covariance of x, as many as x has
     against `count` more.
-
-    Arguments:
-        x: Features of shape (N, D).
-        count: How many images the other set has.
     """
     rng = np.random.default_rng(0)
     points = x.cpu().double()
@@ -102,10 +98,6 @@ def frechet_limit(x: Tensor, y: Tensor) -> tuple[float, float, list[tuple[int, f
     each, so that the bias of the real ones goes as well: for two samples of one distribution the
     limit is zero.
 
-    Arguments:
-        x: Features of shape (N, D).
-        y: Features of shape (M, D).
-
     Returns:
         The limit, its standard error of the fit (that of the images, `frechet_error`, comes on
         top), and the points (N, distance) that the line was fitted to.
@@ -121,21 +113,18 @@ def frechet_limit(x: Tensor, y: Tensor) -> tuple[float, float, list[tuple[int, f
         )
     rng = np.random.default_rng(0)
     counts = np.linspace(SMALLEST * most, most, SIZES).astype(int)
-    points = [
-        (
-            int(n),
-            frechet_distance(
-                x[rng.permutation(len(x))[:n]],
-                y[rng.permutation(len(y))[:n]],
-            ),
-        )
+    values = [
+        frechet_distance(x[rng.permutation(len(x))[:n]], y[rng.permutation(len(y))[:n]])
         for n in counts
     ]
     design = np.stack([np.ones(SIZES), 1.0 / counts], axis=1)
-    values = np.array([value for _, value in points])
     coefficients, residuals, *_ = np.linalg.lstsq(design, values, rcond=None)
     noise = residuals.sum() / (SIZES - 2) * np.linalg.inv(design.T @ design)[0, 0]
-    return float(coefficients[0]), float(np.sqrt(noise)), points
+    return (
+        float(coefficients[0]),
+        float(np.sqrt(noise)),
+        list(zip(counts.tolist(), values, strict=True)),
+    )
 
 
 def kernel_distance(x: Tensor, y: Tensor, subsets: int = SUBSETS) -> tuple[float, float]:
@@ -143,11 +132,6 @@ def kernel_distance(x: Tensor, y: Tensor, subsets: int = SUBSETS) -> tuple[float
 
     The mean over `subsets` subsets of at most 1 000 images. Unbiased, so it may be slightly
     negative, and figures of different N can be compared.
-
-    Arguments:
-        x: Features of shape (N, D).
-        y: Features of shape (M, D).
-        subsets: How many.
 
     Returns:
         The distance and its standard error over images, from the spread s over subsets of m: these

@@ -1,8 +1,9 @@
 r"""What codes say about classes: how far these lie apart, and how well they are read.
 
-Notation: codes (N, D) and labels (N,). Silhouette and neighbors go by Euclidean distances between
-codes as they are, so a dimension counts by its variance; the two classifiers see every dimension at
-mean 0 and variance 1, so one that hardly varies counts as much as any other.
+Notation: codes (N, D) with labels y (N,), and test_codes (M, D) with labels test_y (M,). Silhouette
+and neighbors go by Euclidean distances between codes as they are, so a dimension counts by its
+variance; the two classifiers see every dimension at mean 0 and variance 1, so one that hardly
+varies counts as much as any other.
 
 References:
     Silhouettes: a graphical aid to the interpretation and validation of cluster analysis
@@ -40,10 +41,6 @@ def silhouette(codes: Array, y: Array) -> Array:
     a is the mean distance to the others of its class, b that to the nearest other class; 0 for a
     class of one.
 
-    Arguments:
-        codes: Shape (N, D).
-        y: Labels, shape (N,).
-
     Returns:
         Shape (N,), float64.
 
@@ -66,11 +63,6 @@ def knn_accuracy(codes: Array, y: Array, test_codes: Array, test_y: Array, k: in
 
     A tie goes to the smallest label.
 
-    Arguments:
-        codes: Shape (N, D), with labels y (N,).
-        test_codes: Shape (M, D), with labels test_y (M,).
-        k: Neighbors.
-
     Raises:
         NotMeasured: If there are fewer than k codes.
     """
@@ -85,13 +77,7 @@ def knn_accuracy(codes: Array, y: Array, test_codes: Array, test_y: Array, k: in
 def linear_accuracy(
     codes: Array, y: Array, test_codes: Array, test_y: Array, steps: int = 100
 ) -> float:
-    """Share of test codes whose label a multinomial logistic regression gives.
-
-    Arguments:
-        codes: Shape (N, D), with labels y (N,).
-        test_codes: Shape (M, D), with labels test_y (M,).
-        steps: Of L-BFGS, at most.
-    """
+    """Share of test codes whose label a logistic regression gives, `steps` of L-BFGS at most."""
     from sklearn.linear_model import LogisticRegression
 
     return _accuracy(LogisticRegression(max_iter=steps), codes, y, test_codes, test_y)
@@ -108,12 +94,7 @@ def mlp_accuracy(
 ) -> float:
     """Share of test codes whose label a classifier with one hidden layer of ReLUs gives.
 
-    Arguments:
-        codes: Shape (N, D), with labels y (N,).
-        test_codes: Shape (M, D), with labels test_y (M,).
-        hidden: Units.
-        epochs: Of Adam, in batches of 100.
-        seed: Of the first weights and the order of the codes.
+    It is trained by Adam in batches of 100; the seed is that of its weights and of their order.
     """
     from sklearn.neural_network import MLPClassifier
 

@@ -45,6 +45,12 @@ class Measure:
     caution: str = ""
     details: Mapping[str, Any] = field(default_factory=dict)
 
+    @classmethod
+    def of_mean(cls, name: str, title: str, values: Tensor, unit: str, **others: Any) -> "Measure":
+        """The mean of a figure of each image (N,), with its standard error."""
+        value, error = mean_and_error(values)
+        return cls(name, title, value, unit, error=error, **others)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
         return asdict(self)

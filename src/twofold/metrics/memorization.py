@@ -20,10 +20,7 @@ COPY = 1.0 / 3.0
 
 
 def is_copy(distances: Tensor) -> Tensor:
-    """Whether each image is a copy, shape (N,), by its two nearest training images.
-
-    Arguments:
-        distances: To the nearest and the second nearest, shape (N, 2).
+    """Whether each image is a copy, shape (N,), by distances (N, 2) to the two nearest others.
 
     Example:
         >>> is_copy(torch.tensor([[0.1, 3.0], [2.0, 3.0], [0.0, 0.0]]))
@@ -54,7 +51,6 @@ def copying_score(generated: Tensor, held_out: Tensor) -> float:
 def threshold_of_duplicates(distances: Tensor) -> float:
     """The distance below which two images count as one: of real images only 1 % have such a twin.
 
-    Arguments:
-        distances: Of real images to their nearest other, shape (N,).
+    These have the given distances to their nearest other, shape (N,).
     """
     return float(np.quantile(distances.cpu().double().numpy(), 0.01))

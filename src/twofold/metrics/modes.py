@@ -1,6 +1,6 @@
 r"""How many modes a generator reaches, on images of three digits whose 1000 classes are known.
 
-With p the shares of the modes among N images,
+With p the shares of the modes among N images, of which each mode has `counts` (K,),
 
 .. math:: \mathrm{KL}(p \| u) = \sum_k p_k \ln (K p_k), \qquad K = 1000.
 
@@ -61,11 +61,7 @@ def count_modes(modes: Tensor, num_modes: int = 1000) -> Tensor:
 
 
 def kl_to_uniform(counts: Tensor) -> float:
-    """KL from the shares of the modes to equal shares, in nats; 0 to ln K.
-
-    Arguments:
-        counts: Images of each mode, shape (K,), of at least one image in all.
-    """
+    """KL from the shares of the modes to equal shares, in nats; 0 to ln K."""
     p = counts.double() / counts.sum()
     return (torch.xlogy(p, p).sum() + math.log(len(p))).item()
 
@@ -92,9 +88,6 @@ def present_error(counts: Tensor) -> float:
     """Standard error of the number of modes present, over draws of as many images.
 
     The multinomial's, with its covariances to first order, of the shares found.
-
-    Arguments:
-        counts: Images of each mode, shape (K,).
     """
     num_images = counts.sum().item()
     p = counts.double() / num_images

@@ -52,14 +52,10 @@ class MeanDifference:
 
 
 def compare_means(a: Mapping[Seed, float], b: Mapping[Seed, float]) -> MeanDifference:
-    """The difference of two means: paired where both have the same seeds, else by Welch's test.
-
-    Arguments:
-        a: Values by seed, two or more.
-        b: Values by seed, two or more.
+    """The difference of two means by seed: paired where both have the same, else by Welch's test.
 
     Raises:
-        ValueError: If there are fewer.
+        ValueError: If either has less than two values.
 
     Example:
         >>> compare_means({0: 3.0, 1: 5.0}, {1: 4.0, 0: 2.0}).paired
@@ -71,11 +67,7 @@ def compare_means(a: Mapping[Seed, float], b: Mapping[Seed, float]) -> MeanDiffe
 
 
 def paired_difference(a: Sequence[float], b: Sequence[float]) -> MeanDifference:
-    """Student's t of the differences a_i - b_i, n - 1 degrees of freedom.
-
-    Arguments:
-        a: Length n, two or more.
-        b: Length n; b_i shares its seed with a_i.
+    """Student's t of the n differences a_i - b_i, which share a seed: n - 1 degrees of freedom.
 
     Raises:
         ValueError: If the lengths differ or are less than two.

@@ -1,4 +1,8 @@
-"""How an image is drawn, apart from what it shows: how bright it is, and how it leans."""
+"""How an image is drawn, apart from what it shows: how bright it is, and how it leans.
+
+Notation: images x in [0, 1], shape (N, C, H, W); a feature before (N,), and after (N, K) as each
+class; labels y (N,).
+"""
 
 import numpy as np
 import torch
@@ -10,14 +14,7 @@ __all__ = ["brightness", "kept_error", "kept_within_class", "slant"]
 
 
 def brightness(x: Tensor) -> Tensor:
-    """Mean of all pixels, which for light strokes on black is how thick they are.
-
-    Arguments:
-        x: Images in [0, 1], shape (N, C, H, W).
-
-    Returns:
-        Shape (N,), float64.
-    """
+    """Mean of all pixels, float64 (N,), which for light strokes on black is how thick they are."""
     return x.double().flatten(1).mean(dim=1)
 
 
@@ -26,9 +23,6 @@ def slant(x: Tensor) -> Tensor:
 
     The covariance of both coordinates over the variance of the vertical one, the light being the
     weight: the shear that would set the image upright. An image without any height has none, 0.
-
-    Arguments:
-        x: Images in [0, 1], shape (N, C, H, W), light on black.
 
     Returns:
         Shape (N,), float64.
@@ -56,11 +50,6 @@ def kept_within_class(before: Tensor, after: Tensor, y: Tensor) -> float:
     Of each pair of classes its own mean is taken away, so that what classes have in common counts
     for nothing: a one leans with no style at all. Pairs of one class are left out.
 
-    Arguments:
-        before: The feature of the images, shape (N,).
-        after: The feature of each image as each class, shape (N, K).
-        y: The classes of the images, shape (N,).
-
     Raises:
         NotMeasured: If no class has two images, or the feature is the same in all.
     """
@@ -76,13 +65,6 @@ def kept_error(
     """Standard error of `kept_within_class` over images, by the bootstrap.
 
     An image is drawn with all that became of it, for its pairs are not independent.
-
-    Arguments:
-        before: The feature of the images, shape (N,).
-        after: The feature of each image as each class, shape (N, K).
-        y: The classes of the images, shape (N,).
-        resamples: How often N images are drawn of these N.
-        seed: Of the draws.
 
     Returns:
         The error, or None where most draws have no correlation.

@@ -25,7 +25,7 @@ from twofold.metrics.completion import (
     hidden_by_prior,
 )
 from twofold.metrics.measure import NotMeasured
-from twofold.models.base import Generative, evaluating
+from twofold.models.base import Generative
 from twofold.models.capabilities import Decodes, Encodes, HasLikelihood
 
 __all__ = ["Inpainter", "make_inpainter"]
@@ -68,14 +68,10 @@ def make_inpainter(context: Context, visible: Tensor, completions: int, samples:
     Raises:
         UsageError: If the model is neither.
     """
-    if context.model.condition.about == "image":
-        return _Conditional(
-            context, context.model.capability(Generative, "complete"), visible, samples
-        )
-    decoder, model = (
-        context.model.capability(Decodes, "complete"),
-        context.model.capability(Generative, "complete"),
-    )
+    model = context.model.capability(Generative, "complete")
+    if model.condition.about == "image":
+        return _Conditional(context, model, visible, samples)
+    decoder = context.model.capability(Decodes, "complete")
     chains = max(CHAINS, 2 * completions)
     if isinstance(model.condition, ClassCondition):  # as many of each class
         K = model.condition.num_classes
@@ -98,7 +94,8 @@ class _Conditional:
 
     def inpaint(self, batch: Batch, count: int) -> Tensor:
         z = torch.randn(count, len(batch), self.model.latent_dim, device=batch.x.device)
-        return _with_visible(self.model, z, [self._condition(batch)] * count, batch.x, self.visible)
+        cs = [self.context.condition_of(batch)] * count
+        return _with_visible(self.model, z, cs, batch.x, self.visible)
 
     def likelihood(self, batch: Batch) -> list[PerImage]:
         model, k = self.context.model.capability(Encodes), self.samples
@@ -107,7 +104,7 @@ class _Conditional:
                 f"a {self.context.model.title} says nothing of how probable the hidden part is; "
                 "a VAE conditioned on a part of the image does"
             )
-        given = (model, batch.x, self._condition(batch), ~self.visible, k)
+        given = (model, batch.x, self.context.condition_of(batch), ~self.visible, k)
         return [
             _log_likelihood(self.context, name, how, estimate(*given), {"samples": k})
             for name, how, estimate in (
@@ -115,9 +112,6 @@ class _Conditional:
                 ("prior", f"Monte Carlo over the prior, k = {k}", hidden_by_prior),
             )
         ]
-
-    def _condition(self, batch: Batch) -> Tensor | None:
-        return batch.once("condition", lambda: self.context.condition_of(batch))
 
 
 @dataclass(frozen=True)
@@ -186,8 +180,7 @@ def _with_visible(
     model: Generative, z: Tensor, c: Sequence[Tensor | None], x: Tensor, visible: Tensor
 ) -> Tensor:
     """Images of codes (S, B, D) and S conditions, with the visible pixels of x (B, C, H, W)."""
-    with evaluating(model):
-        made = [model.generate(*pair) for pair in zip(z, c, strict=True)]
+    made = [model.generate(*pair) for pair in zip(z, c, strict=True)]
     return torch.where(visible, x, torch.stack(made).float())
 
 

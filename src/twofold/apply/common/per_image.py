@@ -7,7 +7,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from twofold.metrics.measure import Measure, mean_and_error
+from twofold.metrics.measure import Measure
 from twofold.metrics.pixels import mse
 
 __all__ = ["PerImage", "means", "squared_error"]
@@ -65,18 +65,15 @@ def means(batches: Iterable[Sequence[PerImage]], depends: Mapping[str, Any]) -> 
         for figure in batch:
             first.setdefault(figure.name, figure)
             values.setdefault(figure.name, []).append(figure.values.cpu().double())
-    return [_mean(figure, torch.cat(values[name]), depends) for name, figure in first.items()]
-
-
-def _mean(figure: PerImage, values: Tensor, depends: Mapping[str, Any]) -> Measure:
-    value, error = mean_and_error(values)
-    return Measure(
-        figure.name,
-        figure.title,
-        value,
-        figure.unit,
-        figure.better,
-        error,
-        depends={"images": len(values), **depends, **figure.depends},
-        caution=figure.caution,
-    )
+    return [
+        Measure.of_mean(
+            name,
+            figure.title,
+            torch.cat(values[name]),
+            figure.unit,
+            better=figure.better,
+            depends={"images": sum(map(len, values[name])), **depends, **figure.depends},
+            caution=figure.caution,
+        )
+        for name, figure in first.items()
+    ]

@@ -57,8 +57,19 @@ def visible_part(
     H, W = model.image_shape[1:]
     if mask is None:
         return part_mask(part or DEFAULT, H, W).to(model.device)
-    visible = _read(mask) if isinstance(mask, str | Path) else _as_array(mask)
-    visible = _fitted(visible, (H, W), resize)
+    mask = mask.cpu() if isinstance(mask, Tensor) else mask
+    visible = _read(mask) if isinstance(mask, str | Path) else np.asarray(mask)
+    if visible.ndim != 2:
+        raise UsageError(f"a mask has shape (H, W), got {visible.shape}")
+    visible = visible != 0
+    if visible.shape != (H, W) and not resize:
+        h, w = visible.shape
+        raise UsageError(
+            f"the mask has {h}×{w} pixels and the model's images have {H}×{W}; resize it with "
+            "--resize (in Python: resize=True)"
+        )
+    if visible.shape != (H, W):
+        visible = resized(visible[None, None].astype(np.uint8) * 255, (H, W))[0, 0] >= LIGHT
     if visible.all() or not visible.any():
         raise UsageError(
             f"the mask shows {visible.sum()} of {visible.size} pixels; show some and hide some"
@@ -89,22 +100,3 @@ def _read(path: str | Path) -> NDArray[np.bool_]:
         if painted.any():
             return ~painted
     return channels.mean(axis=0) >= LIGHT
-
-
-def _as_array(mask: NDArray[Any] | Tensor) -> NDArray[np.bool_]:
-    array = mask.cpu().numpy() if isinstance(mask, Tensor) else np.asarray(mask)
-    if array.ndim != 2:
-        raise UsageError(f"a mask has shape (H, W), got {array.shape}")
-    return array != 0
-
-
-def _fitted(visible: NDArray[np.bool_], size: tuple[int, int], resize: bool) -> NDArray[np.bool_]:
-    if visible.shape == size:
-        return visible
-    if not resize:
-        (h, w), (H, W) = visible.shape, size
-        raise UsageError(
-            f"the mask has {h}×{w} pixels and the model's images have {H}×{W}; resize it with "
-            "--resize (in Python: resize=True)"
-        )
-    return resized(visible[None, None].astype(np.uint8) * 255, size)[0, 0] >= LIGHT

@@ -46,15 +46,13 @@ def ais(context: Context) -> Iterator[Measure]:
     details = _details(found)
     if (model := context.model.capability(HasLikelihood)) is not None:
         details |= _beside(model, batch, estimate)
-    value, error = mean_and_error(estimate)
-    yield Measure(
+    yield Measure.of_mean(
         "ais",
         f"ln p(x) by AIS{condition_in_title(context.model)}, "
         f"{CHAINS} chains, {temperatures} temperatures",
-        value,
+        estimate,
         "nats per image",
         better="higher",
-        error=error,
         depends={
             **context.depends,
             "images": len(batch),

@@ -15,7 +15,6 @@ from twofold.distributions import DiagonalGaussian
 from twofold.metrics.latents import draw
 from twofold.metrics.measure import NotMeasured
 from twofold.metrics.planes import principal_axes
-from twofold.models.base import evaluating
 from twofold.models.capabilities import Classifies, Encodes, HasCodes
 
 __all__ = ["Codes", "EncoderCondition", "Posterior", "pixel_codes", "posterior_codes", "ways"]
@@ -42,8 +41,7 @@ class EncoderCondition:
     caution: str = ""
 
 
-@dataclass(frozen=True)
-class Codes:
+class Codes(NamedTuple):
     """Of labeled training images, (N, D) and labels (N,), and of test images, (M, D) and (M,)."""
 
     codes: NDArray[Any]
@@ -76,10 +74,15 @@ def posterior_codes(context: Context) -> Iterator[Posterior]:
             f"a {context.model.title} has no encoder with one q(z|x); a VAE or M2 has"
         )
     train = _training_images(context)
-    with evaluating(model):
-        for condition in ways(model, context.settings["seed"]):
-            context.progress.say(f"codes of all images, given {condition.what or 'no condition'}")
-            yield _posterior(context, model, train, condition)
+    for condition in ways(model, context.settings["seed"]):
+        context.progress.say(f"codes of all images, given {condition.what or 'no condition'}")
+
+        def q(batch: Batch, condition: EncoderCondition = condition) -> DiagonalGaussian:
+            return model.posterior(batch.x, condition.pick(batch))
+
+        means = _encoded(context, train, lambda batch, q=q: q(batch).mean)
+        draws = _encoded(context, train, lambda batch, q=q: q(batch).rsample())
+        yield Posterior(condition, means, draws)
 
 
 def pixel_codes(context: Context, dim: int) -> Codes:
@@ -108,11 +111,9 @@ def ways(model: Encodes | HasCodes, seed: int) -> list[EncoderCondition]:
     caution = "the encoder was given the answer"
     leaking = EncoderCondition("leaking", "the true class", lambda batch: batch.y, caution=caution)
     if isinstance(model, Classifies):
+        what = "the class it infers"
         caution = "the encoder was given the class that the model infers, right for most images"
-        inferred = EncoderCondition(
-            "withheld", "the class it infers", lambda _: None, caution=caution
-        )
-        return [leaking, inferred]
+        return [leaking, EncoderCondition("withheld", what, lambda _: None, caution=caution)]
     generator = torch.Generator().manual_seed(seed)
 
     def random(batch: Batch) -> Tensor:
@@ -121,16 +122,6 @@ def ways(model: Encodes | HasCodes, seed: int) -> list[EncoderCondition]:
 
     caution = "the encoder was given a random class, wrong for most images, as never in training"
     return [leaking, EncoderCondition("withheld", "a random class", random, caution=caution)]
-
-
-def _posterior(
-    context: Context, model: Encodes, train: Batches, condition: EncoderCondition
-) -> Posterior:
-    def q(batch: Batch) -> DiagonalGaussian:
-        return model.posterior(batch.x, condition.pick(batch))
-
-    means = _encoded(context, train, lambda batch: q(batch).mean)
-    return Posterior(condition, means, _encoded(context, train, lambda batch: q(batch).rsample()))
 
 
 def _training_images(context: Context) -> Batches:
@@ -142,14 +133,7 @@ def _training_images(context: Context) -> Batches:
             f"codes are read by class, and the labeled training or test images have {classes} of "
             "them; that takes two"
         )
-    data = context.run.experiment.data
-    return Batches(
-        train.labeled(),
-        1,
-        binarize=data.binarize,
-        binarize_seed=data.binarize_seed,
-        device=context.model.device,
-    )
+    return context.prepare(train.labeled())
 
 
 @torch.no_grad()

@@ -34,18 +34,13 @@ def _coverage(features: Features, class_names: tuple[str, ...]) -> Iterator[Meas
     some = torch.as_tensor(draw_index(len(features.test), count))
     found = neighborhood(features.test[some], features.generated[:count], K)
     y_test = None if features.y_test is None else features.y_test[some]
-    classes = {
-        "precision": features.y_generated,
-        "density": features.y_generated,
-        "recall": y_test,
-        "coverage": y_test,
-    }
-    floors = features.floor(_coverage_floor)
+    floors = features.floor("coverage", _coverage_floor) or [None] * len(FIGURES)
     least = min(len(features.train), count)
     fewer = f"the floor is of {least} images each" if least < count else ""
-    for name in FIGURES:
+    for name, floor in zip(FIGURES, floors, strict=True):
         values, unit = getattr(found, name), "" if name == "density" else "%"
         scale = 100.0 if unit else 1.0
+        y = features.y_generated if name in ("precision", "density") else y_test
         yield Measure(
             f"{name}/{features.name}",
             f"{name}, {features.name} features",
@@ -53,9 +48,9 @@ def _coverage(features: Features, class_names: tuple[str, ...]) -> Iterator[Meas
             unit,
             better="higher",
             error=scale * BOTH_SETS * values.std().item() / count**0.5,
-            floor=scale * floors[name] if name in floors else None,
+            floor=None if floor is None else scale * floor,
             depends={**features.depends, "k": K, "of_each": count},
-            per_class=_per_class(scale * values, classes[name], class_names),
+            per_class=_per_class(scale * values, y, class_names),
             caution=join(features.caution, fewer),
         )
 
@@ -67,21 +62,22 @@ def _per_class(values: Tensor, y: Tensor | None, class_names: tuple[str, ...]) -
     return {class_names[k]: values[y == k].mean().item() for k in y.unique().tolist()}
 
 
-def _coverage_floor(test: Tensor, train: Tensor) -> dict[str, float]:
+def _coverage_floor(test: Tensor, train: Tensor) -> list[float]:
     count = min(len(test), len(train))
     found = neighborhood(test[torch.as_tensor(draw_index(len(test), count))], train[:count], K)
-    return {name: getattr(found, name).mean().item() for name in FIGURES}
+    return [getattr(found, name).mean().item() for name in FIGURES]
 
 
 def bins(context: Context) -> Iterator[Measure]:
     """NDB / K and the Jensen-Shannon divergence over bins of similar training images."""
     made, train = generated_by(context), context.real("train")
-    centers = remember("bins", [digest_of(train)], lambda: _make_bins(_flat(train)))
+    kept = remember("bins", [digest_of(train)], lambda: {"centers": make_bins(_flat(train))})
+    centers = kept["centers"]
     count = min(len(made), len(context.batches))  # the fewer images, the fewer bins differ
-    counts = [
-        assign_bins(_flat(images), centers["centers"])
-        for images in (made.x[:count], context.real("test", count))
-    ]
+    expected, fake, real = (
+        assign_bins(_flat(images), centers)
+        for images in (train, made.x[:count], context.real("test", count))
+    )
     for name, title, figure, unit in (
         ("ndb", "bins over- or underfull, NDB / K", lambda *c: 100 * different_bins(*c), "%"),
         ("js", "Jensen-Shannon divergence over bins", jensen_shannon, "nats"),
@@ -89,18 +85,13 @@ def bins(context: Context) -> Iterator[Measure]:
         yield Measure(
             name,
             title,
-            figure(counts[0], centers["counts"]),
+            figure(fake, expected),
             unit,
             better="lower",
-            floor=figure(counts[1], centers["counts"]),
-            depends={**made.depends, "bins": len(centers["centers"]), "of_each": count},
+            floor=figure(real, expected),
+            depends={**made.depends, "bins": len(centers), "of_each": count},
             caution=made.caution,
         )
-
-
-def _make_bins(train: np.ndarray) -> dict[str, np.ndarray]:
-    centers = make_bins(train)
-    return {"centers": centers, "counts": assign_bins(train, centers)}
 
 
 def _flat(images: Tensor) -> np.ndarray:

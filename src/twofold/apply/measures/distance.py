@@ -40,7 +40,9 @@ def _frechet(features: Features, class_names: tuple[str, ...]) -> Iterator[Measu
     test, generated = features.test, features.generated
     value, bias = frechet_distance(test, generated), frechet_bias(test, len(generated))
     error = frechet_error(test, generated)
-    caution = join(features.caution, _floor(features))
+    fewer, many = len(features.train), len(generated)
+    higher = f"the floor is of {fewer} training images, not {many}" if fewer < many else ""
+    caution = join(features.caution, higher)
     yield Measure(
         f"fid/{features.name}",
         f"FID, {features.name} features",
@@ -48,7 +50,7 @@ def _frechet(features: Features, class_names: tuple[str, ...]) -> Iterator[Measu
         "",
         better="lower",
         error=error,
-        floor=features.floor(_frechet_floor).get("fid"),
+        floor=features.floor("fid", frechet_distance),
         depends=features.depends,
         per_class={
             class_names[k]: frechet_distance(real, fake)
@@ -66,7 +68,7 @@ def _frechet(features: Features, class_names: tuple[str, ...]) -> Iterator[Measu
         "",
         better="lower",
         error=math.hypot(error, of_the_fit),
-        floor=features.floor(_limit_floor).get("fid_infinity"),
+        floor=features.floor("fid_infinity", lambda test, train: frechet_limit(test, train)[0]),
         depends=features.depends,
         caution=caution,
         details={"points": points},
@@ -84,12 +86,6 @@ def _bias(features: Features, bias: float) -> str:
     )
 
 
-def _floor(features: Features) -> str:
-    """A warning where the floor is of fewer images, and so higher, than the figure beside it."""
-    fewer, many = len(features.train), len(features.generated)
-    return f"the floor is of {fewer} training images, not {many}" if fewer < many else ""
-
-
 def _kernel(features: Features, class_names: tuple[str, ...]) -> Iterator[Measure]:
     value, error = kernel_distance(features.test, features.generated)
     per_class = {
@@ -104,22 +100,14 @@ def _kernel(features: Features, class_names: tuple[str, ...]) -> Iterator[Measur
         "×10⁻³",
         better="lower",
         error=KERNEL_UNIT * error,
-        floor=features.floor(_kernel_floor).get("kid"),
+        floor=features.floor("kid", _kernel_floor),
         depends=features.depends,
         per_class=per_class,
         caution=features.caution,
     )
 
 
-def _frechet_floor(test: Tensor, train: Tensor) -> dict[str, float]:
-    return {"fid": frechet_distance(test, train)}
-
-
-def _limit_floor(test: Tensor, train: Tensor) -> dict[str, float]:
-    return {"fid_infinity": frechet_limit(test, train)[0]}
-
-
-def _kernel_floor(test: Tensor, train: Tensor) -> dict[str, float]:
+def _kernel_floor(test: Tensor, train: Tensor) -> float:
     if len(train) < ENOUGH:
         raise NotMeasured(f"{len(train)} training images leave nothing but noise")
-    return {"kid": KERNEL_UNIT * kernel_distance(test, train)[0]}
+    return KERNEL_UNIT * kernel_distance(test, train)[0]

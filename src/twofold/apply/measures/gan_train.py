@@ -6,9 +6,9 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from torch import Tensor
 
 from twofold.apply import judges
+from twofold.apply.common.result import pixels
 from twofold.apply.context import Context
 from twofold.apply.measures.generated import (
     caution_of_codes,
@@ -22,7 +22,6 @@ from twofold.data import ImageDataset
 from twofold.experiments.resolve import resolve
 from twofold.metrics.measure import Measure, NotMeasured, join
 from twofold.metrics.recognition import recognition
-from twofold.pictures.sheets import to_uint8
 
 __all__ = ["gan_train", "taught_by"]
 
@@ -39,8 +38,10 @@ def gan_train(context: Context) -> Iterator[Measure]:
     if not isinstance(model.condition, ClassCondition):
         raise NotMeasured(f"a {model.title} is conditioned on no class: its images have no labels")
     taught = taught_by(context)
+    train = context.dataset.split("train").without(context.run.experiment.data.without).labeled()
+    learnt_from = replace(train, splits={"train": np.arange(len(train))})  # with all labels
     floor = judges.judge(
-        judges.JUDGE, _learnt_from(context), str(model.device), context.progress, exactly=True
+        judges.JUDGE, learnt_from, str(model.device), context.progress, exactly=True
     )
     yield recognition(
         f"gan_train/{taught.name}",
@@ -73,27 +74,16 @@ def taught_by(context: Context, changes: Mapping[str, Any] = MappingProxyType({}
     """
     count = len(context.train)
     y = classes_as_trained(context, count)
-    generated = _as_dataset(sample_images(context, count, y), y, context.dataset)
+    generated = ImageDataset(
+        pixels(sample_images(context, count, y)),
+        y.cpu().numpy(),
+        context.dataset.class_names,
+        name="generated",
+        splits={"train": np.arange(count)},
+    )
     recipe = resolve(judges.judge_recipe(judges.JUDGE, generated), changes)
     key = judges.judge_key(recipe, generated)
     folder = context.run.path / "judges" / f"gan-train-{recipe.name}-{key}"
     return judges.train_judge(
         recipe, generated, folder, str(context.model.device), context.progress
-    )
-
-
-def _learnt_from(context: Context) -> ImageDataset:
-    """The training images of the model's classes, with all labels that the data has."""
-    train = context.dataset.split("train").without(context.run.experiment.data.without).labeled()
-    return replace(train, splits={"train": np.arange(len(train))})
-
-
-def _as_dataset(x: Tensor, y: Tensor, like: ImageDataset) -> ImageDataset:
-    images = to_uint8(x.cpu().numpy())
-    return ImageDataset(
-        images,
-        y.cpu().numpy(),
-        like.class_names,
-        name="generated",
-        splits={"train": np.arange(len(images))},
     )

@@ -1,6 +1,6 @@
 """Images that a model makes, and what extractors see of them and of real ones: once per context."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,20 +79,21 @@ class Features:
     def name(self) -> str:
         return self.extractor.name
 
-    def floor(self, figure: Callable[[Tensor, Tensor], Mapping[str, float]]) -> dict[str, float]:
-        """Figures of the training images in the place of the generated ones, from the cache.
+    def floor(self, name: str, figure: Callable[[Tensor, Tensor], Any]) -> Any:
+        """A figure of training images in the place of generated ones, a number or list, cached.
 
-        Where these are too few there is nothing: a model may have learnt from a handful.
+        Where these are too few it is None: a model may have learnt from a handful.
 
         Arguments:
-            figure: Of features of test images and of others; its name is part of the key.
+            name: Part of the key.
+            figure: Of features of test images and of others.
         """
-        parts = [figure.__module__, figure.__name__, digest_of(self.test), digest_of(self.train)]
+        parts = [name, digest_of(self.test), digest_of(self.train)]
         try:
-            found = remember("floors", parts, lambda: figure(self.test, self.train))
+            found = remember("floors", parts, lambda: {name: figure(self.test, self.train)})
         except NotMeasured:
-            return {}
-        return {name: float(value) for name, value in found.items()}
+            return None
+        return found[name].tolist()
 
     def by_class(self) -> Iterator[tuple[int, Tensor, Tensor]]:
         """Each class with the features of its test and its generated images."""

@@ -100,9 +100,8 @@ def _compared(
 
 def _floor(reading: Reading, pixels: Codes, seed: int) -> float:
     """The figure of the pixels, from the cache."""
-    arrays = (pixels.codes, pixels.y, pixels.test_codes, pixels.test_y)
     parts = [reading.suffix, dict(reading.depends), seed]
-    parts += [digest_of(torch.as_tensor(array)) for array in arrays]
+    parts += [digest_of(torch.as_tensor(array)) for array in pixels]
     found = remember("floors", parts, lambda: {"value": reading.score(pixels, seed)[0]})
     return float(found["value"])
 
@@ -140,23 +139,14 @@ def _silhouette(codes: Codes, _seed: int) -> tuple[float, float]:
     return float(each.mean()), float(each.std(ddof=1) / len(each) ** 0.5)
 
 
-def _neighbors(codes: Codes, _seed: int) -> tuple[float, float]:
-    share = knn_accuracy(codes.codes, codes.y, codes.test_codes, codes.test_y, NEIGHBORS)
-    return _per_cent(share, codes)
+def _per_cent(read: Callable[[Codes, int], float]) -> Callable[[Codes, int], tuple[float, float]]:
+    """A share of the test codes as a score."""
 
+    def score(codes: Codes, seed: int) -> tuple[float, float]:
+        share = read(codes, seed)
+        return 100 * share, 100 * accuracy_error(share, len(codes.test_y))
 
-def _linear(codes: Codes, _seed: int) -> tuple[float, float]:
-    share = linear_accuracy(codes.codes, codes.y, codes.test_codes, codes.test_y, STEPS)
-    return _per_cent(share, codes)
-
-
-def _mlp(codes: Codes, seed: int) -> tuple[float, float]:
-    parts = (codes.codes, codes.y, codes.test_codes, codes.test_y)
-    return _per_cent(mlp_accuracy(*parts, HIDDEN, EPOCHS, seed), codes)
-
-
-def _per_cent(share: float, codes: Codes) -> tuple[float, float]:
-    return 100 * share, 100 * accuracy_error(share, len(codes.test_y))
+    return score
 
 
 MEANS = "posterior means are read, without the noise of z that drawn codes have"
@@ -170,18 +160,18 @@ SILHOUETTE = Reading(
 KNN = Reading(
     "/knn",
     f"labels read from latents by {NEIGHBORS} nearest neighbors",
-    _neighbors,
+    _per_cent(lambda codes, _: knn_accuracy(*codes, NEIGHBORS)),
     depends={"neighbors": NEIGHBORS},
 )
 LINEAR = Reading(
     "/linear",
     "labels read from latents by a linear classifier",
-    _linear,
+    _per_cent(lambda codes, _: linear_accuracy(*codes, STEPS)),
     depends={"classifier": f"logistic regression, at most {STEPS} steps"},
 )
 MLP = Reading(
     "",
     "labels read from latents by an MLP",
-    _mlp,
+    _per_cent(lambda codes, seed: mlp_accuracy(*codes, HIDDEN, EPOCHS, seed)),
     depends={"classifier": f"{HIDDEN} hidden units, {EPOCHS} epochs"},
 )

@@ -106,14 +106,12 @@ def _mean(
     better: Any,
     **depends: Any,
 ) -> Measure:
-    value, error = mean_and_error(values)
-    return Measure(
-        name=name,
-        title=title,
-        value=value,
-        unit="nats per image",
+    return Measure.of_mean(
+        name,
+        title,
+        values,
+        "nats per image",
         better=better,
-        error=error,
         depends={
             **context.depends,
             "binarize": context.run.experiment.data.binarize,

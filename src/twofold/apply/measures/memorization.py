@@ -9,7 +9,7 @@ from twofold.apply.cache import digest_of, remember
 from twofold.apply.context import Context
 from twofold.apply.measures.generated import Generated, generated_by
 from twofold.metrics.accuracy import accuracy_error
-from twofold.metrics.measure import Measure, NotMeasured, join, mean_and_error
+from twofold.metrics.measure import Measure, NotMeasured, join
 from twofold.metrics.memorization import copying_score, is_copy, threshold_of_duplicates
 from twofold.metrics.neighbors import nearest
 from twofold.pictures.sheets import to_uint8
@@ -44,12 +44,11 @@ def memorization(context: Context) -> Iterator[Measure]:
         depends=depends,
         caution=made.caution,
     )
-    yield Measure(
+    yield Measure.of_mean(
         "nearest",
         "distance to the nearest training image",
-        distances[:, 0].mean().item(),
+        distances[:, 0],
         "",
-        error=mean_and_error(distances[:, 0])[1],
         floor=real[:, 0].mean().item(),
         depends=depends,
         caution=join(made.caution, smooth),

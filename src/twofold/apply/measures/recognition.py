@@ -36,15 +36,14 @@ def reconstruction(context: Context) -> Iterator[Measure]:
 
 def by_mlp(context: Context) -> Iterator[Measure]:
     """GAN-test and reconstructions by a classifier of 512 hidden units, as Lam (2023) has it."""
-    figures = (_gan_test, _reconstruction)
     judge = context.judge(MLP_JUDGE)
     missing = []
-    for figure in figures:
+    for figure in (_gan_test, _reconstruction):
         try:
             yield figure(context, judge)
         except NotMeasured as reason:
             missing.append(str(reason))
-    if len(missing) == len(figures):
+    if len(missing) == 2:
         raise NotMeasured("; ".join(missing))
 
 
