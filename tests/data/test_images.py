@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from twofold.data import load_dataset, summarize
-from twofold.data.decode import decode
+from twofold.data.resize import decode
 from twofold.errors import DataError
 
 WHOLE: dict[str, Any] = {"validation": 0, "test": 0}

@@ -71,11 +71,8 @@ class Batches:
     """A data set on the device.
 
     Arguments:
-        dataset: The images, and labels if there are any.
-        batch_size: B.
         binarize: `none`, `dynamic`, `static` or `threshold`.
         shift: Random shifts of up to so many pixels, in training only.
-        device: Where the images live.
         seed: Of the order of images.
         binarize_seed: Of the static binarization, which is part of the data and not of the run.
         channels_last: Memory layout of the batches, for convolutions.

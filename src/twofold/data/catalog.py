@@ -101,16 +101,19 @@ def _read_digits(_: Mapping[str, Path]) -> Parts:
 
 
 def _mnist_like(
-    info: tuple[str, str, str, str, str],
+    name: str,
+    title: str,
+    terms: str,
+    citation: str,
+    homepage: str,
     sha256: tuple[str, ...],
     mirrors: tuple[str, ...],
     class_names: tuple[str, ...] = tuple("0123456789"),
     unzipped: tuple[str | None, ...] = (None,) * 4,
 ) -> Entry:
-    """A set in MNIST's four files, given its name, title, license, citation and homepage."""
-    names = ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
-    files = tuple(map(RemoteFile, (f"{name}-ubyte.gz" for name in names), sha256, unzipped))
-    name, title, terms, citation, homepage = info
+    """A set in MNIST's four files."""
+    stems = ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
+    files = tuple(map(RemoteFile, (f"{stem}-ubyte.gz" for stem in stems), sha256, unzipped))
     return Entry(
         DatasetInfo(name, title, (1, 28, 28), 10, _MNIST_COUNTS, terms, citation, homepage),
         lambda paths: read_idx_folder(list(paths.values()), name),
@@ -153,14 +156,12 @@ _ENTRIES = (
         _read_digits,
     ),
     _mnist_like(
-        (
-            "mnist",
-            "handwritten digits, 28×28",
-            "none stated by the authors",
-            "LeCun, Bottou, Bengio and Haffner, Gradient-Based Learning Applied to Document "
-            "Recognition, Proc. IEEE, 1998",
-            "http://yann.lecun.com/exdb/mnist/",
-        ),
+        "mnist",
+        "handwritten digits, 28×28",
+        "none stated by the authors",
+        "LeCun, Bottou, Bengio and Haffner, Gradient-Based Learning Applied to Document "
+        "Recognition, Proc. IEEE, 1998",
+        "http://yann.lecun.com/exdb/mnist/",
         # Computed from the four files; TensorFlow Datasets' checksums for MNIST agree.
         (
             "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
@@ -180,13 +181,11 @@ _ENTRIES = (
         ),
     ),
     _mnist_like(
-        (
-            "fashion-mnist",
-            "articles of clothing, 28×28, made to replace MNIST",
-            "MIT",
-            "Xiao, Rasul and Vollgraf, Fashion-MNIST, arXiv:1708.07747, 2017",
-            "https://github.com/zalandoresearch/fashion-mnist",
-        ),
+        "fashion-mnist",
+        "articles of clothing, 28×28, made to replace MNIST",
+        "MIT",
+        "Xiao, Rasul and Vollgraf, Fashion-MNIST, arXiv:1708.07747, 2017",
+        "https://github.com/zalandoresearch/fashion-mnist",
         # Read in tensorflow/datasets, url_checksums/fashion_mnist.txt, and the same in
         # keras-team/keras, keras/src/datasets/fashion_mnist.py.
         (
@@ -206,14 +205,11 @@ _ENTRIES = (
         ),
     ),
     _mnist_like(
-        (
-            "kmnist",
-            "Kuzushiji, cursive Japanese characters, 28×28",
-            "CC BY-SA 4.0",
-            "Clanuwat et al., Deep Learning for Classical Japanese Literature, arXiv:1812.01718, "
-            "2018",
-            "http://codh.rois.ac.jp/kmnist/",
-        ),
+        "kmnist",
+        "Kuzushiji, cursive Japanese characters, 28×28",
+        "CC BY-SA 4.0",
+        "Clanuwat et al., Deep Learning for Classical Japanese Literature, arXiv:1812.01718, 2018",
+        "http://codh.rois.ac.jp/kmnist/",
         # Read in tensorflow/datasets, url_checksums/kmnist.txt; ankane/torchvision-ruby agrees.
         (
             "51467d22d8cc72929e2a028a0428f2086b092bb31cfb79c69cc0a90ce135fde4",

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twofold.data.dataset import ImageDataset
-from twofold.data.decode import reason, to_pixels
 from twofold.data.load import Division, fit, gather, load_dataset, prepare
 from twofold.data.pixels import (
     UNLABELED,
@@ -22,7 +21,7 @@ from twofold.data.pixels import (
     list_odd_sizes,
     stack_images,
 )
-from twofold.data.resize import checked_size, resize, to_gray
+from twofold.data.resize import checked_size, reason, resize, to_gray, to_pixels
 from twofold.data.tree import SPLIT_NAMES, natural
 from twofold.errors import DataError, UsageError
 

@@ -74,7 +74,6 @@ def fetch(
 
     Arguments:
         name: The set's name, which is also its folder's.
-        files: What it consists of.
         mirrors: Addresses of folders, ending in "/", in the order to try them.
         known_hashes: Hashes of other sets' files, which may have the same names: such a file lying
             directly in `TWOFOLD_DATA` is passed over.

@@ -179,12 +179,15 @@ def read_idx_folder(paths: list[Path], where: str) -> Parts:
     """
     found: dict[str, dict[str, NDArray[np.generic]]] = {}
     for path in paths:
-        values = _read_idx(path)
+        values, name = _read_idx(path), path.name.lower()
+        split = "validation" if "val" in name else "train"
+        if "t10k" in name or "test" in name:
+            split = "test"
         kind = "labels" if values.ndim == 1 else "images"
-        if found.setdefault(_split_of(path.name), {}).setdefault(kind, values) is not values:
+        if found.setdefault(split, {}).setdefault(kind, values) is not values:
             raise DataError(
-                f"{where} has more than one file of {kind} for the split "
-                f"{_split_of(path.name)!r}, the second being {path.name}; expected one"
+                f"{where} has more than one file of {kind} for the split {split!r}, the second "
+                f"being {path.name}; expected one"
             )
     for name, kinds in found.items():
         if "images" not in kinds:
@@ -203,13 +206,6 @@ def _has_idx_header(path: Path) -> bool:
             return _is_header(file.read(4))
     except (EOFError, gzip.BadGzipFile, zlib.error):
         return False
-
-
-def _split_of(name: str) -> str:
-    name = name.lower()
-    if "t10k" in name or "test" in name:
-        return "test"
-    return "validation" if "val" in name else "train"
 
 
 def _open(path: Path) -> BinaryIO | gzip.GzipFile:

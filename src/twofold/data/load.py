@@ -160,14 +160,13 @@ def gather(parts: Parts, name: str, source: str) -> ImageDataset:
             )
     images = [group.images for group in groups.values()]
     labels = [group.labels for group in groups.values() if group.labels is not None]
-    ends = np.cumsum([len(x) for x in images])
     return ImageDataset(
         np.concatenate(images) if images[1:] else images[0],
         np.concatenate(labels) if labels else None,
         parts.class_names,
         name,
         source,
-        dict(zip(groups, np.split(np.arange(ends[-1]), ends[:-1]), strict=True)),
+        _numbered({split: len(group.images) for split, group in groups.items()}),
         parts.notes,
     )
 
@@ -183,7 +182,6 @@ def prepare(
 
     Arguments:
         dataset: With the splits of its own; without any, all images are there to be divided.
-        division: How.
         limit: Keep this many training images, at most as many of the validation split, and all
             test images.
         size: (H, W) to bring every image to.
@@ -200,7 +198,11 @@ def prepare(
         raise UsageError(f"limit={limit}; expected a number of images from 1, or None for all")
     dataset = _divide(dataset, division)
     if limit is not None:
-        dataset = _limited(dataset, limit, division.seed)
+        chosen = dict(dataset.splits)
+        for name in chosen.keys() - {"test"}:
+            chosen[name] = balanced_order(chosen[name], dataset.labels, division.seed)[:limit]
+        kept = dataset.subset(np.concatenate(list(chosen.values())))
+        dataset = replace(kept, splits=_numbered({name: len(chosen[name]) for name in chosen}))
     return fit(dataset, size, gray)
 
 
@@ -277,13 +279,7 @@ def _counts(dataset: ImageDataset, train: np.ndarray, division: Division) -> dic
     return counts
 
 
-def _limited(dataset: ImageDataset, limit: int, seed: int) -> ImageDataset:
-    """Only what `limit` keeps, the splits renumbered."""
-    chosen = {
-        name: pool if name == "test" else balanced_order(pool, dataset.labels, seed)[:limit]
-        for name, pool in dataset.splits.items()
-    }
-    kept = np.concatenate(list(chosen.values()))
-    ends = np.cumsum([len(indices) for indices in chosen.values()])
-    renumbered = np.split(np.arange(len(kept)), ends[:-1])
-    return replace(dataset.subset(kept), splits=dict(zip(chosen, renumbered, strict=True)))
+def _numbered(sizes: Mapping[str, int]) -> dict[str, np.ndarray]:
+    """The indices of splits that follow one another."""
+    ends = np.cumsum(list(sizes.values()))
+    return dict(zip(sizes, np.split(np.arange(ends[-1]), ends[:-1]), strict=True))

@@ -1,6 +1,6 @@
 """What `twofold data` shows of a set before anyone trains on it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -107,50 +107,35 @@ def summarize(dataset: ImageDataset) -> Summary:
         dict(zip(dataset.class_names, dataset.class_counts.tolist(), strict=True)),
         dataset.num_unlabeled,
         dataset.notes,
-        (*_pixel_warnings(dataset, present), *_class_warnings(dataset), *_leaks(dataset)),
+        tuple(_warnings(dataset, present)),
     )
 
 
-def _pixel_warnings(dataset: ImageDataset, present: NDArray[np.int64]) -> list[str]:
-    images, warnings = dataset.images, []
+def _warnings(dataset: ImageDataset, present: NDArray[np.int64]) -> Iterator[str]:
+    """What looks amiss, given the values that occur in the images."""
+    images, counts, splits = dataset.images, dataset.class_counts, dataset.splits
     if len(present) == 2:
-        warnings.append(f"already binary: only the values {present[0]} and {present[1]} occur")
+        yield f"already binary: only the values {present[0]} and {present[1]} occur"
     if len(present) and present[-1] <= _DARK:
-        warnings.append(
+        yield (
             f"very dark: the brightest pixel is {present[-1]} of 255; if the values were meant in "
             f"0..{present[-1]}, scale them before saving"
         )
-    constant = int((images.min(axis=(1, 2, 3)) == images.max(axis=(1, 2, 3))).sum())
-    if constant:
-        warnings.append(f"{constant} of {len(images)} images are one flat color")
+    if constant := int((images.min(axis=(1, 2, 3)) == images.max(axis=(1, 2, 3))).sum()):
+        yield f"{constant} of {len(images)} images are one flat color"
     if images.shape[1] == 3 and len(images) and (images[:, :1] == images[:, 1:]).all():
-        warnings.append("gray images in three equal channels; gray=True loses nothing")
-    return warnings
-
-
-def _class_warnings(dataset: ImageDataset) -> list[str]:
-    counts, warnings = dataset.class_counts, []
+        yield "gray images in three equal channels; gray=True loses nothing"
     for number, what in ((0, "no images"), (1, "a single image")):
-        names = [dataset.class_names[k] for k in np.flatnonzero(counts == number)]
-        if names:
-            warnings.append(f"{len(names)} class(es) with {what}: {first_names(names)}")
+        if names := [dataset.class_names[k] for k in np.flatnonzero(counts == number)]:
+            yield f"{len(names)} class(es) with {what}: {first_names(names)}"
     filled = counts[counts > 0]
     if len(filled) > 1 and filled.max() >= _UNBALANCED * filled.min():
-        warnings.append(
+        yield (
             f"strongly unbalanced: the largest class has {filled.max()} images, the smallest "
             f"{filled.min()}"
         )
-    return warnings
-
-
-def _leaks(dataset: ImageDataset) -> list[str]:
-    """Images of the other splits that are, pixel for pixel, also in train."""
-    if "train" not in dataset.splits:
-        return []
-    seen = {dataset.images[i].tobytes() for i in dataset.splits["train"]}
-    warnings = []
-    for name, indices in dataset.splits.items():
-        copies = 0 if name == "train" else sum(dataset.images[i].tobytes() in seen for i in indices)
+    seen = {images[i].tobytes() for i in splits.get("train", ())}
+    for name, indices in splits.items():
+        copies = 0 if name == "train" else sum(images[i].tobytes() in seen for i in indices)
         if copies:
-            warnings.append(f"{copies} of {len(indices)} {name} images are exact copies in train")
-    return warnings
+            yield f"{copies} of {len(indices)} {name} images are exact copies in train"

@@ -19,7 +19,6 @@ from typing import NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from twofold.data.decode import EXTENSIONS, decode, reason
 from twofold.data.pixels import (
     MAX_BYTES,
     UNLABELED,
@@ -29,18 +28,15 @@ from twofold.data.pixels import (
     list_odd_sizes,
     stack_images,
 )
+from twofold.data.resize import EXTENSIONS, decode, reason
 from twofold.errors import DataError
 
 __all__ = ["SPLIT_NAMES", "check_members", "is_hidden", "is_image", "natural", "read_images"]
 
 SPLIT_NAMES = {  # as people write them
-    "train": "train",
-    "training": "train",
-    "val": "validation",
-    "valid": "validation",
-    "validation": "validation",
-    "test": "test",
-    "testing": "test",
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validation"), "validation"),
+    **dict.fromkeys(("test", "testing"), "test"),
 }
 _UNLABELED_NAMES = ("unlabeled", "unlabelled", "unknown")
 _MAX_RATIO = 1000  # deflate's limit is 1032; photographs and drawings stay far below

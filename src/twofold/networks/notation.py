@@ -38,17 +38,10 @@ _LAYER = re.compile(
     r"(?:\[(?P<changes>[^\]]*)\])?"
 )
 _NEEDS: dict[str, tuple[str, ...]] = {
-    "fc": ("width",),
-    "conv": ("kernel", "width"),
-    "deconv": ("kernel", "width"),
-    "res": ("kernel", "width"),
-    "base": ("width",),
-    "pool": ("kernel",),
-    "avgpool": ("kernel",),
-    "up": ("kernel",),
-    "flatten": (),
-    "reshape": ("width",),
-    "join": (),
+    **dict.fromkeys(("fc", "base", "reshape"), ("width",)),
+    **dict.fromkeys(("conv", "deconv", "res"), ("kernel", "width")),
+    **dict.fromkeys(("pool", "avgpool", "up"), ("kernel",)),
+    **dict.fromkeys(("flatten", "join"), ()),
 }
 _MAY = {kind: needs + (("stride",) if "conv" in kind else ()) for kind, needs in _NEEDS.items()}
 SIZES = ("kernel", "width", "stride")
@@ -61,15 +54,13 @@ class Layer:
 
     Attributes:
         text: As written.
-        kind: `fc`, `conv`, `deconv`, `res`, `base`, `pool`, `avgpool`, `up`, `flatten`, `reshape`,
-            `join`.
+        kind: Its name, as `conv`.
         kernel: Kernel size, or the factor of a pooling or upsampling.
         width: Units or channels; 0 stands for `out`.
         stride: Stride of a convolution.
         shape: (C, H, W) of a reshape.
         activation, norm, dropout: Changes against the network's defaults, or None.
         valid: Whether a convolution goes without padding.
-        bias: Whether the layer has a bias.
 
     Example:
         >>> layer = parse_layers("conv5-64/2[nobias]")[0]
@@ -120,8 +111,7 @@ def _parse_layer(token: str) -> Layer:
     kind = match["kind"]
     needs, may = _sizes_of(token, kind)
     given = {name for name in SIZES if match[name] is not None}
-    missing = [name for name in needs if name not in given]
-    if missing:
+    if missing := [name for name in needs if name not in given]:
         raise _unreadable(token, f"the {' and the '.join(missing)} is missing")
     if extra := given.difference(may):
         raise _unreadable(token, f"{kind} layers have no {' or '.join(sorted(extra))}")

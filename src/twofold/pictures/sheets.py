@@ -136,23 +136,15 @@ def beside(
         titles: Of each.
         gap: Pixels of paper between them.
     """
-    from PIL import Image, ImageDraw, ImageFont
-
     first, *others = pictures
     space = np.full((len(first), gap, *first.shape[2:]), PAPER, np.uint8)
     row = np.concatenate([first, *(part for other in others for part in (space, other))], axis=1)
     head = np.full((2 * WORDS, *row.shape[1:]), PAPER, np.uint8)
-    page = Image.fromarray(np.concatenate([head, row]))
-    pen, left = ImageDraw.Draw(page), 0
+    words, left = [], 0
     for picture, title in zip(pictures, titles, strict=True):
-        middle = left + picture.shape[1] / 2
-        pen.text((middle, WORDS), title, _ink(row), ImageFont.load_default(WORDS), anchor="mm")
+        words.append((left + picture.shape[1] / 2, WORDS, title, "mm"))
         left += picture.shape[1] + gap
-    return np.asarray(page)
-
-
-def _ink(page: NDArray[np.uint8]) -> Any:
-    return INK if page.ndim == 2 else (INK, INK, INK)
+    return _write(np.concatenate([head, row]), words)
 
 
 def stack(pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
@@ -174,7 +166,7 @@ def stack(pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
 def _with_heads(
     sheet: NDArray[np.uint8], row_heads: Sequence[str], column_heads: Sequence[str]
 ) -> NDArray[np.uint8]:
-    from PIL import Image, ImageDraw, ImageFont
+    from PIL import ImageFont
 
     font = ImageFont.load_default(WORDS)
     left = int(max((font.getlength(head) for head in row_heads), default=-WORDS)) + WORDS
@@ -182,16 +174,26 @@ def _with_heads(
     height, width = sheet.shape[:2]
     page = np.full((top + height, left + width, *sheet.shape[2:]), PAPER, np.uint8)
     page[top:, left:] = sheet
-    picture = Image.fromarray(page)
-    pen = ImageDraw.Draw(picture)
-    ink = _ink(sheet)
+    words = []
     for i, head in enumerate(row_heads):
         middle = top + (i + 0.5) * height / len(row_heads)
-        pen.text((left - WORDS // 2, middle), head, ink, font, anchor="rm")
+        words.append((left - WORDS // 2, middle, head, "rm"))
     for i, head in enumerate(column_heads):
         middle = left + (i + 0.5) * width / len(column_heads)
-        fitting = _cut(head, width / len(column_heads) - 6, font)
-        pen.text((middle, top / 2), fitting, ink, font, anchor="mm")
+        words.append((middle, top / 2, _cut(head, width / len(column_heads) - 6, font), "mm"))
+    return _write(page, words)
+
+
+def _write(
+    page: NDArray[np.uint8], words: Sequence[tuple[float, float, str, str]]
+) -> NDArray[np.uint8]:
+    """A page with words on it: across, down, the word, and Pillow's anchor."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    picture = Image.fromarray(page)
+    pen, font = ImageDraw.Draw(picture), ImageFont.load_default(WORDS)
+    for x, y, word, anchor in words:
+        pen.text((x, y), word, INK if page.ndim == 2 else (INK,) * 3, font, anchor=anchor)
     return np.asarray(picture)
 
 

@@ -85,24 +85,18 @@ RC: dict[Any, Any] = {
     "axes.grid.axis": "y",
     "axes.labelcolor": MUTED,
     "axes.labelsize": 8,
-    "axes.spines.left": False,
-    "axes.spines.right": False,
-    "axes.spines.top": False,
+    **dict.fromkeys(("axes.spines.left", "axes.spines.right", "axes.spines.top"), False),
     "axes.unicode_minus": True,
     "figure.facecolor": "none",
     "grid.color": RULE,
     "grid.linewidth": 0.7,
     "lines.solid_capstyle": "round",
     "svg.fonttype": "none",
-    "xtick.color": MUTED,
-    "xtick.labelsize": 8,
+    **dict.fromkeys(("xtick.color", "ytick.color"), MUTED),
+    **dict.fromkeys(("xtick.labelsize", "ytick.labelsize"), 8),
+    **dict.fromkeys(("xtick.minor.size", "ytick.major.size", "ytick.minor.size"), 0),
     "xtick.major.size": 3,
     "xtick.major.width": 0.7,
-    "xtick.minor.size": 0,
-    "ytick.color": MUTED,
-    "ytick.labelsize": 8,
-    "ytick.major.size": 0,
-    "ytick.minor.size": 0,
 }
 
 
@@ -186,7 +180,10 @@ def render(figure: "Figure", name: str, alt: str) -> Picture:
         svg = _saved(figure, "svg", metadata={"Date": None, "Creator": None}).decode()
     png = _saved(figure, "png", dpi=200, facecolor="white")
     body = _follow_the_page(svg[svg.index("<svg") :], name)
-    return Picture(name, alt, body, _alone(body), png)
+    dark = "".join(f"--{variable}:{ink};" for variable, ink in DARK.items())
+    rules = f"@media (prefers-color-scheme: dark){{:root{{{dark}}}}}text{{font-family:{FONT}}}"
+    styled = body.replace(">", f"><style>{rules}</style>", 1)  # it chooses its colors itself
+    return Picture(name, alt, body, f'<?xml version="1.0" encoding="utf-8"?>\n{styled}\n', png)
 
 
 def raster(picture: Picture, shrink: int = 1) -> NDArray[np.uint8]:
@@ -219,11 +216,3 @@ def _follow_the_page(svg: str, name: str) -> str:
 def _to_hundredths(match: re.Match[str]) -> str:
     """A path without the digits that no screen shows."""
     return re.sub(r"(\.\d\d)\d+", r"\1", match[0]).replace(" \n", "\n")
-
-
-def _alone(svg: str) -> str:
-    """An SVG file that chooses its colors itself."""
-    dark = "".join(f"--{name}:{color};" for name, color in DARK.items())
-    rules = f"@media (prefers-color-scheme: dark){{:root{{{dark}}}}}text{{font-family:{FONT}}}"
-    styled = svg.replace(">", f"><style>{rules}</style>", 1)
-    return f'<?xml version="1.0" encoding="utf-8"?>\n{styled}\n'
