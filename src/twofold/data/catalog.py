@@ -55,9 +55,7 @@ class Entry:
     """A named set.
 
     Arguments:
-        info: What `list_datasets` shows.
         read: Local files, by name -> the parts; None for a set that is made of another.
-        files: What must be fetched.
         mirrors: Folders to fetch from, in order, ending in "/".
         validation: Default size of the validation split, a count or a fraction of the training
             images.

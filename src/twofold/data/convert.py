@@ -60,8 +60,7 @@ def as_dataset(
               for.
         labels: Classes 0..K-1, -1 or None where one is not known, or names of classes.
         name: What to call images that come without a name.
-        size: Side, or (height, width), to bring every image to.
-        gray: Convert to one channel.
+        size, gray: As for `load_dataset`.
         validation, test: Sizes of the splits, as for `load_dataset`; 0.1 each, unless the images
             come with splits.
         split_seed: Of the images that are drawn for the splits and for `limit`.

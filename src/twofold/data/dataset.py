@@ -54,16 +54,27 @@ class ImageDataset:
     files: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        _check_images(self.images)
-        if self.files and len(self.files) != len(self.images):
-            raise DataError(f"{len(self.files)} names of files for {len(self.images)} images")
+        images = self.images
+        if not isinstance(images, np.ndarray) or images.dtype != np.uint8:
+            got = getattr(images, "dtype", type(images).__name__)
+            raise DataError(
+                f"images are {got}, expected a uint8 array; scale floats in [0, 1] with "
+                "np.rint(images * 255).astype(np.uint8)"
+            )
+        if images.ndim != 4 or images.shape[1] not in (1, 3) or 0 in images.shape[2:]:
+            raise DataError(
+                f"images have shape {images.shape}, expected (N, C, H, W) with C = 1 or 3; "
+                "use images[:, None] for (N, H, W), images.transpose(0, 3, 1, 2) for (N, H, W, C)"
+            )
+        if self.files and len(self.files) != len(images):
+            raise DataError(f"{len(self.files)} names of files for {len(images)} images")
         if self.labels is not None:
-            labels, names = _checked_labels(self.labels, tuple(self.class_names), len(self.images))
+            labels, names = _checked_labels(self.labels, tuple(self.class_names), len(images))
             object.__setattr__(self, "labels", labels)
             object.__setattr__(self, "class_names", names)
         elif self.class_names:
             raise DataError(f"{len(self.class_names)} class names but no labels; give both")
-        object.__setattr__(self, "splits", _checked_splits(self.splits, len(self.images)))
+        object.__setattr__(self, "splits", _checked_splits(self.splits, len(images)))
 
     def __len__(self) -> int:
         return len(self.images)
@@ -174,20 +185,6 @@ class ImageDataset:
         labels = np.full(len(self), UNLABELED, np.int64)
         labels[kept] = self.labels[kept]
         return replace(self, labels=labels)
-
-
-def _check_images(images: NDArray[np.uint8]) -> None:
-    if not isinstance(images, np.ndarray) or images.dtype != np.uint8:
-        got = getattr(images, "dtype", type(images).__name__)
-        raise DataError(
-            f"images are {got}, expected a uint8 array; scale floats in [0, 1] with "
-            "np.rint(images * 255).astype(np.uint8)"
-        )
-    if images.ndim != 4 or images.shape[1] not in (1, 3) or 0 in images.shape[2:]:
-        raise DataError(
-            f"images have shape {images.shape}, expected (N, C, H, W) with C = 1 or 3; "
-            "use images[:, None] for (N, H, W), images.transpose(0, 3, 1, 2) for (N, H, W, C)"
-        )
 
 
 def _checked_labels(

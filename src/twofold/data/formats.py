@@ -56,12 +56,7 @@ _RECORD = np.dtype([("label", np.uint8), ("image", np.uint8, (3, 32, 32))])
 
 
 def read_path(path: Path, size: tuple[int, int] | None, gray: bool) -> Parts:
-    """Reads the images at a path.
-
-    Arguments:
-        path: A folder or a file.
-        size: (H, W) to bring image files of several sizes to while they are read.
-        gray: Read image files as one channel.
+    """Reads the images at a path; files of one image each are brought to `size` (H, W) meanwhile.
 
     Example:
         >>> from tempfile import TemporaryDirectory
@@ -261,34 +256,30 @@ def read_mat_files(paths: Mapping[str, Path], where: str) -> Parts:
         ...     read_mat_files({"train": Path(folder, "x.mat")}, folder).groups["train"].labels
         array([1, 0])
     """
+    from scipy.io import loadmat
+    from scipy.io.matlab import MatReadError
+
     arrays = {}
     for split, path in paths.items():
-        x, y = _load_mat(path)
-        labels = as_labels(y, x.shape[3], where)
+        try:
+            content = loadmat(path, variable_names=["X", "y"])
+        except NotImplementedError as error:
+            mend = "save it again in Matlab with -v7"
+            raise DataError(f"{path} is a Matlab 7.3 (HDF5) file; {mend}") from error
+        except (MatReadError, OSError, ValueError, TypeError, KeyError, zlib.error) as error:
+            raise DataError(
+                f"{path} is no readable Matlab file ({error}); fetch it again"
+            ) from error
+        if "X" not in content or "y" not in content:
+            raise DataError(f"{path} has no variables X and y; expected SVHN's cropped format")
+        x = content["X"]
+        if x.ndim != 4:
+            raise DataError(f"{path}: X has shape {x.shape}, expected (H, W, C, N) with C = 1 or 3")
+        labels = as_labels(content["y"], x.shape[3], where)
         if labels.max(initial=0) > 10:
             raise DataError(f"{path}: labels reach {labels.max()}, expected 1..9 and 10 for a zero")
         arrays[split] = x.transpose(3, 0, 1, 2), labels % 10
     return as_parts(arrays, where, tuple("0123456789"))
-
-
-def _load_mat(path: Path) -> tuple[NDArray[np.generic], NDArray[np.generic]]:
-    from scipy.io import loadmat
-    from scipy.io.matlab import MatReadError
-
-    try:
-        content = loadmat(path, variable_names=["X", "y"])
-    except NotImplementedError as error:
-        mend = "save it again in Matlab with -v7"
-        raise DataError(f"{path} is a Matlab 7.3 (HDF5) file; {mend}") from error
-    except (MatReadError, OSError, ValueError, TypeError, KeyError, zlib.error) as error:
-        raise DataError(f"{path} is no readable Matlab file ({error}); fetch it again") from error
-    if "X" not in content or "y" not in content:
-        raise DataError(f"{path} has no variables X and y; expected SVHN's cropped format")
-    if content["X"].ndim != 4:
-        raise DataError(
-            f"{path}: X has shape {content['X'].shape}, expected (H, W, C, N) with C = 1 or 3"
-        )
-    return content["X"], content["y"]
 
 
 def read_cifar10(path: Path) -> Parts:

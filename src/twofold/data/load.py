@@ -87,8 +87,7 @@ def load_images(
 
     Arguments:
         source: A name of `list_datasets()`, or a path, which may be that of a single image.
-        size: Side, or (height, width), to bring every image to.
-        gray: Convert to one channel.
+        size, gray: As for `load_dataset`.
 
     Example:
         >>> len(load_images("digits"))
@@ -184,8 +183,7 @@ def prepare(
         dataset: With the splits of its own; without any, all images are there to be divided.
         limit: Keep this many training images, at most as many of the validation split, and all
             test images.
-        size: (H, W) to bring every image to.
-        gray: Convert to one channel.
+        size, gray: As for `fit`.
 
     Example:
         >>> dataset = ImageDataset(np.zeros((20, 1, 8, 8), np.uint8), None)
@@ -207,7 +205,7 @@ def prepare(
 
 
 def fit(dataset: ImageDataset, size: tuple[int, int] | None, gray: bool) -> ImageDataset:
-    """The same images in one size and, where asked, in one channel.
+    """The same images in one size, (H, W), and, where asked, in one channel.
 
     Example:
         >>> dataset = ImageDataset(np.zeros((2, 3, 8, 8), np.uint8), None)

@@ -206,9 +206,7 @@ def stack_images(
 ) -> tuple[NDArray[np.uint8], list[str]]:
     """Images (C, H, W) of one height and width as one array (N, C, H, W), and notes.
 
-    Arguments:
-        images: Gray and color ones; next to color, gray gets three equal channels.
-        done: What was done to how many of them, for the notes.
+    Next to color images, gray ones get three equal channels. The notes say what was `done`.
 
     Example:
         >>> images = [np.zeros((C, 8, 8), np.uint8) for C in (1, 3)]
@@ -226,9 +224,7 @@ def stack_images(
 def list_odd_sizes(names: Sequence[str], sizes: Sequence[tuple[int, int] | None]) -> str:
     """What to say where not all images have one size, naming those that differ; else "".
 
-    Arguments:
-        names: Of the images.
-        sizes: (H, W) of each, None where it is not known; of one at least it is.
+    The size is (H, W), or None where it is not known; of one image at least it is.
 
     Example:
         >>> print(list_odd_sizes(["a.png", "b.png", "c.png"], [(8, 8), (8, 8), (8, 9)]))

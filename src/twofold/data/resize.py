@@ -104,13 +104,9 @@ def decode(
 ) -> tuple[NDArray[np.uint8], list[str]]:
     """Reads an image file, upright, over white where it is transparent, in 8 bits.
 
-    Arguments:
-        content: The file's bytes.
-        size: (H, W) to fit the image to, or None to keep its own.
-        gray: Convert to one channel.
-
     Returns:
-        Pixels (C, H, W), C = 1 for a gray image and 3 otherwise, and what was done to them.
+        Pixels (C, H, W), C = 1 for a gray image and 3 otherwise, fitted to `size` (H, W) if there
+        is one; and what was done to them.
 
     Raises:
         Exception: Whatever Pillow raises for a file it cannot read; see `reason`.

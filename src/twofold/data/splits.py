@@ -74,8 +74,6 @@ def hold_out(
         pool: Indices to draw from, (P,).
         labels: Classes of the whole set, (N,), -1 for an image that is not to be drawn, or None to
             draw without regard to them.
-        count: How many to draw.
-        seed: The same seed draws the same images.
         class_names: Names for the messages.
 
     Example:

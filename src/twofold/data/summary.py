@@ -21,7 +21,6 @@ class Summary:
     """A data set in figures.
 
     Arguments:
-        num_images: N.
         image_shape: (C, H, W).
         splits: Split -> number of images.
         pixel_range: Smallest and largest value, of 0..255.

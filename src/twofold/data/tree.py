@@ -60,12 +60,7 @@ class _File:
 
 
 def read_images(path: Path, size: tuple[int, int] | None, gray: bool) -> Parts:
-    """Reads a folder of images, a zip of one, or a single image.
-
-    Arguments:
-        path: Of any of them.
-        size: (H, W) to fit each image to.
-        gray: Read as one channel.
+    """Reads a folder of images, a zip of one, or a single image, fitted to `size` (H, W).
 
     Example:
         >>> from tempfile import TemporaryDirectory

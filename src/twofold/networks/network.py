@@ -166,10 +166,8 @@ def _complete(layers: tuple[Layer, ...], condition_dim: int, trunk: bool) -> lis
     if condition_dim and not joins:
         dense = [i for i, layer in enumerate(complete) if layer.kind in ("fc", "base")]
         if not dense:
-            raise UsageError(
-                "the condition has no place to enter: "
-                "write join before the layer that should see it"
-            )
+            mend = "write join before the layer that should see it"
+            raise UsageError(f"the condition has no place to enter: {mend}")
         if complete[dense[0]].is_output and complete[dense[0]].kind == "fc":
             raise UsageError(
                 "the condition would enter the last layer, where it adds the same to every image; "

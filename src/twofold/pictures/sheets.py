@@ -133,7 +133,6 @@ def beside(
 
     Arguments:
         pictures: Shapes (H, W) or (H, W, 3), all of one kind.
-        titles: Of each.
         gap: Pixels of paper between them.
     """
     first, *others = pictures
