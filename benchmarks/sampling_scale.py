@@ -15,30 +15,33 @@ from pathlib import Path
 import torch
 
 from twofold.apply import judges
-from twofold.apply.measures import make_subject
-from twofold.apply.measures.gan_train import taught_by
+from twofold.apply.context import open_run
+from twofold.apply.measures.generated import classes_as_trained, sample_images
+from twofold.apply.measures.recognition import taught_by
 from twofold.data.preprocess import to_unit
 from twofold.experiments.environment import describe_machine, pick_device
 from twofold.experiments.run import Run
-from twofold.metrics.accuracy import accuracy
+from twofold.metrics.recognition import accuracy
 from twofold.reproduction.collect import command_of
 from twofold.training.progress import Console
 
 
 def measure(run: Run, scales: list[float], epochs: float | None) -> list[dict]:
     """GAN-test of 10 000 images, GAN-train of as many as the run has learnt from, in per cent."""
-    progress, device = Console(), pick_device("auto")
+    progress = Console()
     settings = {"samples": 10_000, "iwae_samples": 1, "seed": 0}
-    subject = make_subject(run, settings, None, device, progress)
-    held_out = subject.dataset.split("validation")
+    context = open_run(run, "auto", settings, progress)
+    held_out = context.dataset.split("validation")
     x, y = to_unit(torch.as_tensor(held_out.images)), torch.as_tensor(held_out.labels)
-    judge = subject.judge(judges.JUDGE)
+    judge = context.judge(judges.JUDGE)
     found = []
     for scale in scales:
-        subject.model.sampling_scale = scale
-        asked = subject.classes(settings["samples"])
-        recognized = accuracy(judge.classifier.classify(subject.sample(len(asked), asked)), asked)
-        taught = taught_by(subject, {} if epochs is None else {"epochs": epochs})
+        context.model.sampling_scale = scale
+        asked = classes_as_trained(context, settings["samples"])
+        recognized = accuracy(
+            judge.classifier.classify(sample_images(context, len(asked), asked)), asked
+        )
+        taught = taught_by(context, {} if epochs is None else {"epochs": epochs})
         found.append(
             {
                 "scale": scale,

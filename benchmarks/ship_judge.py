@@ -15,7 +15,7 @@ import torch
 from twofold.apply.judges import SHIPPED
 from twofold.data.preprocess import to_unit
 from twofold.experiments.run import Run
-from twofold.metrics.accuracy import accuracy
+from twofold.metrics.recognition import accuracy
 from twofold.training.checkpoint import module_tensors, save_checkpoint
 
 

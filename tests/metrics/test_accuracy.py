@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from twofold.metrics.accuracy import accuracy, accuracy_error, accuracy_per_class
+from twofold.metrics.recognition import accuracy, accuracy_error, accuracy_per_class
 
 LOG_PROBS = torch.tensor(
     [[0.7, 0.2, 0.1], [0.1, 0.8, 0.1], [0.3, 0.3, 0.4], [0.5, 0.4, 0.1], [0.2, 0.7, 0.1]]

@@ -8,8 +8,8 @@ import torch
 from sklearn.metrics import confusion_matrix
 from torchmetrics.functional.classification import multiclass_confusion_matrix
 
-from twofold.metrics.classes import class_shares, confusion, inception_score, kl_of_shares
 from twofold.metrics.measure import NotMeasured
+from twofold.metrics.recognition import class_shares, confusion, inception_score, kl_of_shares
 
 
 def test_confusion_is_that_of_others():

@@ -13,7 +13,7 @@ from torch import Tensor
 from twofold.apply.common.inputs import Images, load_inputs
 from twofold.apply.common.result import Result, Save
 from twofold.apply.context import Subject, open_run
-from twofold.apply.measures.codes import ways
+from twofold.apply.measures.latents import ways
 from twofold.data.batches import Batch
 from twofold.errors import UsageError, unknown_name
 from twofold.files import write_text

@@ -22,9 +22,8 @@ from twofold.data import ImageDataset
 from twofold.data.batches import Batch
 from twofold.data.preprocess import to_unit
 from twofold.errors import UsageError
-from twofold.metrics.accuracy import accuracy
 from twofold.metrics.measure import Measure, mean_and_error
-from twofold.metrics.recognition import recognition
+from twofold.metrics.recognition import accuracy, recognition
 from twofold.metrics.style import brightness, kept_error, kept_within_class, slant
 from twofold.models.base import Generative
 from twofold.models.capabilities import Encodes, HasCodes

@@ -68,10 +68,10 @@ def make_inpainter(context: Context, visible: Tensor, completions: int, samples:
     Raises:
         UsageError: If the model is neither.
     """
-    model = context.model.capability(Generative, "complete")
-    if model.condition.about == "image":
-        return _Conditional(context, model, visible, samples)
-    decoder = context.model.capability(Decodes, "complete")
+    able = context.model.capability
+    if context.model.condition.about == "image":
+        return _Conditional(context, able(Generative, "complete"), visible, samples)
+    decoder, model = able(Decodes, "complete"), able(Generative, "complete")
     chains = max(CHAINS, 2 * completions)
     if isinstance(model.condition, ClassCondition):  # as many of each class
         K = model.condition.num_classes

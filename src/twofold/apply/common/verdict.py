@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twofold.apply.common.scores import ComponentScores
-from twofold.metrics.accuracy import accuracy_error
 from twofold.metrics.detection import (
     Curves,
     area_influences,
@@ -18,6 +17,7 @@ from twofold.metrics.detection import (
     threshold_at,
 )
 from twofold.metrics.measure import Measure, NotMeasured, join
+from twofold.metrics.recognition import accuracy_error
 
 __all__ = ["AREA", "Verdict"]
 

@@ -4,11 +4,9 @@ from collections.abc import Callable, Iterator
 
 from twofold.apply.context import Context
 from twofold.apply.measures.annealed import ais
-from twofold.apply.measures.classes import classes
 from twofold.apply.measures.cost import cost
 from twofold.apply.measures.coverage import bins, coverage
 from twofold.apply.measures.distance import distance
-from twofold.apply.measures.gan_train import gan_train
 from twofold.apply.measures.latents import latents, latents_mlp
 from twofold.apply.measures.likelihood import likelihood
 from twofold.apply.measures.losses import losses
@@ -16,8 +14,10 @@ from twofold.apply.measures.memorization import memorization
 from twofold.apply.measures.modes import modes
 from twofold.apply.measures.recognition import (
     by_mlp,
+    classes,
     classification,
     gan_test,
+    gan_train,
     reconstruction,
 )
 from twofold.metrics.measure import Measure

@@ -8,10 +8,10 @@ from torch import Tensor
 from twofold.apply.cache import digest_of, remember
 from twofold.apply.context import Context
 from twofold.apply.measures.generated import Generated, generated_by
-from twofold.metrics.accuracy import accuracy_error
 from twofold.metrics.measure import Measure, NotMeasured, join
 from twofold.metrics.memorization import copying_score, is_copy, threshold_of_duplicates
 from twofold.metrics.neighbors import nearest
+from twofold.metrics.recognition import accuracy_error
 from twofold.pictures.sheets import to_uint8
 
 __all__ = ["memorization"]

@@ -13,7 +13,6 @@ from twofold.data import ImageDataset, load_dataset
 from twofold.data.catalog import CATALOG
 from twofold.data.preprocess import to_unit
 from twofold.data.stacked import CHANNELS, STACKED_NAMES, draw_stacks
-from twofold.metrics.accuracy import accuracy
 from twofold.metrics.measure import Measure, NotMeasured, join
 from twofold.metrics.modes import (
     count_modes,
@@ -24,6 +23,7 @@ from twofold.metrics.modes import (
     present_error,
     sure_of,
 )
+from twofold.metrics.recognition import accuracy
 from twofold.models.classifier import Classifier
 
 __all__ = ["modes"]
@@ -118,4 +118,4 @@ def _present(
 def _too_few(count: int) -> str:
     if count >= 25_600:
         return ""
-    return f"the literature counts {USUAL} samples, more than these: --samples {USUAL}"
+    return f"the literature counts {USUAL} samples, more than these: --num-samples {USUAL}"

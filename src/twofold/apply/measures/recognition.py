@@ -1,19 +1,48 @@
-"""Whether classifiers trained on real images recognize what a model makes."""
+"""Whether classifiers recognize what a model makes, which classes they see, and can learn from it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
+import numpy as np
 import torch
+from torch import Tensor
 
+from twofold.apply import judges
+from twofold.apply.common.result import pixels
 from twofold.apply.context import Context
 from twofold.apply.judges import JUDGE, MLP_JUDGE, Judge
-from twofold.apply.measures.generated import generated_by
-from twofold.metrics.accuracy import accuracy
-from twofold.metrics.measure import Measure, NotMeasured
-from twofold.metrics.recognition import recognition
+from twofold.apply.measures.generated import (
+    caution_of_codes,
+    classes_as_trained,
+    generated_by,
+    of_codes,
+    sample_images,
+)
+from twofold.conditions import ClassCondition
+from twofold.data import ImageDataset
+from twofold.experiments.resolve import resolve
+from twofold.metrics.measure import Measure, NotMeasured, join
+from twofold.metrics.recognition import (
+    accuracy,
+    class_shares,
+    inception_score,
+    kl_of_shares,
+    recognition,
+)
 from twofold.models.capabilities import Classifies, Reconstructs
 
-__all__ = ["by_mlp", "classification", "gan_test", "real_accuracy", "reconstruction"]
+__all__ = [
+    "by_mlp",
+    "classes",
+    "classification",
+    "gan_test",
+    "gan_train",
+    "real_accuracy",
+    "reconstruction",
+    "taught_by",
+]
 
 GIVEN = {
     "class": "the model is given the true class of the image",
@@ -121,3 +150,115 @@ def classification(context: Context) -> Iterator[Measure]:
 def real_accuracy(context: Context, judge: Judge) -> float:
     """A judge on the real test images, undisturbed by any binarization."""
     return accuracy(judge.classifier.classify(context.real("test")), context.labels)
+
+
+def gan_train(context: Context) -> Iterator[Measure]:
+    """Accuracy on real test images of a classifier trained on generated ones.
+
+    Shmelkov et al. (2018), section 3; the classification accuracy score of Ravuri and Vinyals
+    (2019). One recipe, that of the judge, and one training of it. As many images are generated as
+    the model has learnt from, in the same proportions of the classes; the floor is the same of
+    those real images, with all of their labels.
+    """
+    model = context.model
+    if not isinstance(model.condition, ClassCondition):
+        raise NotMeasured(f"a {model.title} is conditioned on no class: its images have no labels")
+    taught = taught_by(context)
+    train = context.dataset.split("train").without(context.run.experiment.data.without).labeled()
+    learnt_from = replace(train, splits={"train": np.arange(len(train))})  # with all labels
+    floor = judges.judge(
+        judges.JUDGE, learnt_from, str(model.device), context.progress, exactly=True
+    )
+    yield recognition(
+        f"gan_train/{taught.name}",
+        f"GAN-train by {taught.name}: real test images recognized",
+        taught.classifier.classify(context.real("test")),
+        context.labels,
+        context.dataset.class_names,
+        {
+            **context.depends,
+            **of_codes(context),
+            "classifier": taught.name,
+            "samples": len(context.train),
+            "classes": "as in training",
+            "floor": floor.trained_on,
+        },
+        real_accuracy(context, floor),
+        join(
+            "one training of the classifier, whose own spread over seeds is not in the error",
+            caution_of_codes(context),
+        ),
+    )
+
+
+def taught_by(context: Context, changes: Mapping[str, Any] = MappingProxyType({})) -> judges.Judge:
+    """A classifier trained on as many generated images as the model has learnt from.
+
+    Arguments:
+        context: Whose model is conditioned on the class.
+        changes: Of the judge's recipe.
+    """
+    count = len(context.train)
+    y = classes_as_trained(context, count)
+    generated = ImageDataset(
+        pixels(sample_images(context, count, y)),
+        y.cpu().numpy(),
+        context.dataset.class_names,
+        name="generated",
+        splits={"train": np.arange(count)},
+    )
+    recipe = resolve(judges.judge_recipe(judges.JUDGE, generated), changes)
+    key = judges.judge_key(recipe, generated)
+    folder = context.run.path / "judges" / f"gan-train-{recipe.name}-{key}"
+    return judges.train_judge(
+        recipe, generated, folder, str(context.model.device), context.progress
+    )
+
+
+def classes(context: Context) -> Iterator[Measure]:
+    """Histogram of generated classes against the data's, and the Inception Score by classifier."""
+    labels, made = context.labels, generated_by(context)
+    judge = context.judge(JUDGE)
+    seen = judge.classifier.classify(made.x)
+    real = judge.classifier.classify(context.real("train", len(made)))
+    depends = {
+        **made.depends,
+        "split": "test",
+        "images": len(labels),
+        "classifier": f"{judge.name} {judge.digest}",
+    }
+    yield Measure(
+        "inception_score",
+        "Inception Score by classifier",
+        inception_score(seen),
+        "",
+        floor=inception_score(real),
+        depends=depends,
+        caution=join(made.caution, "blind to the real images, so a check of sanity only"),
+    )
+    num_classes = context.dataset.num_classes
+    data = torch.bincount(labels, minlength=num_classes).double() / len(labels)
+    shares, names = class_shares(seen), context.dataset.class_names
+    asked = "" if made.y is None else "the model was asked for the classes in these proportions"
+    yield Measure(
+        "class_kl",
+        "KL of generated classes from the data's",
+        kl_of_shares(shares, data),
+        "nats",
+        better="lower",
+        floor=_floor(class_shares(real), data),
+        depends=depends,
+        caution=join(made.caution, asked),
+        details={
+            "generated": dict(zip(names, shares.tolist(), strict=True)),
+            "data": dict(zip(names, data.tolist(), strict=True)),
+        },
+    )
+
+
+def _floor(shares: Tensor, data: Tensor) -> float | None:
+    """That of as many training images, where the test images have all of their classes."""
+    try:
+        return kl_of_shares(shares, data)
+    except NotMeasured:
+        return None
