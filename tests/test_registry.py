@@ -1,5 +1,8 @@
 """Names: who may have one, what is said where there is none, and that a signature is a schema."""
 
+import copy
+import importlib
+import pickle
 import re
 import sys
 from pathlib import Path
@@ -9,22 +12,22 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from twofold import plugins, registry
 from twofold.conditions import Condition, NoCondition
 from twofold.data.batches import Batch
 from twofold.errors import UsageError
 from twofold.experiments.resolve import parse_experiment
 from twofold.likelihoods import GaussianLikelihood, Likelihood
 from twofold.models import ACGAN, DRAW, GAN, M1M2, M2, VAE, Classifier, Hybrid, Model, Phase, Terms
-from twofold.registry.plugins import load_plugin, plugin_files
 from twofold.registry import (
     KINDS,
     Settings,
     entries,
     find,
     is_known,
+    load_plugin,
     make,
     parse,
+    plugin_files,
     register,
     settings_of,
 )
@@ -38,8 +41,9 @@ def names_of_its_own(monkeypatch):
     """What a test registers is gone after it."""
     for kind in KINDS:
         entries(kind)
-    monkeypatch.setattr(registry, "_entries", dict(registry._entries))
-    monkeypatch.setattr(plugins, "_files", [])
+    table = importlib.import_module("twofold.registry.entries")
+    monkeypatch.setattr(table, "_entries", dict(table._entries))
+    monkeypatch.setattr("twofold.registry.plugins._files", [])
     before = set(sys.modules)
     yield
     for name in set(sys.modules) - before:
@@ -422,6 +426,23 @@ def test_parts_that_were_made_before_are_written_down_with_the_whole():
     again = parse("model", written)
     assert again == settings_of(hybrid)
     assert settings_of(again.build(**IMAGES)) == again
+
+
+def pickled(thing):
+    return pickle.loads(pickle.dumps(thing))  # noqa: S301
+
+
+def test_settings_can_be_pickled_and_copied():
+    """As joblib asks; the class of settings has no module of its own."""
+    fields = {"likelihood": {"name": "gaussian", "sigma": 0.3}, **NETWORKS}
+    settings = parse("model", {"family": "cvae", **fields})
+    for again in (pickled(settings), copy.deepcopy(settings)):
+        assert again == settings
+        assert type(again) is type(settings)
+    model = settings.build(**IMAGES)
+    again = pickled(model)
+    assert settings_of(again) == settings
+    assert torch.equal(again.encoder.after[0].weight, model.encoder.after[0].weight)
 
 
 # --- what a user registers ------------------------------------------------------------------------

@@ -60,6 +60,15 @@ class Settings(Strict):
         remember(made, self)
         return made
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled by its name: the class is made anew in every process."""
+        values = {name: getattr(self, name) for name in type(self).model_fields}
+        return _restore, (type(self).entry.kind, values)
+
+
+def _restore(kind: str, values: Mapping[str, Any]) -> Settings:
+    return find(kind, values[KINDS[kind].key]).settings.model_validate(values)
+
 
 @dataclass(frozen=True)
 class Entry:
