@@ -8,10 +8,9 @@ import pytest
 import torch
 
 from twofold.apply.anomaly import anomaly
-from twofold.apply.common.components import component_scores
 from twofold.apply.common.inputs import load_inputs
-from twofold.apply.common.scores import choose_score, contrast, score_images
-from twofold.apply.common.trained import open_run
+from twofold.apply.common.scores import choose_score, component_scores, contrast, score_images
+from twofold.apply.context import open_run
 from twofold.apply.detections import side_by_side
 from twofold.data import ImageDataset
 from twofold.data.preprocess import to_unit
@@ -20,9 +19,9 @@ from twofold.experiments.resolve import resolve
 from twofold.experiments.run import Run
 from twofold.experiments.train import train
 from twofold.files import read_arrays
-from twofold.metrics.accuracy import accuracy_error
 from twofold.metrics.detection import area_under_roc
 from twofold.metrics.planes import principal_axes
+from twofold.metrics.recognition import accuracy_error
 
 
 @pytest.fixture(scope="module")
@@ -191,7 +190,7 @@ def test_errors_are_those_of_shares_and_of_delong(run_of, hard):
 def test_the_error_of_the_baseline_is_of_as_many_components_as_latents(run_of, hard):
     found = anomaly(run_of(), hard, false_alarms=0.2, device="cpu")
     part = load_inputs(open_run(run_of(), "cpu"), hard)
-    scores = component_scores(part.trained, [part], 0)
+    scores = component_scores(part.context, [part], 0)
     strange = hard.labels == 2
     for kind in ("squared", "relative"):
         own = getattr(scores, kind)[:, scores.counts.index(4)]
@@ -305,7 +304,9 @@ def test_what_cannot_be_scored_says_why(run_of, wide):
     with pytest.raises(UsageError, match="give it with --background RUN"):
         anomaly(run_of(), score="ratio", device="cpu")
     for odd in ({"num_draws": 0}, {"num_draws": -1}, {"false_alarms": np.nan}):
-        with pytest.raises(UsageError, match=r"false_alarms=.*, num_draws=.*share between 0 and"):
+        with pytest.raises(
+            UsageError, match=r"false_alarms=.*, num_draws=.*: a share below 1, and at least 1"
+        ):
             anomaly(run_of(), score="bound", device="cpu", **odd)
     for share in (0.0, 1.0, -0.1):
         with pytest.raises(UsageError, match=f"false_alarms={share}"):

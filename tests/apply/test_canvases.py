@@ -6,7 +6,7 @@ from PIL import Image
 
 from twofold.apply.canvases import canvases
 from twofold.apply.common.inputs import load_inputs
-from twofold.apply.common.trained import open_run
+from twofold.apply.context import open_run
 from twofold.errors import UsageError
 
 

@@ -9,9 +9,9 @@ from PIL import Image
 
 from twofold.apply.common.inpainters import make_inpainter
 from twofold.apply.common.inputs import load_inputs
-from twofold.apply.common.trained import open_run, seeded
 from twofold.apply.common.visible import part_name, visible_part
 from twofold.apply.complete import complete
+from twofold.apply.context import open_run, seeded
 from twofold.conditions import part_mask
 from twofold.data import ImageDataset
 from twofold.distributions import Masked

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from twofold.apply.common.trained import open_run
+from twofold.apply.context import open_run
 from twofold.apply.denoise import NOISE, _Denoiser, add_noise, denoise
 from twofold.data import ImageDataset
 from twofold.data.batches import Batch
@@ -89,9 +89,10 @@ class Flat(nn.Module):
 def test_the_code_is_the_likeliest_under_the_noise(noise, flip, prior):
     """Wᵀ(x − b) / (1 + λ) with λ the variance of the noise: σ², and half of the pixels flipped."""
     model = Flat()
-    trained = SimpleNamespace(able=lambda *_: model, condition_of=lambda _: None, needs_class=False)
+    able = SimpleNamespace(capability=lambda *_: model)
+    context = SimpleNamespace(model=able, condition_of=lambda _: None, needs_class=False)
     batch = Batch(torch.rand(6, 1, 8, 8))
-    _, noisy, encoded, denoised = _Denoiser(trained, noise, flip, steps=400)(batch)
+    _, noisy, encoded, denoised = _Denoiser(context, noise, flip, steps=400)(batch)
     assert torch.equal(encoded, torch.full_like(noisy, 0.5))
     z = (noisy.flatten(1) - 0.5) @ model.weight / (1 + prior)
     torch.testing.assert_close(denoised, model.generate(z).detach(), atol=2e-3, rtol=0)

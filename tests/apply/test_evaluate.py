@@ -8,9 +8,11 @@ import torch
 from PIL import Image
 
 from twofold.apply import judges
+from twofold.apply.context import Context, open_run
 from twofold.apply.evaluate import evaluate
 from twofold.apply.judges import judge
-from twofold.apply.measures import DEFAULT, Subject, make_subject
+from twofold.apply.measures import default_measures
+from twofold.apply.measures.generated import generated_by
 from twofold.data import load_dataset
 from twofold.errors import RunError, UsageError
 from twofold.experiments.resolve import resolve
@@ -92,7 +94,7 @@ def test_a_cvae_is_measured_on_the_test_images(cvae, silent, quick_judges):
     assert [measure["name"] for measure in saved["measures"]] == names
     assert saved["settings"]["step"] == cvae.progress[0]
     assert set(saved["not_measured"]) == {"distance", "bins", "modes", "classification"}
-    assert set(saved["seconds"]) == set(DEFAULT)
+    assert set(saved["seconds"]) == set(default_measures())
 
 
 def test_every_measure_is_kept_when_another_is_taken(cvae, silent, quick_judges):
@@ -183,8 +185,8 @@ def test_a_generator_is_given_noise_fitted_to_training_images(
 ):
     """Trap: σ chosen by the images that it is judged on."""
     asked = []
-    examples = Subject.examples
-    monkeypatch.setattr(Subject, "examples", lambda s, *a: asked.append(a) or examples(s, *a))
+    examples = Context.examples
+    monkeypatch.setattr(Context, "examples", lambda s, *a: asked.append(a) or examples(s, *a))
     evaluation = evaluate(cgan, ["ais"], device="cpu", progress=silent)
     measure, seen = evaluation["ais"], [split for split, _ in asked]
     assert sorted(seen) == ["test", "train"]
@@ -196,14 +198,14 @@ def test_a_generator_is_given_noise_fitted_to_training_images(
 
 
 def test_examples_come_from_all_over_a_split(cvae, silent):
-    subject = make_subject(cvae, {"samples": 1, "seed": 0}, 50, torch.device("cpu"), silent)
-    x = subject.batches.images / 255
-    found = subject.examples("test", 3)
+    context = open_run(cvae, "cpu", {"samples": 1, "seed": 0, "images": 50}, silent)
+    x = context.batches.images / 255
+    found = context.examples("test", 3)
     torch.testing.assert_close(found.x, x[[0, 24, 49]])
-    assert found.y.tolist() == subject.labels[[0, 24, 49]].tolist()
-    assert len(subject.examples("test", 99).x) == 50
+    assert found.y.tolist() == context.labels[[0, 24, 49]].tolist()
+    assert len(context.examples("test", 99).x) == 50
     train = cvae.dataset().split("train").images[[0, -1]] / 255
-    found = subject.examples("train", 2)
+    found = context.examples("train", 2)
     torch.testing.assert_close(found.x, torch.as_tensor(train).float())
 
 
@@ -220,7 +222,8 @@ def test_a_diverged_decoder_is_not_annealed(cvae, silent, quick_chains, monkeypa
     with torch.no_grad():
         for parameter in broken.parameters():
             parameter.fill_(float("nan"))
-    monkeypatch.setattr(Run, "model", lambda _run, _device="cpu": broken)
+    facts = cvae.weights()[1]
+    monkeypatch.setattr(Run, "weights", lambda _run, _device="cpu": (broken, facts))
     evaluation = evaluate(cvae, ["ais"], device="cpu", progress=silent)
     assert "training has diverged" in evaluation.not_measured["ais"]
 
@@ -265,7 +268,8 @@ def test_the_label_leak_is_shown_beside_the_figure_without_it(cvae, silent, monk
     leaky = cvae.model()
     with torch.no_grad():
         leaky.encoder.after[0].weight[:, 64:] *= 20
-    monkeypatch.setattr(Run, "model", lambda _run, _device="cpu": leaky)
+    facts = cvae.weights()[1]
+    monkeypatch.setattr(Run, "weights", lambda _run, _device="cpu": (leaky, facts))
     evaluation = evaluate(cvae, ["latents", "latents-mlp"], device="cpu", progress=silent)
     for reading, leaks_above, stays_below in (
         ("", 90, 50),
@@ -291,8 +295,8 @@ def test_gan_train_sees_the_generated_images_and_no_others(cvae, silent, quick_j
     first = evaluate(cvae, ["gan-train"], device="cpu", progress=silent)["gan_train/classifier-cnn"]
     assert first.depends["samples"] == 200
     assert first.depends["floor"] == "200 training images of digits"
-    made = make_subject(cvae, {"samples": 200, "seed": 0}, None, torch.device("cpu"), silent)
-    assert np.array_equal(seen[0].images, to_uint8(made.generated.x.numpy()))
+    made = open_run(cvae, "cpu", {"samples": 200, "seed": 0}, silent)
+    assert np.array_equal(seen[0].images, to_uint8(generated_by(made).x.numpy()))
     other = evaluate(cvae, ["gan-train"], seed=1, device="cpu", progress=silent)
     generated = [images for images in seen if images.name == "generated"]
     assert len(generated) == 2, "another seed generates other images, and none is served again"
@@ -303,9 +307,9 @@ def test_gan_train_sees_the_generated_images_and_no_others(cvae, silent, quick_j
 def test_gan_train_asks_for_the_classes_the_model_has_seen(tmp_path, silent, quick_judges):
     changes = {**TOY, "epochs": 1, "without": ["9", "4"], "labels": 80}
     run = train("digits-cvae", changes, out=tmp_path / "run", progress=silent)
-    subject = make_subject(run, {"samples": 50, "seed": 0}, None, torch.device("cpu"), silent)
-    assert len(subject.train) == 80
-    assert set(subject.generated.y.tolist()) == set(range(10)) - {4, 9}
+    context = open_run(run, "cpu", {"samples": 50, "seed": 0}, silent)
+    assert len(context.train) == 80
+    assert set(generated_by(context).y.tolist()) == set(range(10)) - {4, 9}
     measure = evaluate(run, ["gan-train"], device="cpu", progress=silent).measures[0]
     assert measure.depends["samples"] == 80
     assert measure.per_class["9"] == 0.0
@@ -322,13 +326,13 @@ def test_some_test_images_are_drawn_from_all_of_them(tmp_path, silent):
                 Image.fromarray(image).save(tmp_path / "data" / split / f"c{k}" / f"{i}.png")
     changes = {"data": str(tmp_path / "data"), "epochs": 1, "layers": "fc-8", "batch_size": 10}
     run = train("vae", changes, out=tmp_path / "run", progress=silent)
-    subject = make_subject(run, {"samples": 9, "seed": 0}, 90, torch.device("cpu"), silent)
-    counts = torch.bincount(subject.labels)
+    context = open_run(run, "cpu", {"samples": 9, "seed": 0, "images": 90}, silent)
+    counts = torch.bincount(context.labels)
     assert counts.sum() == 90
     assert counts.min() > 20
-    whole = torch.as_tensor(subject.dataset.split("test").images[subject.test_index]) / 255
-    assert torch.allclose(subject.real("test"), whole)
-    assert torch.allclose(torch.cat([batch.x for batch in subject.batches.in_order()]), whole)
+    whole = torch.as_tensor(context.dataset.split("test").images[context.test_index]) / 255
+    assert torch.allclose(context.real("test"), whole)
+    assert torch.allclose(torch.cat([batch.x for batch in context.batches.in_order()]), whole)
 
 
 def test_figures_of_a_measure_that_is_taken_again_do_not_outlive_it(cvae, silent, quick_judges):

@@ -5,7 +5,7 @@ import torch
 from PIL import Image
 
 from twofold.apply.common.inputs import load_inputs
-from twofold.apply.common.trained import open_run
+from twofold.apply.context import open_run
 from twofold.apply.interpolate import interpolate
 from twofold.apply.reconstruct import reconstruct
 from twofold.errors import UsageError
@@ -112,7 +112,7 @@ def test_it_moves_there_and_back(toy_run, tmp_path):
 def test_what_cannot_be_gone_between(toy_run, toy_data):
     with pytest.raises(UsageError, match=r"CGAN has no encoder; use a VAE"):
         interpolate(toy_run("cgan"), between="images", device="cpu")
-    with pytest.raises(UsageError, match="cannot interpolate: Classifier makes no images"):
+    with pytest.raises(UsageError, match="cannot interpolate: classifier makes no images"):
         interpolate(toy_run("classifier"), device="cpu")
     with pytest.raises(UsageError, match="VAE goes between classes where they are its"):
         interpolate(toy_run("vae"), between="classes", device="cpu")

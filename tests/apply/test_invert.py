@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from twofold.apply.common.trained import open_run
+from twofold.apply.context import open_run
 from twofold.apply.invert import invert
 from twofold.conditions import part_mask
 from twofold.errors import UsageError
@@ -68,7 +68,7 @@ def test_more_restarts_are_never_worse_and_a_seed_reproduces(run_of):
 def test_who_inverts_nothing(run_of, toy_data):
     with pytest.raises(UsageError, match=r"cannot invert: .* makes no images; use a VAE"):
         invert(run_of("classifier"), device="cpu")
-    with pytest.raises(UsageError, match=r"these have no labels.*or give one for all with --class"):
+    with pytest.raises(UsageError, match=r"these have no labels.*or give one for all with --label"):
         invert(run_of("cgan"), toy_data.images[:3], device="cpu")
     with pytest.raises(UsageError, match="restarts=0, steps=300"):
         invert(run_of("cgan"), restarts=0)

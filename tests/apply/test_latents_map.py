@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from twofold.apply.common.trained import open_run
+from twofold.apply.context import open_run
 from twofold.apply.latents import latents
 from twofold.data import ImageDataset
 from twofold.data.preprocess import to_unit

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from twofold.apply.common.inputs import load_inputs
-from twofold.apply.common.trained import open_run
+from twofold.apply.context import open_run
 from twofold.apply.manifold import manifold
 from twofold.errors import UsageError
 
@@ -66,7 +66,7 @@ def test_each_kind_of_condition(toy_run):
 def test_what_has_no_plane(toy_run):
     with pytest.raises(UsageError, match="VAE is not conditioned on the class"):
         manifold(toy_run("vae"), label="b", device="cpu")
-    with pytest.raises(UsageError, match="cannot show the manifold: Classifier makes no images"):
+    with pytest.raises(UsageError, match="cannot show the manifold: classifier makes no images"):
         manifold(toy_run("classifier"), device="cpu")
     for wrong in ({"steps": 1}, {"span": 0.0}, {"span": float("inf")}):
         with pytest.raises(UsageError, match="2 steps or more and a span above 0"):

@@ -9,12 +9,19 @@ import torch
 
 from twofold.apply import cache, judges
 from twofold.apply.cache import remember
+from twofold.apply.context import Context, open_run
 from twofold.apply.evaluate import evaluate
-from twofold.apply.extractors import Extractor, classifier_extractor, random_extractor
 from twofold.apply.judges import SHIPPED, judge
-from twofold.apply.measures import MEASURES, Subject, make_subject
+from twofold.apply.measures import generated, measures
 from twofold.apply.measures.coverage import FIGURES, _coverage
-from twofold.apply.measures.subject import Features, Generated
+from twofold.apply.measures.generated import (
+    Extractor,
+    Features,
+    Generated,
+    classifier_extractor,
+    features_of,
+    random_extractor,
+)
 from twofold.data import load_dataset
 from twofold.experiments.resolve import resolve
 from twofold.experiments.train import train
@@ -46,22 +53,23 @@ def run(tmp_path_factory):
 
 
 @pytest.fixture
-def subject(run) -> Subject:
-    return make_subject(run, {"samples": 400, "seed": 0}, None, torch.device("cpu"), Silent())
+def context(run) -> Context:
+    return open_run(run, "cpu", {"samples": 400, "seed": 0}, Silent())
 
 
-def showing(subject: Subject, images: torch.Tensor, y: torch.Tensor | None = None) -> Subject:
-    """The same subject, whose model is taken to have generated these images."""
-    subject.__dict__.pop("features", None)
-    subject.__dict__["generated"] = Generated(images, y, {"samples": len(images), "seed": 0})
-    return subject
+def showing(context: Context, images: torch.Tensor, y: torch.Tensor | None = None) -> Context:
+    """The same context, whose model is taken to have generated these images."""
+    context._made.clear()
+    made = Generated(images, y, {"samples": len(images), "seed": 0})
+    context._made[generated._generate] = made
+    return context
 
 
-def figures(subject: Subject, name: str) -> dict:
+def figures(context: Context, name: str) -> dict:
     """Measures by name; those that could not be taken are left out."""
     found = {}
     try:
-        for measure in MEASURES[name](subject):
+        for measure in measures()[name](context):
             found[measure.name] = measure
     except NotMeasured:
         pass
@@ -73,11 +81,11 @@ def real_images(split: str) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.as_tensor(images.images) / 255, torch.as_tensor(images.labels)
 
 
-def test_real_training_images_score_as_the_floor(subject):
+def test_real_training_images_score_as_the_floor(context):
     """The floor is the measure itself, on training images in the place of generated ones."""
-    showing(subject, subject.real("train", 400))
+    showing(context, context.real("train", 400))
     for name in ("distance", "coverage"):
-        found = figures(subject, name)
+        found = figures(context, name)
         assert len(found) == {"distance": 4, "coverage": 8}[name]
         for measure in found.values():
             assert measure.value == pytest.approx(measure.floor, abs=1e-6)
@@ -85,29 +93,29 @@ def test_real_training_images_score_as_the_floor(subject):
             assert measure.depends["extractor"].split()[0] in FEATURES
 
 
-def test_a_collapsed_model_keeps_precision_and_loses_recall_and_coverage(subject):
+def test_a_collapsed_model_keeps_precision_and_loses_recall_and_coverage(context):
     """One real image of each class, over and over, with a little noise."""
     x, y = real_images("validation")
     first = torch.stack([x[y == k][0] for k in range(10)])
     noise = torch.Generator().manual_seed(0)
     images = first.repeat(40, 1, 1, 1)
     images = (images + 0.02 * torch.randn(images.shape, generator=noise)).clamp(0, 1)
-    found = figures(showing(subject, images, torch.arange(10).repeat(40)), "coverage")
+    found = figures(showing(context, images, torch.arange(10).repeat(40)), "coverage")
     for kind in FEATURES:
         assert found[f"precision/{kind}"].value > found[f"precision/{kind}"].floor - 15
         assert found[f"recall/{kind}"].value < 0.5 * found[f"recall/{kind}"].floor
         assert found[f"coverage/{kind}"].value < 0.5 * found[f"coverage/{kind}"].floor
-    duplicates = figures(subject, "memorization")["duplicates"]
+    duplicates = figures(context, "memorization")["duplicates"]
     assert duplicates.value > 90
     assert duplicates.floor < 10
-    far = figures(subject, "distance")
+    far = figures(context, "distance")
     assert far["kid/random"].value > far["kid/random"].floor + 4 * far["kid/random"].error
 
 
-def test_a_memorizing_model_is_caught(subject, run):
+def test_a_memorizing_model_is_caught(context, run):
     """Training images as they are look perfect to every measure but those of memorization."""
-    images = subject.real("train", 300)
-    found = figures(showing(subject, images), "memorization")
+    images = context.real("train", 300)
+    found = figures(showing(context, images), "memorization")
     assert found["copies"].value == 100.0
     assert found["copies"].floor < 2.0
     assert found["copying"].value < -10
@@ -118,42 +126,42 @@ def test_a_memorizing_model_is_caught(subject, run):
     assert pairs["closest_distance"].shape == (12,)
 
 
-def test_fresh_images_are_no_copies(subject):
-    found = figures(showing(subject, real_images("validation")[0]), "memorization")
+def test_fresh_images_are_no_copies(context):
+    found = figures(showing(context, real_images("validation")[0]), "memorization")
     assert found["copies"].value < 3.0
     assert abs(found["copying"].value) < 3.0
     assert found["duplicates"].value < 10.0
 
 
-def test_bins_and_classes_see_a_missing_class(subject):
+def test_bins_and_classes_see_a_missing_class(context):
     x, y = real_images("train")
     whole, part = x[:600], x[:1200][y[:1200] < 5][:600]
-    fair = figures(showing(subject, whole), "classes")["class_kl"]
-    bins = figures(subject, "bins")["ndb"].value
-    poor = figures(showing(subject, part), "classes")["class_kl"]
+    fair = figures(showing(context, whole), "classes")["class_kl"]
+    bins = figures(context, "bins")["ndb"].value
+    poor = figures(showing(context, part), "classes")["class_kl"]
     assert fair.value < 0.25 * poor.value
     assert poor.details["generated"]["0"] > 0.15
-    assert bins < figures(subject, "bins")["ndb"].value
-    assert figures(subject, "classes")["inception_score"].better is None
+    assert bins < figures(context, "bins")["ndb"].value
+    assert figures(context, "classes")["inception_score"].better is None
 
 
-def test_a_small_number_of_images_is_refused_or_warned_of(subject):
-    reasons = figures(showing(subject, real_images("validation")[0][:12]), "distance")
+def test_a_small_number_of_images_is_refused_or_warned_of(context):
+    reasons = figures(showing(context, real_images("validation")[0][:12]), "distance")
     assert "fid/classifier" not in reasons
     assert "kid/classifier" in reasons
     with pytest.raises(NotMeasured, match="on classifier features, the covariance of 16"):
-        list(MEASURES["distance"](subject))
-    few = figures(showing(subject, real_images("validation")[0][:100]), "distance")
+        list(measures()["distance"](context))
+    few = figures(showing(context, real_images("validation")[0][:100]), "distance")
     assert "an FID of about" in few["fid/classifier"].caution
     bias = few["fid/classifier"].details["expected_bias"]
     assert bias > 0.0
 
 
-def test_figures_by_class_are_of_that_class(subject):
+def test_figures_by_class_are_of_that_class(context):
     x, y = real_images("train")
     x, y = x[:600], y[:600].clone()
     x[y == 3] = torch.rand(x[y == 3].shape, generator=torch.Generator().manual_seed(0))
-    found = figures(showing(subject, x, y), "coverage")["precision/random"].per_class
+    found = figures(showing(context, x, y), "coverage")["precision/random"].per_class
     assert set(found) == set("0123456789")
     assert found["3"] < 0.7 * min(value for name, value in found.items() if name != "3")
 
@@ -165,17 +173,17 @@ def elsewhere(folder, kind, parts, make):
         return remember(kind, parts, make)
 
 
-def test_features_of_real_images_are_computed_once(subject, monkeypatch, tmp_path):
-    monkeypatch.setattr("twofold.apply.measures.subject.remember", partial(elsewhere, tmp_path))
+def test_features_of_real_images_are_computed_once(context, monkeypatch, tmp_path):
+    monkeypatch.setattr("twofold.apply.measures.generated.remember", partial(elsewhere, tmp_path))
     seen = []
     embed = Extractor.__call__
     monkeypatch.setattr(
         Extractor, "__call__", lambda self, x: (seen.append(len(x)), embed(self, x))[1]
     )
-    first = showing(subject, real_images("train")[0][:77]).features
+    first = features_of(showing(context, real_images("train")[0][:77]))
     assert seen == [77, 180, 77] * 2, "generated, test and training images, by two extractors"
     seen.clear()
-    again = showing(subject, real_images("validation")[0][:77]).features
+    again = features_of(showing(context, real_images("validation")[0][:77]))
     assert seen == [77] * 2, "generated images alone"
     assert torch.equal(first[0].test, again[0].test)
 
@@ -187,7 +195,7 @@ def test_features_do_not_depend_on_the_batch(monkeypatch):
         random_extractor((1, 8, 8), torch.device("cpu")),
     ):
         whole = extractor(x)
-        monkeypatch.setattr("twofold.apply.extractors.BATCH", 7)
+        monkeypatch.setattr("twofold.apply.measures.generated.BATCH", 7)
         assert torch.allclose(extractor(x), whole, atol=1e-5)
         order = torch.randperm(len(x))
         assert torch.allclose(extractor(x[order]), whole[order], atol=1e-5)
@@ -233,11 +241,12 @@ def test_images_of_one_class_or_none_have_figures_on_random_features(classes, tm
 
 
 def test_a_figure_that_is_no_number_is_not_measured(run, monkeypatch):
-    def diverged(subject):
+    def diverged(context):
         yield Measure("elbo", "ELBO", -1.0, "nats per image")
         yield Measure("kl", "KL", float("nan"), "nats per image")
 
-    monkeypatch.setitem(MEASURES, "likelihood", diverged)
+    functions = {**measures(), "likelihood": diverged}
+    monkeypatch.setattr("twofold.apply.evaluate.known_measures", lambda: functions)
     evaluation = evaluate(run, ["likelihood"], device="cpu", progress=Silent())
     assert [measure.name for measure in evaluation.measures] == ["elbo"]
     assert evaluation.not_measured["likelihood"].startswith("KL is nan")
@@ -271,7 +280,7 @@ def test_the_cache_forgets_what_older_code_made(tmp_path, monkeypatch):
     assert {int(remember("x", ["a"], make)["value"]) for _ in range(2)} <= {3, 4}
 
 
-def test_standard_errors_of_shares_are_their_spread(subject):
+def test_standard_errors_of_shares_are_their_spread(context):
     """Both sets are drawn anew; the claimed error is that of one draw of each."""
     found = []
     for i in range(30):

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 import torch
 
+from twofold.apply.context import open_run
 from twofold.apply.evaluate import evaluate
 from twofold.apply.judges import Judge
-from twofold.apply.measures import MEASURES, make_subject
-from twofold.apply.measures.subject import Generated, Subject
+from twofold.apply.measures import generated, measures
+from twofold.apply.measures.generated import Generated
 from twofold.data import load_dataset
 from twofold.experiments.train import train
 from twofold.models.classifier import Classifier
@@ -61,10 +62,10 @@ def count(gan, asked, silent, monkeypatch):
     def of(images):
         x = torch.as_tensor(images).float() / 255
         made = Generated(x, None, {"samples": len(x), "seed": 0})
-        monkeypatch.setattr(Subject, "generated", made)
         settings = {"samples": len(x), "seed": 0}
-        subject = make_subject(gan, settings, None, torch.device("cpu"), silent)
-        return {found.name: found for found in MEASURES["modes"](subject)}
+        context = open_run(gan, "cpu", settings, silent)
+        context._made[generated._generate] = made
+        return {found.name: found for found in measures()["modes"](context)}
 
     return of
 
@@ -95,7 +96,7 @@ def test_the_floor_is_of_as_many_real_images(gan, count, number, cautioned):
     expected = 1000 * (1 - 0.999**number)
     assert found["modes"].details["expected_of_equal_shares"] == pytest.approx(expected, abs=0.01)
     assert found["modes"].floor == pytest.approx(expected, abs=30)
-    assert ("--samples 26000" in found["modes_kl"].caution) == cautioned
+    assert ("--num-samples 26000" in found["modes_kl"].caution) == cautioned
     if number == 26_000:
         assert found["modes_kl"].floor == pytest.approx(999 / 52_000, abs=0.006)
 

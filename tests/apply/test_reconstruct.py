@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from twofold.apply.common.inputs import load_inputs
-from twofold.apply.common.trained import open_run
+from twofold.apply.context import open_run
 from twofold.apply.invert import invert
 from twofold.apply.reconstruct import reconstruct
 from twofold.errors import UsageError
@@ -67,7 +67,7 @@ def test_a_part_of_the_image_is_the_condition(toy_run):
     assert "shown a part" in found.measures[0].caution
 
 
-@pytest.mark.parametrize(("name", "title"), [("cgan", "CGAN"), ("classifier", "Classifier")])
+@pytest.mark.parametrize(("name", "title"), [("cgan", "CGAN"), ("classifier", "classifier")])
 def test_a_model_without_an_encoder_is_refused(toy_run, name, title):
     with pytest.raises(UsageError, match=f"cannot reconstruct: {title} has no encoder; use a VAE"):
         reconstruct(toy_run(name), device="cpu")

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from twofold.apply.common.result import pixels
-from twofold.apply.common.trained import class_index
+from twofold.apply.context import class_index
 from twofold.apply.sample import sample
 from twofold.errors import TwofoldError, UsageError
 from twofold.experiments.train import train
@@ -82,7 +82,7 @@ def test_a_class_for_a_model_without(tmp_path, toy_data, toy_experiment, silent)
 
 def test_a_classifier_makes_no_images(tmp_path, toy_data, toy_experiment, silent):
     run = train(toy_experiment("classifier"), out=tmp_path / "c", dataset=toy_data, progress=silent)
-    with pytest.raises(UsageError, match="cannot sample: Classifier makes no images"):
+    with pytest.raises(UsageError, match="cannot sample: classifier makes no images"):
         sample(run, 4, device="cpu")
 
 

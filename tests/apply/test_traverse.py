@@ -5,7 +5,7 @@ import torch
 from PIL import Image
 
 from twofold.apply.common.inputs import load_inputs
-from twofold.apply.common.trained import open_run
+from twofold.apply.context import open_run
 from twofold.apply.traverse import traverse
 from twofold.errors import UsageError
 
@@ -56,7 +56,7 @@ def test_what_cannot_be_traversed(toy_run):
         traverse(toy_run("vae"), latents=[0, 4], device="cpu")
     with pytest.raises(UsageError, match="latents=none"):
         traverse(toy_run("vae"), latents=[], device="cpu")
-    with pytest.raises(UsageError, match="cannot traverse: Classifier makes no images"):
+    with pytest.raises(UsageError, match="cannot traverse: classifier makes no images"):
         traverse(toy_run("classifier"), device="cpu")
     with pytest.raises(UsageError, match="span=0"):
         traverse(toy_run("vae"), span=0, device="cpu")

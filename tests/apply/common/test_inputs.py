@@ -7,15 +7,14 @@ import pytest
 import torch
 from PIL import Image
 
-from twofold.apply.common import components
+from twofold.apply.common import scores
 from twofold.apply.common.inputs import _draw, load_inputs
 from twofold.apply.common.result import Result
-from twofold.apply.common.trained import Trained, open_run, seeded
-from twofold.apply.measures import make_subject
+from twofold.apply.context import Context, open_run, seeded
 from twofold.data import ImageDataset
 from twofold.data.batches import Batch
 from twofold.data.preprocess import fix_binary, to_unit
-from twofold.errors import RunError, UsageError
+from twofold.errors import DataError, RunError, UsageError
 from twofold.experiments.train import train
 from twofold.files import read_arrays
 from twofold.metrics.measure import Measure
@@ -23,7 +22,7 @@ from twofold.metrics.planes import principal_axes
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory, toy_data, toy_experiment, silent) -> Trained:
+def trained(tmp_path_factory, toy_data, toy_experiment, silent) -> Context:
     out = tmp_path_factory.mktemp("runs") / "cvae"
     run = train(toy_experiment(), out=out, dataset=toy_data, progress=silent)
     run.dataset = lambda: toy_data
@@ -42,7 +41,7 @@ def test_by_default_the_test_images_as_they_are(trained, toy_data):
 
 
 @pytest.fixture(scope="module")
-def binary(tmp_path_factory, toy_data, toy_experiment, silent) -> Trained:
+def binary(tmp_path_factory, toy_data, toy_experiment, silent) -> Context:
     """Of a run on a static binarization."""
     out = tmp_path_factory.mktemp("runs") / "binary"
     experiment = toy_experiment(epochs=1)
@@ -55,8 +54,8 @@ def binary(tmp_path_factory, toy_data, toy_experiment, silent) -> Trained:
 
 def test_an_image_is_binarized_the_same_whichever_are_drawn(binary, toy_data, silent):
     settings = {"samples": 10, "iwae_samples": 1, "seed": 0}
-    subject = make_subject(binary.run, settings, None, torch.device("cpu"), silent)
-    expected = torch.cat([batch.x for batch in subject.batches.in_order()])
+    context = open_run(binary.run, "cpu", settings, silent)
+    expected = torch.cat([batch.x for batch in context.batches.in_order()])
     assert set(expected.unique().tolist()) == {0.0, 1.0}
     everything, some = load_inputs(binary), load_inputs(binary, n=10)
     assert torch.equal(torch.cat([batch.x for batch in everything.batches(4)]), expected)
@@ -67,10 +66,10 @@ def test_an_image_is_binarized_the_same_whichever_are_drawn(binary, toy_data, si
 
 def test_components_are_of_the_images_that_were_trained_on(binary, toy_data, monkeypatch):
     seen = []
-    monkeypatch.setattr(components, "AXES_FROM", 40)
-    monkeypatch.setattr(components, "principal_axes", lambda x, k: seen.append(x) or axes(x, k))
+    monkeypatch.setattr(scores, "AXES_FROM", 40)
+    monkeypatch.setattr(scores, "principal_axes", lambda x, k: seen.append(x) or axes(x, k))
     axes = principal_axes
-    components.component_scores(binary, [load_inputs(binary, n=3)], seed=0)
+    scores.component_scores(binary, [load_inputs(binary, n=3)], seed=0)
     images = torch.as_tensor(toy_data.split("train").images)
     learnt = to_unit(fix_binary(images, "static", 3)).flatten(1).numpy()
     assert seen[0].shape == (40, 64)
@@ -90,7 +89,7 @@ def test_arrays_and_tensors_of_either_kind(trained, toy_data):
     floats = torch.as_tensor(images) / 255
     for given in (images, floats, floats.numpy()):
         assert np.array_equal(load_inputs(trained, given).dataset.images, images)
-    with pytest.raises(UsageError, match=r"run from 0 to \d+, expected \[0, 1\]"):
+    with pytest.raises(DataError, match=r"floats from 0 to \d+, expected \[0, 1\]; rescale"):
         load_inputs(trained, images.astype(np.float32))
 
 
@@ -172,21 +171,18 @@ def test_seeded_draws_disturb_nobody():
 
 
 class Row(Result):
-    caption = "a row"
-    measures = (Measure("x", "an x", 2.5, "nats", error=0.5),)
-
     def picture(self):
         return np.zeros((2, 3), np.uint8)
 
     def arrays(self):
         return {"x": torch.arange(3)}
 
-    def table(self):
-        return ("a", "b"), [(1, "x"), (2, "y, z")]
+    def by_heading(self):
+        return {"a": [1, 2], "b": ["x", "y, z"]}
 
 
 def test_a_result_saves_itself_as_the_ending_says(tmp_path):
-    row = Row()
+    row = Row(caption="a row", measures=(Measure("x", "an x", 2.5, "nats", error=0.5),))
     with Image.open(row.save(tmp_path / "row.png")) as opened:
         assert opened.info["Description"] == "a row"
     assert read_arrays(row.save(tmp_path / "row.npz"))["x"].tolist() == [0, 1, 2]
