@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from twofold.pictures.scatter import draw_scatter
+from twofold.pictures.charts import draw_scatter
 from twofold.pictures.style import INK, PAPER, Picture, canvas, color, cut, drawing, render
 from twofold.report.facts import Facts
 from twofold.report.words import slug

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from twofold.metrics.measure import Measure
-from twofold.pictures.dots import Panel, draw_dots
+from twofold.pictures.charts import Panel, draw_dots
 from twofold.pictures.style import Picture
 from twofold.report.words import mean_and_spread, number, with_unit
 from twofold.reproduction.figures import picture_name
