@@ -248,15 +248,12 @@ class Trainer:
                     self._warned.add(text)
 
     def _where(self, kind: str) -> dict[str, Any]:
-        running = 0.0
-        if self.clock.started is not None:
-            running = time.perf_counter() - self.clock.started
         return {
             "kind": kind,
             "step": self.step,
             "epoch": round(self.step / self.data.steps_per_epoch, 4),
             "images": self.step * self.data.batch_size,
-            "seconds": round(self.clock.seconds + running, 3),
+            "seconds": round(self.clock.elapsed, 3),
         }
 
     # --- checkpoints ------------------------------------------------------------------------------
@@ -293,7 +290,7 @@ class Trainer:
         """Continues from the newest checkpoint of the folder.
 
         Raises:
-            RunError: If there is none, it is damaged, or it is of another experiment.
+            RunError: If there is none, or it is damaged or of another experiment.
         """
         path = newest_checkpoint(self.folder / "checkpoints")
         if path is None:

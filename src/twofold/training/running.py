@@ -18,6 +18,12 @@ class Clock:
     seconds: float = 0.0
     started: float | None = None
 
+    @property
+    def elapsed(self) -> float:
+        """Seconds up to now."""
+        running = 0.0 if self.started is None else time.perf_counter() - self.started
+        return self.seconds + running
+
     def start(self) -> None:
         self.started = time.perf_counter()
 
