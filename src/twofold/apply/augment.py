@@ -11,8 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from twofold.apply.common.folder import require_free, write_image_folder
-from twofold.apply.common.result import Result, Save, pixels
+from twofold.apply.common.result import Result, Save, pixels, require_free, write_image_folder
 from twofold.apply.context import Context, Subject, open_run
 from twofold.apply.judges import JUDGE, Judge, judge
 from twofold.errors import RunError, UsageError
@@ -147,7 +146,11 @@ class _Draw:
             size = AT_ONCE if self.critic else min(AT_ONCE, count - have)
             x = self._some(k, size, rounds)
             rounds += 1
-            good = self._recognized(x, k).nonzero().squeeze(1)[: count - have]
+            good = torch.arange(len(x))
+            if self.critic is not None:
+                probability = self.critic.classifier.classify(x)[:, k].exp()
+                good = (probability >= self.min_confidence).nonzero().squeeze(1)
+            good = good[: count - have]
             kept.append(x[good].cpu())
             have += len(good)
             drawn += int(good[-1]) + 1 if have == count else size
@@ -158,11 +161,6 @@ class _Draw:
         (state,) = np.random.SeedSequence((self.seed, k, rounds)).generate_state(1, np.uint64)
         c = torch.full((count,), k, device=self.context.device)
         return self.model.sample(count, c, int(state >> np.uint64(1)))
-
-    def _recognized(self, x: Tensor, k: int) -> Tensor:
-        if self.critic is None:
-            return torch.ones(len(x), dtype=torch.bool)
-        return self.critic.classifier.classify(x)[:, k].exp() >= self.min_confidence
 
     def provenance(self, per_class: int, drawn: Mapping[str, int]) -> dict[str, Any]:
         """Where the images come from, as plain data."""

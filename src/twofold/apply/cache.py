@@ -30,13 +30,10 @@ def cache_folder() -> Path:
 def remember(
     kind: str, parts: Iterable[object], make: Callable[[], Mapping[str, Any]]
 ) -> dict[str, Any]:
-    """Arrays from the cache, or made now and kept there.
+    """Arrays from a sub-folder of the cache, or made now and kept there.
 
-    Arguments:
-        kind: The sub-folder.
-        parts: All that the arrays depend on beside the code of this package and the versions of
-            torch and NumPy; their texts are hashed into the name.
-        make: Computes them.
+    The name hashes the texts of the parts: all that the arrays depend on, beside the code of this
+    package and the versions of torch and NumPy.
     """
     key = _digest("\n".join(map(str, [_code(), *parts])).encode())
     path = cache_folder() / kind / f"{key}.npz"

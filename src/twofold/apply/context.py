@@ -210,14 +210,10 @@ class Context:
         return self.batches.labels
 
     def real(self, split: str, count: int | None = None) -> Tensor:
-        """Images as they are in the data, without any binarization, on the device.
+        """Images (N, C, H, W) in [0, 1] as they are in the data, without any binarization.
 
-        Arguments:
-            split: `test`, or `train` for the images that the model has learnt from.
-            count: Draw so many at random, the same for every run; all by default.
-
-        Returns:
-            Shape (N, C, H, W), in [0, 1].
+        Of `test`, or of `train`, which the model has learnt from; `count` are drawn at random, the
+        same for every run.
         """
         if split == "test":
             images = self.dataset.split("test").images[self.test_index]
@@ -228,12 +224,7 @@ class Context:
         return to_unit(torch.as_tensor(images).to(self.device))
 
     def examples(self, split: str, count: int) -> Batch:
-        """Images from all over a split, as training prepares them; of `test`, only measured ones.
-
-        Arguments:
-            split: `test`, or `train` for the images that the model has learnt from.
-            count: How many, evenly spaced; fewer where there are no more.
-        """
+        """So many images from all over `test` or `train`, evenly, as training prepares them."""
         batches = self.batches if split == "test" else self.prepare(self.train)
         index = torch.linspace(0, len(batches) - 1, min(count, len(batches))).long()
         return next(batches.only(index, count).in_order())
@@ -258,13 +249,7 @@ def open_run(
     settings: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
 ) -> Context:
-    """The context of a run, its folder, or a model with its images.
-
-    Arguments:
-        run: A run, its folder, or a pair of a model and its images.
-        device: Where to compute.
-        settings: Of measuring.
-        progress: Who is told how it goes.
+    """The context of a run, its folder, or a pair of a model and its images.
 
     Raises:
         RunError: If it is no run, or is damaged.

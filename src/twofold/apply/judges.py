@@ -11,7 +11,6 @@ import shutil
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from twofold.apply.cache import cache_folder
 from twofold.data import ImageDataset
@@ -38,6 +37,7 @@ __all__ = [
 JUDGE = "classifier-cnn"
 MLP_JUDGE = "classifier-mlp"  # the kind of Lam (2023)
 SHIPPED = Path(__file__).parent / "shipped"
+_facts = cache(read_facts)
 
 
 @dataclass(frozen=True)
@@ -87,14 +87,7 @@ def judge(
     """A classifier trained on real training images: shipped, from the cache, or trained now.
 
     A shipped one has seen the whole training set, and judges runs that were given a part of it too,
-    unless one of `exactly` these training images is wanted.
-
-    Arguments:
-        name: A recipe, `JUDGE` or another.
-        dataset: Labeled images with a train split.
-        device: Where to put it.
-        progress: Where to say how it trains.
-        exactly: Whether it must have seen the training images of `dataset` and no others.
+    unless one is wanted that has seen `exactly` the training images of the data set.
 
     Raises:
         DataError: If the training images have no labels.
@@ -145,11 +138,6 @@ def _shipped_for(name: str, dataset: ImageDataset, exactly: bool) -> Path | None
         if _facts(path)[f"{split}_fingerprint"] == fingerprint:
             return path
     return None
-
-
-@cache
-def _facts(path: Path) -> dict[str, Any]:
-    return read_facts(path)
 
 
 def _load_shipped(name: str, path: Path, dataset: ImageDataset, device: str) -> Judge:

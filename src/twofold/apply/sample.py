@@ -10,8 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from twofold.apply.common.folder import write_image_folder
-from twofold.apply.common.result import Result, Save, pixels
+from twofold.apply.common.result import Result, Save, pixels, write_image_folder
 from twofold.apply.context import Classes, Subject, open_run
 from twofold.errors import UsageError
 from twofold.models.base import Generative

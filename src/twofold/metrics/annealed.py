@@ -125,9 +125,6 @@ def annealed_likelihood(
         leapfrogs: Steps of each transition, a gradient each.
         rows: How many images may be decoded at once, or as many as there are chains.
 
-    Returns:
-        For all images in order.
-
     Raises:
         ValueError: If there are fewer than two chains, which have no standard error.
     """

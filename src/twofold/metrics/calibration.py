@@ -41,8 +41,7 @@ def calibration(
     """The expected calibration error of the likeliest class, in bins of equal width.
 
     Arguments:
-        log_probs: Shape (N, K).
-        y: Labels, shape (N,).
+        log_probs: Shape (N, K), beside labels y (N,).
         bins: How many, from 0 to 1.
         draws: Of the bootstrap, and of labels that the confidences make up.
         seed: Of both.

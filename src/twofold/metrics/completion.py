@@ -38,12 +38,7 @@ ROWS = 20_000  # decoded images at a time: what bounds the memory
 
 
 class PartOf(nn.Module):
-    """A decoder of some pixels of an image alone.
-
-    Arguments:
-        model: The decoder of the whole, whose pixels are independent given z.
-        mask: Which pixels, boolean (H, W).
-    """
+    """A decoder of the pixels of a mask (H, W) alone, for these are independent given z."""
 
     def __init__(self, model: Decodes, mask: Tensor) -> None:
         super().__init__()
@@ -161,11 +156,9 @@ class Chains(Weighted):
 
 
 def concatenate(parts: Sequence[Chains], order: Tensor) -> Chains:
-    """As many chains of each of several sets of images, these then put in another order.
+    """As many chains of each of several sets of images, these then put in an order (N,).
 
-    Arguments:
-        parts: All with a condition, or all with none.
-        order: Which image of all comes first, and so on, shape (N,).
+    All parts have a condition, or none has.
     """
     cs = [part.c for part in parts if part.c is not None]
     return Chains(

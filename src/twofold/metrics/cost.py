@@ -16,9 +16,6 @@ def count_flops(work: Callable[[], object]) -> int:
     A multiply-add is two operations. Gradients count when `work` takes them; biases, activations,
     normalization and optimizers, which are small beside these, do not.
 
-    Arguments:
-        work: Is called once.
-
     Example:
         >>> count_flops(lambda: torch.ones(3, 4) @ torch.ones(4, 5)) == 2 * 3 * 4 * 5
         True
@@ -35,10 +32,8 @@ def calls_per_second(
 ) -> float:
     """How often a computation runs in a second, after one call that is not timed.
 
-    Arguments:
-        work: Is called until the time is up, and at least once more.
-        device: Where it computes; waited for before the clock is read.
-        seconds: How long to try.
+    It is called until the time is up and at least once more; the device is waited for before the
+    clock is read.
     """
     work()
     wait_for(device)

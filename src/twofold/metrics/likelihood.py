@@ -49,13 +49,10 @@ def elbo_terms(
 
 
 def running_log_mean_exp(log_values: Iterable[Tensor]) -> Iterator[tuple[int, Tensor]]:
-    """ln of the mean of exp over the first axis of all stretches so far, in float64.
-
-    Arguments:
-        log_values: Tensors of shapes (S_1, B), (S_2, B), …
+    """ln of the mean of exp over the first axis of all stretches (S_1, B), (S_2, B), … so far.
 
     Yields:
-        After each stretch the number of values so far, and shape (B,).
+        After each stretch the number of values so far, and shape (B,) in float64.
 
     Example:
         >>> stretches = [torch.zeros(3, 1), torch.full((1, 1), -1e9)]

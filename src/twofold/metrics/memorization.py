@@ -35,10 +35,7 @@ def copying_score(generated: Tensor, held_out: Tensor) -> float:
     The Mann-Whitney statistic in standard deviations, Z_U of Meehan et al., taken over the whole
     space and not cell by cell as their C_T: near 0 where both lie equally near, below -3 for
     copying, above 3 for underfitting. It grows with the square root of the number of images.
-
-    Arguments:
-        generated: Distance of each generated image to its nearest training image, shape (N,).
-        held_out: The same of held-out images, shape (M,).
+    Given are distances to the nearest training image, shapes (N,) and (M,).
     """
     from scipy.stats import rankdata
 

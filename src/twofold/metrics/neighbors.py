@@ -46,12 +46,7 @@ class Neighborhood:
 
 
 def neighborhood(real: Tensor, fake: Tensor, k: int = 5) -> Neighborhood:
-    """Precision, recall, density and coverage, of each image.
-
-    Arguments:
-        real: Features of real images, shape (N, D).
-        fake: Features of generated images, shape (M, D).
-        k: Which neighbor a ball reaches to.
+    """Precision, recall, density and coverage of each image, by features (N, D) and (M, D).
 
     Raises:
         NotMeasured: If there are no k neighbors.
@@ -77,13 +72,9 @@ def neighborhood(real: Tensor, fake: Tensor, k: int = 5) -> Neighborhood:
 
 
 def nearest(x: Tensor, pool: Tensor, k: int = 1, itself: bool = False) -> tuple[Tensor, Tensor]:
-    """The k nearest of a pool to each image, by Euclidean distance.
+    """The k nearest of a pool (M, ...) to each of x (N, ...), by Euclidean distance.
 
-    Arguments:
-        x: Shape (N, ...), flattened.
-        pool: Shape (M, ...).
-        k: How many.
-        itself: Whether x is the pool, and an image is not its own neighbor.
+    Where x is the pool `itself`, an image is not its own neighbor.
 
     Returns:
         Distances and indices, nearest first, shapes (N, k).

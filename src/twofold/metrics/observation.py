@@ -27,12 +27,7 @@ SMALLEST = 1 / (255 * math.sqrt(12))  # the rounding error of 8-bit pixels
 
 
 class GaussianObservation(nn.Module):
-    """p(x|z, c) of a generator.
-
-    Arguments:
-        generator: A model that makes images in [0, 1] from codes.
-        sigma: Standard deviation of each pixel.
-    """
+    """p(x|z, c) of a generator of images in [0, 1], each pixel with standard deviation sigma."""
 
     def __init__(self, generator: Generative, sigma: float) -> None:
         super().__init__()

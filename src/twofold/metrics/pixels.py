@@ -1,5 +1,8 @@
 """How near images are to others: pixel by pixel, and by structure.
 
+Notation: images x, shape (..., C, H, W), and `target` of a shape that broadcasts with it; `where`,
+boolean (H, W), says which pixels count, all by default. Figures have shape (...).
+
 References:
     Image Quality Assessment: From Error Visibility to Structural Similarity (Wang, Bovik, Sheikh
     and Simoncelli, 2004), section III, for SSIM: through a Gaussian window of 11 pixels with a
@@ -19,16 +22,7 @@ REACH = 5  # pixels to either side that SSIM's window sees
 
 
 def mse(x: Tensor, target: Tensor, where: Tensor | None = None) -> Tensor:
-    """Mean squared error over channels and pixels, in float64 on the CPU.
-
-    Arguments:
-        x: Images, shape (..., C, H, W).
-        target: Of a shape that broadcasts with it.
-        where: Which pixels count, boolean (H, W); all by default.
-
-    Returns:
-        Shape (...).
-    """
+    """Mean squared error over channels and pixels, in float64 on the CPU."""
     squared = (x.cpu().double() - target.cpu().double()).square()  # not every device has doubles
     chosen = squared.flatten(-2) if where is None else squared[..., where.cpu()]
     return chosen.mean(dim=(-2, -1))
@@ -38,14 +32,7 @@ def psnr(x: Tensor, target: Tensor, where: Tensor | None = None) -> Tensor:
     """Peak signal-to-noise ratio -10 log10(mse) of images in [0, 1], in dB.
 
     Images that agree to within the rounding of 8-bit pixels count as differing by that: 58.9 dB.
-
-    Arguments:
-        x: Shape (..., C, H, W).
-        target: Of a shape that broadcasts with it.
-        where: Which pixels count, boolean (H, W); all by default.
-
-    Returns:
-        Shape (...), float64, on the CPU.
+    In float64 on the CPU.
 
     Example:
         >>> psnr(torch.full((1, 2, 2), 0.6), torch.full((1, 2, 2), 0.5)).round(decimals=3)
@@ -56,13 +43,6 @@ def psnr(x: Tensor, target: Tensor, where: Tensor | None = None) -> Tensor:
 
 def ssim(x: Tensor, target: Tensor) -> Tensor:
     """Structural similarity of images in [0, 1], 1 where they are the same.
-
-    Arguments:
-        x: Shape (..., C, H, W).
-        target: Of a shape that broadcasts with it.
-
-    Returns:
-        Shape (...).
 
     Raises:
         NotMeasured: If the images are smaller than what is reflected at their edges.

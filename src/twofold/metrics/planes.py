@@ -45,15 +45,10 @@ class Axes:
 
 
 def principal_axes(points: NDArray[Any], count: int) -> Axes:
-    """The first principal components.
+    """The first principal components of points (N, D), at most D of them.
 
-    Arguments:
-        points: Shape (N, D).
-        count: How many; D where that is less.
-
-    Returns:
-        Each direction points to where its largest entry is positive; all shares are 0 where all
-        points are the same.
+    Each direction points to where its largest entry is positive; all shares are 0 where all points
+    are the same.
     """
     from scipy.linalg import eigh
 
@@ -71,15 +66,10 @@ def principal_axes(points: NDArray[Any], count: int) -> Axes:
 
 
 def tsne(points: NDArray[Any]) -> NDArray[np.float32]:
-    """A map that keeps neighbors together; distances across it mean little.
+    """A map (N, 2) of points (N, D) that keeps neighbors together; distances across it mean little.
 
-    It starts from the first two principal components, so that it is the same every time.
-
-    Arguments:
-        points: Shape (N, D), N at least 2.
-
-    Returns:
-        Shape (N, 2).
+    It starts from the first two principal components, so that it is the same every time. N is at
+    least 2.
     """
     from sklearn.manifold import TSNE
 

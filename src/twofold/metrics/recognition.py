@@ -117,17 +117,9 @@ def recognition(
     floor: float | None = None,
     caution: str = "",
 ) -> Measure:
-    """The share of images that are recognized, in per cent, over all and by class.
+    """The share of images that are recognized as y, in per cent, over all and by class.
 
-    Arguments:
-        name: Of the measure.
-        title: Of the measure, for people.
-        log_probs: What the classifier says, shape (N, K).
-        y: What the images are meant to be, shape (N,).
-        class_names: K names.
-        depends: What the figure depends on.
-        floor: The same share of real images, from 0 to 1.
-        caution: What a reader must know.
+    The floor is the same share of real images, from 0 to 1; else arguments are as of `Measure`.
     """
     value = accuracy(log_probs, y)
     present = bincount(y, minlength=len(class_names)) > 0

@@ -1,12 +1,13 @@
 """Two ways to fill in what is hidden of an image: by a model trained for it, or by any decoder.
 
-Each gives several completions of a batch, and estimates of the likelihood of what was hidden.
+Each, an `Inpainter`, gives several completions of a batch, and estimates of the likelihood of what
+was hidden.
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -33,54 +34,8 @@ __all__ = ["Inpainter", "make_inpainter"]
 CHAINS, TEMPERATURES = 32, 200  # of annealing; more chains where more completions are asked for
 
 
-class Inpainter(Protocol):
-    """Completes images of which some pixels are visible.
-
-    Attributes:
-        how: By what means, in words.
-    """
-
-    @property
-    def how(self) -> str: ...
-
-    def inpaint(self, batch: Batch, count: int) -> Tensor:
-        """So many completions of each image, pixels in [0, 1], shape (count, B, C, H, W)."""
-        ...
-
-    def likelihood(self, batch: Batch) -> list[PerImage]:
-        """Estimates of ln p(hidden | visible).
-
-        Raises:
-            NotMeasured: If the model has no likelihood.
-        """
-        ...
-
-
-def make_inpainter(context: Context, visible: Tensor, completions: int, samples: int) -> Inpainter:
-    """What completes images with a model.
-
-    Arguments:
-        context: A model conditioned on a part of the image, or any decoder.
-        visible: Which pixels are visible, boolean (H, W).
-        completions: How many of each image will be asked for.
-        samples: k of a conditional model's likelihood.
-
-    Raises:
-        UsageError: If the model is neither.
-    """
-    able = context.model.capability
-    if context.model.condition.about == "image":
-        return _Conditional(context, able(Generative, "complete"), visible, samples)
-    decoder, model = able(Decodes, "complete"), able(Generative, "complete")
-    chains = max(CHAINS, 2 * completions)
-    if isinstance(model.condition, ClassCondition):  # as many of each class
-        K = model.condition.num_classes
-        chains = K * max(2, math.ceil(chains / K))
-    return _Annealing(context, decoder, model, visible, chains)
-
-
 @dataclass(frozen=True)
-class _Conditional:
+class Conditional:
     """A model that was trained to complete images: z ~ p(z), decoded with what is visible."""
 
     context: Context
@@ -90,14 +45,21 @@ class _Conditional:
 
     @property
     def how(self) -> str:
+        """By what means, in words."""
         return "as it was trained to"
 
     def inpaint(self, batch: Batch, count: int) -> Tensor:
+        """So many completions of each image, pixels in [0, 1], shape (count, B, C, H, W)."""
         z = torch.randn(count, len(batch), self.model.latent_dim, device=batch.x.device)
         cs = [self.context.condition_of(batch)] * count
         return _with_visible(self.model, z, cs, batch.x, self.visible)
 
     def likelihood(self, batch: Batch) -> list[PerImage]:
+        """Estimates of ln p(hidden | visible).
+
+        Raises:
+            NotMeasured: If the model has no likelihood.
+        """
         model, k = self.context.model.capability(Encodes), self.samples
         if model is None or self.context.model.capability(HasLikelihood) is None:
             raise NotMeasured(
@@ -115,7 +77,7 @@ class _Conditional:
 
 
 @dataclass(frozen=True)
-class _Annealing:
+class Annealing:
     """Any other decoder: z ~ p(z | visible), found by annealing.
 
     The class is hidden too where it is not known, or where the model infers it, and is drawn with
@@ -173,6 +135,28 @@ class _Annealing:
             if len(some)
         ]
         return concatenate(found, torch.cat(rows).argsort())
+
+
+Inpainter = Conditional | Annealing
+
+
+def make_inpainter(context: Context, visible: Tensor, completions: int, samples: int) -> Inpainter:
+    """What completes images of which the pixels (H, W) are visible, each so many times.
+
+    `samples` is k of the likelihood of a model that is conditioned on a part of the image.
+
+    Raises:
+        UsageError: If the model is neither that nor a decoder.
+    """
+    able = context.model.capability
+    if context.model.condition.about == "image":
+        return Conditional(context, able(Generative, "complete"), visible, samples)
+    decoder, model = able(Decodes, "complete"), able(Generative, "complete")
+    chains = max(CHAINS, 2 * completions)
+    if isinstance(model.condition, ClassCondition):  # as many of each class
+        K = model.condition.num_classes
+        chains = K * max(2, math.ceil(chains / K))
+    return Annealing(context, decoder, model, visible, chains)
 
 
 @torch.no_grad()

@@ -72,12 +72,9 @@ class Inputs:
 
     @torch.no_grad()
     def each(self, make: Callable[[Batch], tuple], seed: int, size: int = BATCH) -> list[Any]:
-        """What a function makes of all images, batch by batch, on the CPU.
+        """What a function makes of all images, on the CPU; it draws from a seed.
 
-        Arguments:
-            make: From a batch to tensors whose first axis it is, or None in place of one.
-            seed: Of what it draws.
-            size: Images at a time.
+        From a batch of at most `size` it makes tensors, whose first axis that is, or None.
         """
         with seeded(seed, self.context.device):
             parts = [make(batch) for batch in self.batches(size)]

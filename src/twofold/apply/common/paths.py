@@ -20,16 +20,7 @@ STRAIGHT = 1e-6  # the sine of an angle below which an arc has no direction of i
 
 
 def path_between(a: Tensor, b: Tensor, steps: int, path: str) -> Tensor:
-    """Points at even distances from a to b, both included.
-
-    Arguments:
-        a: Shape (N, D).
-        b: Shape (N, D).
-        steps: How many points, at least 2.
-        path: `linear` or `spherical`.
-
-    Returns:
-        Shape (N, steps, D).
+    """Even points (N, steps, D) from a to b (N, D), both included, on one of `PATHS`.
 
     Raises:
         UsageError: If there is no such path.
@@ -55,14 +46,7 @@ def arc(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
     """The direction turns evenly from a's to b's, and the length goes evenly from a's to b's.
 
     Where the two are parallel, opposite or zero, no arc is singled out, and the way is straight.
-
-    Arguments:
-        a: Shape (N, D).
-        b: Shape (N, D).
-        t: From 0 at a to 1 at b, shape (T,).
-
-    Returns:
-        Shape (N, T, D).
+    Shapes are (N, D), (N, D) and (T,) to (N, T, D); t goes from 0 at a to 1 at b.
     """
     like = a
     a, b, t = (part.cpu().double() for part in (a, b, t))  # not every device has doubles

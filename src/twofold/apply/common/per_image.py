@@ -53,12 +53,7 @@ def squared_error(
 
 
 def means(batches: Iterable[Sequence[PerImage]], depends: Mapping[str, Any]) -> list[Measure]:
-    """The mean of each figure over the images of all batches.
-
-    Arguments:
-        batches: The same figures of each batch.
-        depends: What all of them depend on; how many images there were is added.
-    """
+    """The mean of each figure over the images of all batches; `depends` gets how many there are."""
     first: dict[str, PerImage] = {}
     values: dict[str, list[Tensor]] = {}
     for batch in batches:

@@ -19,7 +19,7 @@ from twofold.metrics.measure import Measure
 from twofold.pictures.formats import png_bytes, webp_bytes
 from twofold.pictures.sheets import contact_sheet, grid, side_of, to_uint8
 
-__all__ = ["Result", "Save", "Sheet", "Strips", "pixels"]
+__all__ = ["Result", "Save", "Sheet", "Strips", "pixels", "require_free", "write_image_folder"]
 
 Save = Callable[[Path], None]
 
@@ -150,6 +150,39 @@ class Strips(Sheet):
 def pixels(images: Tensor) -> NDArray[np.uint8]:
     """Images in [0, 1] of any leading shape, (..., C, H, W), as 0..255."""
     return to_uint8(images.cpu().numpy())
+
+
+def require_free(folder: Path) -> None:
+    """Refuses a path where there is anything but an empty folder.
+
+    Raises:
+        UsageError: If there is.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UsageError(f"{folder} is not an empty folder; choose another name")
+
+
+def write_image_folder(
+    folder: Path,
+    images: NDArray[np.uint8],
+    labels: NDArray[np.int64] | None,
+    class_names: Sequence[str],
+) -> None:
+    """A numbered PNG of each image (N, C, H, W), in a sub-folder per class where there are labels.
+
+    Raises:
+        UsageError: If the folder is not empty, or a class has a name that no folder can have.
+        RunError: If it cannot be written, for example because the disk is full.
+    """
+    require_free(folder)
+    for name in class_names if labels is not None else ():
+        if name in ("", ".", "..") or set(name) & set("/\\\0"):
+            raise UsageError(f"the class name {name!r} cannot be a folder; write an .npz")
+    digits = len(str(len(images)))
+    for i, image in enumerate(images):
+        picture = image[0] if len(image) == 1 else image.transpose(1, 2, 0)
+        home = folder if labels is None else folder / class_names[int(labels[i])]
+        write_bytes(home / f"{i:0{digits}d}.png", png_bytes(picture))
 
 
 def _plain(arrays: Mapping[str, Any]) -> dict[str, Any]:

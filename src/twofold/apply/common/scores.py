@@ -35,15 +35,7 @@ from twofold.models.capabilities import Discriminates, HasLikelihood, Reconstruc
 from twofold.pictures.formats import png_bytes
 from twofold.pictures.sheets import to_uint8
 
-__all__ = [
-    "SCORES",
-    "ComponentScores",
-    "Score",
-    "choose_score",
-    "component_scores",
-    "contrast",
-    "score_images",
-]
+__all__ = ["ComponentScores", "choose_score", "component_scores", "contrast", "score_images"]
 
 Each = Callable[[Any, Tensor, Tensor | None, int], Tensor]  # (model, x, c, draws) to (B,)
 ROWS = 20_000  # decoded images at a time, as many as there are draws for each
@@ -59,20 +51,21 @@ class Score:
     Attributes:
         name: As the command line has it.
         title: For people.
-        unit: Of the score.
         capability: What the model needs.
         of: Scores of images x (B, C, H, W) given c, with so many draws of z: shape (B,).
-        draws: Whether z is drawn.
         correction: What is taken away for the image alone, shape (B,); None for nothing.
     """
 
     name: str
     title: str
-    unit: str
     capability: type
     of: Each
-    draws: bool = False
     correction: Callable[[Tensor], Tensor] | None = None
+
+    @property
+    def draws(self) -> bool:
+        """Whether z is drawn."""
+        return self.capability is HasLikelihood
 
 
 def contrast(x: Tensor) -> Tensor:
@@ -159,13 +152,7 @@ class ComponentScores:
 
 @torch.no_grad()
 def component_scores(context: Context, inputs: list[Inputs], seed: int) -> ComponentScores:
-    """How badly principal components of the training images rebuild images, the baseline of all.
-
-    Arguments:
-        context: The model, whose number of latents is among the counts.
-        inputs: The images, one set after the other.
-        seed: Of a dynamic binarization.
-    """
+    """How badly principal components of the training images rebuild images: the baseline."""
     normal = training_images(context.run.dataset(), context.run.experiment, context.model)
     normal = binarize_once(normal, context)
     normal = normal.subset(draw(len(normal), AXES_FROM))
@@ -209,14 +196,6 @@ def _bound(model: HasLikelihood, x: Tensor, c: Tensor | None, draws: int) -> Ten
     return -model.elbo(x, c, draws)
 
 
-def _importance(model: HasLikelihood, x: Tensor, c: Tensor | None, draws: int) -> Tensor:
-    return -model.log_likelihood(x, c, draws)
-
-
-def _unreal(model: Discriminates, x: Tensor, c: Tensor | None, _: int) -> Tensor:
-    return -model.realness(x, c)
-
-
 def _file_length(x: Tensor) -> Tensor:
     """Nats that each image takes as a PNG, shape (B,)."""
     images = to_uint8(x.movedim(1, -1).squeeze(-1).cpu().numpy())
@@ -224,24 +203,20 @@ def _file_length(x: Tensor) -> Tensor:
     return torch.tensor(lengths, device=x.device)
 
 
-NATS = "nats"
 SCORES = {
     score.name: score
     for score in (
-        Score("relative", "reconstruction error relative to edges", "px²", Reconstructs, _relative),
-        Score("reconstruction", "squared reconstruction error", "", Reconstructs, _squared_error),
-        Score("bound", "−ELBO", NATS, HasLikelihood, _bound, draws=True),
-        Score("iwae", "−IWAE bound", NATS, HasLikelihood, _importance, draws=True),
-        Score("ratio", "−ELBO less the background's", NATS, HasLikelihood, _bound, draws=True),
+        Score("relative", "reconstruction error relative to edges", Reconstructs, _relative),
+        Score("reconstruction", "squared reconstruction error", Reconstructs, _squared_error),
+        Score("bound", "−ELBO", HasLikelihood, _bound),
+        Score("iwae", "−IWAE bound", HasLikelihood, lambda m, *given: -m.log_likelihood(*given)),
+        Score("ratio", "−ELBO less the background's", HasLikelihood, _bound),
+        Score("complexity", "−ELBO less the length as a PNG", HasLikelihood, _bound, _file_length),
         Score(
-            "complexity",
-            "−ELBO less the length as a PNG",
-            NATS,
-            HasLikelihood,
-            _bound,
-            draws=True,
-            correction=_file_length,
+            "discriminator",
+            "how unreal the discriminator finds it",
+            Discriminates,
+            lambda model, x, c, _: -model.realness(x, c),
         ),
-        Score("discriminator", "how unreal the discriminator finds it", "", Discriminates, _unreal),
     )
 }

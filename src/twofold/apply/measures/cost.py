@@ -67,14 +67,12 @@ def _training_flops(context: Context) -> Measure:
             trainer.train_step(trainer.data.training_batch(step))
 
     images = steps * trainer.data.batch_size
-    return Measure(
-        name="training_flops",
-        title="operations of a training step per image",
-        value=count_flops(last_steps) / images / MILLION,
-        unit="MFLOP",
-        better="lower",
-        depends={"counted": f"{COUNTED}; forward and backward", "images": images},
+    value, title = (
+        count_flops(last_steps) / images / MILLION,
+        "operations of a training step per image",
     )
+    depends = {"counted": f"{COUNTED}; forward and backward", "images": images}
+    return Measure("training_flops", title, value, "MFLOP", "lower", depends=depends)
 
 
 def _generation(context: Context, model: Generative) -> Iterator[Measure]:
@@ -85,23 +83,11 @@ def _generation(context: Context, model: Generative) -> Iterator[Measure]:
     def generate() -> None:
         model.sample(count, c, seed, batch_size=count)
 
-    yield Measure(
-        name="generation_flops",
-        title="operations per generated image",
-        value=count_flops(generate) / count / MILLION,
-        unit="MFLOP",
-        better="lower",
-        depends={"counted": COUNTED, "images": count},
-    )
+    flops, title = count_flops(generate) / count / MILLION, "operations per generated image"
+    depends = {"counted": COUNTED, "images": count}
+    yield Measure("generation_flops", title, flops, "MFLOP", "lower", depends=depends)
     machine = describe_machine(model.device)
-    yield Measure(
-        name="generation_speed",
-        title="speed of generation",
-        value=count * calls_per_second(generate, model.device),
-        unit="images per s",
-        better="higher",
-        depends={
-            **{key: machine[key] for key in ("device", "processor", "threads")},
-            "batch_size": count,
-        },
-    )
+    depends = {key: machine[key] for key in ("device", "processor", "threads")}
+    depends["batch_size"] = count
+    speed, title = count * calls_per_second(generate, model.device), "speed of generation"
+    yield Measure("generation_speed", title, speed, "images per s", "higher", depends=depends)

@@ -142,10 +142,6 @@ class Features:
         """A figure of training images in the place of generated ones, a number or list, cached.
 
         Where these are too few it is None: a model may have learnt from a handful.
-
-        Arguments:
-            name: Part of the key.
-            figure: Of features of test images and of others.
         """
         parts = [name, digest_of(self.test), digest_of(self.train)]
         try:

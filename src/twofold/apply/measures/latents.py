@@ -29,16 +29,7 @@ from twofold.metrics.planes import principal_axes, tsne
 from twofold.metrics.recognition import accuracy_error
 from twofold.models.capabilities import Classifies, Encodes, HasCodes
 
-__all__ = [
-    "Codes",
-    "EncoderCondition",
-    "Posterior",
-    "latents",
-    "latents_mlp",
-    "pixel_codes",
-    "posterior_codes",
-    "ways",
-]
+__all__ = ["latents", "latents_mlp", "pixel_codes", "posterior_codes", "ways"]
 
 AXES_FROM = 5_000  # training images whose principal components are taken
 SILHOUETTE_POINTS, MAP_POINTS = 5_000, 2_000

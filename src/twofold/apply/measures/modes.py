@@ -50,7 +50,8 @@ def modes(context: Context) -> Iterator[Measure]:
         "classifier": f"{JUDGE} {reader.digest}",
         "classifier_accuracy": round(accuracy(singles, torch.as_tensor(test.labels)), 5),
     }
-    caution = join(made.caution, _too_few(len(made)))
+    few = f"the literature counts {USUAL} samples, more than these: --num-samples {USUAL}"
+    caution = join(made.caution, few if len(made) < 25_600 else "")
     counts, floor = count_modes(modes_of(fake)), count_modes(modes_of(real))
     yield _present("modes", "modes reached", counts, floor, depends, caution)
     yield _present(
@@ -113,9 +114,3 @@ def _present(
             "counts": counts.tolist(),
         },
     )
-
-
-def _too_few(count: int) -> str:
-    if count >= 25_600:
-        return ""
-    return f"the literature counts {USUAL} samples, more than these: --num-samples {USUAL}"

@@ -1,4 +1,4 @@
-"""Whether classifiers recognize what a model makes, which classes they see, and can learn from it."""
+"""What classifiers recognize of what a model makes, which classes they see, and can learn of it."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -192,12 +192,7 @@ def gan_train(context: Context) -> Iterator[Measure]:
 
 
 def taught_by(context: Context, changes: Mapping[str, Any] = MappingProxyType({})) -> judges.Judge:
-    """A classifier trained on as many generated images as the model has learnt from.
-
-    Arguments:
-        context: Whose model is conditioned on the class.
-        changes: Of the judge's recipe.
-    """
+    """A classifier trained on as many images of a class-conditional model as it has learnt from."""
     count = len(context.train)
     y = classes_as_trained(context, count)
     generated = ImageDataset(
