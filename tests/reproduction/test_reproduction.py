@@ -60,7 +60,7 @@ def test_a_tolerance_that_the_file_states():
 def test_an_error_beside_an_accuracy():
     """5 % error is 95 % accuracy, and less of it is better."""
     found = compare_result(reported(inverted=True), measured(97.0, 97.2, better="higher"))
-    assert found.mean == pytest.approx(2.9)
+    assert found.values == pytest.approx((3.0, 2.8))
     assert found.verdict == "better"
     worse = compare_result(reported(inverted=True), measured(90.0, 90.2, better="higher"))
     assert worse.verdict == "not reproduced"

@@ -1,6 +1,6 @@
 """The pictures of a report, drawn of our runs by the verbs that the command line has."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from twofold.experiments.run import Run
 from twofold.files import write_bytes
 from twofold.reproduction.reports import Figure, ReportExperiment
 
-__all__ = ["SAMPLES", "VERBS", "draw_figures", "first_draw", "picture_name", "verb_of"]
+__all__ = ["SAMPLES", "VERBS", "draw_figures", "picture_name", "verb_of"]
 
 SAMPLES = "samples"  # the sheet that a run draws itself while it trains
 
@@ -26,20 +26,9 @@ VERBS = {  # and what each draws
 
 
 def picture_name(stem: str, seed: int, picture: str = SAMPLES) -> str:
-    """Under which a picture of a run lies in the results: its samples, or a figure.
-
-    Arguments:
-        stem: As `ReportExperiment.stem` has it.
-        seed: Of the run.
-        picture: `SAMPLES`, or the name of a figure.
-    """
+    """Under which a picture of a run lies in the results: its samples, or a figure by its name."""
     mark = "" if picture == SAMPLES else f"-{picture}"
     return f"{stem}-seed{seed}{mark}.png"
-
-
-def first_draw(runs: Sequence[Run]) -> Run:
-    """The run whose pictures are shown: that of the smallest seed."""
-    return min(runs, key=lambda run: (run.experiment.seed, run.experiment.data.label_seed))
 
 
 def verb_of(figure: Figure) -> Callable[..., Result]:
@@ -50,11 +39,7 @@ def verb_of(figure: Figure) -> Callable[..., Result]:
 def draw_figures(experiment: ReportExperiment, run: Run, folder: Path, anew: bool = False) -> None:
     """Draws the pictures of one run: its last samples, and the figures of its experiment.
 
-    Arguments:
-        experiment: That of the run.
-        run: Finished.
-        folder: Where they go.
-        anew: Whether figures are drawn that are there and younger than the run, too.
+    Figures that are in the folder and younger than the run are not drawn anew unless asked for.
     """
     is_full = run.experiment.recipe() == experiment.settings("full").recipe()
     stem, seed = experiment.stem("full" if is_full else "laptop"), run.experiment.seed

@@ -24,17 +24,11 @@ PLACE = re.compile(r"\{([\w-]+)\.([^}]+)\}")
 
 @dataclass(frozen=True)
 class Answer:
-    """A finding with our figures.
-
-    Attributes:
-        report: Whose finding.
-        finding: The question.
-        draws: Of each row, None where it was not run.
-    """
+    """A finding with our figures."""
 
     report: Report
     finding: Finding
-    draws: dict[str, Draws | None]
+    draws: dict[str, Draws | None]  # of each row, None where it was not run
 
     def measures(self, row: str, heading: str) -> list[Measure]:
         """One figure of one row, of every run; empty unless all have it."""

@@ -76,13 +76,7 @@ class _Judged:
 
 
 def publish(reports: Sequence[Report], results: Path, path: Path) -> None:
-    """Draws the findings beside the figures of a folder, and writes the page.
-
-    Arguments:
-        reports: In the order of the page.
-        results: The folder of figures and pictures, `results` beside the page.
-        path: The page.
-    """
+    """Draws the findings into the folder of results, and writes the page that lies beside it."""
     known = load_results(results)
     for report in reports:
         for answer in answers(report, known):

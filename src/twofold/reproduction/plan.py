@@ -28,19 +28,12 @@ WARM, TIMED = 2, 4  # rounds of all phases: the first steps allocate, the next a
 
 @dataclass(frozen=True)
 class Step:
-    """An experiment with its runs.
-
-    Attributes:
-        experiment: Whose.
-        settings: Its settings at the budget.
-        folder: From which the folders of its runs are named.
-        seed_runs: A run for each draw, and how far it has come.
-    """
+    """An experiment with its runs."""
 
     experiment: ReportExperiment
-    settings: Experiment
-    folder: Path
-    seed_runs: tuple[SeedRun, ...]
+    settings: Experiment  # at the budget
+    folder: Path  # from which the folders of its runs are named
+    seed_runs: tuple[SeedRun, ...]  # one for each draw, and how far it has come
 
     @property
     def unfinished(self) -> int:
@@ -48,18 +41,7 @@ class Step:
 
 
 def plan(report: Report, budget: Budget, seeds: Seeds, out: Path) -> list[Step]:
-    """The steps of a report, in the order of its experiments.
-
-    Arguments:
-        report: The report.
-        budget: `laptop` or `full`.
-        seeds: Draws of each experiment.
-        out: Where the runs lie; those of a reduced budget in folders of their own.
-
-    Raises:
-        UsageError: If the seeds do not fit.
-        RunError: If a folder holds something else.
-    """
+    """The steps of a report, in the order of its experiments, each run in a folder of its own."""
     found = []
     for one in report.experiments:
         folder, settings = out / one.stem(budget), one.settings(budget)
@@ -111,15 +93,12 @@ def _seconds(experiment: Experiment, dataset: ImageDataset) -> float:
     """One run's time by a few steps of each stretch of its training; nothing is written."""
     with tempfile.TemporaryDirectory() as folder:
         trainer = make_trainer(experiment, dataset, Path(folder) / "timed", Silent())
-        stretches = pairwise(_turns(trainer))
+        # A stretch lies between the steps at which a phase starts or stops
+        epochs = [e for p in trainer.phase_optimizers for e in (p.settings.start, p.settings.stop)]
+        steps = {math.ceil(e * trainer.data.steps_per_epoch) for e in epochs if e is not None}
+        total = trainer.total_steps
+        stretches = pairwise(sorted({0, total, *(step for step in steps if step < total)}))
         return sum((end - begin) * _step_seconds(trainer, begin) for begin, end in stretches)
-
-
-def _turns(trainer: Trainer) -> list[int]:
-    """The first step, those at which a phase starts or stops, and the one after the last."""
-    epochs = [e for p in trainer.phase_optimizers for e in (p.settings.start, p.settings.stop)]
-    steps = {math.ceil(e * trainer.data.steps_per_epoch) for e in epochs if e is not None}
-    return sorted({0, trainer.total_steps} | {step for step in steps if step < trainer.total_steps})
 
 
 def _step_seconds(trainer: Trainer, begin: int) -> float:

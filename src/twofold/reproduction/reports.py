@@ -30,39 +30,23 @@ BUDGETS: tuple[Budget, ...] = ("full", "laptop")
 
 
 class Figure(Strict):
-    """A picture of the report, which a verb draws of our first run.
+    """A picture of the report, which a verb draws of our first run."""
 
-    Attributes:
-        verb: Of `twofold.reproduction.figures.VERBS`, with the options of the function.
-        place: Where the report has it.
-        name: Sets apart two figures of one verb.
-        options: What the verb is given.
-    """
-
-    verb: str
-    place: str
-    name: str = ""
-    options: dict[str, Any] = Field(default_factory=dict)
+    verb: str  # one of `twofold.reproduction.figures.VERBS`
+    place: str  # where the report has it
+    name: str = ""  # sets apart two figures of one verb
+    options: dict[str, Any] = Field(default_factory=dict)  # for the function of the verb
 
 
 class ReportExperiment(Strict):
-    """An experiment of a report.
+    """An experiment of a report."""
 
-    Attributes:
-        name: Its name in the library.
-        measures: What to evaluate, as `evaluate` names it.
-        laptop: What the laptop budget changes, such as the epochs; nothing where it is cheap.
-        labels: Whether the draws differ in the labels that are kept rather than in the seed.
-        figures: The report's pictures of this model beyond a sheet of samples.
-        verdicts: By figure: why ours is not the report's, where that is known.
-    """
-
-    name: str
-    measures: tuple[str, ...]
-    laptop: dict[str, Any] = Field(default_factory=dict)
-    labels: bool = False
-    figures: tuple[Figure, ...] = ()
-    verdicts: dict[str, str] = Field(default_factory=dict)
+    name: str  # in the library
+    measures: tuple[str, ...]  # as `evaluate` names them
+    laptop: dict[str, Any] = Field(default_factory=dict)  # what the laptop budget changes, if any
+    labels: bool = False  # whether draws differ in the labels kept, not in the seed
+    figures: tuple[Figure, ...] = ()  # the report's pictures beyond a sheet of samples
+    verdicts: dict[str, str] = Field(default_factory=dict)  # why ours is not the report's
 
     def settings(self, budget: Budget) -> Experiment:
         """Its settings at a budget."""
@@ -75,43 +59,26 @@ class ReportExperiment(Strict):
 
 
 class Row(Strict):
-    """One of the things that a finding compares.
+    """One of the things that a finding compares."""
 
-    Attributes:
-        label: In words.
-        experiment: The name of one of the experiments of the report.
-        variant: What stands for `{variant}` in the measures of the columns.
-        without: Headings of columns that are left blank.
-        picture: Of the first run, to be shown beside those of the other rows: `samples`, or the
-            name of a figure.
-    """
-
-    label: str
-    experiment: str
-    variant: str = ""
-    without: tuple[str, ...] = ()
-    picture: str = ""
+    label: str  # in words
+    experiment: str  # one of those of the report
+    variant: str = ""  # what stands for `{variant}` in the measures of the columns
+    without: tuple[str, ...] = ()  # headings of columns that are left blank
+    picture: str = ""  # of the first run: `samples`, or the name of a figure
 
 
 class Finding(Strict):
-    """A question that several experiments answer together.
+    """A question that several experiments answer together."""
 
-    Attributes:
-        name: Of its picture's file.
-        title: The question, or what the report concludes.
-        columns: Headings, each with the measure below it; `{variant}` in it is the row's.
-        rows: What is compared, by a key.
-        reading: What the figures say. `{row.heading}` stands for a figure of ours, so that no
-            number is typed; without one of them there is no reading.
-        floor: What the floors of the measures are of.
-    """
-
-    name: str
-    title: str
-    columns: dict[str, str]
+    name: str  # of its picture's file
+    title: str  # the question, or what the report concludes
+    columns: dict[str, str]  # headings, each with its measure; `{variant}` is the row's
     rows: dict[str, Row]
+    # What the figures say: `{row.heading}` stands for a figure of ours, so that no number is typed;
+    # without one of them there is no reading
     reading: str = ""
-    floor: str = "real images"
+    floor: str = "real images"  # what the floors of the measures are of
 
     @property
     def stem(self) -> str:
@@ -120,32 +87,18 @@ class Finding(Strict):
 
 
 class Report(Strict):
-    """A report and its experiments.
+    """A report and its experiments."""
 
-    Attributes:
-        name: As on the command line, and how the names of its experiments start.
-        title: For people.
-        source: The reference.
-        experiments: In the order in which they are run.
-        findings: What the experiments say together.
-        omitted: Experiments with a printed figure that are not run, and why.
-        remarks: What a reader of the figures must know.
-    """
-
-    name: str
+    name: str  # as on the command line, and how the names of its experiments start
     title: str
-    source: str
-    experiments: tuple[ReportExperiment, ...]
-    findings: tuple[Finding, ...] = ()
-    omitted: dict[str, str] = Field(default_factory=dict)
-    remarks: tuple[str, ...] = ()
+    source: str  # the reference
+    experiments: tuple[ReportExperiment, ...]  # in the order in which they are run
+    findings: tuple[Finding, ...] = ()  # what the experiments say together
+    omitted: dict[str, str] = Field(default_factory=dict)  # why printed figures are not run
+    remarks: tuple[str, ...] = ()  # what a reader of the figures must know
 
     def experiment(self, name: str) -> ReportExperiment:
-        """One of its experiments.
-
-        Raises:
-            UsageError: If there is none of that name.
-        """
+        """One of its experiments; a UsageError names those that come near."""
         known = {one.name: one for one in self.experiments}
         if name not in known:
             raise unknown_name(f"experiment of {self.name}", name, known)

@@ -17,7 +17,7 @@ from twofold.experiments.seed_runs import Seeds
 from twofold.files import write_json
 from twofold.report.words import duration
 from twofold.reproduction.collect import collect
-from twofold.reproduction.figures import draw_figures, first_draw
+from twofold.reproduction.figures import draw_figures
 from twofold.reproduction.page import publish
 from twofold.reproduction.plan import Load, Step, about, loads
 from twofold.reproduction.plan import plan as plan_steps
@@ -31,17 +31,11 @@ MOST_JOBS = 8  # by default: each takes up to a gigabyte of memory
 
 @dataclass(frozen=True)
 class Reproduction:
-    """What was done, or what would be.
+    """What was done, or what would be."""
 
-    Attributes:
-        page: The Markdown file with the figures of the reports beside ours.
-        runs: Trained and evaluated, in the order of the reports.
-        plan: What there is to run and how long it takes, in lines, where only that was asked for.
-    """
-
-    page: Path
-    runs: tuple[Run, ...] = ()
-    plan: tuple[str, ...] = ()
+    page: Path  # markdown, with the figures of the reports beside ours
+    runs: tuple[Run, ...] = ()  # trained and evaluated, in the order of the reports
+    plan: tuple[str, ...] = ()  # what there is to run, in lines, where only that was asked for
 
     def __str__(self) -> str:
         return "\n".join(self.plan) or str(self.page)
@@ -101,7 +95,8 @@ def reproduce(
                     _measure(run, step.experiment.measures, progress)
                 done[one.name] += runs
                 write_json(out / "results" / f"{one.name}.json", collect(done[one.name]))
-                draw_figures(step.experiment, first_draw(runs), out / "results")
+                first = min(runs, key=lambda r: (r.experiment.seed, r.experiment.data.label_seed))
+                draw_figures(step.experiment, first, out / "results")
                 publish(reports, out / "results", page)
                 left.pop(step.folder)
                 progress.say(f"{step.folder.name} is done; {about(left.values(), jobs, 'left')}")

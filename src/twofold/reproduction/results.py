@@ -20,14 +20,9 @@ SPREADS = 2.0  # standard deviations over seeds within which a printed figure ma
 
 @dataclass(frozen=True)
 class Draws:
-    """The runs of one recipe.
+    """The runs of one recipe."""
 
-    Attributes:
-        runs: What is committed of each, in the order of their seeds.
-        budget: At which they were trained.
-    """
-
-    runs: tuple[dict[str, Any], ...]
+    runs: tuple[dict[str, Any], ...]  # what is committed of each, in the order of their seeds
     budget: Budget
 
     @property
@@ -44,12 +39,7 @@ class Draws:
 
 
 class Results:
-    """All figures of a folder, by experiment and recipe.
-
-    Arguments:
-        contents: What the files hold.
-        sheets: Names of the pictures beside them.
-    """
+    """What the files of a folder hold, by experiment and recipe, and the names of its pictures."""
 
     def __init__(self, contents: Sequence[dict[str, Any]], sheets: Collection[str] = ()) -> None:
         self.sheets = sheets
@@ -88,38 +78,22 @@ def load_results(folder: Path) -> Results:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A printed figure beside ours.
-
-    Attributes:
-        reported: What the source printed.
-        values: Ours, one for each draw, in the source's direction; empty where nothing was run.
-        unit: Of ours.
-        verdict: Empty where nothing was run.
-    """
+    """A printed figure beside ours."""
 
     reported: Reported
-    values: tuple[float, ...]
-    unit: str
-    verdict: Verdict
-
-    @property
-    def mean(self) -> float:
-        return statistics.mean(self.values)
+    values: tuple[float, ...]  # ours, in the source's direction; empty where nothing was run
+    unit: str  # of ours
+    verdict: Verdict  # empty where nothing was run
 
 
 def compare_result(
     reported: Reported, measured: Sequence[Measure], was_run: bool = True
 ) -> Comparison:
-    """A verdict on one printed figure.
+    """A verdict on one printed figure, by our measure of it of each draw.
 
     It is reproduced where it lies within the tolerance of our mean or within two standard
     deviations over seeds; better where ours lies beyond that on the good side. The spread is that
     of ours, for no report gives its own.
-
-    Arguments:
-        reported: What was printed, and what it means for the verdict.
-        measured: Our measure of it, one for each draw; empty where we have none.
-        was_run: Whether its experiment was run at all.
     """
     values = tuple(100 - m.value if reported.inverted else m.value for m in measured)
     verdict: Verdict = ""
