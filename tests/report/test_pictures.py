@@ -13,11 +13,11 @@ from twofold.pictures.style import CLASS_COLORS
 from twofold.report.figures import (
     draw_bounds,
     draw_limits,
+    draw_pictures,
     draw_quality_and_cost,
     draw_tradeoffs,
 )
 from twofold.report.maps import draw_confusions, draw_maps
-from twofold.report.pictures import draw_pictures
 from twofold.report.pixels import draw_pairs, grid
 
 from .conftest import accuracy, elbo, train_line
@@ -58,7 +58,7 @@ def test_shares_of_less_than_half_a_per_cent_are_blank(facts, counts, ones):
 
 @pytest.mark.parametrize("counts", [[], [[1, 2]], [[0, 0], [0, 0]], np.eye(40).tolist()])
 def test_what_is_no_matrix_of_a_few_classes_is_not_drawn(facts, counts):
-    assert draw_confusions([facts("A", CGAN, confused(counts))]) == []
+    assert list(draw_confusions([facts("A", CGAN, confused(counts))])) == []
 
 
 def test_class_names_are_text_in_figures(facts):
@@ -117,8 +117,8 @@ def test_bounds_by_k_need_more_than_one_k(facts):
     ((heading, picture),) = draw_bounds([facts("A", CGAN), facts("B", CVAE, bound(*curve))])
     assert heading == "⟦B⟧ IWAE bound"
     assert [text for text in texts(picture) if text.isdigit()] == ["1", "10", "100"]
-    assert draw_bounds([facts("A", CVAE, bound(curve[0]))]) == []
-    assert draw_bounds([facts("A", CVAE, elbo(-95.0))]) == []
+    assert list(draw_bounds([facts("A", CVAE, bound(curve[0]))])) == []
+    assert list(draw_bounds([facts("A", CVAE, elbo(-95.0))])) == []
 
 
 def test_a_line_of_ais_lies_as_far_above_the_curve_as_it_lay_above_its_own_bound(facts):
@@ -147,7 +147,9 @@ def test_the_limit_of_fid_is_drawn_at_infinity(facts):
     ((heading, picture),) = draw_limits([facts("A", CVAE, limit), facts("B", CGAN)])
     assert heading == "⟦A⟧ FID, classifier features"
     assert {"∞", "100", "200", "300"} <= set(texts(picture))
-    assert draw_limits([facts("A", CVAE, Measure("fid_infinity/classifier", "", 2.0, ""))]) == []
+    assert (
+        list(draw_limits([facts("A", CVAE, Measure("fid_infinity/classifier", "", 2.0, ""))])) == []
+    )
 
 
 def test_pairs_are_generated_above_training_images(facts):

@@ -171,7 +171,8 @@ def test_the_table_of_two_recipes_has_their_difference(family):
     runs = [*family("ABC", CVAE, a), *family("DEF", CGAN, b)]
     table = seed_table(runs)
     assert table.over == "seeds"
-    assert table.heads == [
+    assert table.heads[-1] == ("difference", "")
+    assert table.heads[:-1] == [
         ("CVAE (⟦A·⟧, ⟦B·⟧ and ⟦C·⟧)", "3 seeds"),
         ("CGAN (⟦D·⟧, ⟦E·⟧ and ⟦F·⟧)", "3 seeds"),
     ]
@@ -179,18 +180,19 @@ def test_the_table_of_two_recipes_has_their_difference(family):
     assert row.cells[0].text == "98.0\u00a0±\u00a01.0"
     assert statistics.stdev(a) == 1
     one = paired_difference(a, b)
-    assert row.difference.text == f"{one.amount:.1f} ({one.low:.1f} to {one.high:.1f})"
-    assert row.difference.small.startswith("more than noise: paired by seed")
-    near = seed_table([*runs[:3], *family("DEF", CGAN, (97.0, 98.2, 98.9))]).rows[0].difference
+    assert row.cells[-1].text == f"{one.amount:.1f} ({one.low:.1f} to {one.high:.1f})"
+    assert row.cells[-1].small.startswith("more than noise: paired by seed")
+    near = seed_table([*runs[:3], *family("DEF", CGAN, (97.0, 98.2, 98.9))]).rows[0].cells[-1]
     assert near.small.startswith("within noise")
-    assert (row.difference.best, near.best) == (True, False)
+    assert (row.cells[-1].best, near.best) == (True, False)
 
 
 def test_the_table_says_where_some_runs_lack_a_figure(family, facts):
     runs = [*family("AB", CVAE, (98, 99)), facts("C", CVAE, changes=["seed=2"])]
     (row,) = seed_table(runs).rows
-    assert row.cells[0].small == "of 2 seeds"
-    assert row.difference.text == ""
+    assert [cell.small for cell in row.cells] == ["of 2 seeds"]
+    (row,) = seed_table([*runs, *family("D", CGAN, (97,))]).rows
+    assert row.cells[-1].text == ""  # of a single draw there is no difference
     assert seed_table(runs[:1]) is None
 
 

@@ -57,7 +57,8 @@ def cautions(runs: Sequence[Facts]) -> list[str]:
             f"training seeds: {'some runs have' if any(several) else each} one seed, and another "
             "seed could move a figure by more than the error."
         )
-    gray = [run for run in runs if _is_no_likelihood(run)]
+    bare = [run for run in runs if run.is_vae and "elbo" not in run.measures]
+    gray = [r for r in bare if r.model.get("needs_binary") and r.experiment.data.binarize == "none"]
     if gray:
         found.append(
             f"{mentions(gray)}: gray pixels serve as Bernoulli targets, so the bound is no "
@@ -69,7 +70,14 @@ def cautions(runs: Sequence[Facts]) -> list[str]:
             f"The images of {mentions(vaes)} are means of p(x|z), without the noise of its pixels: "
             "smooth images are easier to recognize than a GAN's samples."
         )
-    return found + _of_measures(runs)
+    said: dict[str, dict[str, Facts]] = {}  # what the measures say of themselves, and of whom
+    for run in runs:
+        for measure in run.measures.values():
+            for caution in filter(None, measure.caution.split("; ")):
+                said.setdefault(capitalize(caution).rstrip("."), {})[run.letter] = run
+    for text, of in said.items():
+        found.append(f"{text} ({marks(list(of.values()))})." if len(runs) > 1 else f"{text}.")
+    return found
 
 
 def confounders(runs: Sequence[Facts]) -> list[str]:
@@ -94,11 +102,6 @@ def confounders(runs: Sequence[Facts]) -> list[str]:
     ]
 
 
-def _is_no_likelihood(run: Facts) -> bool:
-    gray = run.is_vae and run.model.get("needs_binary") and run.experiment.data.binarize == "none"
-    return bool(gray) and "elbo" not in run.measures
-
-
 def _values(runs: Sequence[Facts], title: str, values: Sequence[str | None]) -> str:
     """`batch size 50 (A) and 100 (B)`, or nothing where all are alike or one has none."""
     if len(set(values)) < 2 or None in values:
@@ -109,15 +112,3 @@ def _values(runs: Sequence[Facts], title: str, values: Sequence[str | None]) -> 
         for value, group in groupby(pairs, key=lambda pair: pair[0])
     ]
     return f"{title} {listing(groups)}"
-
-
-def _of_measures(runs: Sequence[Facts]) -> list[str]:
-    """What the measures say of themselves, and of which runs."""
-    found: dict[str, dict[str, Facts]] = {}
-    for run in runs:
-        for measure in run.measures.values():
-            for caution in filter(None, measure.caution.split("; ")):
-                found.setdefault(capitalize(caution).rstrip("."), {})[run.letter] = run
-    if len(runs) == 1:
-        return [f"{text}." for text in found]
-    return [f"{text} ({marks(list(of.values()))})." for text, of in found.items()]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from twofold._version import __version__
 from twofold.errors import UsageError
@@ -16,10 +16,10 @@ from twofold.files import atomic_folder, write_text
 from twofold.pictures.style import DARK, LIGHT, RUN_COLORS
 from twofold.report.cautions import cautions, warnings
 from twofold.report.facts import Facts, gather
+from twofold.report.figures import draw_pictures
 from twofold.report.introduction import introduction, title
 from twofold.report.maps import draw_maps
 from twofold.report.noise import THRESHOLD
-from twofold.report.pictures import draw_pictures
 from twofold.report.pixels import draw_pairs, draw_sheet
 from twofold.report.reading import readings
 from twofold.report.settings import differing, train_command
@@ -40,6 +40,10 @@ if TYPE_CHECKING:
 __all__ = ["compare"]
 
 TEMPLATES = Path(__file__).parent / "templates"
+WORDS = (  # each is on the page under its own name
+    *(title, introduction, warnings, cautions, differing),
+    *(measure_groups, missing, class_tables, seed_table, cost_rows, one_machine, version_rows),
+)
 
 
 def compare(runs: Sequence[Subject], out: str | Path = "report.html", seed: int = 0) -> Path:
@@ -74,54 +78,24 @@ def compare(runs: Sequence[Subject], out: str | Path = "report.html", seed: int 
     figures, maps, pairs = draw_pictures(facts), draw_maps(facts), draw_pairs(facts)
     shown = [one for group in (*figures.values(), *(maps for _, maps in maps)) for _, one in group]
     pixels = [one for _, strips in pairs for _, one in strips] + [one for one, _ in sheets if one]
-    page = (
-        _templates(facts)
-        .get_template("report.html.j2")
-        .render(
-            _texts(facts, out),
-            sheets=sheets,
-            figures=figures,
-            maps=maps,
-            pairs=pairs,
-            seed=seed,
-        )
+    page = _templates(facts).get_template("report.html.j2")
+    html = page.render(
+        {function.__name__: function(facts) for function in WORDS},
+        runs=facts,
+        readings=[(k, list(v)) for k, v in groupby(readings(facts), key=lambda one: one.topic)],
+        sheets=sheets,
+        figures=figures,
+        maps=maps,
+        pairs=pairs,
+        seed=seed,
+        commands=_commands(facts, out),
+        figures_folder=f"{out.stem}-figures",
     )
     with atomic_folder(out.with_name(f"{out.stem}-figures")) as folder:
         for picture in [*shown, *(one.draw() for one in pixels)]:
             picture.save(folder)
-        write_text(out, page)
+        write_text(out, html)
     return out
-
-
-def _texts(facts: Sequence[Facts], out: Path) -> dict[str, Any]:
-    """What stands on the page beside its pictures."""
-    return {
-        "title": title(facts),
-        "introduction": introduction(facts),
-        "runs": facts,
-        "readings": [
-            (topic, [one.text for one in group])
-            for topic, group in groupby(readings(facts), key=lambda one: one.topic)
-        ],
-        "warnings": warnings(facts),
-        "cautions": cautions(facts),
-        "threshold": THRESHOLD,
-        "measures": measure_groups(facts),
-        "missing": missing(facts),
-        "class_tables": class_tables(facts),
-        "seed_table": seed_table(facts),
-        "costs": cost_rows(facts),
-        "machine": one_machine(facts),
-        "differing": differing(facts),
-        "yamls": [to_yaml(run.experiment) for run in facts],
-        "versions": version_rows(facts),
-        "commands": _commands(facts, out),
-        "figures_folder": f"{out.stem}-figures",
-        "light": LIGHT,
-        "dark": DARK,
-        "made": datetime.now(UTC).strftime("%d %B %Y"),
-        "version": __version__,
-    }
 
 
 def _commands(facts: Sequence[Facts], out: Path) -> list[str]:
@@ -166,5 +140,11 @@ def _templates(facts: Sequence[Facts]) -> "Environment":
         "css": Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),
         "svg": lambda picture: Markup(picture.inline),
         "color": color,
+        "to_yaml": to_yaml,
+        "threshold": THRESHOLD,
+        "light": LIGHT,
+        "dark": DARK,
+        "made": datetime.now(UTC).strftime("%d %B %Y"),
+        "version": __version__,
     }
     return environment

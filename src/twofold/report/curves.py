@@ -79,8 +79,7 @@ def panels(runs: Sequence[Facts]) -> list[Panel]:
             continue
         key = f"{phase}/{term}"
         title, unit = TITLES.get(key, (f"{phase}: {term.replace('_', ' ')}", NATS))
-        curves = _curves(runs, "terms", phase, term)
-        found.append(Panel(slug(key), title, unit, curves))
+        found.append(Panel(slug(key), title, unit, _curves(runs, "terms", phase, term)))
     for phase in dict.fromkeys(phase for phase, _ in terms):
         title = f"Gradient norm, {phase.upper() if phase == 'vae' else phase}"
         curves = _curves(runs, "grad_norm", phase)

@@ -30,39 +30,22 @@ KEPT = {"nearest": "copies", "latents": "latents/"}  # arrays, and which measure
 
 @dataclass(frozen=True)
 class Facts:
-    """A run, lettered.
+    """A run, lettered; measures, costs and arrays by their names."""
 
-    Attributes:
-        letter: A, B, C …
-        name: Of the folder.
-        short: The model's acronym where it sets the runs apart, or the name.
-        path: As it was given, for the commands that reproduce it.
-        experiment: Resolved.
-        environment: As environment.json has it.
-        records: The log.
-        measures: By name; empty when the run was not evaluated.
-        costs: The measures that stand in the table of costs, by name.
-        not_measured: What was asked for in vain, and why.
-        arrays: Those kept beside the measures, by name.
-        evaluated: Whether there is an evaluation.json.
-        evaluated_step: The step of the weights that were measured, where that is known.
-        finished: Whether it was trained to the end.
-    """
-
-    letter: str
-    name: str
-    short: str
-    path: Path
+    letter: str  # A, B, C …
+    name: str  # of the folder
+    short: str  # the model's acronym where it sets the runs apart, or the name
+    path: Path  # as it was given, for the commands that reproduce it
     experiment: Experiment
-    environment: Mapping[str, Any] = field(default_factory=dict)
-    records: Sequence[Mapping[str, Any]] = ()
-    measures: Mapping[str, Measure] = field(default_factory=dict)
-    costs: Mapping[str, Measure] = field(default_factory=dict)
-    not_measured: Mapping[str, str] = field(default_factory=dict)
-    arrays: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    evaluated: bool = False
-    evaluated_step: int | None = None
-    finished: bool = True
+    environment: Mapping[str, Any] = field(default_factory=dict)  # as environment.json has it
+    records: Sequence[Mapping[str, Any]] = ()  # the log
+    measures: Mapping[str, Measure] = field(default_factory=dict)  # empty if not evaluated
+    costs: Mapping[str, Measure] = field(default_factory=dict)  # those in the table of costs
+    not_measured: Mapping[str, str] = field(default_factory=dict)  # in vain, and why
+    arrays: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # beside the measures
+    evaluated: bool = False  # whether there is an evaluation.json
+    evaluated_step: int | None = None  # of the weights that were measured, where that is known
+    finished: bool = True  # trained to the end
 
     @property
     def mention(self) -> str:
@@ -87,11 +70,6 @@ class Facts:
     def is_gan(self) -> bool:
         """Whether a discriminator took part."""
         return bool(self.model.get("discriminates"))
-
-    @property
-    def is_hybrid(self) -> bool:
-        """Whether that is around an auto-encoder."""
-        return bool(self.model.get("wraps"))
 
     @property
     def condition(self) -> str:

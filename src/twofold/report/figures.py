@@ -1,8 +1,8 @@
-"""Pictures of measures with their noise: a point per run, or a curve from a measure's details."""
+"""Every picture of the page, and those of measures with their noise, a point per run or a curve."""
 
 import math
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -20,23 +20,25 @@ from twofold.pictures.style import (
     label_ticks,
     render,
 )
+from twofold.report.curves import diagnosis_panels, draw_panel, panels
 from twofold.report.facts import Facts
+from twofold.report.maps import draw_confusions
 from twofold.report.noise import THRESHOLD, comparable
+from twofold.report.tables import class_tables
 from twofold.report.words import capitalize, common_title, count, number, slug
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 __all__ = [
     "draw_bounds",
     "draw_limits",
     "draw_measures",
     "draw_per_class",
+    "draw_pictures",
     "draw_quality_and_cost",
     "draw_tradeoffs",
 ]
 
 SQUARE, WIDE = (4.0, 3.4), (4.0, 2.8)
+CROSS: dict[str, Any] = {"markersize": 7, "markeredgewidth": 0}
 THIN: dict[str, Any] = {"linewidth": 1.2}
 DASHED: dict[str, Any] = {"linewidth": 1, "linestyle": (0, (4, 3))}
 # Those with a figure of their own; of the others the table has to do
@@ -49,16 +51,52 @@ UNITS = ((3600, "hours"), (60, "minutes"), (1, "seconds"))
 FAR_APART = 5.0  # a range of times this many times its least is shown on a logarithmic axis
 
 
-def draw_measures(runs: Sequence[Facts]) -> list[tuple[str, Picture]]:
+def draw_pictures(runs: Sequence[Facts]) -> dict[str, list[tuple[str, Picture]]]:
+    """What there is to draw of these runs: pictures with their headings, by section of the page."""
+    return {
+        "curves": [
+            (panel.title, draw_panel(panel, runs))
+            for panel in [*panels(runs), *diagnosis_panels(runs)]
+        ],
+        "measures": list(draw_measures(runs)),
+        "tradeoffs": draw_tradeoffs(runs),
+        "confusions": list(draw_confusions(runs)),
+        "bounds": list(draw_bounds(runs)),
+        "limits": list(draw_limits(runs)),
+        "classes": [(name, draw_per_class(name, runs)) for name, *_ in class_tables(runs)],
+        "cost": draw_quality_and_cost(runs),
+    }
+
+
+def draw_measures(runs: Sequence[Facts]) -> Iterator[tuple[str, Picture]]:
     """Of each headline: a dot per run, a bar of two standard errors, the floor as a dashed line."""
-    found = []
     for name in HEADLINES:
         having = _having(runs, name)
-        if len(having) > 1:
-            title = common_title([run.measures[name].title for _, run in having])
-            heading = capitalize(title.partition(":")[0])
-            found.append((heading, _draw_measure(having, name)))
-    return found
+        if len(having) < 2:
+            continue
+        first = having[0][1].measures[name]
+        title = common_title([run.measures[name].title for _, run in having])
+        heading = capitalize(title.partition(":")[0])
+        with drawing():
+            figure, axes = canvas((4.0, 0.75 + 0.3 * len(having)))
+            axes.grid(True, axis="x")
+            axes.grid(False, axis="y")
+            for row, (i, run) in enumerate(having):
+                one = run.measures[name]
+                axes.errorbar(
+                    one.value, row, xerr=_bar(one.error), fmt="o", color=color(i), markersize=5.5
+                )
+            for floor in {run.measures[name].floor for _, run in having} - {None}:
+                axes.axvline(floor or 0.0, color=MUTED, **DASHED)
+            axes.set_yticks(range(len(having)), [run.letter for _, run in having])
+            for tick, (i, _) in zip(axes.get_yticklabels(), having, strict=True):
+                tick.set(color=color(i), fontweight="bold", fontsize=9)
+            axes.set_ylim(len(having) - 0.5, -0.5)
+            axes.margins(x=0.12)
+            axes.set_xlabel(first.unit)
+            axes.ticklabel_format(axis="x", useOffset=False)
+            alt = f"{first.title} of every run"
+            yield heading, render(figure, f"measure-{slug(name)}", alt)
 
 
 def draw_per_class(name: str, runs: Sequence[Facts]) -> Picture:
@@ -70,11 +108,8 @@ def draw_per_class(name: str, runs: Sequence[Facts]) -> Picture:
         figure, axes = canvas((4.0, 0.75 + 0.22 * len(classes)))
         axes.grid(True, axis="both")
         for row, of in enumerate(classes):
-            shown = {
-                i: value
-                for i, run in having
-                if math.isfinite(value := run.measures[name].per_class.get(of, math.nan))
-            }
+            known = {i: run.measures[name].per_class.get(of) for i, run in having}
+            shown = {i: v for i, v in known.items() if v is not None and math.isfinite(v)}
             if len(shown) > 1:
                 ends = [min(shown.values()), max(shown.values())]
                 axes.plot(ends, [row, row], color=RULE, linewidth=3)
@@ -106,40 +141,99 @@ def draw_tradeoffs(runs: Sequence[Facts]) -> list[tuple[str, Picture]]:
 
 def draw_quality_and_cost(runs: Sequence[Facts]) -> list[tuple[str, Picture]]:
     """The first of a few measures that all trained runs have, by the time that training took."""
+    from matplotlib.ticker import LogLocator, MaxNLocator
+
     timed = [(i, run) for i, run in enumerate(runs) if run.seconds and (run.is_vae or run.is_gan)]
     known = [run for _, run in timed]
-    for name in QUALITIES if len(timed) > 1 else ():
-        if all(name in run.measures for run in known) and not comparable(known, name):
-            title = capitalize(known[0].measures[name].title)
-            return [(f"{title}, against training time", _draw_cost(timed, name))]
-    return []
+    alike = [name for name in QUALITIES if all(name in run.measures for run in known)]
+    names = [name for name in alike if len(timed) > 1 and not comparable(known, name)]
+    if not names:
+        return []
+    name = names[0]
+    first = timed[0][1].measures[name]
+    with drawing():
+        figure, axes = canvas(SQUARE)
+        axes.grid(True, axis="both")
+        times = [run.seconds or 0.0 for _, run in timed]
+        size, unit = next((one for one in UNITS if max(times) > 2 * one[0]), UNITS[-1])
+        axes.xaxis.set_major_locator(MaxNLocator(6))
+        if max(times) > FAR_APART * min(times):
+            axes.set_xscale("log")
+            axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=7))
+        label_ticks(axes, lambda time: number(time / size, 3))
+        axes.set_xlabel(f"training time, {unit}, lower is better")
+        for floor in {run.measures[name].floor for _, run in timed} - {None}:
+            axes.axhline(floor or 0.0, color=MUTED, **DASHED)
+        for i, run in timed:
+            time, one = run.seconds or 0.0, run.measures[name]
+            axes.errorbar(time, one.value, yerr=_bar(one.error), color=color(i), **THIN)
+            badge(axes, time, one.value, run.letter, color(i))
+        axes.margins(0.14)
+        axes.set_ylabel(_axis(first))
+        alt = f"{first.title} by training time, a point per run"
+        picture = render(figure, "quality-and-cost", alt)
+    return [(f"{capitalize(first.title)}, against training time", picture)]
 
 
-def draw_bounds(runs: Sequence[Facts]) -> list[tuple[str, Picture]]:
+def draw_bounds(runs: Sequence[Facts]) -> Iterator[tuple[str, Picture]]:
     """For every run that has them: the IWAE bound by its k, and AIS as a dashed line.
 
     AIS is of few images, so its line lies as far above the end of the curve as AIS was above the
     IWAE bound of those few.
     """
-    found = []
     for i, run in enumerate(runs):
         bounds = (m for name, m in run.measures.items() if name.startswith("iwae/"))
         curves = [measure.details.get("convergence") or [] for measure in bounds]
         curve = max(curves, key=len, default=[])  # rows of k, bound, standard error
-        if len(curve) > 1:
-            found.append((f"{run.mention} IWAE bound", _draw_bound(run, color(i), curve)))
-    return found
+        if len(curve) < 2:
+            continue
+        k, values, errors = ([row[i] for row in curve] for i in range(3))
+        bars = [THRESHOLD * (error or 0.0) for error in errors]
+        with drawing():
+            figure, axes = canvas(WIDE)
+            axes.set_xscale("log")
+            axes.errorbar(k, values, yerr=bars, fmt="o-", color=color(i), markersize=3.5, **THIN)
+            if "ais" in run.measures and (above := run.measures["ais"].details.get("above_iwae")):
+                axes.axhline(values[-1] + above[0], color=color(i), **DASHED)
+            axes.margins(x=0.06, y=0.12)
+            axes.set_xticks(k)
+            label_ticks(axes, lambda value: count(round(value)))
+            axes.set_xlabel("k, draws from q(z|x) for each image")
+            axes.set_ylabel("nats per image")
+            alt = f"The IWAE bound of {run.name} by its number of draws"
+            picture = render(figure, f"iwae-by-k-{run.letter}", alt)
+        yield f"{run.mention} IWAE bound", picture
 
 
-def draw_limits(runs: Sequence[Facts]) -> list[tuple[str, Picture]]:
+def draw_limits(runs: Sequence[Facts]) -> Iterator[tuple[str, Picture]]:
     """For every run that has them: FID of fewer and of more images, and the line to its limit."""
-    found = []
     for i, run in _having(runs, LIMIT):
-        points = run.measures[LIMIT].details.get("points") or []
-        if len(points) > 1:
-            heading = f"{run.mention} FID, classifier features"
-            found.append((heading, _draw_limit(run, color(i), points)))
-    return found
+        measure = run.measures[LIMIT]
+        points = measure.details.get("points") or []
+        if len(points) < 2:
+            continue
+        counts, values = np.array(points, dtype=np.float64).T
+        slope = np.polyfit(1 / counts, values, 1)[0]
+        with drawing():
+            figure, axes = canvas(WIDE)
+            end = 1 / counts.min()
+            axes.plot(
+                [0, end], [measure.value, measure.value + slope * end], color=color(i), **DASHED
+            )
+            axes.plot(1 / counts, values, "o", color=color(i), markersize=3.5)
+            bar = _bar(measure.error)
+            axes.errorbar(0, measure.value, yerr=bar, fmt="D", color=color(i), markersize=4.5)
+            if measure.floor is not None:
+                axes.axhline(measure.floor, color=MUTED, **DASHED)
+            shown = [counts.max(), np.median(counts), counts.min()]
+            texts = [count(round(n)) for n in shown]
+            axes.set_xticks([0, *(1 / n for n in shown)], ["∞", *texts])
+            axes.margins(x=0.06, y=0.12)
+            axes.set_xlabel("N images, by 1 / N")
+            axes.set_ylabel("FID")
+            alt = f"FID of {run.name} by 1 / N, and its limit of {number(measure.value)}"
+            picture = render(figure, f"fid-by-n-{run.letter}", alt)
+        yield f"{run.mention} FID, classifier features", picture
 
 
 def _having(runs: Sequence[Facts], name: str) -> list[tuple[int, Facts]]:
@@ -147,37 +241,17 @@ def _having(runs: Sequence[Facts], name: str) -> list[tuple[int, Facts]]:
     return [(i, run) for i, run in enumerate(runs) if name in run.measures]
 
 
-def _draw_measure(having: Sequence[tuple[int, Facts]], name: str) -> Picture:
-    first = having[0][1].measures[name]
-    with drawing():
-        figure, axes = canvas((4.0, 0.75 + 0.3 * len(having)))
-        axes.grid(True, axis="x")
-        axes.grid(False, axis="y")
-        for row, (i, run) in enumerate(having):
-            one = run.measures[name]
-            axes.errorbar(
-                one.value, row, xerr=_bar(one.error), fmt="o", color=color(i), markersize=5.5
-            )
-        for floor in {run.measures[name].floor for _, run in having} - {None}:
-            axes.axvline(floor or 0.0, color=MUTED, **DASHED)
-        axes.set_yticks(range(len(having)), [run.letter for _, run in having])
-        for tick, (i, _) in zip(axes.get_yticklabels(), having, strict=True):
-            tick.set(color=color(i), fontweight="bold", fontsize=9)
-        axes.set_ylim(len(having) - 0.5, -0.5)
-        axes.margins(x=0.12)
-        axes.set_xlabel(first.unit)
-        axes.ticklabel_format(axis="x", useOffset=False)
-        return render(figure, f"measure-{slug(name)}", f"{first.title} of every run")
-
-
 def _draw_tradeoff(having: Sequence[tuple[int, Facts]], across: str, up: str) -> Picture:
     pairs = [(run.measures[across], run.measures[up]) for _, run in having]
     with drawing():
         figure, axes = canvas(SQUARE)
         axes.grid(True, axis="both")
-        floors = [(x.floor, y.floor) for x, y in pairs if None not in (x.floor, y.floor)]
+        floors: list[Any] = [(x.floor, y.floor) for x, y in pairs if None not in (x.floor, y.floor)]
         if floors:
-            _floor(axes, list(dict.fromkeys(floors)))
+            axes.plot(*zip(*dict.fromkeys(floors), strict=True), "P", color=MUTED, **CROSS)
+            lowest = min(floors, key=lambda point: point[1])
+            style = {"textcoords": "offset points", "color": MUTED, "fontsize": 7.5}
+            axes.annotate("real images", lowest, xytext=(0, -13), ha="center", **style)
         for (i, run), (x, y) in zip(having, pairs, strict=True):
             axes.errorbar(
                 x.value, y.value, xerr=_bar(x.error), yerr=_bar(y.error), color=color(i), **THIN
@@ -190,88 +264,9 @@ def _draw_tradeoff(having: Sequence[tuple[int, Facts]], across: str, up: str) ->
         return render(figure, f"tradeoff-{slug(across)}", f"{title}, a point per run")
 
 
-def _draw_cost(timed: Sequence[tuple[int, Facts]], name: str) -> Picture:
-    first = timed[0][1].measures[name]
-    with drawing():
-        figure, axes = canvas(SQUARE)
-        axes.grid(True, axis="both")
-        _time(axes, [run.seconds or 0.0 for _, run in timed])
-        for floor in {run.measures[name].floor for _, run in timed} - {None}:
-            axes.axhline(floor or 0.0, color=MUTED, **DASHED)
-        for i, run in timed:
-            time, one = run.seconds or 0.0, run.measures[name]
-            axes.errorbar(time, one.value, yerr=_bar(one.error), color=color(i), **THIN)
-            badge(axes, time, one.value, run.letter, color(i))
-        axes.margins(0.14)
-        axes.set_ylabel(_axis(first))
-        alt = f"{first.title} by training time, a point per run"
-        return render(figure, "quality-and-cost", alt)
-
-
-def _draw_bound(run: Facts, ink: str, curve: Sequence[Sequence[Any]]) -> Picture:
-    k, values, errors = ([row[i] for row in curve] for i in range(3))
-    bars = [THRESHOLD * (error or 0.0) for error in errors]
-    with drawing():
-        figure, axes = canvas(WIDE)
-        axes.set_xscale("log")
-        axes.errorbar(k, values, yerr=bars, fmt="o-", color=ink, markersize=3.5, **THIN)
-        if "ais" in run.measures and (above := run.measures["ais"].details.get("above_iwae")):
-            axes.axhline(values[-1] + above[0], color=ink, **DASHED)
-        axes.margins(x=0.06, y=0.12)
-        axes.set_xticks(k)
-        label_ticks(axes, lambda value: count(round(value)))
-        axes.set_xlabel("k, draws from q(z|x) for each image")
-        axes.set_ylabel("nats per image")
-        alt = f"The IWAE bound of {run.name} by its number of draws"
-        return render(figure, f"iwae-by-k-{run.letter}", alt)
-
-
-def _draw_limit(run: Facts, ink: str, points: Sequence[Sequence[float]]) -> Picture:
-    measure = run.measures[LIMIT]
-    counts, values = np.array(points, dtype=np.float64).T
-    slope = np.polyfit(1 / counts, values, 1)[0]
-    with drawing():
-        figure, axes = canvas(WIDE)
-        end = 1 / counts.min()
-        axes.plot([0, end], [measure.value, measure.value + slope * end], color=ink, **DASHED)
-        axes.plot(1 / counts, values, "o", color=ink, markersize=3.5)
-        bar = _bar(measure.error)
-        axes.errorbar(0, measure.value, yerr=bar, fmt="D", color=ink, markersize=4.5)
-        if measure.floor is not None:
-            axes.axhline(measure.floor, color=MUTED, **DASHED)
-        shown = [counts.max(), np.median(counts), counts.min()]
-        texts = [count(round(n)) for n in shown]
-        axes.set_xticks([0, *(1 / n for n in shown)], ["∞", *texts])
-        axes.margins(x=0.06, y=0.12)
-        axes.set_xlabel("N images, by 1 / N")
-        axes.set_ylabel("FID")
-        alt = f"FID of {run.name} by 1 / N, and its limit of {number(measure.value)}"
-        return render(figure, f"fid-by-n-{run.letter}", alt)
-
-
 def _bar(error: float | None) -> float | None:
     """Two standard errors, where there is one."""
     return None if error is None else THRESHOLD * error
-
-
-def _floor(axes: "Axes", points: Sequence[tuple[Any, Any]]) -> None:
-    axes.plot(*zip(*points, strict=True), "P", color=MUTED, markersize=7, markeredgewidth=0)
-    lowest = min(points, key=lambda point: point[1])
-    style = {"textcoords": "offset points", "color": MUTED, "fontsize": 7.5}
-    axes.annotate("real images", lowest, xytext=(0, -13), ha="center", **style)
-
-
-def _time(axes: "Axes", seconds: Sequence[float]) -> None:
-    """A horizontal axis of times, logarithmic where they are far apart, with a few round ticks."""
-    from matplotlib.ticker import LogLocator, MaxNLocator
-
-    size, unit = next((one for one in UNITS if max(seconds) > 2 * one[0]), UNITS[-1])
-    axes.xaxis.set_major_locator(MaxNLocator(6))
-    if max(seconds) > FAR_APART * min(seconds):
-        axes.set_xscale("log")
-        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=7))
-    label_ticks(axes, lambda time: number(time / size, 3))
-    axes.set_xlabel(f"training time, {unit}, lower is better")
 
 
 def _axis(measure: Measure) -> str:

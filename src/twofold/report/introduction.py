@@ -20,14 +20,12 @@ def title(runs: Sequence[Facts]) -> str:
 def introduction(runs: Sequence[Facts]) -> list[str]:
     """Sentences: how many models, on what, each recipe with its length and seeds."""
     number_word = NUMBERS[len(runs)] if len(runs) < len(NUMBERS) else count(len(runs))
-    subject = f"{number_word} model{' was' if len(runs) == 1 else 's were'} trained"
+    models = "model was" if len(runs) == 1 else "models were"
     sets = list(dict.fromkeys(_data(run) for run in runs))
     counts = list(dict.fromkeys(run.train_count for run in runs))
     alike = len(sets) == len(counts) == 1
-    first = f"{subject} on {listing(sets)}"
-    if alike and counts[0]:
-        first += f", {plural(counts[0], 'training image')}"
-    sentences = [f"{first}."]
+    images = f", {plural(counts[0], 'training image')}" if alike and counts[0] else ""
+    sentences = [f"{number_word} {models} trained on {listing(sets)}{images}."]
     for group in group_by_recipe(runs):
         # Runs of a recipe that were trained to the end share a sentence
         whole = all(run.finished and run.epochs_done for run in group.runs)

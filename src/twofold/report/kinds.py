@@ -1,6 +1,6 @@
 """The kinds of measures, in the order of the report, each with a word to who does not know it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from twofold.report.facts import Facts
@@ -10,18 +10,11 @@ __all__ = ["Kind", "by_kind"]
 
 @dataclass(frozen=True)
 class Kind:
-    """Measures that answer one question.
-
-    Attributes:
-        title: A heading.
-        text: What they say, which way is better, and when they mislead.
-        names: What the names of these measures begin with, up to any slash; of two that begin
-            alike the order here is that of the report.
-    """
+    """Measures that answer one question."""
 
     title: str
-    text: str
-    names: tuple[str, ...]
+    text: str  # what they say, which way is better, and when they mislead
+    names: tuple[str, ...]  # what theirs begin with, up to any slash, in the order of the report
 
 
 OTHER = Kind("Other", "", ())
@@ -83,13 +76,11 @@ KINDS = (
 def by_kind(runs: Sequence[Facts]) -> list[tuple[Kind, list[str]]]:
     """The names of all measures that any run has, by kind; what fits none comes last."""
     names = dict.fromkeys(name for run in runs for name in run.measures)
-    found = [(kind, _ordered(kind, names)) for kind in KINDS]
+    found = []
+    for kind in KINDS:
+        members = [name for start in kind.names for name in names if name.split("/")[0] == start]
+        members.sort(key=lambda name: name.endswith("/random"))  # those by random features last
+        found.append((kind, members))
     placed = {name for _, members in found for name in members}
-    rest = [name for name in names if name not in placed]
-    return [(kind, members) for kind, members in [*found, (OTHER, rest)] if members]
-
-
-def _ordered(kind: Kind, names: Iterable[str]) -> list[str]:
-    """The names of a kind, those by random features last."""
-    members = [name for start in kind.names for name in names if name.split("/")[0] == start]
-    return sorted(members, key=lambda name: name.endswith("/random"))
+    found.append((OTHER, [name for name in names if name not in placed]))
+    return [(kind, members) for kind, members in found if members]

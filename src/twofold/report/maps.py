@@ -1,6 +1,6 @@
 """Maps by class: which class is taken for which, and latent codes of test images on the plane."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,9 +22,8 @@ CONDITIONS = {"withheld": "true class withheld", "leaking": "encoder given the t
 TITLES = {"code": "The two latents", "pca": "Principal components", "tsne": "t-SNE"}
 
 
-def draw_confusions(runs: Sequence[Facts]) -> list[tuple[str, Picture]]:
+def draw_confusions(runs: Sequence[Facts]) -> Iterator[tuple[str, Picture]]:
     """A heat map for every run and measure that has a confusion matrix."""
-    found = []
     for name in ROWS:
         for index, run in enumerate(runs):
             measure = run.measures.get(name)
@@ -32,8 +31,7 @@ def draw_confusions(runs: Sequence[Facts]) -> list[tuple[str, Picture]]:
             square = counts.ndim == 2 and counts.shape[0] == counts.shape[1] <= MOST
             if measure and square and counts.sum() > 0:
                 heading = f"{run.mention} {measure.title.partition(':')[0]}"
-                found.append((heading, _draw_confusion(counts, index, run, name)))
-    return found
+                yield heading, _draw_confusion(counts, index, run, name)
 
 
 def _draw_confusion(counts: NDArray[np.float64], index: int, run: Facts, name: str) -> Picture:
@@ -42,9 +40,8 @@ def _draw_confusion(counts: NDArray[np.float64], index: int, run: Facts, name: s
 
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     num_classes = len(shares)
-    names = run.class_names
-    if len(names) != num_classes:
-        names = [str(k) for k in range(num_classes)]
+    known = len(run.class_names) == num_classes
+    names = run.class_names if known else [str(k) for k in range(num_classes)]
     with drawing():
         figure, axes = canvas((4.0, 3.7))
         axes.grid(False)
@@ -72,12 +69,11 @@ def _draw_confusion(counts: NDArray[np.float64], index: int, run: Facts, name: s
 
 def draw_maps(runs: Sequence[Facts]) -> list[tuple[str, list[tuple[str, Picture]]]]:
     """For every run that kept its codes: a title and a map for each way to lay them out."""
-    found = [(run.mention, _maps(run, run.arrays.get("latents") or {})) for run in runs]
+    found = [(run.mention, list(_maps(run, run.arrays.get("latents") or {}))) for run in runs]
     return [(mention, maps) for mention, maps in found if maps]
 
 
-def _maps(run: Facts, arrays: Mapping[str, Any]) -> list[tuple[str, Picture]]:
-    found = []
+def _maps(run: Facts, arrays: Mapping[str, Any]) -> Iterator[tuple[str, Picture]]:
     for condition, words in CONDITIONS.items():
         flat = "code" if f"{condition}_code" in arrays else "pca"
         for layout in (flat, "tsne"):
@@ -88,16 +84,17 @@ def _maps(run: Facts, arrays: Mapping[str, Any]) -> list[tuple[str, Picture]]:
             title = TITLES[layout]
             if f"leaking_{layout}" in arrays:
                 title += f", {words}"
-            picture = draw_scatter(
-                points,
-                np.asarray(arrays["label"]),
-                [str(one) for one in arrays["class_names"]],
-                _axes_names(layout, arrays.get(f"{condition}_pca_share", [])),
-                f"latents-{slug(name)}-{run.letter}",
-                f"Codes of {len(points)} test images by {run.name}: {title}, colored by class",
+            yield (
+                title,
+                draw_scatter(
+                    points,
+                    np.asarray(arrays["label"]),
+                    [str(one) for one in arrays["class_names"]],
+                    _axes_names(layout, arrays.get(f"{condition}_pca_share", [])),
+                    f"latents-{slug(name)}-{run.letter}",
+                    f"Codes of {len(points)} test images by {run.name}: {title}, colored by class",
+                ),
             )
-            found.append((title, picture))
-    return found
 
 
 def _axes_names(layout: str, shares: Sequence[float]) -> tuple[str, str] | None:

@@ -5,7 +5,7 @@ sqrt(e_a² + e_b²). Standard errors over images say nothing about the spread ov
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -20,15 +20,10 @@ LIKELIHOODS = ("elbo", "recon_nll", "kl", "iwae", "nll", "bits_per_dim", "log_li
 
 @dataclass(frozen=True)
 class Difference:
-    """Of two measures, a - b.
+    """Of two measures, a - b."""
 
-    Attributes:
-        amount: In their unit.
-        errors: |amount| in combined standard errors, or None where a standard error is missing.
-    """
-
-    amount: float
-    errors: float | None
+    amount: float  # in their unit
+    errors: float | None  # |amount| in combined standard errors; None where one is missing
 
     @property
     def verdict(self) -> Literal["larger", "smaller", "noise", "unknown"]:
@@ -65,21 +60,22 @@ def best(runs: Sequence[Facts], name: str) -> Facts | None:
         return None
     sign = 1 if better == "higher" else -1
     top = max(having, key=lambda run: sign * run.measures[name].value)
-    won = "larger" if better == "higher" else "smaller"
-    beaten = (
-        difference(top.measures[name], run.measures[name]).verdict == won
-        for run in having
-        if run is not top
-    )
-    return top if all(beaten) else None
+    others = [run.measures[name] for run in having if run is not top]
+    verdicts = {difference(top.measures[name], other).verdict for other in others}
+    return top if verdicts <= {"larger", "smaller"} else None
 
 
 def comparable(runs: Sequence[Facts], name: str) -> str:
     """Why the figures of a measure may not be compared; empty when they may."""
     if not same_images(runs):
         return "the runs are of different images"
-    if unlike := _unlike([run.measures[name].depends for run in runs]):
-        return f"they were not measured in the same way ({', '.join(unlike)})"
+    depends = [run.measures[name].depends for run in runs]
+    # What all figures say they depend on, and say differently; seeds may differ
+    shared = set.intersection(*(set(one) for one in depends)) - {"seed"}
+    unlike = [k for k in depends[0] if k in shared and _distinct(repr(d[k]) for d in depends) > 1]
+    if unlike:
+        words = ", ".join(key.replace("_", " ") for key in unlike)
+        return f"they were not measured in the same way ({words})"
     if name.split("/")[0] not in LIKELIHOODS:
         return ""
     if _distinct(run.condition for run in runs) > 1:
@@ -104,13 +100,6 @@ def same_images(runs: Sequence[Facts]) -> bool:
     )
     content = {(s.limit, data.get("fingerprint")) for s, data in settings}
     return _distinct(tests) < 2 and len(content) == _distinct(limit for limit, _ in content)
-
-
-def _unlike(depends: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What all figures say they depend on, and say differently; seeds may differ."""
-    shared = set.intersection(*(set(one) for one in depends)) - {"seed"}
-    keys = (key for key in depends[0] if key in shared)
-    return [key.replace("_", " ") for key in keys if _distinct(repr(d[key]) for d in depends) > 1]
 
 
 def _distinct(values: Iterable[Any]) -> int:

@@ -2,7 +2,7 @@
 
 import base64
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,19 +28,12 @@ ROWS = ("generated", "training")
 
 @dataclass(frozen=True)
 class Pixels:
-    """A grid of images.
+    """A grid of images."""
 
-    Attributes:
-        name: Of its files.
-        alt: What it shows.
-        array: Shape (height, width, 4), transparent between the images.
-        rows: What stands beside each row; nothing where rows mean nothing.
-    """
-
-    name: str
-    alt: str
-    array: NDArray[np.uint8]
-    rows: tuple[str, ...] = ()
+    name: str  # of its files
+    alt: str  # what it shows
+    array: NDArray[np.uint8]  # (height, width, 4), transparent between the images
+    rows: tuple[str, ...] = ()  # what stands beside each row; nothing where rows mean nothing
 
     @property
     def step(self) -> float:
@@ -86,11 +79,7 @@ def grid(images: NDArray[np.uint8], columns: int) -> NDArray[np.uint8]:
 def draw_sheet(run: Run, facts: Facts, seed: int) -> tuple[Pixels | None, str]:
     """Ten images of every class, or a hundred of a model that is conditioned on none.
 
-    Returns:
-        The images from one seed, if there are any, and a caption: what was drawn, or why nothing.
-
-    Raises:
-        RunError: If the checkpoint is damaged or of another experiment than the run says.
+    With them goes a caption: what was drawn from the seed, or why nothing was.
     """
     if not run.has_checkpoint:
         return None, "No samples: there is no checkpoint yet."
@@ -112,13 +101,12 @@ def draw_sheet(run: Run, facts: Facts, seed: int) -> tuple[Pixels | None, str]:
 
 def draw_pairs(runs: Sequence[Facts]) -> list[tuple[str, list[tuple[str, Pixels]]]]:
     """For every run that kept them: generated images above the training images nearest to them."""
-    found = [(run.mention, _strips(run, run.arrays.get("nearest") or {})) for run in runs]
+    found = [(run.mention, list(_strips(run, run.arrays.get("nearest") or {}))) for run in runs]
     return [(mention, strips) for mention, strips in found if strips]
 
 
-def _strips(run: Facts, arrays: Mapping[str, Any]) -> list[tuple[str, Pixels]]:
+def _strips(run: Facts, arrays: Mapping[str, Any]) -> Iterator[tuple[str, Pixels]]:
     """From (2, n, C, H, W), generated and training."""
-    found = []
     for kind, words in PAIRS.items():
         pairs, distances = arrays.get(kind), arrays.get(f"{kind}_distance")
         if pairs is None or pairs.ndim != 5 or len(pairs) != len(ROWS):
@@ -129,5 +117,4 @@ def _strips(run: Facts, arrays: Mapping[str, Any]) -> list[tuple[str, Pixels]]:
             caption = f"{words}; {low} to {high} apart."
         alt = f"Images of {run.name} above the nearest training images: {words.lower()}"
         array = grid(pairs.reshape(-1, *pairs.shape[2:]), pairs.shape[1])
-        found.append((caption, Pixels(f"nearest-{kind}-{run.letter}", alt, array, ROWS)))
-    return found
+        yield caption, Pixels(f"nearest-{kind}-{run.letter}", alt, array, ROWS)

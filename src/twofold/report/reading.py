@@ -56,14 +56,11 @@ def readings(runs: Sequence[Facts]) -> list[Reading]:
     """What the numbers say, most telling first."""
     found = []
     for name in dict.fromkeys(name for run in runs for name in run.measures):
-        if name.startswith("gan_test/"):
-            found += over_seeds(runs, name) or outcome(runs, name)
-            found += too_good(runs, name)
-        elif name == "accuracy":
+        if name == "accuracy":
             found += over_seeds(runs, name)
-        elif name == DISTANCE:
+        elif name == DISTANCE or name.startswith("gan_test/"):
             found += over_seeds(runs, name) or outcome(runs, name)
-            found += beside_the_floor(runs, name)
+            found += (beside_the_floor if name == DISTANCE else too_good)(runs, name)
     found += misses(runs) + repeats(runs)
     return found + likelihood(runs) + active_units(runs) + speed(runs)
 
@@ -105,10 +102,10 @@ def over_seeds(runs: Sequence[Facts], name: str) -> list[Reading]:
 
 def too_good(runs: Sequence[Facts], name: str) -> list[Reading]:
     """Generated images that are recognized more often than real ones are typical, not better."""
-    above = [run for run in those_with(runs, name) if _beats_floor(run.measures[name])]
-    if not above:
+    above = [run for run in those_with(runs, name) if _above_floor(run.measures[name])]
+    measure = above[0].measures[name] if above else None
+    if measure is None or measure.better != "higher":
         return []
-    measure = above[0].measures[name]
     text = (
         f"The same classifier recognizes {with_unit(number(measure.floor or 0), measure.unit)} of "
         f"real test images, fewer than of those of {mentions(above)}. That is no praise: images "
@@ -162,9 +159,7 @@ def repeats(runs: Sequence[Facts]) -> list[Reading]:
     found = []
     for run in those_with(runs, "copies"):
         copies = run.measures["copies"]
-        if copies.floor is None or copies.error is None:
-            continue
-        if copies.value > copies.floor + THRESHOLD * copies.error:
+        if _above_floor(copies):
             text = (
                 f"{run.mention} repeats its training images: {_share(copies)} of its images are "
                 f"copies, against {_floor(copies)} of real test images."
@@ -184,7 +179,7 @@ def likelihood(runs: Sequence[Facts]) -> list[Reading]:
             f"reconstruction and {number(parts['kl'].value)} the KL to the prior."
         )
         found = [Reading(found[0].topic, text)]
-    gans = [run for run in runs if run.is_gan and not run.is_hybrid]
+    gans = [run for run in runs if run.is_gan and not run.model.get("wraps")]  # no auto-encoder
     if gans and any(run.is_vae for run in runs):
         verb = "has" if len(gans) == 1 else "have"
         text = f"{mentions(gans)} {verb} none, as no GAN does, and cannot be placed on that scale."
@@ -199,16 +194,10 @@ def active_units(runs: Sequence[Facts]) -> list[Reading]:
         active, total = run.diagnosis[0].get("active_units"), run.latent_dim
         if active is None or not total:
             continue
-        if active == 0:
-            text = f"{run.mention} uses none of its {total}."
-        elif active < total:
-            text = (
-                f"{run.mention} uses {active} of its {total}; the others follow the prior and "
-                "carry next to nothing."
-            )
-        else:
-            text = f"{run.mention} uses all of its {active}."
-        found.append(Reading("latent dimensions", text))
+        text = f"{run.mention} uses {'all' if active >= total else active or 'none'} of its {total}"
+        if 0 < active < total:
+            text += "; the others follow the prior and carry next to nothing"
+        found.append(Reading("latent dimensions", f"{text}."))
     return found
 
 
@@ -295,17 +284,15 @@ def _verdict(found: Contrast) -> str:
     return text
 
 
-def _beats_floor(measure: Measure) -> bool:
-    if measure.floor is None or measure.error is None or measure.better != "higher":
+def _above_floor(measure: Measure, sign: int = 1) -> bool:
+    """Whether a figure lies on that side of the floor, by more than noise."""
+    if measure.floor is None or measure.error is None:
         return False
-    return measure.value > measure.floor + THRESHOLD * measure.error
+    return sign * (measure.value - measure.floor) > THRESHOLD * measure.error
 
 
 def _far_below(measure: Measure) -> bool:
-    if measure.floor is None or measure.error is None:
-        return False
-    noise = THRESHOLD * measure.error
-    return measure.value < min(FAR * measure.floor, measure.floor - noise)
+    return _above_floor(measure, sign=-1) and measure.value < FAR * (measure.floor or 0.0)
 
 
 def _figure(run: Facts, name: str) -> str:

@@ -76,21 +76,13 @@ class Group:
 
 @dataclass(frozen=True)
 class Contrast:
-    """Two recipes by one measure.
+    """Two recipes by one measure."""
 
-    Attributes:
-        first: A recipe of several draws.
-        second: Another.
-        measure: A figure of that measure, for its unit and direction.
-        difference: The first's mean less the second's.
-        recipes: How many there were to choose these two from.
-    """
-
-    first: Group
+    first: Group  # of several draws, like the second
     second: Group
-    measure: Measure
-    difference: MeanDifference
-    recipes: int
+    measure: Measure  # one figure of it, for its unit and direction
+    difference: MeanDifference  # the first's mean less the second's
+    recipes: int  # there were so many to choose these two from
 
     @property
     def noun(self) -> str:

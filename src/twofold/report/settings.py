@@ -53,15 +53,12 @@ def differing(runs: Sequence[Facts]) -> list[tuple[str, list[str]]]:
         for name, field in type(section).model_fields.items()
         if not field.is_required() and field.default_factory is None
     }
-    rows = {
-        key: [words.get(key, "") for words in settings]
-        for key in dict.fromkeys(key for words in settings for key in words)
-    }
-    return [
-        (key, values)
-        for key, values in rows.items()
-        if len(set(values)) > 1 and set(values) - {""} != {defaults.get(key)}
-    ]
+    found = []
+    for key in dict.fromkeys(key for words in settings for key in words):
+        values = [words.get(key, "") for words in settings]
+        if len(set(values)) > 1 and set(values) - {""} != {defaults.get(key)}:
+            found.append((key, values))
+    return found
 
 
 def train_command(run: Facts) -> str:
@@ -102,9 +99,8 @@ def _yaml(value: Any) -> str:
 
 
 def _optimizer(settings: OptimizerSettings) -> str:
-    given = settings.model_dump(exclude_defaults=True, exclude={"name", "lr"})
-    extra = "".join(f", {key.replace('_', ' ')} {_words(value)}" for key, value in given.items())
-    return f"{settings.name}, lr {settings.lr:g}{extra}"
+    extra = _listed(settings.model_dump(exclude_defaults=True, exclude={"name", "lr"}))
+    return ", ".join(filter(None, [settings.name, f"lr {settings.lr:g}", extra]))
 
 
 def _words(value: Any) -> str:

@@ -25,7 +25,6 @@ __all__ = [
     "MeasureGroup",
     "MeasureRow",
     "Row",
-    "SeedRow",
     "SeedTable",
     "class_tables",
     "cost_rows",
@@ -53,86 +52,52 @@ VERSIONS = {
 
 @dataclass(frozen=True)
 class Cell:
-    """One figure; blank where it was not measured.
-
-    Attributes:
-        text: The figure, or nothing.
-        best: Whether it is better than all others by more than noise.
-        small: What this run's figure depends on, where runs differ in that.
-    """
+    """One figure; blank where it was not measured."""
 
     text: str = ""
-    best: bool = False
-    small: str = ""
+    best: bool = False  # better than all others by more than noise
+    small: str = ""  # what this run's figure depends on, where runs differ in that
+    bar: float | None = None  # a share of the largest, for a drawn length
 
 
 @dataclass(frozen=True)
 class Row:
-    """A title and a text per run; `bars` are shares of the largest, for a drawn length."""
+    """A title and a cell per run or recipe."""
 
     title: str
-    cells: list[str]
-    bars: Sequence[float | None] = ()
+    cells: list[Cell]
+    unit: str = ""
 
 
 @dataclass(frozen=True)
-class MeasureRow:
+class MeasureRow(Row):
     """A measure over all runs."""
 
-    name: str
-    title: str
-    unit: str
-    arrow: str
-    depends: str
-    floor: str
-    cells: list[Cell]
-    note: str
+    name: str = ""
+    arrow: str = ""
+    depends: str = ""
+    floor: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True)
 class MeasureGroup:
-    """The measures of a kind, and what need not be said of each.
-
-    Attributes:
-        kind: What they say.
-        depends: On what all their figures depend, then on what all of a run do.
-        note: Why none of them may be compared, where it is the same for all.
-        rows: One for every measure.
-    """
+    """The measures of a kind, and what need not be said of each."""
 
     kind: Kind
-    depends: list[str]
-    note: str
+    depends: list[str]  # on what all their figures do, then on what all of a run do
+    note: str  # why none of them may be compared, where it is the same for all
     rows: list[MeasureRow]
 
 
 @dataclass(frozen=True)
-class SeedRow:
-    """Mean ± standard deviation of every recipe, and how far the first is above the second."""
-
-    title: str
-    unit: str
-    cells: list[Cell]
-    difference: Cell
-
-
-@dataclass(frozen=True)
 class SeedTable:
-    """Recipes with their numbers of draws, and a row per measure.
+    """Recipes by their means: of two, the last cell of a row says how far they are apart."""
 
-    Attributes:
-        over: What the runs of a recipe differ in: seeds, label draws.
-        heads: A mention and a number of draws for each recipe.
-        rows: One for every measure.
-    """
-
-    over: str
-    heads: list[tuple[str, str]]
-    rows: list[SeedRow]
-
-    @property
-    def has_difference(self) -> bool:
-        return len(self.heads) == 2
+    over: str  # what the runs of a recipe differ in: seeds, label draws
+    heads: list[tuple[str, str]]  # a mention and a number of draws for each recipe
+    rows: list[Row]
+    has_difference: bool
 
 
 def measure_groups(runs: Sequence[Facts]) -> list[MeasureGroup]:
@@ -156,7 +121,7 @@ def class_tables(runs: Sequence[Facts]) -> list[tuple[str, str, str, list[Row]]]
         having = those_with(runs, name)
         by_class = [run.measures[name].per_class if run in having else {} for run in runs]
         rows = [
-            Row(key, [number(one[key]) if one.get(key) is not None else "" for one in by_class])
+            Row(key, [Cell("" if one.get(key) is None else number(one[key])) for one in by_class])
             for key in dict.fromkeys(key for one in by_class for key in one)
         ]
         if rows:
@@ -171,17 +136,21 @@ def seed_table(runs: Sequence[Facts]) -> SeedTable | None:
         return None
     groups = group_by_recipe(runs)
     nouns = {group.noun for group in groups if len(group.draws) > 1}
+    heads = [(group.mention, plural(len(group.draws), group.noun)) for group in groups]
+    two = len(groups) == 2
     rows = []
     for name in [name for _, names in by_kind(runs) for name in names]:
         known = [run.measures[name] for run in those_with(runs, name)]
         title = common_title([measure.title for measure in known])
-        cells = [_mean_cell(group, name) for group in groups]
-        rows.append(SeedRow(title, known[0].unit, cells, _difference_cell(groups, name)))
-    return SeedTable(
-        over=f"{nouns.pop()}s" if len(nouns) == 1 else "runs",
-        heads=[(group.mention, plural(len(group.draws), group.noun)) for group in groups],
-        rows=rows,
-    )
+        cells = []
+        for group in groups:
+            some = 0 < (n := len(group.values(name))) < len(group.draws)
+            small = f"of {plural(n, group.noun)}" if some else ""
+            cells.append(Cell(group.figure(name), small=small))
+        cells += [_difference_cell(groups, name)] if two else []
+        rows.append(Row(title, cells, known[0].unit))
+    over = f"{nouns.pop()}s" if len(nouns) == 1 else "runs"
+    return SeedTable(over, [*heads, ("difference", "")] if two else heads, rows, two)
 
 
 def cost_rows(runs: Sequence[Facts]) -> list[Row]:
@@ -203,7 +172,7 @@ def cost_rows(runs: Sequence[Facts]) -> list[Row]:
         rows.append(_amounts(title, [one.get(network) for one in sizes], count, bar=False))
     if not one_machine(runs):
         rows += [_environment(runs, key.capitalize(), key) for key in MACHINE]
-    return [row for row in rows if any(row.cells)]
+    return [row for row in rows if any(cell.text for cell in row.cells)]
 
 
 def one_machine(runs: Sequence[Facts]) -> str:
@@ -296,10 +265,8 @@ def _cell(run: Facts, name: str, is_best: bool, said: Container[str]) -> Cell:
 def _words(depends: Mapping[str, Any], short: bool = False) -> str:
     """`test split, 10 000 images, classifier classifier-cnn, …`.
 
-    Arguments:
-        depends: What figures depend on.
-        short: Leave out what the title or the floor says, and the digests of judges, which matter
-            only where they differ.
+    In short without what the title or the floor says, and without the digests of judges, which
+    matter only where they differ.
     """
     words = []
     for key, value in depends.items():
@@ -316,15 +283,9 @@ def _words(depends: Mapping[str, Any], short: bool = False) -> str:
     return ", ".join(words)
 
 
-def _mean_cell(group: Group, name: str) -> Cell:
-    values = group.values(name)
-    some = f"of {plural(len(values), group.noun)}" if 0 < len(values) < len(group.draws) else ""
-    return Cell(group.figure(name), small=some)
-
-
 def _difference_cell(groups: Sequence[Group], name: str) -> Cell:
     """`26 (20 to 33)`, and whether that is noise."""
-    found = contrast(groups, name) if len(groups) == 2 else None
+    found = contrast(groups, name)
     if found is None:
         return Cell()
     noise = found.difference.within_noise
@@ -338,8 +299,11 @@ def _amounts(
 ) -> Row:
     most = max((value for value in values if value), default=0.0)
     drawn = bar and len(values) > 1
-    bars = [value / most if value and drawn else None for value in values]
-    return Row(title, [text(value) if value else "" for value in values], bars)
+    cells = [
+        Cell(text(value), bar=value / most if drawn else None) if value else Cell()
+        for value in values
+    ]
+    return Row(title, cells)
 
 
 def _measured(runs: Sequence[Facts], title: str, name: str) -> Row:
@@ -356,4 +320,4 @@ def _rounded(value: float) -> str:
 
 def _environment(runs: Sequence[Facts], title: str, key: str) -> Row:
     values = [run.environment.get(key) for run in runs]
-    return Row(title, ["" if value is None else str(value) for value in values])
+    return Row(title, [Cell("" if value is None else str(value)) for value in values])
