@@ -40,18 +40,18 @@ def show_measures(
     title: str, measures: "Sequence[Measure]", not_measured: Mapping[str, str]
 ) -> None:
     """A table of figures with their standard errors and floors, and what is missing."""
-    table = _table(title, "measure", "value", "± s.e.", "unit", "real data")
-    for measure in measures:
-        arrow = {"higher": " ↑", "lower": " ↓", None: ""}[measure.better]
-        table.add_row(
-            measure.title + arrow,
+    rows = [
+        (
+            measure.title + {"higher": " ↑", "lower": " ↓", None: ""}[measure.better],
             number(measure.value),
             "" if measure.error is None else number(measure.error, 2),
             measure.unit,
             "" if measure.floor is None else number(measure.floor),
         )
+        for measure in measures
+    ]
     console = Console()
-    console.print(table)
+    console.print(_table(title, ("measure", "value", "± s.e.", "unit", "real data"), rows))
     for name, reason in not_measured.items():
         console.print(Text(f"not measured: {name}, for {reason}", style="dim"))
 
@@ -82,63 +82,56 @@ def list_experiments() -> None:
         by_source.setdefault(experiment.source.partition(";")[0], []).append(experiment)
     console = Console()
     for source, experiments in sorted(by_source.items()):
-        rows = [_experiment_row(experiment) for experiment in experiments]
         columns = ("experiment", "model", "data", "reported", "title")
-        shown = columns if console.width >= WIDE else columns[:-1]
-        table = _table(source or "To start from", *shown)
-        for i, column in enumerate(table.columns[:4]):
-            column.no_wrap, column.min_width = True, max(len(row[i]) for row in rows)
-        for row in rows:
-            table.add_row(*row[: len(shown)])
+        shown = len(columns) if console.width >= WIDE else len(columns) - 1
+        rows = []
+        for one in experiments:
+            inner = getattr(one.model, "autoencoder", None)
+            model = one.model.family if inner is None else f"{inner.family}-gan"
+            reported = next((f"{first.measure} {first.value}" for first in one.reported), "")
+            rows.append((one.name, model, one.data.name, reported, one.title)[:shown])
+        table = _table(source or "To start from", columns[:shown], rows)
+        for column in table.columns[:4]:
+            column.no_wrap, column.min_width = True, max(map(len, map(str, column.cells)))
         console.print(table)
         console.print()
-
-
-def _experiment_row(experiment: "Experiment") -> tuple[str, ...]:
-    model = experiment.model
-    inner = getattr(model, "autoencoder", None)
-    first = experiment.reported[0] if experiment.reported else None
-    return (
-        experiment.name,
-        model.family if inner is None else f"{inner.family}-gan",
-        experiment.data.name,
-        "" if first is None else f"{first.measure} {first.value}",
-        experiment.title,
-    )
 
 
 def list_datasets() -> None:
     """Every named data set."""
     from twofold.data import list_datasets as known
 
-    table = _table("", "data set", "image", "classes", "train / test", "what")
-    for info in known():
-        shape = "×".join(str(side) for side in info.image_shape)
-        counts = " / ".join(str(count) for count in info.counts.values())
-        table.add_row(info.name, shape, str(info.num_classes), counts, info.title)
-    Console().print(table)
+    rows = [
+        (
+            info.name,
+            "×".join(map(str, info.image_shape)),
+            str(info.num_classes),
+            " / ".join(map(str, info.counts.values())),
+            info.title,
+        )
+        for info in known()
+    ]
+    Console().print(_table("", ("data set", "image", "classes", "train / test", "what"), rows))
 
 
 def list_models() -> None:
     """Every family of models."""
     from twofold.registry import entries
 
-    table = _table("", "model", "what", "paper")
-    for family in entries("model"):
-        table.add_row(family.name, family.title, family.paper)
-    Console().print(table)
+    rows = [(family.name, family.title, family.paper) for family in entries("model")]
+    Console().print(_table("", ("model", "what", "paper"), rows))
 
 
 def list_measures() -> None:
     """Every measure, in a word or two."""
     from twofold.apply.measures import default_measures, measures
 
-    table = _table("", "measure", "by default", "what")
     default = default_measures()
-    for name, measure in measures().items():
-        what = (measure.__doc__ or "").partition("\n")[0]
-        table.add_row(name, "yes" if name in default else "", what)
-    Console().print(table)
+    rows = [
+        (name, "yes" if name in default else "", (measure.__doc__ or "").partition("\n")[0])
+        for name, measure in measures().items()
+    ]
+    Console().print(_table("", ("measure", "by default", "what"), rows))
 
 
 LISTS: dict[str, Callable[[], None]] = {
@@ -216,21 +209,17 @@ def show_preview(dataset: "ImageDataset") -> None:
     height, width = images.shape[2:]
     columns = round(2 * ROWS * width / height)
     fitting = max(1, console.width // (columns + 1))
-    small = [
-        np.asarray(
-            Image.fromarray(
-                np.broadcast_to(image.transpose(1, 2, 0), (height, width, 3)).copy()
-            ).resize((columns, 2 * ROWS), Image.Resampling.BOX)
-        )
-        for image in images[:fitting]
-    ]
-    strip = np.concatenate([np.pad(one, ((0, 0), (0, 1), (0, 0))) for one in small], axis=1)
+    small = []
+    for image in images[:fitting]:
+        pixels = np.broadcast_to(image.transpose(1, 2, 0), (height, width, 3)).copy()
+        resized = Image.fromarray(pixels).resize((columns, 2 * ROWS), Image.Resampling.BOX)
+        small.append(np.pad(np.asarray(resized), ((0, 0), (0, 1), (0, 0))))
+    strip = np.concatenate(small, axis=1).tolist()
     for upper, lower in zip(strip[::2], strip[1::2], strict=True):
         line = Text()
-        for above, below in zip(upper.tolist(), lower.tolist(), strict=True):
-            line.append(
-                "▀", f"rgb({','.join(map(str, above))}) on rgb({','.join(map(str, below))})"
-            )
+        for above, below in zip(upper, lower, strict=True):
+            colors = (f"rgb({','.join(map(str, pixel))})" for pixel in (above, below))
+            line.append("▀", " on ".join(colors))
         console.print(line)
 
 
@@ -247,9 +236,11 @@ def _by_class(dataset: "ImageDataset", columns: int) -> Any:
     return dataset.images[np.concatenate([np.resize(row, columns) for row in rows if len(row)])]
 
 
-def _table(title: str, *columns: str) -> Table:
+def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
     table = Table(title=title or None, title_justify="left", header_style="bold", box=None)
     for column in columns:
         numeric = column in ("value", "± s.e.", "real data")
         table.add_column(column, justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*row)
     return table
