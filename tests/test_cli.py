@@ -101,7 +101,7 @@ def test_dry_run_prints_and_writes_nothing(twofold, tmp_path: Path, monkeypatch)
     monkeypatch.chdir(tmp_path)
     code, output, _ = twofold("train", "lam2023-cgan", "lr=2e-4", "--dry-run")
     assert code == 0
-    assert output.count("lr: 0.0002") == 2
+    assert output.count("lr: 0.0002") == 3  # of both players, and of phases without a name
     assert list(tmp_path.iterdir()) == []
 
 
