@@ -13,7 +13,7 @@ from twofold.apply.context import Context, open_run
 from twofold.apply.evaluate import evaluate
 from twofold.apply.judges import SHIPPED, judge
 from twofold.apply.measures import generated, measures
-from twofold.apply.measures.coverage import FIGURES, _coverage
+from twofold.apply.measures.features import FIGURES, _coverage
 from twofold.apply.measures.generated import (
     Extractor,
     Features,

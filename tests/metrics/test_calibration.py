@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from twofold.metrics.calibration import calibration
+from twofold.metrics.recognition import calibration
 
 
 def two_classes(top: torch.Tensor, hits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

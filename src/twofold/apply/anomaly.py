@@ -148,7 +148,7 @@ def anomaly(
     """
     if not 0 < false_alarms < 1 or num_draws < 1:
         raise UsageError(
-            f"false_alarms={false_alarms}, num_draws={num_draws}: a share below 1, and at least 1"
+            f"false_alarms={false_alarms}, num_draws={num_draws}: a share in (0, 1), and at least 1"
         )
     context = open_run(run, device)
     other = None if background is None else open_run(background, device)

@@ -15,9 +15,8 @@ from twofold.apply.context import Subject, open_run
 from twofold.data.dataset import UNLABELED
 from twofold.data.preprocess import to_unit
 from twofold.errors import UsageError
-from twofold.metrics.calibration import calibration
 from twofold.metrics.measure import Measure
-from twofold.metrics.recognition import recognition
+from twofold.metrics.recognition import calibration, recognition
 from twofold.models.capabilities import Classifies
 from twofold.pictures.sheets import add_captions
 

@@ -178,16 +178,9 @@ class _Denoiser:
 
 
 def _figures(done: Done) -> list[PerImage]:
-    clean, *others = done
-    words = {"noisy": "of the noisy images", "encoder": "by the encoder alone"}
-    words["denoised"] = "after denoising"
+    noisy, encoded, denoised = (psnr(x, done[0]) for x in done[1:])
     return [
-        PerImage(
-            f"denoise/psnr/{name}",
-            f"PSNR {how}",
-            psnr(x, clean),
-            "dB",
-            "higher" if name == "denoised" else None,
-        )
-        for (name, how), x in zip(words.items(), others, strict=True)
+        PerImage("denoise/psnr/noisy", "PSNR of the noisy images", noisy, "dB", None),
+        PerImage("denoise/psnr/encoder", "PSNR by the encoder alone", encoded, "dB", None),
+        PerImage("denoise/psnr/denoised", "PSNR after denoising", denoised, "dB"),
     ]

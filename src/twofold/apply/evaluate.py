@@ -89,8 +89,7 @@ def evaluate(
     content["not_measured"] |= missing
     content["seconds"] |= seconds
     write_json(written, {**content, "settings": settings, "versions": describe_versions()})
-    measured = tuple(measure for _, measure in found)
-    return Evaluation(measured, missing, written)
+    return Evaluation(tuple(measure for _, measure in found), missing, written)
 
 
 Found = list[tuple[str, Measure]]

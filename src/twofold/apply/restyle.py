@@ -117,12 +117,8 @@ def restyle(
         known = drawn.dataset.without(context.run.experiment.data.without)
         dataset = context.run.dataset()
         critic = judge(JUDGE, dataset, str(context.device), progress or Console())
-        depends = {
-            "split": "test",
-            "images": len(known),
-            "seed": seed,
-            "code": "drawn for each class" if fresh_noise else "posterior mean",
-        }
+        code = "drawn for each class" if fresh_noise else "posterior mean"
+        depends = {"split": "test", "images": len(known), "seed": seed, "code": code}
         found = _measured(draw, replace(drawn, dataset=known), critic, dataset, depends)
     how = "a code drawn afresh for each class" if fresh_noise else "one code along each row"
     caption = f"{context.title}: {inputs.source} in every class, {how}"

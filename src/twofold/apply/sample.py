@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -60,11 +59,9 @@ class Samples(Result):
 
     def writers(self) -> dict[str, Save]:
         """Also a folder of PNGs, in a sub-folder per class where there are classes."""
-        return {**super().writers(), "": self._write_folder}
-
-    def _write_folder(self, folder: Path) -> None:
         labels = None if self.labels is None else self.labels.numpy()
-        write_image_folder(folder, pixels(self.images), labels, self.class_names)
+        given = (pixels(self.images), labels, self.class_names)
+        return {**super().writers(), "": lambda folder: write_image_folder(folder, *given)}
 
 
 def sample(

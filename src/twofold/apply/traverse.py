@@ -97,11 +97,16 @@ def traverse(
         )
     if isinstance(latents, str):
         latents = whole_numbers(latents, "latents=")
-    wanted = None if latents is None else _checked(latents, model.latent_dim)
+    wrong = [d for d in latents or () if not 0 <= d < model.latent_dim]
+    if latents is not None and (wrong or not latents):
+        got, last = wrong[0] if wrong else "none", model.latent_dim - 1
+        raise UsageError(f"latents={got}: the latents of this model are numbered 0 to {last}")
     start, variances = _start(Request(context, images, label, resize, seed), model)
     values = to_and_fro(span, steps)
-    if wanted is None:
+    if latents is None:
         wanted = _most_active(model, start, variances, values)[:n]
+    else:
+        wanted = torch.as_tensor(latents)
     shown = "".join(f", {name}" for name in start.names)
     return Traversal(
         images=_moved(model, start, wanted, values),
@@ -115,14 +120,6 @@ def traverse(
         z=start.z[0].cpu(),
         variances=variances,
     )
-
-
-def _checked(latents: Sequence[int], dim: int) -> Tensor:
-    wrong = [d for d in latents if not 0 <= d < dim]
-    if wrong or not latents:
-        got = wrong[0] if wrong else "none"
-        raise UsageError(f"latents={got}: the latents of this model are numbered 0 to {dim - 1}")
-    return torch.as_tensor(latents)
 
 
 def _start(asked: Request, model: Generative) -> tuple[Codes, Tensor | None]:

@@ -68,11 +68,7 @@ def threshold_at(normal: Scores, false_alarms: float) -> Threshold:
 
     It is the k-th smallest of n scores, :math:`k = \lceil (n + 1)(1 - \alpha) \rceil`. Where scores
     have no ties, the share of further normal images above it is distributed over calibration sets
-    as Beta(n + 1 - k, k), whose mean is at most :math:`\alpha`.
-
-    Arguments:
-        normal: Scores of normal images that no training has seen, shape (n,).
-        false_alarms: The share α, between 0 and 1.
+    as Beta(n + 1 - k, k), whose mean is at most :math:`\alpha`. No training has seen these images.
 
     Raises:
         NotMeasured: If n is too small for so low a share.

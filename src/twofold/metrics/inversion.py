@@ -12,7 +12,6 @@ References:
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -106,21 +105,16 @@ def _invert(
         squared = (images - x).square().flatten(2).sum(dim=2)
         return squared + prior * z.square().sum(dim=2)
 
-    z = _descend(lambda z: objective(z, generate(z)).sum(), start, steps, lr)
-    with torch.no_grad():
-        images = generate(z)
-        found = objective(z, images)
-    best, each = found.argmin(dim=0), torch.arange(len(x), device=x.device)
-    return Inverted(z[best, each], images[best, each], found.sort(dim=0).values)
-
-
-def _descend(objective: Callable[[Tensor], Tensor], start: Tensor, steps: int, lr: float) -> Tensor:
-    """Where Adam ends that goes down a sum of objectives, of which no two share a number of z."""
     z = start.clone().requires_grad_()
     adam = torch.optim.Adam([z], lr=lr, betas=DECAY)
     for step in range(steps):
         adam.param_groups[0]["lr"] = lr * 0.5 * (1 + math.cos(math.pi * step / steps))
-        with torch.enable_grad():
-            (z.grad,) = torch.autograd.grad(objective(z), z)
+        with torch.enable_grad():  # of a sum, in which every code is in one term alone
+            (z.grad,) = torch.autograd.grad(objective(z, generate(z)).sum(), z)
         adam.step()
-    return z.detach()
+    with torch.no_grad():
+        z = z.detach()
+        images = generate(z)
+        found = objective(z, images)
+    best, each = found.argmin(dim=0), torch.arange(len(x), device=x.device)
+    return Inverted(z[best, each], images[best, each], found.sort(dim=0).values)

@@ -9,7 +9,7 @@ References:
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
 import torch
@@ -28,12 +28,7 @@ ROWS = 20_000  # decoded images at a time: what bounds the memory
 def elbo_terms(
     model: HasLikelihood, batches: Iterable[Batch], num_samples: int = 1
 ) -> tuple[Tensor, Tensor]:
-    """Reconstruction term and KL of every image.
-
-    Arguments:
-        model: One that bounds ln p(x|c).
-        batches: Held-out images; a dynamic binarization draws them afresh.
-        num_samples: Draws of z per image.
+    """Reconstruction term and KL of every held-out image, by so many draws of z.
 
     Returns:
         E_q[-ln p(x|z)] and KL in nats per image, float64, shapes (N,) and (N,).
@@ -84,7 +79,6 @@ def iwae_bounds(
     batches: Iterable[Batch],
     num_samples: int,
     rows: int = ROWS,
-    advance: Callable[[int], None] | None = None,
 ) -> dict[int, Tensor]:
     """The IWAE bounds on ln p(x|c) of every image, in bounded memory.
 
@@ -95,7 +89,6 @@ def iwae_bounds(
         batches: Held-out images.
         num_samples: The largest k.
         rows: How many images may be decoded at once, whatever k is.
-        advance: Told the number of images done.
 
     Returns:
         L_k in nats per image, float64, shape (N,), for each k of `sample_counts`.
@@ -115,8 +108,6 @@ def iwae_bounds(
             for k, bound in running_log_mean_exp(drawn):
                 if k in bounds:
                     bounds[k].append(bound.cpu())
-            if advance is not None:
-                advance(len(batch))
     return {k: torch.cat(parts) for k, parts in bounds.items()}
 
 

@@ -32,13 +32,9 @@ __all__ = [
 
 
 def modes_of(log_probs: Tensor) -> Tensor:
-    """The mode of each image: its channels' most probable digits as one number.
+    """The mode of each image, from 0 to K^C - 1: its channels' most probable digits as one number.
 
-    Arguments:
-        log_probs: Of the digit in each channel, shape (N, C, K).
-
-    Returns:
-        Shape (N,), from 0 to K^C - 1; the first channel counts most.
+    Shapes are (N, C, K) to (N,); the first channel counts most.
 
     Example:
         >>> digits = torch.tensor([[3, 0, 5], [0, 0, 7]])

@@ -96,8 +96,7 @@ def load_inputs(
     Arguments:
         context: The model.
         images: A path (a folder, an archive, a single image), a data set's name (its test images),
-            or arrays (N, C, H, W), uint8 or floats in [0, 1]; by default the test images of the
-            run.
+            or what `as_dataset` takes; by default the test images of the run.
         n: Draw so many, the classes in balance and in order; all by default.
         label: The class of the images that have no label, by number or name.
         resize: Bring images of another size or number of channels to the model's.

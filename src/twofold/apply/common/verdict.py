@@ -63,9 +63,7 @@ class Verdict:
     def flag(self, held_out: Callable[[], Scores], asked: float) -> float | None:
         """The false alarms and the anomalies found; of images not known how many are flagged.
 
-        Arguments:
-            held_out: Gives scores of normal images, on which the threshold is set.
-            asked: The share of false alarms that was asked for.
+        Scores of held-out normal images set the threshold, at the share of false alarms asked for.
 
         Returns:
             The score above which images are flagged; None, with the reason, where it cannot be set.

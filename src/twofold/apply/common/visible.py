@@ -26,7 +26,7 @@ DEFAULT = "left-half"
 def visible_part(
     model: Model, part: str | None = None, mask: Mask | None = None, resize: bool = False
 ) -> Tensor:
-    """The pixels of an image that a model is shown.
+    """The pixels of an image that a model is shown: boolean (H, W), on its device.
 
     Arguments:
         model: One conditioned on a part of the image has its own; of any other the left half is
@@ -36,9 +36,6 @@ def visible_part(
             and black where hidden, or a picture of which some is painted over in magenta
             (255, 0, 255), and that is hidden.
         resize: Bring a mask of another size to the model's.
-
-    Returns:
-        Boolean, shape (H, W), on the model's device.
 
     Raises:
         UsageError: If the model has its own mask and another is given, if there is no such part, or

@@ -5,8 +5,7 @@ from collections.abc import Callable, Iterator
 from twofold.apply.context import Context
 from twofold.apply.measures.annealed import ais
 from twofold.apply.measures.cost import cost
-from twofold.apply.measures.coverage import bins, coverage
-from twofold.apply.measures.distance import distance
+from twofold.apply.measures.features import bins, coverage, distance
 from twofold.apply.measures.latents import latents, latents_mlp
 from twofold.apply.measures.likelihood import likelihood
 from twofold.apply.measures.losses import losses

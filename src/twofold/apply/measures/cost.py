@@ -67,10 +67,8 @@ def _training_flops(context: Context) -> Measure:
             trainer.train_step(trainer.data.training_batch(step))
 
     images = steps * trainer.data.batch_size
-    value, title = (
-        count_flops(last_steps) / images / MILLION,
-        "operations of a training step per image",
-    )
+    value = count_flops(last_steps) / images / MILLION
+    title = "operations of a training step per image"
     depends = {"counted": f"{COUNTED}; forward and backward", "images": images}
     return Measure("training_flops", title, value, "MFLOP", "lower", depends=depends)
 

@@ -21,7 +21,7 @@ from twofold.apply.judges import JUDGE, Judge
 from twofold.conditions import ClassCondition
 from twofold.experiments.resolve import load_experiment
 from twofold.metrics.measure import NotMeasured, join
-from twofold.models.base import Generative, evaluating
+from twofold.models.base import Generative
 from twofold.models.capabilities import Reconstructs
 
 __all__ = [
@@ -48,13 +48,11 @@ class Extractor:
     Attributes:
         name: `classifier` or `random`.
         digest: Of its weights.
-        trained_on: The images it has seen.
         embed: From images (B, C, H, W) to features (B, D).
     """
 
     name: str
     digest: str
-    trained_on: str
     embed: Callable[[Tensor], Tensor]
 
     @torch.no_grad()
@@ -66,7 +64,7 @@ class Extractor:
 
 def classifier_extractor(judge: Judge) -> Extractor:
     """The last hidden layer of a trained judge."""
-    return Extractor("classifier", judge.digest, judge.trained_on, judge.classifier.features)
+    return Extractor("classifier", judge.digest, judge.classifier.features)
 
 
 def random_extractor(image_shape: tuple[int, int, int], device: torch.device) -> Extractor:
@@ -79,13 +77,7 @@ def random_extractor(image_shape: tuple[int, int, int], device: torch.device) ->
     digest = hashlib.sha256()
     for tensor in network.state_dict().values():
         digest.update(tensor.numpy().tobytes())
-    network.to(device)
-
-    def embed(x: Tensor) -> Tensor:
-        with evaluating(network):
-            return network(x)
-
-    return Extractor("random", digest.hexdigest()[:16], "nothing", embed)
+    return Extractor("random", digest.hexdigest()[:16], network.to(device).eval())
 
 
 @dataclass(frozen=True)

@@ -207,7 +207,9 @@ def _compared(
     pixels = pixel_codes(context, dim)
     for reading in readings:
         context.progress.say(reading.title)
-        floor = _floor(reading, pixels, seed)
+        parts = [reading.suffix, dict(reading.depends), seed]
+        parts += [digest_of(torch.as_tensor(array)) for array in pixels]
+        kept = remember("floors", parts, lambda r=reading: {"value": r.score(pixels, seed)[0]})
         for condition, means, draws in found:
             value, error = reading.score(means, seed)
             what = condition.what
@@ -218,7 +220,7 @@ def _compared(
                 unit=reading.unit,
                 better=condition.better,
                 error=error,
-                floor=floor,
+                floor=float(kept["value"]),
                 depends={
                     **context.depends,
                     **reading.depends,
@@ -232,14 +234,6 @@ def _compared(
                     "drawn": reading.score(draws, seed)[0],
                 },
             )
-
-
-def _floor(reading: Reading, pixels: Codes, seed: int) -> float:
-    """The figure of the pixels, from the cache."""
-    parts = [reading.suffix, dict(reading.depends), seed]
-    parts += [digest_of(torch.as_tensor(array)) for array in pixels]
-    found = remember("floors", parts, lambda: {"value": reading.score(pixels, seed)[0]})
-    return float(found["value"])
 
 
 def _maps(context: Context, found: Sequence[Posterior]) -> dict[str, Any]:

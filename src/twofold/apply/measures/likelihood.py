@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
 from torch import Tensor
 
@@ -27,13 +26,30 @@ def likelihood(context: Context) -> Iterator[Measure]:
     context.progress.say("ELBO and IWAE bound on the test images")
     recon, kl = elbo_terms(model, context.batches.in_order())
     condition = condition_in_title(context.model)
+    depends = {
+        **context.depends,
+        "binarize": context.run.experiment.data.binarize,
+        "likelihood": model.likelihood.name,
+    }
+    figure = {"unit": "nats per image", "caution": what_is_no_probability(context.run, model)}
     for name, title, values, better in (
         ("elbo", f"ELBO{condition}", -(recon + kl), "higher"),
         ("recon_nll", "reconstruction, −E ln p(x|z)", recon, None),
         ("kl", "KL(q(z|x) ‖ p(z))", kl, None),
     ):
-        yield _mean(context, model, name, title, values, better)
-    iwae = _iwae(context, model)
+        yield Measure.of_mean(name, title, values, better=better, depends=depends, **figure)
+    k = context.settings["iwae_samples"]
+    bounds = iwae_bounds(model, context.batches.in_order(), k)
+    iwae = Measure.of_mean(
+        f"iwae/{k}",
+        f"IWAE bound, k = {k}{condition}",
+        bounds[k],
+        "nats per image",
+        better="higher",
+        depends={**depends, "samples": k},
+        caution=join(figure["caution"], _unconverged(bounds, k)),
+        details={"convergence": [[n, *mean_and_error(bound)] for n, bound in bounds.items()]},
+    )
     yield iwae
     shown = model.condition.about == "image"  # and what is shown has no bits
     if not model.likelihood.needs_binary and not shown:
@@ -54,19 +70,6 @@ def what_is_no_probability(run: Run, model: HasLikelihood) -> str:
     if not model.likelihood.is_discrete:
         return "a density on [0, 1], not a probability of 8-bit pixels"
     return ""
-
-
-def _iwae(context: Context, model: HasLikelihood) -> Measure:
-    """The IWAE bound, with what fewer of the same draws would have given."""
-    k = context.settings["iwae_samples"]
-    bounds = iwae_bounds(model, context.batches.in_order(), k)
-    title = f"IWAE bound, k = {k}{condition_in_title(context.model)}"
-    measure = _mean(context, model, f"iwae/{k}", title, bounds[k], "higher", samples=k)
-    return replace(
-        measure,
-        caution=join(measure.caution, _unconverged(bounds, k)),
-        details={"convergence": [[n, *mean_and_error(bound)] for n, bound in bounds.items()]},
-    )
 
 
 def _unconverged(bounds: dict[int, Tensor], k: int) -> str:
@@ -94,29 +97,4 @@ def _bits_per_dim(context: Context, model: HasLikelihood, iwae: Measure) -> Meas
         error=None if iwae.error is None else bits_per_dim(iwae.error, shape),
         caution=join(iwae.caution, caution if density else ""),
         details={},
-    )
-
-
-def _mean(
-    context: Context,
-    model: HasLikelihood,
-    name: str,
-    title: str,
-    values: Tensor,
-    better: Any,
-    **depends: Any,
-) -> Measure:
-    return Measure.of_mean(
-        name,
-        title,
-        values,
-        "nats per image",
-        better=better,
-        depends={
-            **context.depends,
-            "binarize": context.run.experiment.data.binarize,
-            "likelihood": model.likelihood.name,
-            **depends,
-        },
-        caution=what_is_no_probability(context.run, model),
     )

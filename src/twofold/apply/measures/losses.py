@@ -3,7 +3,6 @@
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from twofold.apply.context import Context
 from twofold.metrics.measure import Measure, NotMeasured
@@ -82,9 +81,5 @@ def _training(context: Context) -> _Spans:
 
 
 def _validation(context: Context) -> _Spans | None:
-    found: list[dict[str, Any]] = [
-        record
-        for record in context.run.records
-        if record["kind"] == "validation" and record["split"] == "validation"
-    ]
+    found = [r for r in context.run.records if r["kind"] == "validation" == r["split"]]
     return _Spans("validation", found[-1]["epoch"], ((found[-1]["terms"], 1),)) if found else None

@@ -24,7 +24,6 @@ from twofold.metrics.modes import (
     sure_of,
 )
 from twofold.metrics.recognition import accuracy
-from twofold.models.classifier import Classifier
 
 __all__ = ["modes"]
 
@@ -43,7 +42,8 @@ def modes(context: Context) -> Iterator[Measure]:
     reader = judge(JUDGE, digits, str(context.model.device), context.progress)
     test = digits.split("test")
     singles = reader.classifier.classify(to_unit(torch.as_tensor(test.images)))  # (N, 10)
-    fake = _read(reader.classifier, made.x)
+    channels = made.x.flatten(0, 1).unsqueeze(1)  # (N 3, 1, H, W)
+    fake = reader.classifier.classify(channels).unflatten(0, (-1, CHANNELS))  # (N, 3, 10)
     real = singles[torch.as_tensor(draw_stacks(len(test), len(made), seed=0)).to(singles.device)]
     depends = {
         **made.depends,
@@ -85,11 +85,6 @@ def _digits(context: Context) -> ImageDataset:
     if data.gray:
         raise NotMeasured("gray=true mixes the three digits; train on the colors to count modes")
     return load_dataset(entry.stacks, size=data.size)
-
-
-def _read(classifier: Classifier, x: Tensor) -> Tensor:
-    """Log-probabilities of the digit in each channel: (N, 3, H, W) -> (N, 3, 10)."""
-    return classifier.classify(x.flatten(0, 1).unsqueeze(1)).unflatten(0, (-1, CHANNELS))
 
 
 def _present(
