@@ -14,7 +14,7 @@ from typing import Any
 from twofold.reproduction.collect import command_of, settings_of
 
 RESULTS = Path(__file__).parents[1] / "docs" / "results"
-RENAMED = {"model.condition_binary": "model.condition.binary"}  # a text of a command, and what it is now
+RENAMED = {"model.condition_binary": "model.condition.binary"}  # in a command, and what it is now
 MEASURES = {"memory": "memorization"}  # what `evaluate` is asked for
 DEPENDS = {"told": "condition"}  # what a figure depends on
 TITLES = {"share of images that discriminator told right": "accuracy of discriminator"}
