@@ -74,7 +74,7 @@ def problems_of(error: ValidationError) -> list[tuple[str, str]]:
 
 
 def flat(section: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """The fields of nested settings by their dotted names.
+    """The fields of nested settings by their dotted names; a section without fields is one, too.
 
     Example:
         >>> flat({"data": {"name": "mnist"}, "seed": 0})
@@ -82,7 +82,7 @@ def flat(section: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """
     found: dict[str, Any] = {}
     for key, value in section.items():
-        if isinstance(value, Mapping):
+        if isinstance(value, Mapping) and value:
             found |= flat(value, f"{prefix}{key}.")
         else:
             found[prefix + key] = value

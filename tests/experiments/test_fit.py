@@ -66,7 +66,7 @@ def test_a_run_of_own_classes_opens_with_a_model_alone(fit, toy_data, tmp_path):
     opened = twofold.load(tmp_path / "run", model=like)
     again, first = twofold.sample(opened, 3).images, twofold.sample(run, 3).images
     assert torch.equal(again, first)
-    with pytest.raises(RunError, match="make the model as it was made for this run"):
+    with pytest.raises(RunError, match="Make the model as it was made for this run"):
         twofold.load(tmp_path / "run", model=models.VAE("fc-4", "fc-4", 2, image_shape=SHAPE))
 
 
@@ -82,7 +82,8 @@ def test_a_run_of_registered_pieces_opens_by_itself(fit, toy_data, tmp_path):
 def test_images_in_memory_are_kept_and_named_as_such(fit, tmp_path, silent):
     x = np.random.default_rng(0).random((60, 8, 8))
     run = fit(make_vae(), (x, np.arange(60) % 3))
-    assert run.experiment.data.name == "in memory: images"
+    fingerprint = run.environment["data"]["fingerprint"]
+    assert run.experiment.data.name == f"in memory: images ({fingerprint[:8]})"
     kept = twofold.Run(tmp_path / "run").dataset()
     assert kept.image_shape == SHAPE
     assert kept.fingerprint == run.environment["data"]["fingerprint"]
@@ -98,7 +99,7 @@ def test_another_dataset_in_an_experiment_is_recorded_and_used(tmp_path, silent,
         out=tmp_path / "r",
         progress=silent,
     )
-    assert run.experiment.data.name == "in memory: toy"
+    assert run.experiment.data.name.startswith("in memory: toy (")
     assert twofold.evaluate(tmp_path / "r", "likelihood", progress=silent)["elbo"]
 
 
@@ -164,7 +165,53 @@ def test_fields_of_the_model_are_its_constructors(fit, toy_data):
     vae = models.VAE("fc-8", "fc-8", latent_dim=2, image_shape=SHAPE)
     with pytest.raises(UsageError, match="latent_dim: the model is made already"):
         fit(vae, toy_data, latent_dim=3)
-    with pytest.raises(UsageError, match="did you mean 'betas'"):
+    with pytest.raises(UsageError, match="did you mean 'beta' or 'betas'"):
         fit(make_vae(), toy_data, betaz=3)
     with pytest.raises(UsageError, match=r"give both, as in \(model, images\)"):
         twofold.sample(vae)
+
+
+def test_other_settings_of_a_like_model_are_noticed(fit, toy_data, tmp_path):
+    fit(make_vae(), toy_data)
+    with pytest.raises(RunError, match=r"likelihood.name is 'gaussian' and was 'bernoulli'"):
+        twofold.load(tmp_path / "run", model=make_vae(likelihood="gaussian"))
+    gan = {"latent_dim": 2, "image_shape": SHAPE}
+    fit(models.GAN("fc-8", "fc-8", output="sigmoid", **gan), toy_data, out="gan")
+    with pytest.raises(RunError, match="output is 'tanh' and was 'sigmoid'"):
+        twofold.load(tmp_path / "gan", model=models.GAN("fc-8", "fc-8", **gan))
+
+
+def test_models_and_images_that_differ_are_no_draws_of_one_recipe(fit, toy_data):
+    small = fit(make_vae(), toy_data, out="a")
+    encoder = nn.Sequential(nn.Flatten(), nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 4))
+    decoder = nn.Sequential(nn.Linear(2, 64), nn.Unflatten(1, SHAPE))
+    large = fit(models.VAE(encoder, decoder, latent_dim=2), toy_data, out="b", seed=1)
+    assert small.experiment.recipe() != large.experiment.recipe()
+    dark = fit(make_vae(), 255 - toy_data.images, out="c", seed=1)
+    light = fit(make_vae(), toy_data.images, out="d", seed=2)
+    assert dark.experiment.recipe() != light.experiment.recipe()
+    again = fit(make_vae(), toy_data.images, out="e", seed=3)
+    assert again.experiment.recipe() == light.experiment.recipe()
+
+
+def test_a_model_that_was_changed_after_it_was_made_is_not_written_down_whole(fit, toy_data):
+    vae = models.VAE("fc-8", "fc-8", latent_dim=2, image_shape=SHAPE)
+    vae.decoder = nn.Sequential(nn.Linear(2, 64), nn.Unflatten(1, SHAPE))
+    assert fit(vae, toy_data).experiment.model.family == "unregistered"
+
+
+def test_other_images_are_no_way_to_go_on(toy_data, tmp_path, silent):
+    settings = {"epochs": 1, "batch_size": 20, "out": tmp_path / "r", "progress": silent}
+    twofold.train("digits-cvae", dataset=toy_data, **settings)
+    other = (255 - toy_data.images, toy_data.labels)
+    with pytest.raises(RunError, match=r"holds a run of another experiment, with data.name"):
+        twofold.train("digits-cvae", dataset=other, **settings)
+
+
+def test_weights_that_two_networks_share_are_kept(fit, toy_data):
+    shared = nn.Linear(64, 64)
+    encoder = nn.Sequential(nn.Flatten(), shared, nn.Linear(64, 4))
+    decoder = nn.Sequential(nn.Linear(2, 64), shared, nn.Unflatten(1, SHAPE))
+    model = fit(models.VAE(encoder, decoder, latent_dim=2), toy_data).model()
+    assert model.encoder[1].weight is model.decoder[1].weight
+    assert torch.equal(model.encoder[1].weight, shared.weight)

@@ -8,7 +8,8 @@ from typing import Any
 
 from twofold.errors import UsageError
 from twofold.experiments.run import Run
-from twofold.experiments.start import describe, divide, write_start
+from twofold.experiments.start import describe, with_images, write_start
+from twofold.experiments.train import check_classes
 from twofold.models.base import Model
 from twofold.training.checkpoint import module_tensors, save_checkpoint
 
@@ -26,7 +27,7 @@ def adopt(
         model: A `Model`; a plain generator becomes one as `models.GAN(generator, nn.Identity(),
             latent_dim=...)`.
         images: Whatever `fit` takes; the test images are what it is measured on.
-        out: The run folder; by default one that lasts as long as this process.
+        out: The run folder; by default one that lasts as long as the run that is given back.
         name: Of the run; by default the model's title.
         fields: Of the data, by their bare names: `test=0.5, binarize="dynamic"`.
 
@@ -34,16 +35,17 @@ def adopt(
         UsageError, DataError: If model and images do not fit.
     """
     experiment = describe(model, images, name, {"epochs": 0, **fields})
-    dataset = divide(images, experiment)
+    experiment, dataset = with_images(experiment, images)
     model.accept_images(dataset.image_shape)
+    check_classes(model, dataset.num_classes)
     lasts = out is not None
     folder = Path(out or Path(tempfile.mkdtemp(prefix="twofold-")) / experiment.name)
-    if folder.exists() and any(folder.iterdir()):
-        raise UsageError(f"{folder} is not empty; choose another out")
+    if folder.is_file() or (folder.exists() and any(folder.iterdir())):
+        raise UsageError(f"{folder} is a file, or not empty; choose another out")
     facts = {"total_steps": 0, "seconds": 0.0, "origin": experiment.model_dump(mode="json")}
     write_start(folder, experiment, dataset, model, model.device)
     save_checkpoint(folder / "checkpoints", 0, module_tensors(model, "model/"), facts)
-    run = Run(folder, model)
+    run = Run(folder, model, None if isinstance(images, str | Path) else dataset)
     if not lasts:  # the folder goes when the run does
         weakref.finalize(run, shutil.rmtree, folder.parent, ignore_errors=True)
     return run

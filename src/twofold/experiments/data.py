@@ -9,7 +9,14 @@ from twofold.errors import UsageError
 from twofold.experiments.schema import DataSettings
 from twofold.files import read_arrays, write_arrays
 
-__all__ = ["IN_MEMORY", "keep_images", "kept_images", "load_data", "prepare_images"]
+__all__ = [
+    "IN_MEMORY",
+    "keep_images",
+    "kept_images",
+    "load_data",
+    "name_in_memory",
+    "prepare_images",
+]
 
 IN_MEMORY = "in memory: "  # how the name of images begins that are no file and no named set
 KEPT = "images.npz"
@@ -32,9 +39,15 @@ def load_data(settings: DataSettings) -> ImageDataset:
 
 
 def prepare_images(images: Any, settings: DataSettings) -> ImageDataset:
-    """Images in memory, divided as the experiment says."""
-    name = settings.name.removeprefix(IN_MEMORY)
-    return as_dataset(images, name=name, **_division(settings))
+    """Images that are given, divided as the experiment says."""
+    name = getattr(images, "name", None)
+    named = {"name": name} if isinstance(name, str) and name else {}
+    return as_dataset(images, **named, **_division(settings))
+
+
+def name_in_memory(dataset: ImageDataset) -> str:
+    """What an experiment calls images that have no name elsewhere: by what they are."""
+    return f"{IN_MEMORY}{dataset.name} ({dataset.fingerprint[:8]})"
 
 
 def keep_images(folder: Path, dataset: ImageDataset) -> None:
@@ -64,9 +77,8 @@ def kept_images(folder: Path, settings: DataSettings) -> ImageDataset | None:
         if name.startswith("split_")
     }
     names = tuple(str(name) for name in arrays["class_names"])
-    dataset = ImageDataset(
-        arrays["images"], arrays.get("labels"), names, settings.name.removeprefix(IN_MEMORY)
-    )
+    name = settings.name.removeprefix(IN_MEMORY).rpartition(" (")[0]
+    dataset = ImageDataset(arrays["images"], arrays.get("labels"), names, name)
     return replace(dataset, splits=splits)
 
 

@@ -9,9 +9,10 @@ from twofold.errors import RunError, TwofoldError, UsageError
 from twofold.experiments.build import place
 from twofold.experiments.environment import pick_device
 from twofold.experiments.run import Run
-from twofold.experiments.start import describe, divide, write_start
+from twofold.experiments.start import describe, with_images, write_model, write_start
 from twofold.experiments.train import free_folder, make_trainer, refuse_used
 from twofold.models.base import Model
+from twofold.settings import flat
 from twofold.training.loop import Trainer
 from twofold.training.progress import Console, Progress
 from twofold.training.validate import mean_terms
@@ -70,9 +71,9 @@ def fit(
             "models.VAE(encoder, decoder, latent_dim=16), or see twofold.train for an experiment"
         )
     experiment = describe(model, images, name, {"epochs": epochs, **fields})
+    experiment, dataset = with_images(experiment, images)
     folder = free_folder(Path("runs") / experiment.name) if out is None else Path(out)
     refuse_used(folder, experiment)
-    dataset = divide(images, experiment)
     model.accept_images(dataset.image_shape)
     place(model, pick_device(experiment.training.device))
     trainer = make_trainer(experiment, dataset, folder, progress or Console(), model)
@@ -80,7 +81,7 @@ def fit(
     write_start(folder, experiment, dataset, model, trainer.device)
     trainer.run()
     model.eval()
-    return Run(folder, model)
+    return Run(folder, model, None if isinstance(images, str | Path) else dataset)
 
 
 def _try(trainer: Trainer) -> None:
@@ -115,11 +116,20 @@ def load(folder: str | Path, *, model: Model | None = None, images: Any = None) 
         RunError: If it is no run, is damaged, or its weights do not fit the model.
     """
     run = Run(folder, model, images)
-    if model is not None:
-        try:
-            run.weights()
-        except RunError as error:
-            raise RunError(
-                f"{error}; make the model as it was made for this run, with the same sizes"
-            ) from error
+    if model is None:
+        return run
+    if not isinstance(model, Model):
+        raise UsageError(f"load opens a run with a Model, got {type(model).__name__}")
+    there, given = flat(run.experiment.model.model_dump(mode="json")), flat(write_model(model))
+    other = [
+        f"{key} is {given.get(key)!r} and was {there.get(key)!r}"
+        for key in sorted(there.keys() | given.keys())
+        if there.get(key) != given.get(key) and not key.endswith("sampling_scale")
+    ]
+    if other:
+        shown = "; ".join(other[:3] + ["…"] * (len(other) > 3))
+        raise RunError(
+            f"{run.path} holds another model: {shown}. Make the model as it was made for this run"
+        )
+    run.weights()
     return run

@@ -127,7 +127,7 @@ def resolve(
     if not changes:
         return _with_absolute_path(experiment)
     content = experiment.model_dump(mode="json")
-    last = {key.rsplit(".", 1)[-1]: value for key, value in changes.items()}
+    last = {key.removeprefix("training."): value for key, value in changes.items()}
     durations = {key: last[key] for key in ("epochs", "images") if key in last}
     if len(durations) == 1:
         content["training"].update({"epochs": None, "images": None} | durations)

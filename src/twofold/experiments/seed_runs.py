@@ -9,7 +9,7 @@ from twofold.errors import RunError, UsageError
 from twofold.experiments.resolve import parse_changes, resolve
 from twofold.experiments.run import Run
 from twofold.experiments.schema import Experiment
-from twofold.experiments.start import in_memory
+from twofold.experiments.start import with_images
 from twofold.experiments.train import State, resume, state_of, train
 from twofold.ranges import whole_numbers
 from twofold.training.progress import Console, Progress
@@ -116,7 +116,7 @@ def plan_seeds(
             raise UsageError(f"{field} and {key}s say the same thing twice; leave {field} out")
     resolved = resolve(experiment, {**changes, **fields})
     if dataset is not None:
-        resolved = in_memory(resolved, dataset)
+        resolved, _ = with_images(resolved, dataset)
     if key == "label_seed" and resolved.data.labels is None:
         raise UsageError(
             "label_seeds has no effect: every label is kept; keep fewer, as in labels=100"

@@ -1,5 +1,6 @@
 """What a run begins with: its experiment, its images, and the first files of its folder."""
 
+import hashlib
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,61 +10,90 @@ import torch
 
 from twofold.data import ImageDataset
 from twofold.errors import UsageError
-from twofold.experiments.data import IN_MEMORY, keep_images, load_data, prepare_images
+from twofold.experiments.data import (
+    IN_MEMORY,
+    keep_images,
+    load_data,
+    name_in_memory,
+    prepare_images,
+)
 from twofold.experiments.environment import describe_environment
 from twofold.experiments.resolve import parse_experiment, resolve, to_yaml
 from twofold.experiments.schema import Experiment
 from twofold.files import write_json, write_text
 from twofold.models.base import Model
-from twofold.registry import settings_of
+from twofold.registry import Settings, settings_of
+from twofold.settings import flat
 
-__all__ = ["describe", "divide", "in_memory", "write_start"]
+__all__ = ["describe", "with_images", "write_model", "write_start"]
 
 
 def describe(model: Model, images: Any, name: str, fields: Mapping[str, Any]) -> Experiment:
     """The experiment of a model that was made in Python.
 
-    A model of registered pieces is written down whole, so that its run opens by itself; of another
-    there is a description for readers alone.
-
     Raises:
-        UsageError: If a field is unknown, or one of the model, which is made already.
+        UsageError: If a field is unknown, or one of the model or the images, which are given.
     """
-    settings = settings_of(model)
-    written: Any = {"family": "unregistered", "title": model.title}
-    if settings is not None:
-        written = settings
-    elif (made := getattr(model, "_settings", None)) is not None:
-        written["arguments"] = made.model_dump(mode="json", exclude_defaults=True)
+    if given := fields.keys() & {"data", "data.name"}:
+        raise UsageError(f"{given.pop()}: the images are given already; leave it out")
     name = name or re.sub(r"[^\w-]+", "-", model.title).strip("-").lower() or "model"
     content = {
         "name": name,
-        "data": {"name": str(images) if _is_named(images) else IN_MEMORY + _name_of(images)},
-        "model": written,
+        "data": {"name": str(images) if _is_named(images) else IN_MEMORY},
+        "model": write_model(model),
         "training": {"epochs": 1},
     }
     experiment = parse_experiment(content, name)
     changed = resolve(experiment, fields)
     if changed.model != experiment.model:
-        known = set(type(settings).model_fields) if settings is not None else set()
-        given = ", ".join(key for key in fields if key.rpartition(".")[2] in known)
+        known = {key.rpartition(".")[2] for key in flat(write_model(model))}
+        given = {key for key in fields if key.rpartition(".")[2] in known}
         raise UsageError(
-            f"{given}: the model is made already; give this to its constructor, and fields of the "
-            "training or the data, such as epochs or batch_size, here"
+            f"{', '.join(sorted(given))}: the model is made already; give this to its constructor, "
+            "and fields of the training or the data, such as epochs or batch_size, here"
         )
     return changed
 
 
-def in_memory(experiment: Experiment, images: Any) -> Experiment:
-    """The experiment on images that are given in place of those it names."""
-    return resolve(experiment, {"data.name": IN_MEMORY + _name_of(images)})
+def write_model(model: Model) -> dict[str, Any]:
+    """A model as plain data.
+
+    One of registered pieces is written down whole, so that its run opens by itself; of another, or
+    of one that was changed after it was made, there is a description for readers alone.
+    """
+    settings = settings_of(model)
+    if settings is not None and _structure(model) == _structure_of(settings, model):
+        return settings.model_dump(mode="json")
+    made = getattr(model, "_settings", None)
+    arguments = None if made is None else made.model_dump(mode="json")
+    written = {"title": model.title, "structure": _structure(model), "arguments": arguments}
+    return {"family": "unregistered", **written}
 
 
-def divide(images: Any, experiment: Experiment) -> ImageDataset:
-    """The images of an experiment, given or named, with their splits."""
-    if images is None or _is_named(images):
-        return load_data(experiment.data)
-    return prepare_images(images, experiment.data)
+def with_images(experiment: Experiment, images: Any) -> tuple[Experiment, ImageDataset]:
+    """An experiment on images that are given, and these with their splits.
+
+    Images that have a name or a path keep it; others are called by what they are.
+    """
+    if _is_named(images):
+        experiment = resolve(experiment, {"data.name": str(images)})
+        return experiment, load_data(experiment.data)
+    dataset = prepare_images(images, experiment.data)
+    return resolve(experiment, {"data.name": name_in_memory(dataset)}), dataset
+
+
+def _structure(model: Model) -> str:
+    """Twelve hex digits of the classes of a model's modules, and of names and shapes of tensors."""
+    modules = [f"{name} {type(module).__name__}" for name, module in model.named_modules()]
+    tensors = [f"{name} {tuple(value.shape)}" for name, value in model.state_dict().items()]
+    return hashlib.sha256("\n".join(modules + tensors).encode()).hexdigest()[:12]
+
+
+def _structure_of(settings: Settings, model: Model) -> str:
+    """That of a model which is made anew by its settings."""
+    classes = getattr(model.condition, "num_classes", 0) or getattr(model, "num_classes", 0)
+    with torch.random.fork_rng([]):
+        return _structure(settings.build(image_shape=model.image_shape, num_classes=classes))
 
 
 def write_start(
@@ -92,8 +122,3 @@ def write_start(
 
 def _is_named(images: Any) -> bool:
     return isinstance(images, str | Path)
-
-
-def _name_of(images: Any) -> str:
-    name = getattr(images, "name", None)
-    return name if isinstance(name, str) and name else "images"

@@ -12,18 +12,20 @@ from twofold.data.batches import Batches, PartlyLabeled
 from twofold.data.preprocess import to_unit
 from twofold.errors import RunError, UsageError
 from twofold.experiments.build import build_model
+from twofold.experiments.data import load_data
 from twofold.experiments.environment import pick_device
 from twofold.experiments.resolve import parse_changes, resolve
 from twofold.experiments.run import Run, differences
 from twofold.experiments.samples import draw_samples
 from twofold.experiments.schema import Experiment
-from twofold.experiments.start import divide, in_memory, write_start
+from twofold.experiments.start import with_images, write_start
 from twofold.models.base import Generative, Model
 from twofold.training.loop import Trainer
 from twofold.training.progress import Console, Progress
 
 __all__ = [
     "State",
+    "check_classes",
     "free_folder",
     "make_trainer",
     "refuse_used",
@@ -65,15 +67,16 @@ def train(
         RunError: If the folder is in use, a loss is not finite, or the disk is full.
     """
     resolved = resolve(experiment, {**parse_changes(changes), **fields})
+    images = None
     if dataset is not None:
-        resolved = in_memory(resolved, dataset)
+        resolved, images = with_images(resolved, dataset)
     folder = free_folder(Path("runs") / resolved.name) if out is None else Path(out)
     refuse_used(folder, resolved)
-    images = divide(dataset, resolved)
+    images = images or load_data(resolved.data)
     trainer = make_trainer(resolved, images, folder, progress)
     write_start(folder, resolved, images, trainer.model, trainer.device, keep_images)
     trainer.run()
-    return Run(folder, images=None if keep_images else dataset)
+    return Run(folder, images=None if dataset is None else images)
 
 
 def resume(run: str | Path | Run, progress: Progress | None = None, dataset: Any = None) -> Run:
@@ -87,7 +90,7 @@ def resume(run: str | Path | Run, progress: Progress | None = None, dataset: Any
     if run.finished:
         return run
     device = str(pick_device(run.experiment.training.device))
-    images = run.dataset() if dataset is None else divide(dataset, run.experiment)
+    images = (run if dataset is None else Run(run.path, images=dataset)).dataset()
     model = run.untrained_model(device)
     trainer = make_trainer(run.experiment, images, run.path, progress, model)
     trainer.restore()
@@ -199,18 +202,27 @@ def _held_out(dataset: ImageDataset, model: Model) -> ImageDataset | None:
     return held_out.labeled() if held_out.num_unlabeled < len(held_out) else None
 
 
-def _check_batch(model: Model, data: Batches | PartlyLabeled, num_classes: int) -> None:
-    """Fails before training when a batch cannot tell the model what it must be told."""
-    alone = data.batch_size == 1 and isinstance(data, Batches)  # else a labeled one is beside it
-    batch_norm = (torch.nn.BatchNorm1d, torch.nn.BatchNorm2d)
-    if alone and any(isinstance(module, batch_norm) for module in model.modules()):
-        raise UsageError("batch norm needs more than one image in a batch; use batch_size=2")
+def check_classes(model: Model, num_classes: int) -> None:
+    """Refuses images of another number of classes than a model was made for.
+
+    Raises:
+        UsageError: With both numbers.
+    """
     known = getattr(model.condition, "num_classes", None) or getattr(model, "num_classes", None)
     if model.labels != "none" and known and known != num_classes:
         raise UsageError(
             f"this {model.title} was made for {known} classes and the data has {num_classes}; give "
             f"it num_classes={num_classes}"
         )
+
+
+def _check_batch(model: Model, data: Batches | PartlyLabeled, num_classes: int) -> None:
+    """Fails before training when a batch cannot tell the model what it must be told."""
+    alone = data.batch_size == 1 and isinstance(data, Batches)  # else a labeled one is beside it
+    batch_norm = (torch.nn.BatchNorm1d, torch.nn.BatchNorm2d)
+    if alone and any(isinstance(module, batch_norm) for module in model.modules()):
+        raise UsageError("batch norm needs more than one image in a batch; use batch_size=2")
+    check_classes(model, num_classes)
     model.condition.pick(to_unit(data.images[:1]), None if data.labels is None else data.labels[:1])
 
 

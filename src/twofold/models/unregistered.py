@@ -10,11 +10,12 @@ __all__ = ["unregistered"]
 
 
 @register("model", "unregistered", title="a model of classes that are not registered")
-def unregistered(title: str, arguments: dict[str, Any] | None = None) -> Model:
+def unregistered(title: str, structure: str = "", arguments: dict[str, Any] | None = None) -> Model:
     """Refuses to be made, and says how to open the run.
 
     Arguments:
         title: What the model called itself.
+        structure: Of its modules and tensors, as a hash.
         arguments: What it was made with, for a reader.
 
     Raises:
@@ -26,7 +27,7 @@ def unregistered(title: str, arguments: dict[str, Any] | None = None) -> Model:
         ...
         twofold.errors.UsageError: this run holds a MyVAE of classes that are not registered; ...
     """
-    del arguments
+    del structure, arguments
     raise UsageError(
         f"this run holds a {title} of classes that are not registered; make the model again and "
         "open the run with twofold.load(folder, model=...)"

@@ -29,6 +29,9 @@ def check_constructor(cls: Any, entry: Any) -> None:
         return
     original = inspect.unwrap(cls.__init__)
     signature = inspect.signature(original)
+    kinds = [p.kind for p in signature.parameters.values()]
+    if inspect.Parameter.VAR_POSITIONAL in kinds:  # what it takes has no names
+        return
     handed_on = [
         p.name for p in signature.parameters.values() if p.kind is inspect.Parameter.VAR_KEYWORD
     ]

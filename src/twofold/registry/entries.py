@@ -1,9 +1,12 @@
 """What is registered: names, what they stand for, and their settings."""
 
+import copy
 import functools
 import importlib
 import inspect
 import pkgutil
+import re
+import threading
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -26,7 +29,7 @@ from twofold.errors import UsageError, unknown_name
 from twofold.registry.constructors import check_constructor, is_object, remember
 from twofold.registry.kinds import KINDS
 from twofold.registry.parameters import help_of, parameters_of
-from twofold.registry.plugins import load_packages, origin
+from twofold.registry.plugins import broken_packages, load_packages, origin
 from twofold.settings import Strict, refusal
 
 __all__ = [
@@ -54,7 +57,7 @@ class Settings(Strict):
     def build(self, **given: Any) -> Any:
         """What the name stands for, made with these settings and what the surroundings give."""
         entry = type(self).entry
-        values = {name: getattr(self, name) for name in entry.parameters if name not in given}
+        values = {n: _own(getattr(self, n)) for n in entry.parameters if n not in given}
         taken = {name: given[name] for name in given if name in entry.given}
         made = entry.make(**values, **taken)
         remember(made, self)
@@ -123,6 +126,11 @@ class Entry:
                     f"the argument {name!r} of {self.kind} {self.name!r} has no type, so nobody "
                     f"knows what it may be; write for example {name}: int = 1"
                 )
+            if name == kind.key or name.startswith("_") or hasattr(Settings, name):
+                raise UsageError(
+                    f"the argument {name!r} of {self.kind} {self.name!r} has a name that settings "
+                    "use themselves; give it another"
+                )
             default = self.defaults.get(name, parameter.default)
             annotation, piece_kind = _field_type(parameter.annotation)
             if default is inspect.Parameter.empty:
@@ -144,6 +152,7 @@ class Entry:
 
 _entries: dict[tuple[str, str], Entry] = {}
 _loaded: set[str] = set()
+_loading = threading.RLock()
 
 
 def register(
@@ -178,7 +187,7 @@ def register(
 
     def decorate(make: T) -> T:
         title_ = title or summary_of(make.__doc__).rstrip(".")
-        source = origin() or ("" if _is_ours(make) else "this session")
+        source = "" if _is_ours(make) else origin() or "this session"
         entry = Entry(kind, name, make, title_, paper, defaults or {}, source)
         taken = _entries.get((kind, name))
         if taken is not None and not _same_source(taken, entry):
@@ -204,6 +213,8 @@ def find(kind: str, name: str) -> Entry:
     if (kind, name) not in _entries:
         load_packages()
     if (kind, name) not in _entries:
+        if broken := broken_packages():
+            raise broken[0]
         known = [known for of, known in _entries if of == kind]
         raise unknown_name("family of models" if kind == "model" else kind, name, known)
     return _entries[kind, name]
@@ -363,10 +374,15 @@ def _made_by(entry: Entry) -> type:
     return returned if isinstance(returned, type) else object
 
 
+def _own(value: Any) -> Any:
+    """A list or mapping of its own for whoever gets it."""
+    return copy.deepcopy(value) if isinstance(value, list | dict) else value
+
+
 def _written(kind: str, text: str) -> Any:
     """A single text: a name, or the first argument of the default."""
     default = KINDS[kind].default
-    if not default or (kind, text) in _entries:
+    if not default or (re.fullmatch(r"[A-Za-z][\w-]*", text) and is_known(kind, text)):
         return {KINDS[kind].key: text}
     first = next(iter(find(kind, default).parameters))
     return {KINDS[kind].key: default, first: text}
@@ -378,12 +394,17 @@ def _written(kind: str, text: str) -> Any:
 def _load_home(kind: str) -> None:
     """Imports what Twofold brings of a kind, every file of a package: adding one is enough."""
     home = KINDS[kind].home
-    if home in _loaded:
-        return
-    _loaded.add(home)
-    module = importlib.import_module(home)
-    for file in pkgutil.iter_modules(getattr(module, "__path__", ())):
-        importlib.import_module(f"{home}.{file.name}")
+    with _loading:  # by this thread alone, which may come here again from within
+        if home in _loaded:
+            return
+        _loaded.add(home)
+        try:
+            module = importlib.import_module(home)
+            for file in pkgutil.iter_modules(getattr(module, "__path__", ())):
+                importlib.import_module(f"{home}.{file.name}")
+        except BaseException:
+            _loaded.discard(home)
+            raise
 
 
 def _is_ours(make: Callable[..., Any]) -> bool:

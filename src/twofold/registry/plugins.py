@@ -1,6 +1,7 @@
 """Where names come from that are not Twofold's: installed packages, and files of the user's."""
 
 import functools
+import hashlib
 import importlib.metadata
 import importlib.util
 import sys
@@ -10,10 +11,11 @@ from typing import Any
 
 from twofold.errors import UsageError
 
-__all__ = ["load_packages", "load_plugin", "origin", "plugin_files"]
+__all__ = ["broken_packages", "load_packages", "load_plugin", "origin", "plugin_files"]
 
 GROUP = "twofold"  # of entry points
 _packages: set[str] = set()
+_broken: list[UsageError] = []
 _files: list[Path] = []
 _origins: list[str] = []  # the package or file that is being imported
 
@@ -34,7 +36,8 @@ def load_plugin(path: str | Path) -> None:
         return
     if path.suffix != ".py" or not path.is_file():
         raise UsageError(f"--plugin {path}: expected a Python file, for example my_model.py")
-    name = f"twofold_plugin_{path.stem}"
+    digest = hashlib.sha256(str(path).encode()).hexdigest()[:8]
+    name = f"twofold_plugin_{path.stem}_{digest}"
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None
@@ -50,12 +53,20 @@ def plugin_files() -> list[Path]:
 
 
 def load_packages() -> None:
-    """Imports the installed packages that have an entry point for Twofold."""
+    """Imports the installed packages that have an entry point for Twofold, each once."""
     for point in importlib.metadata.entry_points(group=GROUP):
         package = point.dist.name if point.dist else point.value
         if f"{package}:{point.name}" not in _packages:
             _packages.add(f"{package}:{point.name}")
-            _run(f"the plugin package {package}", package, point.load)
+            try:
+                _run(f"the plugin package {package}", package, point.load)
+            except UsageError as error:
+                _broken.append(error)
+
+
+def broken_packages() -> list[UsageError]:
+    """Why packages could not be imported, which matters to whoever misses a name."""
+    return _broken
 
 
 def _run(what: str, source: str, action: Callable[[], Any]) -> None:
@@ -64,7 +75,7 @@ def _run(what: str, source: str, action: Callable[[], Any]) -> None:
         action()
     except UsageError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UsageError(
             f"{what} cannot be loaded: {type(error).__name__}: {error}; mend or remove it"
         ) from error

@@ -42,7 +42,7 @@ def save_checkpoint(
     from safetensors.torch import save
 
     stem = folder / f"step-{step:08d}"
-    content = save({name: value.detach().contiguous() for name, value in tensors.items()})
+    content = save(_apart(tensors))
     write_bytes(stem.with_suffix(".safetensors"), content)
     facts = {"step": step, "sha256": hashlib.sha256(content).hexdigest(), **facts}
     write_json(stem.with_suffix(".json"), facts)
@@ -50,6 +50,17 @@ def save_checkpoint(
         old.unlink()
         old.with_suffix(".safetensors").unlink(missing_ok=True)
     return stem.with_suffix(".json")
+
+
+def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors, of which those that share their numbers become copies."""
+    found: dict[str, Tensor] = {}
+    seen: set[int] = set()
+    for name, tensor in tensors.items():
+        value = tensor.detach().contiguous()
+        found[name] = value.clone() if value.data_ptr() in seen else value
+        seen.add(value.data_ptr())
+    return found
 
 
 def newest_checkpoint(folder: Path) -> Path | None:

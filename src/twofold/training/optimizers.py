@@ -116,6 +116,12 @@ def phase_optimizers(model: Model, settings: TrainingSettings) -> list[PhaseOpti
     phases, names = model.phases, {id(p): name for name, p in model.named_parameters()}
     if not phases:
         raise UsageError(f"this {model.title} declares no phases, so there is nothing to train")
+    repeated = {p.name for p in phases if sum(q.name == p.name for q in phases) > 1}
+    if repeated:
+        raise UsageError(
+            f"this {model.title} has several phases of the name {repeated.pop()!r}; each needs its "
+            "own, for its optimizer and the log"
+        )
     for phase in phases:
         foreign = sum(id(parameter) not in names for parameter in phase.parameters)
         if foreign:
