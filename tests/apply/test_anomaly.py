@@ -305,7 +305,7 @@ def test_what_cannot_be_scored_says_why(run_of, wide):
         anomaly(run_of(), score="ratio", device="cpu")
     for odd in ({"num_draws": 0}, {"num_draws": -1}, {"false_alarms": np.nan}):
         with pytest.raises(
-            UsageError, match=r"false_alarms=.*, num_draws=.*: a share below 1, and at least 1"
+            UsageError, match=r"false_alarms=.*, num_draws=.*: a share in \(0, 1\), and at least 1"
         ):
             anomaly(run_of(), score="bound", device="cpu", **odd)
     for share in (0.0, 1.0, -0.1):

@@ -287,7 +287,7 @@ def test_standard_errors_of_shares_are_their_spread(context):
         generator = torch.Generator().manual_seed(i)
         real, fake, train = (torch.randn(300, 4, generator=generator) for _ in range(3))
         features = Features(
-            extractor=Extractor("random", "0", "nothing", lambda x: x),
+            extractor=Extractor("random", "0", lambda x: x),
             generated=fake + 0.3,
             test=real,
             train=train,

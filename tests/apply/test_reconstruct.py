@@ -30,7 +30,7 @@ def test_each_image_goes_through_the_code_with_its_class(toy_run):
 
 def test_batches_change_nothing(toy_run, monkeypatch):
     whole = reconstruct(toy_run("cvae"), n=None, device="cpu")
-    monkeypatch.setattr("twofold.apply.common.inputs.Inputs.batches.__defaults__", (4,))
+    monkeypatch.setattr("twofold.apply.common.inputs.Inputs.each.__defaults__", (4,))
     parts = reconstruct(toy_run("cvae"), n=None, device="cpu")
     assert len(parts.x) == 15
     for name, array in whole.arrays().items():

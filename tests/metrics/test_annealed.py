@@ -135,7 +135,7 @@ def test_the_schedule_is_slow_at_both_ends():
 
 def test_the_error_of_chains_that_agree_and_of_one_that_has_it_all():
     log_weights = torch.tensor([[0.0, 0.0], [0.0, -900.0], [0.0, -900.0]], dtype=torch.float64)
-    found = Annealed(log_weights - 5000, torch.zeros(3, 2, 1), torch.ones(2))
+    found = Annealed(torch.zeros(3, 2, 1), log_weights - 5000, torch.ones(2))
     assert found.log_likelihood.tolist() == pytest.approx([-5000, -5000 - math.log(3)])
     assert found.effective.tolist() == pytest.approx([3.0, 1.0])
     assert found.error.tolist() == pytest.approx([0.0, 1.0])
@@ -145,7 +145,7 @@ def test_the_error_is_that_of_the_delta_method():
     log_weights = torch.randn(20, 5, dtype=torch.float64)
     w = log_weights.exp()
     expected = w.std(dim=0) / math.sqrt(20) / w.mean(dim=0)
-    found = Annealed(log_weights, torch.zeros(20, 5, 1), torch.ones(5)).error
+    found = Annealed(torch.zeros(20, 5, 1), log_weights, torch.ones(5)).error
     torch.testing.assert_close(found, expected)
 
 

@@ -122,7 +122,7 @@ def test_a_known_class_is_kept(linear_gaussian):
 
 def test_a_draw_comes_up_as_often_as_its_weight_says():
     weights = torch.tensor([[0.5, 0.0], [0.25, 1.0], [0.25, 0.0]], dtype=torch.float64)
-    chains = Chains(torch.arange(3.0)[:, None, None].expand(3, 2, 1), None, weights.log())
+    chains = Chains(torch.arange(3.0)[:, None, None].expand(3, 2, 1), weights.log(), None)
     assert chains.effective.tolist() == pytest.approx([1 / 0.375, 1.0])
     orders = set()
     for _ in range(30):

@@ -251,9 +251,3 @@ def test_the_condition_is_used():
     assert ((right - wrong).abs() > 1e-6).all()
     torch.testing.assert_close(elbo_terms(model, in_batches(x, 5, y))[1], right)
     assert torch.isfinite(iwae_bound(model, in_batches(x, 5, y), 3)).all()
-
-
-def test_progress_counts_images():
-    advances: list[int] = []
-    iwae_bound(lively(), in_batches(images(12), 5), 2, advance=advances.append)
-    assert advances == [5, 5, 2]
