@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -114,12 +115,13 @@ def list_datasets() -> None:
     Console().print(_table("", ("data set", "image", "classes", "train / test", "what"), rows))
 
 
-def list_models() -> None:
-    """Every family of models."""
+def list_registered(kind: str) -> None:
+    """Every name of a kind, and what it stands for."""
     from twofold.registry import entries
 
-    rows = [(family.name, family.title, family.paper) for family in entries("model")]
-    Console().print(_table("", ("model", "what", "paper"), rows))
+    found = [one for one in entries(kind) if one.name != "unregistered"]
+    rows = [(one.name, one.title, one.paper) for one in found]
+    Console().print(_table("", (kind, "what", "paper"), rows))
 
 
 def list_measures() -> None:
@@ -137,13 +139,17 @@ def list_measures() -> None:
 LISTS: dict[str, Callable[[], None]] = {
     "experiments": list_experiments,
     "datasets": list_datasets,
-    "models": list_models,
+    "models": partial(list_registered, "model"),
+    "networks": partial(list_registered, "network"),
+    "conditions": partial(list_registered, "condition"),
+    "likelihoods": partial(list_registered, "likelihood"),
+    "losses": partial(list_registered, "loss"),
     "measures": list_measures,
 }
 
 
 def show_list(what: str = "experiments", /) -> None:
-    """Lists experiments, data sets, models or measures.
+    """Lists experiments, data sets, models, measures, or other things that have names.
 
     Arguments:
         what: experiments, datasets, models or measures.

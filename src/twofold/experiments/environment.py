@@ -15,7 +15,7 @@ from twofold.errors import UsageError
 from twofold.models.base import AutoEncoder, Model
 from twofold.models.capabilities import Discriminates, HasLikelihood
 from twofold.models.hybrid import Hybrid
-from twofold.registry import Settings, settings_of
+from twofold.registry import Settings, find, is_known, settings_of
 
 __all__ = [
     "describe_environment",
@@ -71,7 +71,7 @@ def describe_environment(
             "class_names": list(dataset.class_names),
             "splits": {name: len(index) for name, index in dataset.splits.items()},
         },
-        "model": describe_model(model),
+        "model": describe_model(model) | {"plugins": plugins_of(model) | _plugin_of(dataset)},
         "parameters": {
             name: sum(p.numel() for p in child.parameters() if p.requires_grad)
             for name, child in model.named_children()
@@ -99,7 +99,6 @@ def describe_model(model: Model) -> dict[str, Any]:
         "discriminates": model.capability(Discriminates) is not None,
         "wraps": isinstance(model, Hybrid),
         "networks": next(kind for kind, so in kinds.items() if so),
-        "plugins": plugins_of(model),
     }
 
 
@@ -118,6 +117,13 @@ def plugins_of(model: Model) -> dict[str, str]:
     if (settings := settings_of(model)) is not None:
         follow(settings)
     return found
+
+
+def _plugin_of(dataset: ImageDataset) -> dict[str, str]:
+    """Where the data set came from, if a plugin registered it."""
+    if not is_known("dataset", dataset.name):
+        return {}
+    return {f"dataset {dataset.name}": find("dataset", dataset.name).origin}
 
 
 def describe_machine(device: torch.device) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from twofold.errors import UsageError, unknown_name
 from twofold.experiments.schema import Experiment
+from twofold.files import parse_yaml
 from twofold.registry import KINDS, is_known
 from twofold.settings import refusal
 
@@ -53,7 +54,7 @@ def _path(name: str | Path) -> Path:
 
 def _read(path: Path) -> Any:
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
+        return parse_yaml(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise UsageError(f"cannot read the experiment {path}: {error}") from error
 
@@ -164,7 +165,7 @@ def _parse_change(text: str) -> tuple[str, Any]:
     if not equals or not key:
         raise UsageError(f"{text!r} is not key=value; for example epochs=10")
     try:
-        return key.strip(), yaml.safe_load(value)
+        return key.strip(), parse_yaml(value)
     except (yaml.YAMLError, ValueError):  # a ValueError for what looks like a date and is none
         return key.strip(), value
 
@@ -195,7 +196,9 @@ def _change(content: dict[str, Any], key: str, value: Any) -> bool:
         raise unknown_name(f"field (the model is a {model})", key, known)
     for path in matching:
         _section(content, path)[path[-1]] = value
-    return False
+    if key == "data.name":
+        content["data"]["options"] = {}  # those of another data set are others
+    return key == "data.name"
 
 
 def _matching(
@@ -208,7 +211,9 @@ def _matching(
 
 
 def _names_a_piece(content: dict[str, Any], key: str) -> bool:
-    return bool(_matching(_pieces(content["model"], ("model",)), content, key))
+    return key in ("data", "data.name") or bool(
+        _matching(_pieces(content["model"], ("model",)), content, key)
+    )
 
 
 def _pieces(section: dict[str, Any], prefix: tuple[str, ...]) -> Iterable[tuple[str, ...]]:

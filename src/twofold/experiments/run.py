@@ -23,7 +23,7 @@ from pydantic import BaseModel, ValidationError
 from twofold.errors import RunError, UsageError
 from twofold.experiments.resolve import parse_experiment
 from twofold.experiments.schema import SAMPLING, Experiment
-from twofold.files import read_arrays, write_arrays
+from twofold.files import parse_yaml, read_arrays, write_arrays
 from twofold.settings import flat
 from twofold.training.record import read_records
 
@@ -90,7 +90,7 @@ class Run:
     def experiment(self) -> Experiment:
         path = self.path / "experiment.yaml"
         try:
-            content = yaml.safe_load(path.read_text(encoding="utf-8"))
+            content = parse_yaml(path.read_text(encoding="utf-8"))
             return parse_experiment(content, path.name)
         except UsageError as error:
             if plugins := self._plugins():
@@ -281,6 +281,8 @@ class Run:
             else:
                 dataset = kept_images(self.path, settings) or load_data(settings)
         except UsageError as error:
+            if plugins := self._plugins():
+                raise RunError(f"{self.path} needs what {plugins}. ({error})") from error
             raise RunError(
                 f"the images that {self.path} was trained on cannot be had: {error}. If they were "
                 "moved, write their place into data.name of its experiment.yaml"

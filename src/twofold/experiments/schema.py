@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from twofold.registry import piece
+from twofold.registry import is_known, parse, piece
 from twofold.settings import Seed, Strict, flat
 from twofold.training.settings import OptimizerSettings, TrainingSettings
 
@@ -55,6 +55,16 @@ class DataSettings(Strict):
     without: tuple[str, ...] = Field((), description="classes left out of training, by name")
     label_seed: Seed = Field(0, description="of which labels are kept")
     shift: int = Field(0, ge=0, description="random shifts in training, pixels")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _complete_options(cls, values: Any) -> Any:
+        """Those of a data set that a plugin registered, with its defaults; others have none."""
+        if not isinstance(values, dict) or not is_known("dataset", str(values.get("name"))):
+            return values
+        asked = {"name": values["name"], **(values.get("options") or {})}
+        options = parse("dataset", asked).model_dump(mode="json", exclude={"name"})
+        return {**values, "options": options}
 
     @field_validator("without", mode="before")
     @classmethod

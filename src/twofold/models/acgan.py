@@ -89,6 +89,10 @@ class ACGAN(GAN):
     def title(self) -> str:
         return "ACGAN"
 
+    @property
+    def _outputs(self) -> int:
+        return 1 + self.num_classes
+
     def _judge(self, x: Tensor, c: Tensor | None = None) -> Tensor:  # noqa: ARG002
         return super()._judge(x)
 

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from twofold.conditions import Condition, ImageShape
 from twofold.data.batches import Batch
+from twofold.errors import UsageError
 from twofold.models.adversarial import (
     Adversarial,
     check_smoothing,
@@ -163,7 +164,21 @@ class GAN(Generative):
 
     def _judge(self, x: Tensor, c: Tensor | None = None) -> Tensor:
         """All that D says, the score first: shape (B, 1), or more where it names the class."""
-        return call(self.discriminator, x, c).float()
+        return self._checked(call(self.discriminator, x, c).float())
+
+    @property
+    def _outputs(self) -> int:
+        """How many numbers D gives for an image."""
+        return 1
+
+    def _checked(self, output: Tensor) -> Tensor:
+        """What D gives, known to be of shape (B, outputs)."""
+        if output.dim() != 2 or output.shape[1] != self._outputs:
+            raise UsageError(
+                f"the discriminator gives a shape of {tuple(output.shape)} for a batch, expected "
+                f"(B, {self._outputs})"
+            )
+        return output
 
     def _with_classes(
         self,
@@ -193,6 +208,11 @@ class GAN(Generative):
     def _signed(self, output: Tensor) -> Tensor:
         """The generator's output as pixels in [-1, 1], in single precision."""
         output = output.float()
+        if self.image_shape is not None and output.shape[1:] != self.image_shape:
+            raise UsageError(
+                f"the generator gives images of shape {tuple(output.shape[1:])}, expected "
+                f"{tuple(self.image_shape)} as the data has them"
+            )
         if self.output == "tanh":
             return torch.tanh(output)
         return 2 * torch.sigmoid(output) - 1 if self.output == "sigmoid" else output

@@ -4,12 +4,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from pydantic import Field
 
 from twofold.errors import unknown_name
 from twofold.experiments.resolve import resolve
 from twofold.experiments.schema import Experiment
+from twofold.files import parse_yaml
 from twofold.training.settings import Strict
 
 __all__ = [
@@ -120,4 +120,4 @@ def load_report(name: str) -> Report:
     path = FOLDER / f"{name}.yaml"
     if not path.is_file():
         raise unknown_name("report", name, [*report_names(), "all"])
-    return Report.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    return Report.model_validate(parse_yaml(path.read_text(encoding="utf-8")))
