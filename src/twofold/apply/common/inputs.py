@@ -72,14 +72,14 @@ class Inputs:
 
     @torch.no_grad()
     def each(self, make: Callable[[Batch], tuple], seed: int, size: int = BATCH) -> list[Any]:
-        """What a function makes of all images, on the CPU; it draws from a seed.
+        """What a function makes of all images, on the CPU.
 
-        From a batch of at most `size` it makes tensors, whose first axis that is, or None.
+        From a batch of at most `size` it makes tensors with that first axis, or None; it may draw.
         """
         with seeded(seed, self.context.device):
-            parts = [make(batch) for batch in self.batches(size)]
-        found = zip(*parts, strict=True)
-        return [None if part[0] is None else torch.cat(part).cpu() for part in found]
+            made = (make(batch) for batch in self.batches(size))
+            parts = [[x if x is None else x.cpu() for x in batch] for batch in made]
+        return [None if part[0] is None else torch.cat(part) for part in zip(*parts, strict=True)]
 
 
 def load_inputs(
