@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from twofold.conditions import ClassCondition, Condition, ImageShape
 from twofold.data.batches import Batch
-from twofold.distributions import log_mean_exp
+from twofold.distributions import Density, log_mean_exp
 from twofold.errors import UsageError
 from twofold.models.capabilities import MISSING
 from twofold.models.phases import Bound, Phase, Terms
@@ -233,6 +233,24 @@ class AutoEncoder(Generative):
     @abstractmethod
     def encoder_parameters(self) -> list[nn.Parameter]:
         """Those of q; all others are the decoder's."""
+
+    @abstractmethod
+    def decode(self, z: Tensor, c: Tensor | None = None) -> Density:
+        """p(x|z, c) for codes z (B, D)."""
+
+    @abstractmethod
+    def codes(self, x: Tensor, c: Tensor | None = None) -> Tensor:
+        """One code for an image, the mean of its posterior, shape (B, D)."""
+
+    def generate(self, z: Tensor, c: Tensor | None = None) -> Tensor:
+        """The mean of p(x|z, c), shape (B, C, H, W)."""
+        return self.decode(z, c).mean.clamp(0, 1)
+
+    @torch.no_grad()
+    def reconstruct(self, x: Tensor, c: Tensor | None = None) -> Tensor:
+        """The decoder's mean at the posterior's mean: (B, C, H, W) in and out."""
+        with evaluating(self):
+            return self.generate(self.codes(x, c), c)
 
     @abstractmethod
     def bound(self, batch: Batch) -> Bound:

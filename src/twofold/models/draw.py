@@ -253,16 +253,6 @@ class DRAW(AutoEncoder):
         (canvas,) = deque(self._paint(z, c), maxlen=1)  # the others are let go at once
         return self.likelihood(canvas)
 
-    def generate(self, z: Tensor, c: Tensor | None = None) -> Tensor:
-        """The mean of p(x|c_T), shape (B, C, H, W)."""
-        return self.decode(z, c).mean.clamp(0, 1)
-
-    @torch.no_grad()
-    def reconstruct(self, x: Tensor, c: Tensor | None = None) -> Tensor:
-        """The mean image of `codes`, (B, C, H, W) in and out."""
-        with evaluating(self):
-            return self.generate(self.codes(x, c), c)
-
     # --- the bound --------------------------------------------------------------------------------
 
     def bound(self, batch: Batch) -> Bound:

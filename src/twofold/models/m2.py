@@ -167,10 +167,6 @@ class M2(AutoEncoder):
         """p(x|y, z) for codes (R, D) and classes (R,)."""
         return self.likelihood(self.decoder(z, self.condition(c)))
 
-    def generate(self, z: Tensor, c: Tensor | None = None) -> Tensor:
-        """The mean of p(x|y, z), shape (B, C, H, W)."""
-        return self.decode(z, c).mean.clamp(0, 1)
-
     @torch.no_grad()
     def reconstruct(self, x: Tensor, c: Tensor | None = None) -> Tensor:
         """The decoder's mean at the posterior's mean, by default of the likeliest class."""

@@ -186,16 +186,6 @@ class VAE(AutoEncoder):
             return Masked(p, ~self.condition.visible, c)
         return p
 
-    def generate(self, z: Tensor, c: Tensor | None = None) -> Tensor:
-        """The mean of p(x|z, c), shape (B, C, H, W)."""
-        return self.decode(z, c).mean.clamp(0, 1)
-
-    @torch.no_grad()
-    def reconstruct(self, x: Tensor, c: Tensor | None = None) -> Tensor:
-        """The decoder's mean at the posterior's mean: (B, C, H, W) in and out."""
-        with evaluating(self):
-            return self.generate(self.codes(x, c), c)
-
     # --- objectives -------------------------------------------------------------------------------
 
     def loss(self, batch: Batch) -> Terms:
