@@ -1,11 +1,11 @@
 """Where names come from that are not Twofold's: installed packages, and files of the user's."""
 
-import functools
 import hashlib
 import importlib.metadata
 import importlib.util
 import sys
 from collections.abc import Callable
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,6 @@ from twofold.errors import UsageError
 __all__ = ["broken_packages", "load_packages", "load_plugin", "origin", "plugin_files"]
 
 GROUP = "twofold"  # of entry points
-_packages: set[str] = set()
 _broken: list[UsageError] = []
 _files: list[Path] = []
 _origins: list[str] = []  # the package or file that is being imported
@@ -43,7 +42,7 @@ def load_plugin(path: str | Path) -> None:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
-    _run(f"the plugin {path}", path.name, functools.partial(spec.loader.exec_module, module))
+    _run(f"the plugin {path}", path.name, partial(spec.loader.exec_module, module))
     _files.append(path)
 
 
@@ -52,16 +51,15 @@ def plugin_files() -> list[Path]:
     return list(_files)
 
 
+@cache
 def load_packages() -> None:
-    """Imports the installed packages that have an entry point for Twofold, each once."""
+    """Imports the installed packages that have an entry point for Twofold, once."""
     for point in importlib.metadata.entry_points(group=GROUP):
         package = point.dist.name if point.dist else point.value
-        if f"{package}:{point.name}" not in _packages:
-            _packages.add(f"{package}:{point.name}")
-            try:
-                _run(f"the plugin package {package}", package, point.load)
-            except UsageError as error:
-                _broken.append(error)
+        try:
+            _run(f"the plugin package {package}", package, point.load)
+        except UsageError as error:
+            _broken.append(error)
 
 
 def broken_packages() -> list[UsageError]:
