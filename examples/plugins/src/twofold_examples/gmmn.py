@@ -5,12 +5,12 @@ Notation: x images (B, F), x̃ = G(z), z ~ N(0, I); k a sum of Gaussian kernels.
 .. math:: L = \frac{1}{B^2} \sum_{ij} k(x_i, x_j) - 2 k(x_i, \tilde x_j) + k(\tilde x_i, \tilde x_j)
 
 References:
-    Generative Moment Matching Networks (Li, Swersky and Zemel, 2015), equation 3,
-    https://arxiv.org/abs/1502.02761
+    Generative Moment Matching Networks (Li et al., 2015), equation 3, arXiv 1502.02761
 """
 
 import torch
 from torch import Tensor, nn
+
 from twofold.conditions import ImageShape, NoCondition
 from twofold.data.batches import Batch
 from twofold.models import Generative, Phase, Terms
@@ -26,7 +26,7 @@ class GMMN(Generative):
     Arguments:
         generator: From z (B, D) to an image (B, C, H, W) before the sigmoid.
         latent_dim: D, dimensions of z.
-        bandwidths: σ of the kernels, in units of a pixel's range per pixel.
+        bandwidths: σ of the kernels, per pixel.
     """
 
     def __init__(
@@ -52,8 +52,9 @@ class GMMN(Generative):
     def loss(self, batch: Batch) -> Terms:
         x = batch.x.flatten(1)
         x_fake = self.generate(torch.randn(len(x), self.latent_dim, device=x.device)).flatten(1)
-        pair = self.kernel(x, x), self.kernel(x, x_fake), self.kernel(x_fake, x_fake)
-        return Terms({"mmd": pair[0].mean() - 2 * pair[1].mean() + pair[2].mean()})
+        pairs = (x, x), (x, x_fake), (x_fake, x_fake)
+        xx, xy, yy = (self.kernel(a, b).mean() for a, b in pairs)
+        return Terms({"mmd": xx - 2 * xy + yy})
 
     def kernel(self, a: Tensor, b: Tensor) -> Tensor:
         squared = torch.cdist(a, b).square() / a.shape[1]  # (B, B), per pixel

@@ -2,6 +2,7 @@
 
 import numpy as np
 from numpy.typing import NDArray
+
 from twofold.registry import register
 from twofold.settings import Count, Seed
 

@@ -7,6 +7,7 @@ import math
 
 import torch
 from torch import Tensor
+
 from twofold.distributions import ImageDistribution
 from twofold.likelihoods import Likelihood
 from twofold.registry import register

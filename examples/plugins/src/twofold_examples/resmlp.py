@@ -4,6 +4,7 @@ from math import prod
 
 import torch
 from torch import Tensor, nn
+
 from twofold.registry import register
 from twofold.settings import Count
 
