@@ -4,8 +4,7 @@ Notation: x images (B, F), x̃ = G(z), z ~ N(0, I); k a sum of Gaussian kernels.
 
 .. math:: L = \frac{1}{B^2} \sum_{ij} k(x_i, x_j) - 2 k(x_i, \tilde x_j) + k(\tilde x_i, \tilde x_j)
 
-References:
-    Generative Moment Matching Networks (Li et al., 2015), equation 3, arXiv 1502.02761
+References: Generative Moment Matching Networks (Li et al., 2015), equation 3, arXiv 1502.02761
 """
 
 import torch
