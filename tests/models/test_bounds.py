@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.distributions import MultivariateNormal, Normal, kl_divergence
 
 from twofold.data.batches import Batch
-from twofold.distributions import Gaussian, ImageDistribution, log_mean_exp
+from twofold.distributions import Gaussian, log_mean_exp
 from twofold.likelihoods import LearnedGaussianLikelihood
 from twofold.models.vae import VAE
 
@@ -27,7 +27,7 @@ class PlainGaussian(LearnedGaussianLikelihood):
     def __init__(self) -> None:
         super().__init__(1, SIGMA)
 
-    def forward(self, output: Tensor) -> ImageDistribution:
+    def forward(self, output: Tensor) -> Gaussian:
         return Gaussian(output, 2 * self.log_sigma)
 
 

@@ -380,7 +380,7 @@ def test_plain_modules_see_the_image_alone_and_the_condition_where_there_is_one(
     seen = []
 
     class Sees(Stub):
-        def forward(self, x: Tensor, *c: Tensor) -> Tensor:
+        def forward(self, x: Tensor, *c: Tensor) -> Tensor:  # type: ignore[override]
             seen.append(c)
             return super().forward(x)
 

@@ -163,11 +163,12 @@ def main() -> int:
     """What a process does: one run, from its start or from where it stopped."""
     folder = Path(sys.argv[1])
     task = json.loads(sys.stdin.buffer.readline())
-    threading.Thread(target=_end_with_the_input, daemon=True).start()
     try:
         for path in task["plugins"]:
             load_plugin(path)
         experiment = parse_experiment(task["experiment"], str(folder))
+        # Not before all is imported: an interrupt in the middle of an import may get lost.
+        threading.Thread(target=_end_with_the_input, daemon=True).start()
         state = state_of(folder, experiment)
         run = train_seed_run(SeedRun("", experiment, folder, state), Silent())
     except TwofoldError as error:
