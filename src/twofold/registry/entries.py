@@ -2,11 +2,8 @@
 
 import copy
 import functools
-import importlib
 import inspect
-import pkgutil
 import re
-import threading
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -27,6 +24,7 @@ from pydantic import (
 from twofold.docstrings import summary_of
 from twofold.errors import UsageError, unknown_name
 from twofold.registry.constructors import check_constructor, is_object, remember
+from twofold.registry.homes import load_home
 from twofold.registry.kinds import KINDS
 from twofold.registry.parameters import help_of, parameters_of
 from twofold.registry.plugins import broken_packages, load_packages, origin
@@ -151,8 +149,6 @@ class Entry:
 
 
 _entries: dict[tuple[str, str], Entry] = {}
-_loaded: set[str] = set()
-_loading = threading.RLock()
 
 
 def register(
@@ -209,7 +205,7 @@ def find(kind: str, name: str) -> Entry:
     Raises:
         UsageError: If there is none of that name, with the nearest that there are.
     """
-    _load_home(kind)
+    load_home(kind)
     if (kind, name) not in _entries:
         load_packages()
     if (kind, name) not in _entries:
@@ -227,7 +223,7 @@ def is_known(kind: str, name: str) -> bool:
 
 def entries(kind: str) -> list[Entry]:
     """All that is registered of a kind, in the order of registration."""
-    _load_home(kind)
+    load_home(kind)
     load_packages()
     return [entry for (of, _), entry in _entries.items() if of == kind]
 
@@ -389,22 +385,6 @@ def _written(kind: str, text: str) -> Any:
 
 
 # --- where names come from ------------------------------------------------------------------------
-
-
-def _load_home(kind: str) -> None:
-    """Imports what Twofold brings of a kind, every file of a package: adding one is enough."""
-    home = KINDS[kind].home
-    with _loading:  # by this thread alone, which may come here again from within
-        if home in _loaded:
-            return
-        _loaded.add(home)
-        try:
-            module = importlib.import_module(home)
-            for file in pkgutil.iter_modules(getattr(module, "__path__", ())):
-                importlib.import_module(f"{home}.{file.name}")
-        except BaseException:
-            _loaded.discard(home)
-            raise
 
 
 def _is_ours(make: Callable[..., Any]) -> bool:
