@@ -86,11 +86,7 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
 
 
 def parse_yaml(text: str) -> Any:
-    """YAML as plain data, by the fast parser where there is one.
-
-    Raises:
-        ValueError, yaml.YAMLError: If it cannot be read.
-    """
+    """YAML as plain data, by the fast parser where there is one."""
     import yaml
 
     return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506

@@ -164,21 +164,18 @@ class GAN(Generative):
 
     def _judge(self, x: Tensor, c: Tensor | None = None) -> Tensor:
         """All that D says, the score first: shape (B, 1), or more where it names the class."""
-        return self._checked(call(self.discriminator, x, c).float())
-
-    @property
-    def _outputs(self) -> int:
-        """How many numbers D gives for an image."""
-        return 1
-
-    def _checked(self, output: Tensor) -> Tensor:
-        """What D gives, known to be of shape (B, outputs)."""
+        output = call(self.discriminator, x, c).float()
         if output.dim() != 2 or output.shape[1] != self._outputs:
             raise UsageError(
                 f"the discriminator gives a shape of {tuple(output.shape)} for a batch, expected "
                 f"(B, {self._outputs})"
             )
         return output
+
+    @property
+    def _outputs(self) -> int:
+        """How many numbers D gives for an image."""
+        return 1
 
     def _with_classes(
         self,
