@@ -40,7 +40,7 @@ def test_a_run_folder_holds_what_the_design_says(tmp_path, toy_data, toy_experim
     assert "checkpoints/step-00000018.safetensors" in names
     assert not any(name.endswith((".pt", ".pth", ".pkl", ".bin")) for name in names)
     data = run.experiment.data.model_copy(update={"name": "toy"})
-    assert run.experiment.data.name == "in memory: toy"
+    assert run.experiment.data.name.startswith("in memory: toy (")
     assert run.experiment.model_copy(update={"data": data}) == toy_experiment("cgan")
     assert run.environment["parameters"] == {"generator": 1248, "discriminator": 1105}
 

@@ -82,7 +82,7 @@ def describe_environment(
 
 def describe_model(model: Model) -> dict[str, Any]:
     """What a report says of a model, whichever family it is of."""
-    condition = settings_of(model.condition)
+    condition, given = settings_of(model.condition), model.condition.dim > 0
     bounded = model.capability(HasLikelihood)
     kinds = {
         "recurrent": any(isinstance(m, torch.nn.RNNCellBase) for m in model.modules()),
@@ -91,7 +91,7 @@ def describe_model(model: Model) -> dict[str, Any]:
     }
     return {
         "title": model.title,
-        "condition": condition.name if condition else model.condition.about,  # type: ignore[attr-defined]
+        "condition": getattr(condition, "name", model.condition.about if given else "none"),
         "latent_dim": model.latent_dim,
         "likelihood": None if bounded is None else bounded.likelihood.name,
         "needs_binary": bounded is not None and bounded.likelihood.needs_binary,
