@@ -108,7 +108,8 @@ class ClassCondition(Condition):
         if num_classes < 2:
             raise DataError(
                 f"a class-conditional model needs labels of at least 2 classes, got {num_classes}; "
-                "use a data set with labels (sub-folders = classes) or a model without a condition"
+                "use a data set with labels (sub-folders = classes), give num_classes where the "
+                "model is made in Python, or use a model without a condition"
             )
         self.num_classes = num_classes
         self.dim = num_classes

@@ -12,6 +12,7 @@ from twofold.conditions import NoCondition
 from twofold.errors import DataError, RunError, UsageError
 from twofold.models.base import Model
 from twofold.models.phases import Phase, Terms
+from twofold.registry import make
 
 SHAPE = (1, 8, 8)
 
@@ -128,7 +129,7 @@ def test_an_own_class_is_measured_compared_and_resumed(fit, toy_data, silent, tm
     [
         (make_vae, np.zeros((50, 28, 28), np.uint8), r"fails on images of shape \(8, 1, 28, 28\)"),
         (lambda: make_vae(3), np.zeros((50, 8, 8), np.uint8), r"let it return \(B, 4\)"),
-        (lambda: nn.Linear(2, 2), np.zeros((50, 8, 8), np.uint8), "fit trains a Model, got Linear"),
+        (lambda: nn.Linear(2, 2), np.zeros((50, 8, 8), np.uint8), "expected a Model, got Linear"),
         (make_vae, np.zeros((0, 8, 8), np.uint8), "no images|0 images|empty"),
         (make_vae, [np.zeros((8, 8)), np.zeros((9, 8))], "size"),
     ],
@@ -215,3 +216,23 @@ def test_weights_that_two_networks_share_are_kept(fit, toy_data):
     model = fit(models.VAE(encoder, decoder, latent_dim=2), toy_data).model()
     assert model.encoder[1].weight is model.decoder[1].weight
     assert torch.equal(model.encoder[1].weight, shared.weight)
+
+
+def test_a_model_may_leave_its_shape_open_and_not_its_condition(fit, toy_data):
+    made = (
+        {"input_shape": SHAPE, "output_shape": (4,)},
+        {"input_shape": (2,), "output_shape": SHAPE},
+    )
+    encoder, decoder = (make("network", "fc-8", **shapes) for shapes in made)
+    run = fit(models.VAE(encoder, decoder, latent_dim=2), toy_data)
+    assert run.experiment.model.family == "unregistered"  # nobody could build it without a shape
+
+    class Bare(Own):
+        def __init__(self) -> None:
+            super().__init__()
+            del self.condition
+
+    with pytest.raises(UsageError, match="Bare has no condition"):
+        fit(Bare(), toy_data)
+    with pytest.raises(UsageError, match="expected a Model, got Linear"):
+        twofold.adopt(nn.Linear(2, 2), toy_data)

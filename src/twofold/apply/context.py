@@ -48,7 +48,7 @@ class Context:
         facts: Of the checkpoint that its weights are from: `step`, `total_steps`, `sha256`.
         settings: Of measuring: `samples`, `iwae_samples`, `seed`, and `images`, how many of the
             test images are measured, None for all.
-        progress: Who is told how it goes.
+        progress: Where to say how it goes.
     """
 
     run: Run

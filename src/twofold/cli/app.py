@@ -1,4 +1,4 @@
-"""The application itself: its commands, and what a user is told when something goes wrong."""
+"""The application itself: its commands, and what is said when something goes wrong."""
 
 import sys
 from typing import Annotated, Any, NoReturn

@@ -39,7 +39,7 @@ def fit(
         epochs: Passes over the training images.
         out: The run folder; by default runs/NAME, numbered if that is taken.
         name: Of the run; by default the model's title.
-        progress: Who is told how it goes; the terminal or notebook by default, `Silent()` nobody.
+        progress: Where to say how it goes; the terminal or notebook by default, `Silent()` nowhere.
         fields: Of an experiment's `training` and `data`, by their bare names:
             `lr=1e-3, batch_size=64, validation=0.2, binarize="dynamic", seed=1`.
 
@@ -65,11 +65,6 @@ def fit(
         ...     run.finished, run.progress
         (True, (8, 8))
     """
-    if not isinstance(model, Model):
-        raise UsageError(
-            f"fit trains a Model, got {type(model).__name__}; wrap networks in one, as in "
-            "models.VAE(encoder, decoder, latent_dim=16), or see twofold.train for an experiment"
-        )
     experiment = describe(model, images, name, {"epochs": epochs, **fields})
     experiment, dataset = with_images(experiment, images)
     folder = free_folder(Path("runs") / experiment.name) if out is None else Path(out)

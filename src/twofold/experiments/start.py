@@ -34,6 +34,16 @@ def describe(model: Model, images: Any, name: str, fields: Mapping[str, Any]) ->
     Raises:
         UsageError: If a field is unknown, or one of the model or the images, which are given.
     """
+    if not isinstance(model, Model):
+        raise UsageError(
+            f"expected a Model, got {type(model).__name__}; wrap networks in one, as in "
+            "models.VAE(encoder, decoder, latent_dim=16), or see twofold.train for an experiment"
+        )
+    if not hasattr(model, "condition"):
+        raise UsageError(
+            f"{type(model).__name__} has no condition; let its constructor say "
+            "self.condition = NoCondition(), of twofold.conditions, or another"
+        )
     if given := fields.keys() & {"data", "data.name"}:
         raise UsageError(f"{given.pop()}: the images are given already; leave it out")
     name = name or re.sub(r"[^\w-]+", "-", model.title).strip("-").lower() or "model"
@@ -61,7 +71,7 @@ def write_model(model: Model) -> dict[str, Any]:
     One of registered pieces is written down whole, so that its run opens by itself; of another, or
     of one that was changed after it was made, there is a description for readers alone.
     """
-    settings = settings_of(model)
+    settings = settings_of(model) if model.image_shape else None
     if settings is not None and _structure(model) == _structure_of(settings, model):
         return settings.model_dump(mode="json")
     made = getattr(model, "_settings", None)

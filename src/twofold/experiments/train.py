@@ -54,7 +54,7 @@ def train(
         experiment: A name of the library, a YAML file, or an experiment.
         changes: Fields to change, as `key=value` texts or a mapping.
         out: The run folder; by default runs/NAME, numbered if that is taken.
-        progress: Who is told how it goes; the terminal or notebook by default, `Silent()` nobody.
+        progress: Where to say how it goes; the terminal or notebook by default, `Silent()` nowhere.
         dataset: Images to use in place of those that the experiment names: all that `fit` takes.
         keep_images: Whether these are kept in the run folder, so that it can be used without them.
         fields: Fields to change, by their bare names: `epochs=5, latent_dim=32`.
@@ -111,7 +111,7 @@ def make_trainer(
         experiment: Resolved.
         dataset: Its images.
         folder: The run's.
-        progress: Who is told how it goes.
+        progress: Where to say how it goes.
         model: On its device, where it is made already; by default as the experiment says.
 
     Raises:
@@ -217,7 +217,7 @@ def check_classes(model: Model, num_classes: int) -> None:
 
 
 def _check_batch(model: Model, data: Batches | PartlyLabeled, num_classes: int) -> None:
-    """Fails before training when a batch cannot tell the model what it must be told."""
+    """Fails before training when a batch lacks what the model is conditioned on."""
     alone = data.batch_size == 1 and isinstance(data, Batches)  # else a labeled one is beside it
     batch_norm = (torch.nn.BatchNorm1d, torch.nn.BatchNorm2d)
     if alone and any(isinstance(module, batch_norm) for module in model.modules()):

@@ -55,7 +55,7 @@ class Model(nn.Module, ABC):
     """
 
     registry_kind = "model"
-    image_shape: ImageShape
+    image_shape: ImageShape = None  # type: ignore[assignment] # until there are images
     condition: Condition
     latent_dim: int = 0
 

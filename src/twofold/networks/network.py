@@ -1,4 +1,4 @@
-"""From the layer notation to a module that may be told a condition."""
+"""From the layer notation to a module that may take a condition."""
 
 import math
 import re

@@ -27,7 +27,7 @@ from twofold.registry.constructors import check_constructor, is_object, remember
 from twofold.registry.homes import load_home
 from twofold.registry.kinds import KINDS
 from twofold.registry.parameters import help_of, parameters_of
-from twofold.registry.plugins import broken_packages, load_packages, origin
+from twofold.registry.plugins import load_packages, origin
 from twofold.settings import Strict, refusal
 
 __all__ = [
@@ -206,13 +206,11 @@ def find(kind: str, name: str) -> Entry:
         UsageError: If there is none of that name, with the nearest that there are.
     """
     load_home(kind)
+    broken = [] if (kind, name) in _entries else load_packages()
     if (kind, name) not in _entries:
-        load_packages()
-    if (kind, name) not in _entries:
-        if broken := broken_packages():
-            raise broken[0]
         known = [known for of, known in _entries if of == kind]
-        raise unknown_name("family of models" if kind == "model" else kind, name, known)
+        error = unknown_name("family of models" if kind == "model" else kind, name, known)
+        raise UsageError("; ".join(map(str, [error, *broken])))
     return _entries[kind, name]
 
 

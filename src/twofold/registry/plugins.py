@@ -11,10 +11,9 @@ from typing import Any
 
 from twofold.errors import UsageError
 
-__all__ = ["broken_packages", "load_packages", "load_plugin", "origin", "plugin_files"]
+__all__ = ["load_packages", "load_plugin", "origin", "plugin_files"]
 
 GROUP = "twofold"  # of entry points
-_broken: list[UsageError] = []
 _files: list[Path] = []
 _origins: list[str] = []  # the package or file that is being imported
 
@@ -52,19 +51,16 @@ def plugin_files() -> list[Path]:
 
 
 @cache
-def load_packages() -> None:
-    """Imports the installed packages that have an entry point for Twofold, once."""
+def load_packages() -> list[UsageError]:
+    """Imports the installed packages that have an entry point, once; why some could not be."""
+    broken = []
     for point in importlib.metadata.entry_points(group=GROUP):
         package = point.dist.name if point.dist else point.value
         try:
             _run(f"the plugin package {package}", package, point.load)
         except UsageError as error:
-            _broken.append(error)
-
-
-def broken_packages() -> list[UsageError]:
-    """Why packages could not be imported, which matters to whoever misses a name."""
-    return _broken
+            broken.append(error)
+    return broken
 
 
 def _run(what: str, source: str, action: Callable[[], Any]) -> None:
