@@ -21,6 +21,7 @@ __all__ = [
     "DiscretizedLogistic",
     "Gaussian",
     "ImageDistribution",
+    "LatentDistribution",
     "Masked",
     "bits_per_dim",
     "gaussian_kl",
@@ -113,6 +114,11 @@ class DiagonalGaussian:
         eps = torch.randn(shape, dtype=self.mu.dtype, device=self.mu.device, generator=generator)
         return self.mu + (0.5 * self.logvar).exp() * eps
 
+    def rsample_and_log_prob(self, num_samples: int | None = None) -> tuple[Tensor, Tensor]:
+        """z ~ q(z|x) and ln q(z|x): (B, D) and (B,), or (S, B, D) and (S, B)."""
+        z = self.rsample(num_samples)
+        return z, self.log_prob(z)
+
     def log_prob(self, z: Tensor) -> Tensor:
         """ln q(z|x) in nats: (..., B, D) -> (..., B)."""
         squared = (z - self.mu).square() * (-self.logvar).exp()
@@ -125,6 +131,23 @@ class DiagonalGaussian:
     def detach(self) -> "DiagonalGaussian":
         """The same numbers, through which no gradient flows."""
         return DiagonalGaussian(self.mu.detach(), self.logvar.detach())
+
+
+class LatentDistribution(Protocol):
+    """q(z|x) of a batch: codes are drawn from it, and its density is known where they are."""
+
+    @property
+    def mean(self) -> Tensor:
+        """The code in the middle, shape (B, D)."""
+        ...
+
+    def rsample(self, num_samples: int | None = None) -> Tensor:
+        """Differentiable draws, shape (B, D), or (S, B, D)."""
+        ...
+
+    def rsample_and_log_prob(self, num_samples: int | None = None) -> tuple[Tensor, Tensor]:
+        """The same with ln q(z|x), shape (B,), or (S, B)."""
+        ...
 
 
 class Density(Protocol):

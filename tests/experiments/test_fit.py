@@ -11,7 +11,7 @@ from twofold import models
 from twofold.conditions import NoCondition
 from twofold.errors import DataError, RunError, UsageError
 from twofold.models.base import Model
-from twofold.models.phases import Phase, Terms
+from twofold.phases import Phase, Terms
 from twofold.registry import make
 
 SHAPE = (1, 8, 8)

@@ -18,7 +18,7 @@ from twofold.experiments.resolve import parse_experiment, resolve, to_yaml
 from twofold.experiments.schema import Experiment
 from twofold.models.base import Generative, Model
 from twofold.models.capabilities import Classifies, Encodes, HasLikelihood, Reconstructs
-from twofold.models.phases import Phase
+from twofold.phases import Phase
 from twofold.registry import entries, find, settings_of
 from twofold.training.optimizers import PhaseOptimizer, make_optimizer
 

@@ -15,7 +15,7 @@ from twofold.models.gan import GAN
 from twofold.models.heads import Binary, PlusOne
 from twofold.models.hybrid import Hybrid
 from twofold.models.m2 import M2
-from twofold.models.phases import Phase
+from twofold.phases import Phase
 from twofold.models.vae import VAE
 from twofold.networks import build_network
 

@@ -10,7 +10,7 @@ from twofold.data.batches import Batches, PartlyLabeled
 from twofold.errors import RunError, UsageError
 from twofold.experiments.build import build_model
 from twofold.experiments.train import train
-from twofold.models.phases import Phase, Terms
+from twofold.phases import Phase, Terms
 from twofold.training.guard import all_finite
 from twofold.training.loop import Trainer
 from twofold.training.optimizers import (

@@ -16,7 +16,7 @@ from twofold.experiments.run import Run
 from twofold.experiments.schema import Experiment
 from twofold.experiments.train import make_trainer as make_trainer_of
 from twofold.experiments.train import resume, train
-from twofold.models.phases import Phase, Terms
+from twofold.phases import Phase, Terms
 from twofold.training.checkpoint import load_checkpoint
 from twofold.training.loop import Trainer
 from twofold.training.optimizers import PhaseOptimizer, make_optimizer

@@ -167,7 +167,8 @@ class _Denoiser:
         noisy = add_noise(batch.x, self.noise, self.flip)
         c = self.context.condition_of(Batch(noisy, batch.y if self.context.needs_class else None))
         encoded = self.encoder.codes(noisy, c)[None]  # (1, B, D)
-        drawn = torch.randn(DRAWS if self.steps else 0, *encoded.shape[1:], device=noisy.device)
+        draws = DRAWS if self.steps else 0
+        drawn = self.model.prior.sample(draws * len(noisy)).unflatten(0, (draws, len(noisy)))
         # A flipped pixel is off by 1 or not at all.
         variance = self.noise**2 + self.flip / 2 or NOISE**2
         first, last = (

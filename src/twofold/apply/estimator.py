@@ -178,7 +178,7 @@ class SemiSupervisedClassifier(ClassifierMixin, BaseEstimator):
                     "encoder": network,
                     "decoder": network,
                     "likelihood": self.likelihood,
-                    "alpha": self.alpha,
+                    "objective": {"alpha": self.alpha},
                 },
                 "training": {
                     "images": max(round(self.epochs * epoch), self.min_steps * batch_size),

@@ -95,11 +95,13 @@ def manifold(
     asked = Request(context, images, label, resize, seed)
     draw = asked.drawn_codes(1)
     directions, center, along = _plane(asked, model)
-    u = to_and_fro(span, steps)
+    u = v = to_and_fro(span, steps)
     if quantiles:
-        normal = NormalDist()
-        u = torch.tensor([normal.inv_cdf((i + 0.5) / steps) for i in range(steps)])
-    v = u.flip(0)
+        levels = (torch.arange(steps) + 0.5) / steps
+        u = v = torch.special.ndtri(levels)
+        if directions == "latents":  # by the prior's own, from its middle and in its own unit
+            u, v = ((model.prior.quantiles(levels) - center) @ along.inverse()).T.cpu()
+    v = v.flip(0)
     points = torch.stack(torch.meshgrid(v, u, indexing="ij"), dim=-1).to(center)  # (v, u, 2)
     z = center + points.flip(-1) @ along  # (S, S, D)
     c = None if draw.c is None else draw.c.expand(steps**2, *draw.c.shape[1:])
@@ -116,6 +118,8 @@ def manifold(
     )
 
 
+ONE_SIGMA = NormalDist().cdf(1.0)
+
 _WORDS = {
     "latents": "the plane of both latents",
     "principal": "the first two principal components of codes",
@@ -128,11 +132,12 @@ def _plane(asked: Request, model: Generative) -> tuple[str, Tensor, Tensor]:
     D, device, title = model.latent_dim, model.device, asked.context.title
     if D == 1:
         raise UsageError(f"{title} has one latent, which makes no plane; use `traverse`")
+    middle, above = model.prior.quantiles(torch.tensor([0.5, ONE_SIGMA])).to(device)  # (D,)
     if D == 2:
-        return "latents", torch.zeros(2, device=device), torch.eye(2, device=device)
+        return "latents", middle, torch.diag(above - middle)
     if model.capability(HasCodes) is None:
         orthonormal, _ = torch.linalg.qr(model.sample_latent(2, asked.seed).T)  # (D, 2)
-        return "random", torch.zeros(D, device=device), orthonormal.T * (D / 2) ** 0.5
+        return "random", middle, orthonormal.T * (D / 2) ** 0.5 * (above - middle)
     codes = asked.codes_of_images("show the manifold", IMAGES)
     points = codes.z.cpu().double().numpy()
     axes = principal_axes(points, 2)

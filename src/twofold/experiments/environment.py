@@ -13,8 +13,7 @@ from twofold._version import __version__
 from twofold.data import ImageDataset
 from twofold.errors import UsageError
 from twofold.models.base import AutoEncoder, Model
-from twofold.models.capabilities import Discriminates, HasLikelihood
-from twofold.models.hybrid import Hybrid
+from twofold.models.capabilities import Discriminates, HasCodes, HasLikelihood
 from twofold.registry import Settings, find, is_known, settings_of
 
 __all__ = [
@@ -84,6 +83,7 @@ def describe_model(model: Model) -> dict[str, Any]:
     """What a report says of a model, whichever family it is of."""
     condition, given = settings_of(model.condition), model.condition.dim > 0
     bounded = model.capability(HasLikelihood)
+    discriminates = model.capability(Discriminates) is not None
     kinds = {
         "recurrent": any(isinstance(m, torch.nn.RNNCellBase) for m in model.modules()),
         "convolutional": model.is_convolutional,
@@ -96,8 +96,8 @@ def describe_model(model: Model) -> dict[str, Any]:
         "likelihood": None if bounded is None else bounded.likelihood.name,
         "needs_binary": bounded is not None and bounded.likelihood.needs_binary,
         "bounds": isinstance(model, AutoEncoder),
-        "discriminates": model.capability(Discriminates) is not None,
-        "wraps": isinstance(model, Hybrid),
+        "discriminates": discriminates,
+        "wraps": discriminates and model.capability(HasCodes) is not None,
         "networks": next(kind for kind, so in kinds.items() if so),
     }
 

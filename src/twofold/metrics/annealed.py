@@ -31,7 +31,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from twofold.distributions import log_mean_exp, standard_normal_log_prob
+from twofold.distributions import log_mean_exp
 from twofold.models.base import evaluating
 from twofold.models.capabilities import Decodes
 
@@ -117,7 +117,7 @@ def annealed_likelihood(
     The model is in evaluation mode meanwhile, and no gradient reaches its parameters.
 
     Arguments:
-        model: One that decodes z ~ N(0, I).
+        model: One that decodes z ~ p(z).
         x: Images, shape (N, C, H, W).
         c: The condition of each image, first axis N.
         chains: S, for each image.
@@ -160,25 +160,31 @@ class _Target:
         c = None if self.c is None else torch.cat([self.c] * chains)
         with torch.enable_grad():
             log_prob = self.model.decode(flat, c).log_prob(torch.cat([self.x] * chains))  # (S B,)
+            log_prior = self.model.prior.log_prob(flat)  # (S B,)
             (slope,) = torch.autograd.grad(log_prob.sum(), flat, materialize_grads=True)
-        return _State(z, log_prob.detach().double().view(z.shape[:2]), slope.view(z.shape))
+            (pull,) = torch.autograd.grad(log_prior.sum(), flat)
+        sums = torch.stack([log_prob, log_prior]).detach().double()  # (2, S B)
+        log_prob, log_prior = sums.unflatten(1, z.shape[:2])
+        return _State(z, log_prob, log_prior, slope.view(z.shape), pull.view(z.shape))
 
 
 @dataclass(frozen=True)
 class _State:
-    """Codes z (S, B, D), ln p(x|z) (S, B) in float64, and its gradient (S, B, D)."""
+    """Codes z (S, B, D), ln p(x|z) and ln p(z) (S, B) in float64, their gradients (S, B, D)."""
 
     z: Tensor
     log_prob: Tensor
+    log_prior: Tensor
     slope: Tensor
+    pull: Tensor
 
     def force(self, beta: float) -> Tensor:
         """The gradient of ln f at temperature beta."""
-        return beta * self.slope - self.z
+        return beta * self.slope + self.pull
 
     def log_density(self, beta: float) -> Tensor:
         """ln f at temperature beta."""
-        return standard_normal_log_prob(self.z.double()) + beta * self.log_prob
+        return self.log_prior + beta * self.log_prob
 
     def where(self, accepted: Tensor, other: "_State") -> "_State":
         """The other's rows where accepted (S, B), its own elsewhere."""
@@ -186,7 +192,9 @@ class _State:
         return _State(
             torch.where(wide, other.z, self.z),
             torch.where(accepted, other.log_prob, self.log_prob),
+            torch.where(accepted, other.log_prior, self.log_prior),
             torch.where(wide, other.slope, self.slope),
+            torch.where(wide, other.pull, self.pull),
         )
 
 
@@ -203,8 +211,8 @@ def _anneal(
 
     The pilot pass adapts them: each follows how often the one before it was accepted.
     """
-    B, D = len(target.x), target.model.latent_dim
-    state = target.at(torch.randn(chains, B, D, device=target.x.device))
+    B = len(target.x)
+    state = target.at(target.model.prior.sample(chains * B).unflatten(0, (chains, B)))
     log_weights = torch.zeros(chains, B, dtype=torch.float64, device=target.x.device)
     acceptance = torch.zeros(B, device=target.x.device)
     for t, (last, beta) in enumerate(pairwise(betas)):

@@ -25,7 +25,6 @@ from twofold.conditions import ClassCondition
 from twofold.distributions import (
     ImageDistribution,
     Masked,
-    standard_normal_log_prob,
 )
 from twofold.metrics.annealed import Weighted, annealed_likelihood
 from twofold.metrics.likelihood import running_log_mean_exp
@@ -46,6 +45,7 @@ class PartOf(nn.Module):
         self.mask = mask
         self.condition = model.condition
         self.latent_dim = model.latent_dim
+        self.prior = model.prior
         self.train(model.training)
 
     @property
@@ -82,8 +82,8 @@ def hidden_bound(
         q = model.posterior(x, c)
 
     def draw(count: int) -> tuple[Tensor, Tensor]:
-        z = q.rsample(count)
-        return z, standard_normal_log_prob(z) - q.log_prob(z)
+        z, log_q = q.rsample_and_log_prob(count)
+        return z, model.prior.log_prob(z) - log_q
 
     return _log_mean(model, draw, x, c, hidden, num_samples, rows)
 
@@ -97,7 +97,7 @@ def hidden_by_prior(
     """
 
     def draw(count: int) -> tuple[Tensor, Tensor]:
-        z = torch.randn(count, len(x), model.latent_dim, device=x.device)
+        z = model.prior.sample(count * len(x)).unflatten(0, (count, len(x)))
         return z, torch.zeros(count, len(x), device=x.device)
 
     return _log_mean(model, draw, x, c, hidden, num_samples, rows)
@@ -183,7 +183,7 @@ def codes_given(
     any: the chains are spread evenly over the classes, and their weights say which.
 
     Arguments:
-        model: One that decodes z ~ N(0, I).
+        model: One that decodes z ~ p(z).
         x: Images, shape (N, C, H, W), of which only the part is looked at.
         c: The condition of each image, first axis N; None where there is none or it is not known.
         part: Which pixels are known, boolean (H, W).

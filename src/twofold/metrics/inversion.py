@@ -63,12 +63,14 @@ def invert_images(
         restarts: R, each from a draw of the prior.
         steps: Of Adam; 0 stays at the start.
         lr: The first learning rate.
-        prior: λ, of ‖z‖² beside the squared error summed over pixels.
+        prior: λ, of -2 ln p(z), which is ‖z‖² for N(0, I), beside the squared error summed over
+            pixels.
         start: Where to begin, shape (R, N, D), in the place of draws of the prior.
         rows: How many images may be generated at once, or as many as there are restarts.
     """
     if start is None:
-        start = torch.randn(restarts, len(x), model.latent_dim, device=x.device)
+        drawn = model.prior.sample(restarts * len(x)).detach()
+        start = drawn.unflatten(0, (restarts, len(x)))  # (R, N, D)
     at_once = max(1, rows // len(start))
     cs = [None] * len(x) if c is None else c.split(at_once)
     with evaluating(model):
@@ -103,7 +105,7 @@ def _invert(
     def objective(z: Tensor, images: Tensor) -> Tensor:
         """Of every code, shape (R, B)."""
         squared = (images - x).square().flatten(2).sum(dim=2)
-        return squared + prior * z.square().sum(dim=2)
+        return squared + prior * model.prior.energy(z)
 
     z = start.clone().requires_grad_()
     adam = torch.optim.Adam([z], lr=lr, betas=DECAY)

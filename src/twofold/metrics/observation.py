@@ -34,6 +34,7 @@ class GaussianObservation(nn.Module):
         self.generator = generator
         self.condition = generator.condition
         self.latent_dim = generator.latent_dim
+        self.prior = generator.prior
         self.logvar = torch.tensor(2 * math.log(sigma), device=generator.device)
         self.train(generator.training)
 
@@ -65,7 +66,7 @@ def fit_sigma(
         The first σ and that after each round, the last being the fit; none below the rounding
         error of 8-bit pixels.
     """
-    prior = torch.randn(DRAWS, len(x), generator.latent_dim, device=x.device)
+    prior = generator.prior.sample(DRAWS * len(x)).unflatten(0, (DRAWS, len(x)))
     nearest = _squared_errors(generator, prior, x, c).amin(dim=0)
     sigmas = [_root(nearest)]
     for _ in range(rounds):

@@ -5,6 +5,7 @@ gan = models.GAN("fc-512", "fc-512", image_shape=(1, 28, 28))    # or the layer 
 """
 
 from twofold.models.acgan import ACGAN
+from twofold.models.adversary import Adversary
 from twofold.models.base import AutoEncoder, Generative, Model
 from twofold.models.classifier import Classifier
 from twofold.models.draw import DRAW
@@ -12,9 +13,10 @@ from twofold.models.gan import GAN
 from twofold.models.hybrid import Hybrid
 from twofold.models.m1m2 import M1M2
 from twofold.models.m2 import M2
-from twofold.models.phases import Bound, Phase, Terms
 from twofold.models.unregistered import unregistered
 from twofold.models.vae import VAE
+from twofold.objectives import Bound
+from twofold.phases import Phase, Terms
 
 __all__ = [
     "ACGAN",
@@ -23,6 +25,7 @@ __all__ = [
     "M1M2",
     "M2",
     "VAE",
+    "Adversary",
     "AutoEncoder",
     "Bound",
     "Classifier",

@@ -1,6 +1,6 @@
 r"""What discriminator and generator minimize against each other, and the gradient penalties.
 
-Notation: real = D(x), fake = D(G(z)), logits or critic scores of shape (B,). Every loss returns one
+Notation: real = D(x), fake = D(x_fake), logits or critic scores of shape (B,). Every loss gives one
 value per image, shape (B,), for its player to *minimize*; no sigmoid is applied anywhere before
 these functions.
 """
@@ -17,7 +17,7 @@ from twofold.errors import UsageError
 from twofold.registry import register
 
 __all__ = [
-    "Adversarial",
+    "AdversarialLoss",
     "check_smoothing",
     "gradient_penalty",
     "squared_gradient_norm",
@@ -25,45 +25,40 @@ __all__ = [
 
 
 @dataclass(frozen=True)
-class Adversarial:
-    """A pair of losses.
+class AdversarialLoss:
+    """What either player minimizes.
 
     Attributes:
         name: As it is registered.
-        discriminator: (real, fake, smoothing) -> (B,).
-        generator: (real, fake) -> (B,).
+        real: Of the discriminator at real images, (score, smoothing) -> (B,).
+        fake: Of the discriminator at fakes, score -> (B,).
+        generator: Of the generator, score of fakes -> (B,).
         threshold: The score that separates "real" from "fake"; None for a critic, which has none.
         smooths: Whether it has a target of 1 to smooth.
-        paired: Whether the generator's loss reads the scores of real images.
+        paired: Whether scores are of pairs: `fake` and `generator` get D(x_fake) - D(x), and there
+            is no term of real images alone.
 
     Example:
         >>> from twofold.registry import make
         >>> hinge = make("loss", "hinge")
-        >>> hinge.discriminator(torch.tensor([2.0]), torch.tensor([0.5]), 0.0)
-        tensor([1.5000])
+        >>> hinge.real(torch.tensor([2.0, 0.5]), 0.0), hinge.fake(torch.tensor([0.5]))
+        (tensor([0.0000, 0.5000]), tensor([1.5000]))
     """
 
     registry_kind: ClassVar[str] = "loss"
 
     name: str
-    discriminator: Callable[[Tensor, Tensor, float], Tensor]
-    generator: Callable[[Tensor, Tensor], Tensor]
+    real: Callable[[Tensor, float], Tensor]
+    fake: Callable[[Tensor], Tensor]
+    generator: Callable[[Tensor], Tensor]
     threshold: float | None = 0.0
     smooths: bool = False
     paired: bool = False
 
 
-def _cross_entropy(real: Tensor, fake: Tensor, smoothing: float) -> Tensor:
-    """-(1-s) ln σ(real) - s ln(1 - σ(real)) - ln(1 - σ(fake)): one-sided smoothing s."""
-    return F.softplus(-real) + smoothing * real + F.softplus(fake)
-
-
-def _least_squares(real: Tensor, fake: Tensor, smoothing: float) -> Tensor:
-    return 0.5 * ((real - (1.0 - smoothing)).square() + fake.square())
-
-
-def _hinge(real: Tensor, fake: Tensor, _: float) -> Tensor:
-    return F.relu(1.0 - real) + F.relu(1.0 + fake)
+def _smoothed(score: Tensor, smoothing: float) -> Tensor:
+    """-(1-s) ln σ(D) - s ln(1 - σ(D)): one-sided smoothing s."""
+    return F.softplus(-score) + smoothing * score
 
 
 # Minimax and non-saturating: Generative Adversarial Nets (Goodfellow et al., 2014), section 3.
@@ -71,47 +66,63 @@ def _hinge(real: Tensor, fake: Tensor, _: float) -> Tensor:
 # Swapped: no adversary at all, the defect of Gaikwad's published code, to see what it does.
 # Wasserstein: Arjovsky et al. (2017). Relativistic pairing: Jolicoeur-Martineau (2019), equation 3,
 # in the form of R3GAN (Huang et al., 2025), equation 2.
-_PAIRS = (
-    Adversarial("minimax", _cross_entropy, lambda _, fake: -F.softplus(fake), smooths=True),
-    Adversarial("non-saturating", _cross_entropy, lambda _, fake: F.softplus(-fake), smooths=True),
-    Adversarial(
+_LOSSES = (
+    AdversarialLoss(
+        "minimax", _smoothed, F.softplus, lambda score: -F.softplus(score), smooths=True
+    ),
+    AdversarialLoss(
+        "non-saturating", _smoothed, F.softplus, lambda score: F.softplus(-score), smooths=True
+    ),
+    AdversarialLoss(
         "least-squares",
-        _least_squares,
-        lambda _, fake: 0.5 * (fake - 1.0).square(),
+        lambda score, smoothing: 0.5 * (score - (1.0 - smoothing)).square(),
+        lambda score: 0.5 * score.square(),
+        lambda score: 0.5 * (score - 1.0).square(),
         threshold=0.5,
         smooths=True,
     ),
-    Adversarial(
+    AdversarialLoss(
         "swapped",
-        lambda real, fake, _: F.softplus(real) + F.softplus(-fake),
-        lambda _, fake: F.softplus(-fake),
+        lambda score, _: F.softplus(score),
+        lambda score: F.softplus(-score),
+        lambda score: F.softplus(-score),
     ),
-    Adversarial("hinge", _hinge, lambda _, fake: -fake),
-    Adversarial(
-        "wasserstein", lambda real, fake, _: fake - real, lambda _, fake: -fake, threshold=None
+    AdversarialLoss(
+        "hinge",
+        lambda score, _: F.relu(1.0 - score),
+        lambda score: F.relu(1.0 + score),
+        lambda score: -score,
     ),
-    Adversarial(
+    AdversarialLoss(
+        "wasserstein",
+        lambda score, _: -score,
+        lambda score: score,
+        lambda score: -score,
+        threshold=None,
+    ),
+    AdversarialLoss(
         "relativistic",
-        lambda real, fake, _: F.softplus(fake - real),
-        lambda real, fake: F.softplus(real - fake),
+        lambda score, _: torch.zeros_like(score),
+        F.softplus,
+        lambda score: F.softplus(-score),
         threshold=None,
         paired=True,
     ),
 )
 
 
-def _register_pair(pair: Adversarial) -> None:
-    @register("loss", pair.name, title=f"{pair.name} GAN losses")
-    def losses() -> Adversarial:
-        return pair
+def _register_loss(loss: AdversarialLoss) -> None:
+    @register("loss", loss.name, title=f"{loss.name} GAN losses")
+    def losses() -> AdversarialLoss:
+        return loss
 
 
-for _pair in _PAIRS:
-    _register_pair(_pair)
+for _loss in _LOSSES:
+    _register_loss(_loss)
 
 
-def check_smoothing(adversarial: Adversarial, label_smoothing: float) -> None:
-    """Refuses smoothing for a pair of losses without targets.
+def check_smoothing(loss: AdversarialLoss, label_smoothing: float) -> None:
+    """Refuses smoothing for losses without targets.
 
     Raises:
         UsageError: Naming those that have some.
@@ -120,11 +131,10 @@ def check_smoothing(adversarial: Adversarial, label_smoothing: float) -> None:
         >>> from twofold.registry import make
         >>> check_smoothing(make("loss", "least-squares"), 0.1)
     """
-    if label_smoothing and not adversarial.smooths:
-        smoothing = ", ".join(pair.name for pair in _PAIRS if pair.smooths)
+    if label_smoothing and not loss.smooths:
+        smoothing = ", ".join(one.name for one in _LOSSES if one.smooths)
         raise UsageError(
-            f"{adversarial.name} has no labels to smooth; use label_smoothing=0 or one of "
-            f"{smoothing}"
+            f"{loss.name} has no labels to smooth; use label_smoothing=0 or one of {smoothing}"
         )
 
 
@@ -135,7 +145,7 @@ def squared_gradient_norm(score: Tensor, x: Tensor) -> Tensor:
 
     Arguments:
         score: D(x), shape (B,), computed from x.
-        x: Images that require a gradient, shape (B, C, H, W).
+        x: Images that require a gradient, shape (B, C, H, W), or codes, (B, D).
 
     Example:
         >>> x = torch.ones(2, 1, 2, 2, requires_grad=True)
@@ -143,7 +153,7 @@ def squared_gradient_norm(score: Tensor, x: Tensor) -> Tensor:
         [36.0, 36.0]
     """
     (gradient,) = torch.autograd.grad(score.sum(), x, create_graph=True)
-    return gradient.float().square().sum(dim=(1, 2, 3))
+    return gradient.float().square().sum(dim=tuple(range(1, x.dim())))
 
 
 def gradient_penalty(critic: Callable[[Tensor], Tensor], x: Tensor, x_fake: Tensor) -> Tensor:
@@ -157,7 +167,7 @@ def gradient_penalty(critic: Callable[[Tensor], Tensor], x: Tensor, x_fake: Tens
         >>> gradient_penalty(lambda x: 0.5 * x.sum(dim=(1, 2, 3)), images, images).tolist()
         [0.0, 0.0]
     """
-    mix = torch.rand(len(x), 1, 1, 1, device=x.device)
+    mix = torch.rand(len(x), *[1] * (x.dim() - 1), device=x.device)
     between = (mix * x + (1 - mix) * x_fake).detach().requires_grad_()
     squared = squared_gradient_norm(critic(between), between)
     return ((squared + 1e-12).sqrt() - 1.0).square()

@@ -17,7 +17,10 @@ from twofold.data.batches import Batch
 from twofold.distributions import Density, log_mean_exp
 from twofold.errors import UsageError
 from twofold.models.capabilities import MISSING
-from twofold.models.phases import Bound, Phase, Terms
+from twofold.objectives import Bound, Objective
+from twofold.phases import Phase, Terms
+from twofold.priors import Prior, StandardNormal
+from twofold.registry import make
 
 __all__ = ["AutoEncoder", "Generative", "Model", "evaluating"]
 
@@ -76,7 +79,8 @@ class Model(nn.Module, ABC):
     def networks(self) -> Iterator[nn.Module]:
         """The networks, which is where the time goes: what `compile` compiles."""
         for child in self.children():
-            if not isinstance(child, Condition) and any(True for _ in child.parameters()):
+            computes = type(child).forward is not nn.Module.forward
+            if computes and any(True for _ in child.parameters()):
                 yield child
 
     def diagnose(self, batches: Iterable[Batch]) -> dict[str, Any]:  # noqa: ARG002
@@ -138,11 +142,11 @@ class Generative(Model):
     """A model that makes an image from a latent code.
 
     Attributes:
-        sampling_scale: Standard deviation of the codes that samples are made of. At 1 these follow
-            the prior, and only then does the model sample what its likelihood speaks of; less
-            keeps to the middle of the prior, where a model has learnt most, and trades diversity
-            for fidelity. Training and likelihoods know nothing of it. Called temperature of VAEs
-            and flows (Kingma and Dhariwal, 2018, section 5) and, of another distribution,
+        sampling_scale: Standard deviation of the noise that the codes of samples are made of. At 1
+            they follow the prior, and only then does the model sample what its likelihood speaks
+            of; less keeps to the middle of the prior, where a model has learnt most, and trades
+            diversity for fidelity. Training and likelihoods know nothing of it. Called temperature
+            of VAEs and flows (Kingma and Dhariwal, 2018, section 5) and, of another distribution,
             truncation of GANs (Brock et al., 2019, section 3.1).
 
     Example:
@@ -154,18 +158,43 @@ class Generative(Model):
 
     sampling_scale: float = 1.0
 
+    @property
+    def prior(self) -> Prior:
+        """p(z), N(0, I) where the constructor did not `take_prior`."""
+        taken = self._modules.get("prior")
+        if isinstance(taken, Prior):
+            return taken
+        standard = StandardNormal()
+        standard.join(self)
+        return standard.to(self.device)
+
+    def take_prior(self, prior: Prior | str) -> None:
+        """Makes a prior, or what a name stands for, part of the model; once `latent_dim` is set.
+
+        Raises:
+            UsageError: If the two do not go together.
+        """
+        made: Prior = make("prior", prior)
+        made.join(self)
+        super().__setattr__("prior", made)  # a module, whatever the property says
+
     @abstractmethod
     def generate(self, z: Tensor, c: Tensor | None = None) -> Tensor:
         """Images (B, C, H, W) in [0, 1] from codes (B, D)."""
 
+    @torch.no_grad()
     def prior_latent(self, n: int, seed: int = 0) -> Tensor:
-        """z ~ N(0, I), shape (n, D): the same on every device, for a seed."""
-        generator = torch.Generator().manual_seed(seed)
-        return torch.randn(n, self.latent_dim, generator=generator).to(self.device)
+        """z ~ p(z), shape (n, D): the same on every device, for a seed."""
+        return self.prior.sample(n, torch.Generator().manual_seed(seed))
 
+    @torch.no_grad()
     def sample_latent(self, n: int, seed: int = 0) -> Tensor:
-        """z ~ N(0, s² I), s the sampling scale, shape (n, D): what samples are made of."""
-        return self.sampling_scale * self.prior_latent(n, seed)
+        """z ~ p(z), its noise times the sampling scale, shape (n, D): what samples are made of."""
+        return self.prior.sample(n, torch.Generator().manual_seed(seed), self.sampling_scale)
+
+    def pick_condition(self, batch: Batch) -> Tensor | None:
+        """The conditions of as many samples as a batch has images: those of the images."""
+        return self.condition.pick(batch.x, batch.y)
 
     @torch.no_grad()
     def sample(
@@ -218,8 +247,11 @@ class Generative(Model):
 class AutoEncoder(Generative):
     """A model that encodes an image, decodes it again, and bounds ln p(x) by the two.
 
-    What it must give is the bound as a training objective, with its reconstruction term open, and
-    for measures the terms of the ELBO and the importance weights; the rest follows.
+    What it must give is, for measures, the terms of the ELBO and the importance weights; what it is
+    trained by is its objective.
+
+    Attributes:
+        objective: What training minimizes.
 
     Example:
         >>> from twofold.models import VAE
@@ -228,6 +260,8 @@ class AutoEncoder(Generative):
         >>> vae.log_likelihood(x, num_samples=3).shape
         torch.Size([5])
     """
+
+    objective: Objective
 
     @property
     @abstractmethod
@@ -252,9 +286,17 @@ class AutoEncoder(Generative):
         with evaluating(self):
             return self.generate(self.codes(x, c), c)
 
-    @abstractmethod
+    def loss(self, batch: Batch) -> Terms:
+        """What training minimizes, as terms in nats per image."""
+        return self.objective(self, batch)
+
     def bound(self, batch: Batch) -> Bound:
-        """The negative bound with its reconstruction term open."""
+        """The negative bound with its reconstruction term open.
+
+        Raises:
+            UsageError: If the objective has no such term.
+        """
+        return self.objective.bound(self, batch)
 
     @abstractmethod
     def elbo_terms(
@@ -265,10 +307,6 @@ class AutoEncoder(Generative):
     @abstractmethod
     def log_weights(self, x: Tensor, c: Tensor | None = None, num_samples: int = 1) -> Tensor:
         """Importance weights ln p(x, z) - ln q(z|x) at S fresh draws, shape (S, B)."""
-
-    def loss(self, batch: Batch) -> Terms:
-        """The negative bound by the likelihood, as terms in nats per image."""
-        return self.bound(batch).with_reconstruction()
 
     def elbo(self, x: Tensor, c: Tensor | None = None, num_samples: int = 1) -> Tensor:
         """The evidence lower bound on ln p(x|c) with beta = 1, nats per image, shape (B,)."""

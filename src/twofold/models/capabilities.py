@@ -19,8 +19,9 @@ import torch
 from torch import Tensor
 
 from twofold.conditions import Condition
-from twofold.distributions import Density, DiagonalGaussian
+from twofold.distributions import Density, LatentDistribution
 from twofold.likelihoods import Likelihood
+from twofold.priors import Prior
 
 __all__ = [
     "MISSING",
@@ -52,9 +53,12 @@ class Part(Protocol):
 
 @runtime_checkable
 class Decodes(Part, Protocol):
-    """Has a decoder p(x|z) of codes z ~ N(0, I)."""
+    """Has a decoder p(x|z) of codes z ~ p(z)."""
 
     latent_dim: int
+
+    @property
+    def prior(self) -> Prior: ...
 
     def decode(self, z: Tensor, c: Tensor | None = None) -> Density: ...
 
@@ -63,7 +67,7 @@ class Decodes(Part, Protocol):
 class Encodes(Decodes, Protocol):
     """Has an encoder q(z|x) and a decoder p(x|z)."""
 
-    def posterior(self, x: Tensor, c: Tensor | None = None) -> DiagonalGaussian: ...
+    def posterior(self, x: Tensor, c: Tensor | None = None) -> LatentDistribution: ...
 
 
 @runtime_checkable

@@ -9,8 +9,8 @@ from twofold.data.batches import Batch
 from twofold.errors import DataError
 from twofold.models.base import Model, evaluating
 from twofold.models.parts import make_network
-from twofold.models.phases import Phase, Terms
 from twofold.networks import Network
+from twofold.phases import Phase, Terms
 from twofold.registry import register
 
 __all__ = ["Classifier"]

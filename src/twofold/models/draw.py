@@ -7,7 +7,7 @@ states of two LSTMs. A code of the whole image is the T codes side by side, (B, 
     \hat x_t &= x - E[p(x | c_{t-1})], \quad r_t = read(x, \hat x_t, h^{dec}_{t-1}) \\
     h^{enc}_t &= LSTM(h^{enc}_{t-1}, [r_t, h^{dec}_{t-1}]), \quad z_t \sim q(z_t | h^{enc}_t) \\
     h^{dec}_t &= LSTM(h^{dec}_{t-1}, z_t), \quad c_t = c_{t-1} + write(h^{dec}_t) \\
-    \mathcal L &= -\ln p(x | c_T) + \sum_t D_{KL}(q(z_t | h^{enc}_t) \| N(0, I))
+    \mathcal L &= -\ln p(x | c_T) + \sum_t D_{KL}(q(z_t | h^{enc}_t) \| p(z_t))
 
 References:
     DRAW: A Recurrent Neural Network For Image Generation (Gregor et al., 2015), equations 3 to 12,
@@ -15,29 +15,25 @@ References:
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from twofold.conditions import Condition, ImageShape
-from twofold.data.batches import Batch
-from twofold.distributions import (
-    DiagonalGaussian,
-    ImageDistribution,
-    gaussian_kl_per_dim,
-    standard_normal_log_prob,
-)
+from twofold.distributions import DiagonalGaussian, ImageDistribution
 from twofold.errors import UsageError
 from twofold.likelihoods import Likelihood
-from twofold.models.base import AutoEncoder, evaluating
 from twofold.models.parts import make_condition, make_likelihood
-from twofold.models.phases import Bound, Phase, Terms
-from twofold.models.vae import ACTIVE_VARIANCE
+from twofold.models.variational import Variational
 from twofold.networks.attention import NUM_PARAMETERS, Grid, attend, read_patch, write_patch
-from twofold.registry import register
-from twofold.settings import Count, NonNegative
+from twofold.objectives import Inference, LatentObjective
+from twofold.objectives.base import rows_of
+from twofold.phases import Phase
+from twofold.priors import Prior
+from twofold.registry import make, register
+from twofold.settings import Count
 
 __all__ = ["DRAW", "Reader", "Writer"]
 
@@ -111,6 +107,15 @@ class Writer(nn.Module):
         return attend(self.where(h_dec), self.glimpse, self.height, self.width)
 
 
+class Path(NamedTuple):
+    """What one pass of the encoder over T steps leaves behind."""
+
+    canvas: Tensor  # (B, C', H, W), the last
+    mu: Tensor  # (T, B, D), of q(z_t|...)
+    logvar: Tensor  # (T, B, D)
+    codes: Tensor  # (T, B, D)
+
+
 @register("model", "draw", title="recurrent VAE that paints in steps", paper=GREGOR)
 @register(
     "model",
@@ -119,7 +124,7 @@ class Writer(nn.Module):
     paper=GREGOR,
     defaults={"condition": "class"},
 )
-class DRAW(AutoEncoder):
+class DRAW(Variational):
     """A Deep Recurrent Attentive Writer.
 
     Arguments:
@@ -130,7 +135,8 @@ class DRAW(AutoEncoder):
         write_glimpse: N of the write attention; None for none.
         condition: What encoder and decoder are given at every step.
         likelihood: p(x|c_T) from the canvas.
-        beta: Weight of the KL; only 1 gives a bound on ln p(x).
+        objective: What training minimizes.
+        prior: p(z) of the codes of all steps.
         image_shape: (C, H, W).
         num_classes: K of the images, for a condition on the class.
 
@@ -152,7 +158,8 @@ class DRAW(AutoEncoder):
         write_glimpse: int | None = None,
         condition: Condition | str = "none",
         likelihood: Likelihood | str = "bernoulli",
-        beta: NonNegative = 1.0,
+        objective: LatentObjective | str = "elbo",
+        prior: Prior | str = "standard-normal",
         *,
         image_shape: ImageShape,
         num_classes: int = 0,
@@ -170,7 +177,8 @@ class DRAW(AutoEncoder):
         self.step_dim = latent_dim
         self.latent_dim = num_steps * latent_dim
         self.condition = make_condition(condition, image_shape, num_classes)
-        self.beta = beta
+        self.objective = make("objective", objective)
+        self.take_prior(prior)
         canvas_shape = (self.likelihood.decoder_channels, *image_shape[1:])
         given = self.condition.dim
         self.read = Reader(read_glimpse, hidden_dim, image_shape)
@@ -181,6 +189,7 @@ class DRAW(AutoEncoder):
         self.first_canvas = nn.Parameter(torch.zeros(canvas_shape))
         self.first_encoder = nn.Parameter(torch.zeros(hidden_dim))
         self.first_decoder = nn.Parameter(torch.zeros(hidden_dim))
+        self.check_objective()
 
     @property
     def phases(self) -> list[Phase]:
@@ -188,7 +197,7 @@ class DRAW(AutoEncoder):
 
     @property
     def encoder_parameters(self) -> list[nn.Parameter]:
-        """Those of q(z|x); all others are the decoder's."""
+        """Those of q(z|x); all others are the decoder's and the prior's."""
         parts = (self.read, self.encoder, self.posterior_head)
         return [p for part in parts for p in part.parameters()] + [self.first_encoder]
 
@@ -206,18 +215,12 @@ class DRAW(AutoEncoder):
     def _beside(h: Tensor, c: Tensor | None) -> Tensor:
         return h if c is None else torch.cat([h, c.to(h.dtype)], dim=1)
 
-    def _encode(
-        self, x: Tensor, c: Tensor | None, at_means: bool = False
-    ) -> tuple[Tensor, list[DiagonalGaussian], Tensor]:
-        """One pass over the T steps with freshly drawn codes, or with the means of every step.
-
-        Returns:
-            The last canvas (B, C', H, W), the T posteriors q(z_t|...), and the codes (T, B, D).
-        """
+    def _encode(self, x: Tensor, c: Tensor | None, at_means: bool = False) -> "Path":
+        """One pass over the T steps with freshly drawn codes, or with the means of every step."""
         encoded = self.condition(c)
         canvas = self._canvas(len(x))
         enc, dec = self._start(self.first_encoder, len(x)), self._start(self.first_decoder, len(x))
-        posteriors, codes = [], []
+        mus, logvars, codes = [], [], []
         for _ in range(self.num_steps):
             error = x - self.likelihood(canvas).mean
             r = self.read(x, error, dec[0])
@@ -226,9 +229,10 @@ class DRAW(AutoEncoder):
             z = q.mean if at_means else q.rsample()
             dec = self.decoder(self._beside(z, encoded), dec)
             canvas = canvas + self.write(dec[0])
-            posteriors.append(q)
+            mus.append(q.mu)
+            logvars.append(q.logvar)
             codes.append(z)
-        return canvas, posteriors, torch.stack(codes)
+        return Path(canvas, torch.stack(mus), torch.stack(logvars), torch.stack(codes))
 
     def _paint(self, z: Tensor, c: Tensor | None) -> Iterator[Tensor]:
         """The canvas (B, C', H, W) after each step, for codes (B, T D)."""
@@ -241,8 +245,7 @@ class DRAW(AutoEncoder):
 
     def codes(self, x: Tensor, c: Tensor | None = None) -> Tensor:
         """The means of q(z_t|...) along the path that they themselves make, shape (B, T D)."""
-        _, _, codes = self._encode(x, c, at_means=True)
-        return codes.transpose(0, 1).flatten(1)
+        return self._encode(x, c, at_means=True).codes.transpose(0, 1).flatten(1)
 
     def canvases(self, z: Tensor, c: Tensor | None = None) -> Tensor:
         """The image as it stands after each step, (T, B, C, H, W), for codes (B, T D)."""
@@ -253,59 +256,30 @@ class DRAW(AutoEncoder):
         (canvas,) = deque(self._paint(z, c), maxlen=1)  # the others are let go at once
         return self.likelihood(canvas)
 
-    # --- the bound --------------------------------------------------------------------------------
+    # --- inference --------------------------------------------------------------------------------
 
-    def bound(self, batch: Batch) -> Bound:
-        """The negative bound with its reconstruction term open."""
-        c = self.condition.pick(batch.x, batch.y)
-        canvas, posteriors, _ = self._encode(batch.x, c)
-        weights = {} if self.beta == 1.0 else {"kl": self.beta}
-        rest = Terms({"kl": _kl_per_dim(posteriors).sum(dim=(0, 2)).mean()}, weights)
-        y = batch.y if self.condition.about == "class" else None
-        return Bound(batch.x, self.likelihood(canvas), rest, y=y)
+    @property
+    def offers(self) -> frozenset[str]:
+        """No one Gaussian: where each step's posterior is depends on the codes drawn before it."""
+        return frozenset(["closed KL"] if self.prior.closed_kl else [])
 
-    def elbo_terms(
-        self, x: Tensor, c: Tensor | None = None, num_samples: int = 1
-    ) -> tuple[Tensor, Tensor]:
-        """-ln p(x|c_T) and the KLs of all steps, means over S draws: nats per image, (B,) each."""
-        recon, kl = [], []
-        for _ in range(num_samples):
-            canvas, posteriors, _ = self._encode(x, c)
-            recon.append(-self.likelihood(canvas).log_prob(x))
-            kl.append(_kl_per_dim(posteriors).sum(dim=(0, 2)))
-        return torch.stack(recon).mean(dim=0), torch.stack(kl).mean(dim=0)
+    def infer(
+        self, x: Tensor, c: Tensor | None, num_samples: int = 1, density: bool = False
+    ) -> Inference:
+        """S paths; q is the posteriors along each, one beside the other: (S, B, T D)."""
+        passes = [self._encode(x, c) for _ in range(num_samples)]
+        mu, logvar, z = (
+            torch.stack([part.transpose(0, 1).flatten(1) for part in parts])
+            for parts in zip(*[(one.mu, one.logvar, one.codes) for one in passes], strict=True)
+        )  # (S, B, T D) each
+        q = DiagonalGaussian(mu, logvar)
+        p = self.likelihood(torch.cat([one.canvas for one in passes]))
+        rows = rows_of(num_samples, len(x), x.device)
+        return Inference(x, q, z, p, rows, q.log_prob(z) if density else None)
 
-    def log_weights(self, x: Tensor, c: Tensor | None = None, num_samples: int = 1) -> Tensor:
-        """ln p(x, z) - ln q(z|x) at S fresh draws of all codes, shape (S, B)."""
-        drawn = []
-        for _ in range(num_samples):
-            canvas, posteriors, codes = self._encode(x, c)
-            ratio = [
-                standard_normal_log_prob(z) - q.log_prob(z)
-                for z, q in zip(codes, posteriors, strict=True)
-            ]
-            drawn.append(self.likelihood(canvas).log_prob(x) + torch.stack(ratio).sum(dim=0))
-        return torch.stack(drawn)
-
-    @torch.no_grad()
-    def diagnose(self, batches: Iterable[Batch]) -> dict[str, Any]:
-        """KL per step, and active units, from held-out images."""
-        kls, means = [], []
-        with evaluating(self):
-            for batch in batches:
-                c = self.condition.pick(batch.x, batch.y)
-                _, posteriors, _ = self._encode(batch.x, c)
-                kls.append(_kl_per_dim(posteriors))  # (T, B, D)
-                means.append(torch.cat([q.mu for q in posteriors], dim=1))
-        kl_per_step = torch.cat(kls, dim=1).sum(dim=2).mean(dim=1)
-        return {
-            "active_units": int((torch.cat(means).var(dim=0) > ACTIVE_VARIANCE).sum()),
-            "kl_per_step": [round(value, 4) for value in kl_per_step.tolist()],
-        }
-
-
-def _kl_per_dim(posteriors: list[DiagonalGaussian]) -> Tensor:
-    """Of every step, image and dimension, shape (T, B, D)."""
-    mu = torch.stack([q.mu for q in posteriors])
-    logvar = torch.stack([q.logvar for q in posteriors])
-    return gaussian_kl_per_dim(mu, logvar)
+    def _kl_summary(self, kls: list[Tensor]) -> dict[str, Any]:
+        """The KL of each step."""
+        if not kls:
+            return {}
+        per_step = torch.cat(kls).mean(dim=0).unflatten(0, (self.num_steps, -1)).sum(dim=1)
+        return {"kl_per_step": [round(value, 4) for value in per_step.tolist()]}

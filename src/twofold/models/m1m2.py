@@ -19,10 +19,12 @@ from twofold.distributions import DiagonalGaussian
 from twofold.errors import UsageError
 from twofold.models.base import Generative, evaluating
 from twofold.models.m2 import KINGMA, M2
-from twofold.models.phases import Phase, Terms
 from twofold.models.vae import VAE
+from twofold.objectives.m2 import LabelObjective
+from twofold.phases import Phase, Terms
+from twofold.priors import Prior
 from twofold.registry import make, register
-from twofold.settings import Count, NonNegative
+from twofold.settings import Count
 
 __all__ = ["M1M2", "CodeLikelihood"]
 
@@ -61,7 +63,7 @@ class M1M2(Generative):
         encoder: From M1's code and y to q(z2|z1, y).
         decoder: From z2 and y to p(z1|y, z2).
         latent_dim: D2, dimensions of M2's z.
-        alpha: Weight of -ln q(y|z1), the paper's alpha / N.
+        objective: What M2's training minimizes.
         image_shape: (C, H, W).
         num_classes: K.
 
@@ -82,7 +84,7 @@ class M1M2(Generative):
         encoder: nn.Module | str,
         decoder: nn.Module | str,
         latent_dim: Count = 50,
-        alpha: NonNegative = 0.1,
+        objective: LabelObjective | str = "exact-sum",
         *,
         image_shape: ImageShape,
         num_classes: int = 0,
@@ -94,7 +96,7 @@ class M1M2(Generative):
             decoder,
             latent_dim,
             likelihood=CodeLikelihood(m1.latent_dim),  # type: ignore[arg-type]
-            alpha=alpha,
+            objective=objective,
             image_shape=(m1.latent_dim,),
             num_classes=num_classes,
         )
@@ -109,6 +111,11 @@ class M1M2(Generative):
         self.image_shape = image_shape
         self.latent_dim = latent_dim
         self.condition = m2.condition
+
+    @property
+    def prior(self) -> Prior:
+        """M2's, of the codes that images are made of."""
+        return self.m2.prior
 
     @property
     def labels(self) -> str:

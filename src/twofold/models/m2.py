@@ -1,20 +1,13 @@
 r"""The semi-supervised VAE in which the class is a latent variable that is sometimes observed.
 
-Notation: x image (B, C, H, W), y class 0..K-1, z latent code (B, D); p(y) = 1/K, p(z) = N(0, I);
-q(y|x) the classifier, q(z|x, y) the encoder, p(x|y, z) the decoder. The bounds, to be minimized:
+Notation: x image (B, C, H, W), y class 0..K-1, z latent code (B, D); p(y) = 1/K, p(z) the
+prior; q(y|x) the classifier, q(z|x, y) the encoder, p(x|y, z) the decoder.
 
-.. math::
-    \mathcal L(x, y) &= E_{q(z|x,y)}[-\ln p(x|y,z)] - \ln p(y) + D_{KL}(q(z|x,y) \| p(z)) \\
-    \mathcal U(x) &= \sum_y q(y|x) \mathcal L(x, y) - \mathcal H(q(y|x)) \\
-    \mathcal J^\alpha &= \sum_{labeled} \mathcal L + \sum_{unlabeled} \mathcal U
-        + \alpha N \cdot E_{labeled}[-\ln q(y|x)]
-
-Everything here is the last line divided by N, the number of training images: nats per image.
+What it minimizes is of `twofold.objectives.m2`.
 
 References:
     Semi-supervised Learning with Deep Generative Models (Kingma, Rezende, Mohamed and Welling,
-    2014), equations 6 to 9, https://arxiv.org/abs/1406.5298
-    Categorical Reparameterization with Gumbel-Softmax (Jang, Gu and Poole, 2017), for `gumbel`
+    2014), section 2.2, https://arxiv.org/abs/1406.5298
 """
 
 import math
@@ -22,25 +15,20 @@ from collections.abc import Iterable
 from typing import Any, Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from twofold.conditions import ClassCondition
 from twofold.data.batches import Batch
-from twofold.distributions import (
-    Density,
-    DiagonalGaussian,
-    gaussian_kl_per_dim,
-    log_mean_exp,
-    standard_normal_log_prob,
-)
+from twofold.distributions import Density, DiagonalGaussian, log_mean_exp
 from twofold.likelihoods import Likelihood
 from twofold.models.base import AutoEncoder, evaluating
 from twofold.models.parts import make_likelihood, make_network
-from twofold.models.phases import Bound, Phase, Terms
-from twofold.models.vae import ACTIVE_VARIANCE
-from twofold.registry import register
-from twofold.settings import Count, NonNegative, Positive
+from twofold.models.variational import ACTIVE_VARIANCE, kl_per_dim
+from twofold.objectives.m2 import LabelObjective
+from twofold.phases import Phase
+from twofold.priors import Prior
+from twofold.registry import make, register
+from twofold.settings import Count
 
 __all__ = ["M2"]
 
@@ -61,9 +49,8 @@ class M2(AutoEncoder):
         variance: What the variance of q(z|x, y) depends on: `of-x`, as in the paper's eq. 4, or
             `of-x-and-y`.
         likelihood: p(x|y, z) from the decoder's output.
-        alpha: Weight of the classifier's own loss, the paper's alpha / N: 0.1 there.
-        label_sum: `exact`, the sum over all K classes, or `gumbel`, one relaxed draw of y instead.
-        temperature: Of the relaxed draw.
+        objective: What training minimizes: `exact-sum` or `relaxed-sum` over unknown classes.
+        prior: p(z).
         image_shape: (C, H, W).
         num_classes: K.
 
@@ -88,9 +75,8 @@ class M2(AutoEncoder):
         trunk: nn.Module | str = "",
         variance: Literal["of-x", "of-x-and-y"] = "of-x-and-y",
         likelihood: Likelihood | str = "bernoulli",
-        alpha: NonNegative = 0.1,
-        label_sum: Literal["exact", "gumbel"] = "exact",
-        temperature: Positive = 0.5,
+        objective: LabelObjective | str = "exact-sum",
+        prior: Prior | str = "standard-normal",
         *,
         image_shape: tuple[int, ...],
         num_classes: int = 0,
@@ -113,9 +99,8 @@ class M2(AutoEncoder):
         self.latent_dim = latent_dim
         self.condition = condition
         self.num_classes = num_classes
-        self.alpha = alpha
-        self.label_sum = label_sum
-        self.temperature = temperature
+        self.objective = make("objective", objective)
+        self.take_prior(prior)
 
     @property
     def labels(self) -> str:
@@ -137,11 +122,11 @@ class M2(AutoEncoder):
 
     # --- q and p ----------------------------------------------------------------------------------
 
-    def _log_q(self, h: Tensor) -> Tensor:
+    def label_log_probs(self, h: Tensor) -> Tensor:
         """ln q(y|x) from the trunk's features, shape (B, K)."""
         return self.classifier(h).float().log_softmax(dim=1)
 
-    def _posterior(
+    def posterior_given(
         self, h: Tensor, y_onehot: Tensor, rows: Tensor | None = None
     ) -> DiagonalGaussian:
         """q(z|x, y) of R rows: features (B, F), classes (R, K), and which image each row is of."""
@@ -156,16 +141,30 @@ class M2(AutoEncoder):
     def posterior(self, x: Tensor, c: Tensor | None = None) -> DiagonalGaussian:
         """q(z|x, y), parameters (B, D), for the class c (B,), or for the likeliest."""
         h = self.trunk(x)
-        y = self._log_q(h).argmax(dim=1) if c is None else c
-        return self._posterior(h, self.condition(y))
+        y = self.label_log_probs(h).argmax(dim=1) if c is None else c
+        return self.posterior_given(h, self.condition(y))
 
     def codes(self, x: Tensor, c: Tensor | None = None) -> Tensor:
         """The mean of q(z|x, y), shape (B, D), for the class c (B,), or for the likeliest."""
         return self.posterior(x, c).mean
 
+    def decode_given(self, z: Tensor, y_onehot: Tensor) -> Density:
+        """p(x|y, z) for codes (R, D) and classes (R, K)."""
+        return self.likelihood(self.decoder(z, y_onehot))
+
     def decode(self, z: Tensor, c: Tensor | None = None) -> Density:
         """p(x|y, z) for codes (R, D) and classes (R,)."""
-        return self.likelihood(self.decoder(z, self.condition(c)))
+        return self.decode_given(z, self.condition(c))
+
+    def pick_condition(self, batch: Batch) -> Tensor:
+        """Classes drawn of p(y), for the class is no condition of this model but a latent code."""
+        return torch.randint(self.num_classes, (len(batch),), device=batch.x.device)
+
+    def kl(self, q: DiagonalGaussian, z: Tensor) -> Tensor:
+        """KL(q(z|x, y) || p(z)), (R,): by formula where the prior has one, else at the codes z."""
+        if self.prior.closed_kl:
+            return kl_per_dim(q).sum(dim=-1)
+        return q.log_prob(z) - self.prior.log_prob(z)
 
     @torch.no_grad()
     def reconstruct(self, x: Tensor, c: Tensor | None = None) -> Tensor:
@@ -178,72 +177,8 @@ class M2(AutoEncoder):
     def classify(self, x: Tensor, batch_size: int = 1000) -> Tensor:
         """ln q(y|x), shape (B, K), for images in [0, 1]."""
         with evaluating(self):
-            return torch.cat(
-                [self._log_q(self.trunk(part.to(self.device))) for part in x.split(batch_size)]
-            )
-
-    # --- the objective ----------------------------------------------------------------------------
-
-    def bound(self, batch: Batch) -> Bound:
-        """J / N with its reconstruction term open.
-
-        A labeled image is decoded with its class, an unlabeled one with each of the K, weighted
-        by q(y|x), through which the gradient reaches the classifier.
-        """
-        x, n = batch.x, batch.num_labeled
-        h = self.trunk(x)  # (B, F)
-        log_q = self._log_q(h)  # (B, K)
-        share = batch.labeled_share if n else 0.0
-        if n == len(x):
-            share = 1.0
-        y, y_onehot, rows, weight = self._rows(log_q, batch.y, n, share)
-        q = self._posterior(h, y_onehot, rows)
-        p = self.likelihood(self.decoder(q.rsample(), y_onehot))
-        terms = {"kl": (weight * q.kl()).sum(), "label_kl": self._label_kl(log_q[n:], share)}
-        weights, watch = {}, {}
-        if n:
-            assert batch.y is not None
-            terms["cross_entropy"] = F.nll_loss(log_q[:n], batch.y[:n])
-            weights["cross_entropy"] = self.alpha
-            hits = log_q[:n].detach().argmax(dim=1) == batch.y[:n]
-            watch["accuracy"] = hits.float().mean()
-        return Bound(x, p, Terms(terms, weights, watch), rows, weight, y)
-
-    @torch.no_grad()
-    def unlabeled_probs(self, batch: Batch) -> Tensor:
-        """q(y|x) of the images without a label, shape (U, K), through which no gradient flows."""
-        return self._log_q(self.trunk(batch.x[batch.num_labeled :])).exp()
-
-    def _rows(
-        self, log_q: Tensor, y: Tensor | None, n: int, share: float
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Class, one-hot class, image and weight of every row: n labeled ones, then the others.
-
-        The weights add up to 1: `share` for the labeled, the rest for the unlabeled.
-        """
-        B, K = log_q.shape
-        known = torch.zeros(0, dtype=torch.long, device=log_q.device) if y is None else y[:n]
-        images = torch.arange(B, device=log_q.device)
-        weights = [torch.full((n,), share / max(n, 1), device=log_q.device)]
-        each = (1.0 - share) / max(B - n, 1)
-        if self.label_sum == "gumbel" and self.training:
-            drawn = F.gumbel_softmax(log_q[n:], self.temperature)  # (U, K)
-            weights.append(torch.full((B - n,), each, device=log_q.device))
-            classes = torch.cat([known, drawn.argmax(dim=1)])
-            return classes, torch.cat([self.condition(known), drawn]), images, torch.cat(weights)
-        tried = torch.arange(K, device=log_q.device).repeat_interleave(B - n)  # (K U,)
-        weights.append(each * log_q[n:].exp().T.flatten())
-        classes = torch.cat([known, tried])
-        rows = torch.cat([images[:n], images[n:].repeat(K)])
-        return classes, self.condition(classes), rows, torch.cat(weights)
-
-    def _label_kl(self, log_q: Tensor, share: float) -> Tensor:
-        """-ln p(y) where y is known, KL(q(y|x) || p(y)) = ln K - H elsewhere: shape ()."""
-        log_k = torch.full((), math.log(self.num_classes), device=log_q.device)
-        if len(log_q) == 0:
-            return log_k
-        entropy = -(log_q.exp() * log_q).sum(dim=1).mean()
-        return log_k - (1.0 - share) * entropy
+            parts = (part.to(self.device) for part in x.split(batch_size))
+            return torch.cat([self.label_log_probs(self.trunk(part)) for part in parts])
 
     # --- measures ---------------------------------------------------------------------------------
 
@@ -258,7 +193,7 @@ class M2(AutoEncoder):
         h = self.trunk(x)
         if c is not None:
             return self._class_terms(x, h, c, num_samples)
-        log_q = self._log_q(h)
+        log_q = self.label_log_probs(h)
         each = [
             self._class_terms(x, h, torch.full((len(x),), y, device=x.device), num_samples)
             for y in range(self.num_classes)
@@ -271,9 +206,13 @@ class M2(AutoEncoder):
     def _class_terms(
         self, x: Tensor, h: Tensor, y: Tensor, num_samples: int
     ) -> tuple[Tensor, Tensor]:
-        q = self._posterior(h, self.condition(y))
-        drawn = [self.decode(q.rsample(), y).log_prob(x) for _ in range(num_samples)]
-        return -torch.stack(drawn).mean(dim=0), q.kl()
+        q = self.posterior_given(h, self.condition(y))
+        recon, kl = [], []
+        for _ in range(num_samples):
+            z = q.rsample()
+            recon.append(-self.decode(z, y).log_prob(x))
+            kl.append(self.kl(q, z))
+        return torch.stack(recon).mean(dim=0), torch.stack(kl).mean(dim=0)
 
     def log_weights(self, x: Tensor, c: Tensor | None = None, num_samples: int = 1) -> Tensor:
         """ln of unbiased estimates of p(x|y), or of p(x) = Σ_y p(y) p(x|y): shape (S, B)."""
@@ -287,12 +226,12 @@ class M2(AutoEncoder):
         return log_mean_exp(torch.stack(each))
 
     def _class_weights(self, x: Tensor, h: Tensor, y: Tensor, num_samples: int) -> Tensor:
-        q = self._posterior(h, self.condition(y))
+        q = self.posterior_given(h, self.condition(y))
         drawn = []
         for _ in range(num_samples):
             z = q.rsample()
             p = self.decode(z, y).log_prob(x)
-            drawn.append(p + standard_normal_log_prob(z) - q.log_prob(z))
+            drawn.append(p + self.prior.log_prob(z) - q.log_prob(z))
         return torch.stack(drawn)
 
     @torch.no_grad()
@@ -302,13 +241,15 @@ class M2(AutoEncoder):
         with evaluating(self):
             for batch in batches:
                 h = self.trunk(batch.x)
-                log_qs.append(self._log_q(h))
-                q = self._posterior(h, self.condition(log_qs[-1].argmax(dim=1)))
-                kls.append(gaussian_kl_per_dim(q.mu, q.logvar))
+                log_qs.append(self.label_log_probs(h))
+                q = self.posterior_given(h, self.condition(log_qs[-1].argmax(dim=1)))
+                kls.append(kl_per_dim(q))
                 means.append(q.mu)
         log_q = torch.cat(log_qs)
-        return {
+        found: dict[str, Any] = {
             "active_units": int((torch.cat(means).var(dim=0) > ACTIVE_VARIANCE).sum()),
-            "kl_per_dim": [round(v, 4) for v in torch.cat(kls).mean(dim=0).tolist()],
             "label_entropy": round(-(log_q.exp() * log_q).sum(dim=1).mean().item(), 4),
         }
+        if self.prior.closed_kl:
+            found["kl_per_dim"] = [round(v, 4) for v in torch.cat(kls).mean(dim=0).tolist()]
+        return found

@@ -64,10 +64,7 @@ def _check(entry: Any, values: Mapping[str, Any]) -> tuple[dict[str, Any], Any]:
     except ValidationError as error:
         raise refusal(error) from None
     arguments = {k: v for k, v in values.items() if k in entry.given}
-    for name in entry.parameters:
-        value = fields.get(name)
-        arguments[name] = value if is_object(value) else getattr(settings, name)
-    return arguments, settings
+    return arguments | {name: getattr(settings, name) for name in entry.parameters}, settings
 
 
 def is_object(value: Any) -> bool:

@@ -38,6 +38,7 @@ __all__ = [
     "find",
     "is_known",
     "make",
+    "name_of",
     "parse",
     "piece",
     "register",
@@ -130,8 +131,9 @@ class Entry:
                     "use themselves; give it another"
                 )
             default = self.defaults.get(name, parameter.default)
-            annotation, piece_kind = _field_type(parameter.annotation)
-            if default is inspect.Parameter.empty:
+            annotation, piece_kind = _field_type(parameter.annotation, default)
+            part = isinstance(default, Mapping) and parameter.default is inspect.Parameter.empty
+            if default is inspect.Parameter.empty or part:
                 default = ...
             elif piece_kind and default is not None:
                 default = parse(piece_kind, default)
@@ -238,8 +240,7 @@ def parse(kind: str, value: Any, base: type | None = None) -> Any:
         UsageError: Naming every field that is wrong.
     """
     key, default = KINDS[kind].key, KINDS[kind].default
-    if isinstance(value, str):
-        value = _written(kind, value)
+    value = _as_fields(kind, value)
     if isinstance(value, Settings):
         settings = value
     elif isinstance(value, Mapping):
@@ -282,6 +283,12 @@ def settings_of(made: Any) -> Settings | None:
     return None if settings is None else _with_parts(settings)
 
 
+def name_of(made: Any) -> str:
+    """The name that an object was made by, or its class where that has none."""
+    settings = getattr(made, "_settings", None)
+    return type(made).__name__ if settings is None else type(settings).entry.name
+
+
 def _with_parts(settings: Settings) -> Settings | None:
     """The settings with those of every part, so that a file can hold the whole."""
     parts: dict[str, Settings] = {}
@@ -298,23 +305,32 @@ def _with_parts(settings: Settings) -> Settings | None:
 # --- from a signature to fields -------------------------------------------------------------------
 
 
-def piece(kind: str, base: type | None = None, optional: bool = False) -> Any:
+def piece(kind: str, base: type | None = None, optional: bool = False, default: Any = None) -> Any:
     """The type of a field that holds a registered name with its fields.
 
     Arguments:
         kind: One of `KINDS`.
         base: What must come of it, a class.
         optional: Whether it may be null.
+        default: The name that fields without a name belong to, or fields that stand where a value
+            does not say its own.
     """
     return Annotated[
         Any,
-        BeforeValidator(functools.partial(_parse_piece, kind, base, optional)),
+        BeforeValidator(functools.partial(_parse_piece, kind, base, optional, default)),
         PlainSerializer(functools.partial(_dump_piece, kind)),
     ]
 
 
-def _parse_piece(kind: str, base: type | None, optional: bool, value: Any) -> Any:
-    return None if optional and value is None else parse(kind, value, base)
+def _parse_piece(kind: str, base: type | None, optional: bool, default: Any, value: Any) -> Any:
+    if optional and value is None:
+        return None
+    fields = default if isinstance(default, Mapping) else {}
+    if isinstance(default, str) and is_known(kind, default):
+        fields = {KINDS[kind].key: default}
+    if fields:
+        value = _as_fields(kind, value)
+    return parse(kind, {**fields, **value} if isinstance(value, Mapping) else value, base)
 
 
 def _dump_piece(kind: str, value: Any, info: SerializationInfo) -> Any:
@@ -325,15 +341,15 @@ def _dump_piece(kind: str, value: Any, info: SerializationInfo) -> Any:
     return {KINDS[kind].key: "unregistered", "title": type(value).__name__}
 
 
-def _field_type(annotation: Any) -> tuple[Any, str]:
+def _field_type(annotation: Any, default: Any) -> tuple[Any, str]:
     """The type of a field, and the kind that it names if it is one."""
     options = [annotation]
     if typing.get_origin(annotation) in (typing.Union, types.UnionType):
         options = list(typing.get_args(annotation))
     for option in options:
         if isinstance(option, type) and (kind := _kind_of(option)):
-            base = option if kind == "model" else None
-            return piece(kind, base, optional=type(None) in options), kind
+            base = option if kind in ("model", "objective") else None
+            return piece(kind, base, type(None) in options, default), kind
     return annotation, ""
 
 
@@ -373,13 +389,22 @@ def _own(value: Any) -> Any:
     return copy.deepcopy(value) if isinstance(value, list | dict) else value
 
 
-def _written(kind: str, text: str) -> Any:
-    """A single text: a name, or the first argument of the default."""
-    default = KINDS[kind].default
-    if not default or (re.fullmatch(r"[A-Za-z][\w-]*", text) and is_known(kind, text)):
-        return {KINDS[kind].key: text}
-    first = next(iter(find(kind, default).parameters))
-    return {KINDS[kind].key: default, first: text}
+def _as_fields(kind: str, value: Any) -> Any:
+    """A name, or what stands for the first argument of the default, as a mapping of fields."""
+    key, default = KINDS[kind].key, KINDS[kind].default
+    if isinstance(value, str) and (not default or _is_name(kind, value)):
+        return {key: value}
+    if not default or not (isinstance(value, str) or is_object(value)):
+        return value
+    whole = find(kind, default)
+    is_part = isinstance(value, str) or (
+        isinstance(whole.make, type) and not isinstance(value, whole.make)
+    )
+    return {key: default, next(iter(whole.parameters)): value} if is_part else value
+
+
+def _is_name(kind: str, text: str) -> bool:
+    return bool(re.fullmatch(r"[A-Za-z][\w-]*", text)) and is_known(kind, text)
 
 
 # --- where names come from ------------------------------------------------------------------------

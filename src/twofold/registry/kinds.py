@@ -34,6 +34,11 @@ KINDS = {
         given=frozenset({"image_shape", "num_classes"}), home="twofold.conditions"
     ),
     "likelihood": Kind(given=frozenset({"channels"}), home="twofold.likelihoods"),
+    "objective": Kind(home="twofold.objectives"),
+    "prior": Kind(home="twofold.priors"),
+    "posterior": Kind(home="twofold.posteriors"),
+    "adversary": Kind(home="twofold.models", default="adversary"),
+    "head": Kind(home="twofold.models"),
     "loss": Kind(home="twofold.models"),
     "dataset": Kind(home="twofold.data"),
     "measure": Kind(given=frozenset({"context"}), home="twofold.apply.measures"),

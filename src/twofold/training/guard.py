@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from twofold.data.batches import Batch
 from twofold.errors import RunError
 from twofold.models.base import Model
-from twofold.models.phases import Phase, Terms
+from twofold.phases import Phase, Terms
 
 __all__ = ["all_finite", "explain_nonfinite", "first_nonfinite"]
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from twofold.errors import UsageError
 from twofold.models.base import Model
-from twofold.models.phases import Phase
+from twofold.phases import Phase
 from twofold.training.settings import OptimizerSettings, TrainingSettings
 
 __all__ = ["PhaseOptimizer", "learning_rate", "make_optimizer", "phase_optimizers"]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from twofold.models.phases import Terms
+from twofold.phases import Terms
 
 __all__ = ["Clock", "Sums", "round_means"]
 

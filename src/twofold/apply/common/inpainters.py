@@ -50,7 +50,7 @@ class Conditional:
 
     def inpaint(self, batch: Batch, count: int) -> Tensor:
         """So many completions of each image, pixels in [0, 1], shape (count, B, C, H, W)."""
-        z = torch.randn(count, len(batch), self.model.latent_dim, device=batch.x.device)
+        z = self.model.prior.sample(count * len(batch)).unflatten(0, (count, len(batch)))
         cs = [self.context.condition_of(batch)] * count
         return _with_visible(self.model, z, cs, batch.x, self.visible)
 

@@ -17,8 +17,8 @@ from twofold.metrics.annealed import Annealed, annealed_likelihood
 from twofold.metrics.likelihood import iwae_bounds
 from twofold.metrics.measure import Measure, NotMeasured, join, mean_and_error
 from twofold.metrics.observation import GaussianObservation, fit_sigma
-from twofold.models.capabilities import Decodes, HasLikelihood
-from twofold.models.gan import GAN
+from twofold.models.base import Generative
+from twofold.models.capabilities import Decodes, Discriminates, HasLikelihood
 
 __all__ = ["ais"]
 
@@ -34,7 +34,8 @@ def ais(context: Context) -> Iterator[Measure]:
     batch = context.examples("test", IMAGES)
     c = context.model.condition.pick(batch.x, batch.y)
     decoder, depends, cautions = _decoder(context)
-    temperatures = TEMPERATURES["generator" if isinstance(context.model, GAN) else "decoder"]
+    observed = isinstance(decoder, GaussianObservation)
+    temperatures = TEMPERATURES["generator" if observed else "decoder"]
     context.progress.say(f"annealing {CHAINS} chains for each of {len(batch)} test images")
     found = annealed_likelihood(decoder, batch.x, c, CHAINS, temperatures, LEAPFROGS)
     estimate = found.log_likelihood.cpu()
@@ -68,9 +69,9 @@ def ais(context: Context) -> Iterator[Measure]:
 def _decoder(context: Context) -> tuple[Decodes, dict[str, Any], list[str]]:
     """What gives p(x|z), what the figure therefore depends on, and what its reader must know."""
     model = context.model
-    if isinstance(model, GAN):
-        return _observed(context, model)
     decoder, bounded = model.capability(Decodes), model.capability(HasLikelihood)
+    if decoder is None and isinstance(model, Generative) and model.capability(Discriminates):
+        return _observed(context, model)
     if decoder is None or bounded is None:
         raise NotMeasured(
             f"a {model.title} has no p(x|z); a VAE, M2, DRAW or GAN has, and a hybrid of these"
@@ -79,7 +80,7 @@ def _decoder(context: Context) -> tuple[Decodes, dict[str, Any], list[str]]:
     return decoder, {"likelihood": bounded.likelihood.name}, [caution] if caution else []
 
 
-def _observed(context: Context, model: GAN) -> tuple[Decodes, dict[str, Any], list[str]]:
+def _observed(context: Context, model: Generative) -> tuple[Decodes, dict[str, Any], list[str]]:
     """A generator as a decoder, by noise fitted to training images."""
     batch = context.examples("train", IMAGES)
     context.progress.say(f"fitting the noise of the generator to {len(batch)} training images")

@@ -22,7 +22,7 @@ from twofold.apply.cache import digest_of, remember
 from twofold.apply.context import Context
 from twofold.conditions import ClassCondition
 from twofold.data.batches import Batch, Batches
-from twofold.distributions import DiagonalGaussian
+from twofold.distributions import LatentDistribution
 from twofold.metrics.latents import draw, knn_accuracy, linear_accuracy, mlp_accuracy, silhouette
 from twofold.metrics.measure import Measure, NotMeasured, join
 from twofold.metrics.planes import principal_axes, tsne
@@ -92,7 +92,7 @@ def posterior_codes(context: Context) -> Iterator[Posterior]:
     for condition in ways(model, context.settings["seed"]):
         context.progress.say(f"codes of all images, given {condition.what or 'no condition'}")
 
-        def q(batch: Batch, condition: EncoderCondition = condition) -> DiagonalGaussian:
+        def q(batch: Batch, condition: EncoderCondition = condition) -> LatentDistribution:
             return model.posterior(batch.x, condition.pick(batch))
 
         means = _encoded(context, train, lambda batch, q=q: q(batch).mean)

@@ -3,16 +3,15 @@
 Every term is a batch mean in nats per image; their weighted sum is what a phase minimizes.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 
 from twofold.data.batches import Batch
-from twofold.distributions import Density
 
-__all__ = ["Bound", "Phase", "Terms"]
+__all__ = ["Phase", "Terms", "joined"]
 
 
 @dataclass(frozen=True)
@@ -72,50 +71,17 @@ class Phase:
     part_of: str = ""
 
 
-@dataclass(frozen=True)
-class Bound:
-    """A negative bound whose reconstruction term is still to be chosen.
-
-    A row is one decoded code. A VAE with one draw per image has B rows; M2 has one for each
-    labeled image and K for each other. What the rows' images are compared by, -ln p(x|z) or the
-    features of a discriminator, is the business of who asks.
-
-    Attributes:
-        x: Images, shape (B, C, H, W).
-        p: p(x|z) of every row, shape (R, C, H, W).
-        rest: The other terms, such as the KL.
-        rows: Which image each row is of, shape (R,); None for one row per image, in order.
-        weight: What each row counts, shape (R,), adding up to 1; None for all the same.
-        y: The class that each row was decoded with, shape (R,), where there is one.
+def joined(parts: Iterable[Terms]) -> Terms:
+    """The terms of several as one.
 
     Example:
-        >>> from twofold.distributions import Bernoulli
-        >>> x = torch.ones(2, 1, 1, 1)
-        >>> bound = Bound(x, Bernoulli(torch.zeros(2, 1, 1, 1)), Terms({"kl": torch.tensor(1.0)}))
-        >>> round(bound.with_reconstruction().total.item(), 4)  # ln 2 + 1
-        1.6931
+        >>> parts = [Terms({"nll": torch.tensor(3.0)}), Terms({"kl": torch.tensor(2.0)})]
+        >>> joined(parts).total.item()
+        5.0
     """
-
-    x: Tensor
-    p: Density
-    rest: Terms
-    rows: Tensor | None = None
-    weight: Tensor | None = None
-    y: Tensor | None = None
-
-    def expand(self, values: Tensor) -> Tensor:
-        """A value per image, (B, ...), as a value per row, (R, ...)."""
-        return values if self.rows is None else values[self.rows]
-
-    def mean(self, values: Tensor) -> Tensor:
-        """The mean over images of a value per row: (R,) -> ()."""
-        return values.mean() if self.weight is None else (self.weight * values).sum()
-
-    def recon_nll(self) -> Tensor:
-        """-ln p(x|z), in nats per image, shape ()."""
-        return -self.mean(self.p.log_prob(self.expand(self.x)))
-
-    def with_reconstruction(self) -> Terms:
-        """The whole negative bound, by the likelihood."""
-        terms = {"recon_nll": self.recon_nll(), **self.rest.terms}
-        return Terms(terms, self.rest.weights, self.rest.watch)
+    parts = list(parts)
+    return Terms(
+        {name: value for part in parts for name, value in part.terms.items()},
+        {name: value for part in parts for name, value in part.weights.items()},
+        {name: value for part in parts for name, value in part.watch.items()},
+    )

@@ -1,0 +1,9 @@
+"""q(z|x): what an encoder's output says of the code.
+
+vae = models.VAE(encoder, decoder, latent_dim=16, posterior="gaussian")
+"""
+
+from twofold.posteriors.base import Posterior
+from twofold.posteriors.gaussian import GaussianPosterior
+
+__all__ = ["GaussianPosterior", "Posterior"]

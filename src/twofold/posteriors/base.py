@@ -1,0 +1,42 @@
+"""What every posterior is: it turns an encoder's output into q(z|x)."""
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
+
+from torch import Tensor, nn
+
+from twofold.distributions import LatentDistribution
+
+__all__ = ["Posterior"]
+
+
+class Posterior(nn.Module, ABC):
+    """A family of q(z|x), made by itself and completed by the model that it joins.
+
+    Attributes:
+        is_gaussian: Whether q(z|x) is one diagonal Gaussian for an image.
+        latent_dim: D; 0 before it has joined a model.
+
+    Example:
+        >>> from twofold.models import VAE
+        >>> vae = VAE("fc-8", "fc-8", latent_dim=2, image_shape=(1, 4, 4), posterior="gaussian")
+        >>> vae.posterior_family.outputs
+        4
+    """
+
+    registry_kind: ClassVar[str] = "posterior"
+    is_gaussian: ClassVar[bool] = False
+    latent_dim: int = 0
+
+    def join(self, model: Any) -> None:
+        """Takes its place in a model, whose size it has from then on."""
+        self.latent_dim = model.latent_dim
+
+    @property
+    @abstractmethod
+    def outputs(self) -> int:
+        """How many numbers the encoder must give for an image."""
+
+    @abstractmethod
+    def forward(self, output: Tensor) -> LatentDistribution:
+        """q(z|x) from the encoder's output, shape (B, outputs)."""
