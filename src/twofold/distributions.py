@@ -114,11 +114,6 @@ class DiagonalGaussian:
         eps = torch.randn(shape, dtype=self.mu.dtype, device=self.mu.device, generator=generator)
         return self.mu + (0.5 * self.logvar).exp() * eps
 
-    def rsample_and_log_prob(self, num_samples: int | None = None) -> tuple[Tensor, Tensor]:
-        """z ~ q(z|x) and ln q(z|x): (B, D) and (B,), or (S, B, D) and (S, B)."""
-        z = self.rsample(num_samples)
-        return z, self.log_prob(z)
-
     def log_prob(self, z: Tensor) -> Tensor:
         """ln q(z|x) in nats: (..., B, D) -> (..., B)."""
         squared = (z - self.mu).square() * (-self.logvar).exp()
@@ -145,8 +140,8 @@ class LatentDistribution(Protocol):
         """Differentiable draws, shape (B, D), or (S, B, D)."""
         ...
 
-    def rsample_and_log_prob(self, num_samples: int | None = None) -> tuple[Tensor, Tensor]:
-        """The same with ln q(z|x), shape (B,), or (S, B)."""
+    def log_prob(self, z: Tensor) -> Tensor:
+        """ln q(z|x) in nats, (..., B, D) -> (..., B); cheap at the codes drawn last."""
         ...
 
 

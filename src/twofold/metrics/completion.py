@@ -82,8 +82,8 @@ def hidden_bound(
         q = model.posterior(x, c)
 
     def draw(count: int) -> tuple[Tensor, Tensor]:
-        z, log_q = q.rsample_and_log_prob(count)
-        return z, model.prior.log_prob(z) - log_q
+        z = q.rsample(count)
+        return z, model.prior.log_prob(z) - q.log_prob(z)
 
     return _log_mean(model, draw, x, c, hidden, num_samples, rows)
 

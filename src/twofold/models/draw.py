@@ -263,9 +263,7 @@ class DRAW(Variational):
         """No one Gaussian: where each step's posterior is depends on the codes drawn before it."""
         return frozenset(["closed KL"] if self.prior.closed_kl else [])
 
-    def infer(
-        self, x: Tensor, c: Tensor | None, num_samples: int = 1, density: bool = False
-    ) -> Inference:
+    def infer(self, x: Tensor, c: Tensor | None, num_samples: int = 1) -> Inference:
         """S paths; q is the posteriors along each, one beside the other: (S, B, T D)."""
         passes = [self._encode(x, c) for _ in range(num_samples)]
         mu, logvar, z = (
@@ -275,7 +273,7 @@ class DRAW(Variational):
         q = DiagonalGaussian(mu, logvar)
         p = self.likelihood(torch.cat([one.canvas for one in passes]))
         rows = rows_of(num_samples, len(x), x.device)
-        return Inference(x, q, z, p, rows, q.log_prob(z) if density else None)
+        return Inference(x, q, z, p, rows)
 
     def _kl_summary(self, kls: list[Tensor]) -> dict[str, Any]:
         """The KL of each step."""

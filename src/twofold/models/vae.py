@@ -145,16 +145,12 @@ class VAE(Variational):
         """The mean of q(z|x, c), shape (B, D)."""
         return self.posterior(x, c).mean
 
-    def infer(
-        self, x: Tensor, c: Tensor | None, num_samples: int = 1, density: bool = False
-    ) -> Inference:
+    def infer(self, x: Tensor, c: Tensor | None, num_samples: int = 1) -> Inference:
         q = self.posterior(x, c)
-        z, log_q = (
-            q.rsample_and_log_prob(num_samples) if density else (q.rsample(num_samples), None)
-        )  # (S, B, D), (S, B)
+        z = q.rsample(num_samples)  # (S, B, D)
         rows = rows_of(num_samples, len(x), x.device)
         p = self.decode(z.flatten(0, 1), c if c is None or rows is None else c[rows])
-        return Inference(x, q, z, p, rows, log_q)
+        return Inference(x, q, z, p, rows)
 
     def decode(self, z: Tensor, c: Tensor | None = None) -> ImageDistribution:
         """p(x|z, c) for z (B, D) or (S, B, D); c has the B rows of the images."""

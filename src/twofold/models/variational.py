@@ -39,16 +39,13 @@ class Variational(AutoEncoder):
     def offers(self) -> frozenset[str]: ...
 
     @abstractmethod
-    def infer(
-        self, x: Tensor, c: Tensor | None, num_samples: int = 1, density: bool = False
-    ) -> Inference:
+    def infer(self, x: Tensor, c: Tensor | None, num_samples: int = 1) -> Inference:
         """S codes of each image and what they decode to.
 
         Arguments:
             x: Images, shape (B, C, H, W).
             c: The condition of each.
             num_samples: S.
-            density: Whether ln q(z|x, c) is wanted too.
         """
 
     def check_objective(self) -> None:
@@ -71,18 +68,16 @@ class Variational(AutoEncoder):
         The KL is by formula where there is one, else by the same draws.
         """
         closed = "closed KL" in self.offers
-        drawn = self.infer(x, c, num_samples, density=not closed)
+        drawn = self.infer(x, c, num_samples)
         if closed:
             kl = self.kl_per_dim(drawn.q).sum(dim=-1)  # (B,) or (S, B)
         else:
-            assert drawn.log_q is not None
             kl = drawn.log_q - self.prior.log_prob(drawn.z)  # (S, B)
         return -drawn.log_p.mean(dim=0), kl if kl.dim() == 1 else kl.mean(dim=0)
 
     def log_weights(self, x: Tensor, c: Tensor | None = None, num_samples: int = 1) -> Tensor:
         """Importance weights ln p(x, z) - ln q(z|x) at S fresh draws, shape (S, B)."""
-        drawn = self.infer(x, c, num_samples, density=True)
-        assert drawn.log_q is not None
+        drawn = self.infer(x, c, num_samples)
         return drawn.log_p + self.prior.log_prob(drawn.z) - drawn.log_q
 
     @torch.no_grad()

@@ -42,7 +42,6 @@ class Inference:
         z: Codes, shape (S, B, D).
         p: p(x|z, c) of every row, shape (S B, C, H, W).
         rows: Which image each row is of, shape (S B,); None for S = 1.
-        log_q: ln q(z|x, c), shape (S, B); None where nobody asked.
     """
 
     x: Tensor
@@ -50,7 +49,11 @@ class Inference:
     z: Tensor
     p: Density
     rows: Tensor | None = None
-    log_q: Tensor | None = None
+
+    @property
+    def log_q(self) -> Tensor:
+        """ln q(z|x, c), shape (S, B)."""
+        return self.q.log_prob(self.z)
 
     @property
     def log_p(self) -> Tensor:
@@ -66,9 +69,7 @@ class Infers(Protocol):
     condition: Condition
     offers: frozenset[str]
 
-    def infer(
-        self, x: Tensor, c: Tensor | None, num_samples: int = 1, density: bool = False
-    ) -> Inference: ...
+    def infer(self, x: Tensor, c: Tensor | None, num_samples: int = 1) -> Inference: ...
 
     def kl_per_dim(self, q: LatentDistribution) -> Tensor: ...
 
@@ -102,11 +103,9 @@ class Objective(ABC):
 class LatentObjective(Objective):
     """One of a model that infers a continuous code: a VAE, DRAW and what has a prior over codes."""
 
-    def infer(
-        self, model: Infers, batch: Batch, num_samples: int = 1, density: bool = False
-    ) -> Inference:
+    def infer(self, model: Infers, batch: Batch, num_samples: int = 1) -> Inference:
         """Codes of a batch's images with the condition that goes with them."""
-        return model.infer(batch.x, model.condition.pick(batch.x, batch.y), num_samples, density)
+        return model.infer(batch.x, model.condition.pick(batch.x, batch.y), num_samples)
 
     def bound_of(self, model: Infers, batch: Batch, drawn: Inference, rest: Terms) -> Bound:
         """The bound of codes that were drawn, with the terms beside the reconstruction."""

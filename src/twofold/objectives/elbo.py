@@ -69,7 +69,7 @@ class ELBO(LatentObjective):
     def bound(self, model: Infers, batch: Batch) -> Bound:
         """S rows for each image."""
         closed = self.kl != "sampled" and "closed KL" in model.offers
-        drawn = self.infer(model, batch, self.num_samples, density=not closed)
+        drawn = self.infer(model, batch, self.num_samples)
         kl = self._closed(model, drawn) if closed else sampled_kl(model, drawn).mean()
         weight = self.beta * (min(1.0, batch.epoch / self.kl_warmup) if self.kl_warmup else 1.0)
         rest = Terms({"kl": kl}, {} if weight == 1.0 else {"kl": weight})
@@ -85,5 +85,4 @@ class ELBO(LatentObjective):
 
 def sampled_kl(model: Infers, drawn: Inference) -> Tensor:
     """ln q(z|x) - ln p(z) at every code drawn, nats, shape (S, B)."""
-    assert drawn.log_q is not None, "inferred with density=True"
     return drawn.log_q - model.prior.log_prob(drawn.z)

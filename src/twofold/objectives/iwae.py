@@ -51,8 +51,7 @@ class IWAE(LatentObjective):
         )
 
     def __call__(self, model: Infers, batch: Batch) -> Terms:
-        drawn = self.infer(model, batch, self.num_samples, density=True)
-        assert drawn.log_q is not None
+        drawn = self.infer(model, batch, self.num_samples)
         log_w = drawn.log_p + model.prior.log_prob(drawn.z) - drawn.log_q  # (S, B)
         return Terms({"nll_bound": -log_mean_exp(log_w).mean()})
 
