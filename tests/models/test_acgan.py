@@ -12,7 +12,7 @@ from twofold.models.acgan import ACGAN
 from twofold.models.adversary import Adversary
 from twofold.models.capabilities import Classifies
 from twofold.models.gan import GAN
-from twofold.models.heads import Shown
+from twofold.models.heads import Auxiliary, Shown
 from twofold.networks import build_network
 
 SHAPE, D, K = (1, 3, 4), 5, 3
@@ -159,6 +159,15 @@ def test_classes_are_read_from_one_softmax():
     torch.testing.assert_close(found, logits[:, 1:].log_softmax(dim=1))
     torch.testing.assert_close(model.realness(x, batch.y), logits[:, 0])
     torch.testing.assert_close(model.adversary.score(Shown(x * 2 - 1)), logits[:, 0])
+
+
+def test_an_adversary_that_was_not_told_what_to_say_names_the_class():
+    """However it is handed over: a network, fields or an object."""
+    network = build_network("fc-8", SHAPE, (1 + K,))
+    for adversary in (network, "fc-8", {"discriminator": "fc-8"}, Adversary("fc-8", loss="hinge")):
+        model = ACGAN("fc-8", adversary, D, image_shape=SHAPE, num_classes=K)
+        assert isinstance(model.adversary.head, Auxiliary)
+        assert model.capability(Classifies) is model.adversary
 
 
 @pytest.mark.parametrize("part", [False, True])
