@@ -535,6 +535,18 @@ def test_the_autoencoders_abilities_are_the_hybrids():
         model.capability(Classifies, "classify")
 
 
+def test_the_average_meets_the_images_too():
+    """Who answers for a hybrid of an average knows the shape that training has found."""
+    networks = make_autoencoder("vae")
+    vae = VAE(networks.encoder, networks.decoder, D)
+    judge = nn.Sequential(nn.Flatten(), nn.Linear(16, 1))
+    model = Hybrid(vae, Adversary(judge, ema=0.9))
+    model.accept_images(SHAPE)
+    able = model.capability(Encodes, "encode")
+    assert able is model.autoencoder_ema
+    assert able.image_shape == model.image_shape == SHAPE
+
+
 def test_diagnosis_watches_the_discriminator():
     found = make_hybrid().diagnose([make_batch(), make_batch()])
     assert {"active_units", "kl_per_dim", "accuracy_real", "accuracy_fake"} <= found.keys()

@@ -155,6 +155,7 @@ class Hybrid(Generative):
 
     def accept_images(self, image_shape: ImageShape) -> None:
         self.autoencoder.accept_images(image_shape)
+        self._shown_autoencoder.accept_images(image_shape)
 
     def networks(self) -> Iterator[nn.Module]:
         yield from self.autoencoder.networks()
