@@ -26,13 +26,13 @@ from torch import Tensor, nn
 
 from twofold.conditions import Condition, ImageShape
 from twofold.data.batches import Batch
-from twofold.errors import DataError, UsageError
+from twofold.errors import UsageError
 from twofold.models.adversary import Adversary
 from twofold.models.average import average_of, follow
 from twofold.models.base import AutoEncoder, Generative, evaluating
 from twofold.models.capabilities import Classifies
 from twofold.models.exhibition import Exhibition
-from twofold.models.heads import Head, Shown
+from twofold.models.heads import Shown
 from twofold.phases import Phase, Terms, joined
 from twofold.priors import Prior
 from twofold.registry import make, name_of, register
@@ -100,7 +100,6 @@ class Hybrid(Generative):
         )
         self.adversary: Adversary = make("adversary", adversary)
         self.adversary.join(self, self.image_shape, num_classes)
-        _check_head(self.adversary.head, self.autoencoder)
         objective = self.autoencoder.objective
         if not objective.has_reconstruction:
             raise UsageError(
@@ -259,17 +258,3 @@ class Hybrid(Generative):
             mean = sum(watch[name].item() for watch in watched) / len(watched)
             numbers[name] = round(mean, 4)
         return numbers
-
-
-def _check_head(head: Head, autoencoder: AutoEncoder) -> None:
-    """Refuses a head that needs to know of an image what an auto-encoder does not show of it."""
-    if head.names_classes and autoencoder.labels == "none":
-        raise DataError(
-            f"{autoencoder.title} knows no class that head={name_of(head)} could learn or ask for; "
-            "use a CVAE of the class or an M2, or head=binary"
-        )
-    if head.reads_condition and autoencoder.condition.dim:
-        raise UsageError(
-            f"head={name_of(head)} reads the condition beside the image, which a hybrid does not "
-            "show its discriminator; use head=binary, or for classes projection, class or plus-one"
-        )
