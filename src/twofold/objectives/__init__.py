@@ -7,6 +7,7 @@ from twofold.objectives.base import Inference, LatentObjective, Objective
 from twofold.objectives.beta_tc import BetaTCVAE
 from twofold.objectives.bound import Bound
 from twofold.objectives.elbo import ELBO
+from twofold.objectives.info import InfoVAE
 from twofold.objectives.iwae import IWAE, DReG
 from twofold.objectives.m2 import ExactSum, RelaxedSum
 
@@ -18,6 +19,7 @@ __all__ = [
     "DReG",
     "ExactSum",
     "Inference",
+    "InfoVAE",
     "LatentObjective",
     "Objective",
     "RelaxedSum",
