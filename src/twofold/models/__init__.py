@@ -4,6 +4,7 @@ vae = models.VAE(MyEncoder(), MyDecoder(), latent_dim=16)        # plain modules
 gan = models.GAN("fc-512", "fc-512", image_shape=(1, 28, 28))    # or the layer notation
 """
 
+from twofold.models.aae import AAE
 from twofold.models.acgan import ACGAN
 from twofold.models.adversary import Adversary
 from twofold.models.base import AutoEncoder, Generative, Model
@@ -19,6 +20,7 @@ from twofold.objectives import Bound
 from twofold.phases import Phase, Terms
 
 __all__ = [
+    "AAE",
     "ACGAN",
     "DRAW",
     "GAN",
