@@ -63,13 +63,15 @@ class Exhibition:
     def real(self, batch: Batch) -> Shown:
         """Real images, of which those without a label have q(y|x) for their class, if anything."""
         x = batch.once("signed", lambda: batch.x * 2 - 1)
-        if self.autoencoder.condition.about != "class" or batch.y is None:
+        condition, n = self.autoencoder.condition, batch.num_labeled
+        if condition.about != "class":
             return Shown(x)
-        targets, n = self._one_hot(batch.y.clamp(min=0)), batch.num_labeled
-        if n < len(batch):
-            guesses = self.bound(batch).guesses if self.adversary.head.guesses_classes else None
-            rest = torch.zeros_like(targets[n:]) if guesses is None else guesses[n:]
-            targets = torch.cat([targets[:n], rest])
+        targets = x.new_zeros(len(batch) - n, condition.dim)
+        if n < len(batch) and self.adversary.head.guesses_classes:
+            guesses = self.bound(batch).guesses
+            targets = targets if guesses is None else guesses[n:]
+        if batch.y is not None:
+            targets = torch.cat([self._one_hot(batch.y[:n]), targets])
         return Shown(x, targets=targets)
 
     def recon(self, batch: Batch) -> Shown:
