@@ -12,6 +12,7 @@ from twofold.models.classifier import Classifier
 from twofold.models.draw import DRAW
 from twofold.models.gan import GAN
 from twofold.models.hybrid import Hybrid
+from twofold.models.infogan import InfoGAN
 from twofold.models.m1m2 import M1M2
 from twofold.models.m2 import M2
 from twofold.models.unregistered import unregistered
@@ -33,6 +34,7 @@ __all__ = [
     "Classifier",
     "Generative",
     "Hybrid",
+    "InfoGAN",
     "Model",
     "Phase",
     "Terms",
