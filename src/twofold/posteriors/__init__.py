@@ -3,7 +3,7 @@
 vae = models.VAE(encoder, decoder, latent_dim=16, posterior="gaussian")
 """
 
-from twofold.posteriors.base import Posterior
+from twofold.posteriors.base import LatentDistribution, Posterior
 from twofold.posteriors.gaussian import GaussianPosterior
 
-__all__ = ["GaussianPosterior", "Posterior"]
+__all__ = ["GaussianPosterior", "LatentDistribution", "Posterior"]
