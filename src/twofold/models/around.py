@@ -93,7 +93,7 @@ class Around(Generative):
         """The auto-encoder's numbers, and how much the discriminator tells."""
         batches = list(batches)
         numbers = self.autoencoder.diagnose(batches)
-        with evaluating(self):
+        with evaluating(self), torch.enable_grad():  # which penalties need
             watched = [self.discriminator_loss(b.afresh()).watch for b in batches]
         for name in watched[0]:
             mean = sum(watch[name].item() for watch in watched) / len(watched)
