@@ -371,7 +371,7 @@ def test_the_average_of_a_hybrid_is_its_recursion_and_makes_its_images():
     for _ in range(3):
         hybrid.phases[1].loss(Batch(torch.rand(B, *SHAPE))).total.backward()
         optimizer.step()
-        hybrid.phases[1].after_step()
+        hybrid.after_step()
         expected = [
             decay * e + (1 - decay) * p for e, p in zip(expected, vae.parameters(), strict=True)
         ]
