@@ -22,6 +22,8 @@ class Prior(nn.Module, ABC):
     Attributes:
         latent_dim: D; 0 before it has joined a model.
         closed_kl: Whether KL(q(z|x) || p(z)) has a formula for a Gaussian q.
+        code_dim: How many coordinates, the first ones, are no noise, so that their length says
+            nothing and the way between two of them is straight.
 
     Example:
         >>> from twofold.models import VAE
@@ -33,6 +35,7 @@ class Prior(nn.Module, ABC):
     registry_kind: ClassVar[str] = "prior"
     closed_kl: ClassVar[bool] = False
     latent_dim: int = 0
+    code_dim: int = 0
     _place: Tensor
 
     def join(self, model: Any) -> None:
