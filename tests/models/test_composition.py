@@ -42,6 +42,8 @@ def reason(family: str, objective: str, prior: str, posterior: str) -> str:
         return "needs one Gaussian"
     if prior == "vamp" and (family != "vae" or not one_gaussian):
         return "made of one Gaussian q(z|x) without a condition"
+    if prior == "coded":
+        return "partly discrete"
     if "two-layer" in (prior, posterior):
         return "made by HVAE for its own two codes"
     return ""

@@ -77,6 +77,7 @@ M1M2 = {**M2, "family": "m1m2", "m1": {**VAE, "encoder": "wide"}, "decoder": "he
 del M1M2["trunk"]
 HYBRID = {"family": "hybrid", "adversary": ADVERSARY}
 CLASSES = {"adversary": {**ADVERSARY, "head": "plus-one", "ema": 0.9}}
+CODES = {"discriminator": {"layers": "fc-16"}}
 LARSEN = {
     "routing": "larsen",
     "feature_layer": "feature",
@@ -164,6 +165,19 @@ TABLE = {
         "CDRAW-GAN",
         DRAWS,
         told=True,
+    ),
+    "aae": Case(
+        {"family": "aae", "autoencoder": VAE, "adversary": {**CODES, "ema": 0.9}},
+        "AAE",
+        AUTOENCODES,
+    ),
+    "aae-cvae": Case(
+        {"family": "aae", "autoencoder": CVAE, "adversary": CODES}, "CAAE", AUTOENCODES, told=True
+    ),
+    "infogan": Case(
+        {**GAN, "family": "infogan", "latent_dim": 6, "prior": {"name": "coded", "categories": 3}},
+        "InfoGAN",
+        PAINTS,
     ),
     "larsen": Case({**HYBRID, **LARSEN, "autoencoder": VAE}, "VAE-GAN", AUTOENCODES),
     "larsen-m2": Case(
