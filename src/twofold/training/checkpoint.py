@@ -119,17 +119,18 @@ def module_tensors(module: torch.nn.Module, prefix: str) -> dict[str, Tensor]:
     return {f"{prefix}{name}": value for name, value in module.state_dict().items()}
 
 
+def under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The tensors whose names begin with a prefix, without it."""
+    return {name.removeprefix(prefix): v for name, v in tensors.items() if name.startswith(prefix)}
+
+
 def load_module(module: torch.nn.Module, tensors: Mapping[str, Tensor], prefix: str) -> None:
     """Puts tensors under a prefix into a module.
 
     Raises:
         RunError: If names or shapes differ: the checkpoint is of another experiment.
     """
-    own = {
-        name.removeprefix(prefix): value
-        for name, value in tensors.items()
-        if name.startswith(prefix)
-    }
+    own = under(tensors, prefix)
     try:
         module.load_state_dict(own, strict=True)
     except RuntimeError as error:
@@ -159,7 +160,7 @@ def load_optimizer(
 ) -> None:
     """Puts the state back, each tensor in the memory layout of its parameter."""
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
-    found = {name.removeprefix(prefix): v for name, v in tensors.items() if name.startswith(prefix)}
+    found = under(tensors, prefix)
     state: dict[int, dict[str, Any]] = {}
     for name, value in {**found, **numbers}.items():
         index, key = name.split("/")

@@ -12,8 +12,6 @@ the same bits, and a stop at the first number that is not finite.
 """
 
 import math
-import signal
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -36,12 +34,15 @@ from twofold.training.checkpoint import (
     newest_checkpoint,
     optimizer_state,
     save_checkpoint,
+    under,
 )
 from twofold.training.diagnosis import warnings_of
 from twofold.training.guard import all_finite, explain_nonfinite, first_nonfinite
+from twofold.training.interrupt import interruptible
 from twofold.training.optimizers import PhaseOptimizer, phase_optimizers
 from twofold.training.peak_memory import forget_peak, peak_memory
 from twofold.training.progress import Progress, Silent
+from twofold.training.randomness import Randomness
 from twofold.training.record import Record, check_tensorboard
 from twofold.training.running import Clock, Sums, round_means
 from twofold.training.settings import TrainingSettings
@@ -96,7 +97,6 @@ class Trainer:
         self.validation = validation
         self.settings = settings
         self.folder = folder
-        self.seed = seed
         self.picture = picture
         self.progress = progress or Silent()
         self.origin = dict(origin or {})
@@ -111,7 +111,8 @@ class Trainer:
         self.sums = Sums()
         # Reading a loss costs nothing on a CPU; elsewhere it would make every step wait.
         self.watch_every_step = self.device.type == "cpu"
-        self._random_state: dict[str, Tensor] = {}
+        self.seed = seed
+        self.randomness = Randomness(self.device, seed)
         self._stop_asked = False
         self._warned: set[str] = set()
         self._saved_at = time.monotonic()
@@ -134,7 +135,7 @@ class Trainer:
         forget_peak(self.device)
         self.progress.start(self.model.title, self.total_steps, self.step, self.epochs)
         try:
-            with self._randomness(), self._interruptible():
+            with self.randomness.of_the_run(), interruptible(self._ask_to_stop):
                 if self.step == 0:
                     self.save()
                 self.model.train()
@@ -233,8 +234,7 @@ class Trainer:
         held_out = self.validation
         split = "train" if held_out is None else "validation"
         batches = self.data if held_out is None else held_out
-        with torch.random.fork_rng(self._cuda_devices()), self._precision():
-            torch.manual_seed(self.seed)
+        with self.randomness.aside(), self._precision():
             terms = {} if held_out is None else mean_terms(self.model, held_out.in_order(500))
             few = islice(batches.in_order(250), 4)
             diagnosis = self.model.diagnose(few)
@@ -271,7 +271,7 @@ class Trainer:
             name = one.phase.name
             state, numbers[name] = optimizer_state(one.optimizer, f"optimizer/{name}/")
             tensors |= state
-        tensors |= {f"random/{name}": value for name, value in self._random().items()}
+        tensors |= {f"random/{name}": value for name, value in self.randomness.state().items()}
         for phase, values in self.sums.totals.items():
             tensors |= {f"sums/{phase}/{name}": value for name, value in values.items()}
         facts = {
@@ -310,11 +310,7 @@ class Trainer:
             name = one.phase.name
             numbers = facts["optimizers"][name]
             load_optimizer(one.optimizer, tensors, numbers, f"optimizer/{name}/")
-        self._random_state = {
-            name.removeprefix("random/"): value
-            for name, value in tensors.items()
-            if name.startswith("random/")
-        }
+        self.randomness.continue_from(under(tensors, "random/"))
         self.sums = Sums(counts=dict(facts["counts"]))
         for name, value in tensors.items():
             if name.startswith("sums/"):
@@ -332,7 +328,7 @@ class Trainer:
         """
         noticed = self.step
         self.restore()
-        self._set_random()
+        self.randomness.set()
         self.watch_every_step = True
         while self.step < noticed:
             self.train_step(self.data.training_batch(self.step))
@@ -349,48 +345,9 @@ class Trainer:
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=enabled):
             yield
 
-    def _cuda_devices(self) -> list[torch.device]:
-        return [self.device] if self.device.type == "cuda" else []
-
-    @contextmanager
-    def _randomness(self) -> Iterator[None]:
-        """Torch's generators belong to the run inside the block and are given back after it."""
-        with torch.random.fork_rng(self._cuda_devices()):
-            self._set_random()
-            yield
-
-    def _set_random(self) -> None:
-        if not self._random_state:
-            torch.manual_seed(self.seed)
-            return
-        torch.set_rng_state(self._random_state["cpu"])
-        if "cuda" in self._random_state:
-            torch.cuda.set_rng_state(self._random_state["cuda"], self.device)
-
-    def _random(self) -> dict[str, Tensor]:
-        states = {"cpu": torch.get_rng_state()}
-        if self.device.type == "cuda":
-            states["cuda"] = torch.cuda.get_rng_state(self.device)
-        return states
-
-    @contextmanager
-    def _interruptible(self) -> Iterator[None]:
-        """Ctrl-C ends the run after the step at hand; a second one ends it at once."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-
-        def stop(_signal: int, _frame: object) -> None:
-            if self._stop_asked:
-                raise KeyboardInterrupt
-            self._stop_asked = True
-
-        before = {s: signal.signal(s, stop) for s in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for which, handler in before.items():
-                signal.signal(which, handler)
+    def _ask_to_stop(self) -> bool:
+        before, self._stop_asked = self._stop_asked, True
+        return before
 
 
 def _total_steps(settings: TrainingSettings, data: Batches | PartlyLabeled) -> int:
