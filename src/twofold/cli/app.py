@@ -15,7 +15,7 @@ __all__ = ["app", "main", "verbs"]
 
 OTHERS = {
     "train": "twofold.cli.training.train",
-    "resume": "twofold.experiments.train.resume",
+    "resume": "twofold.cli.training.resume",
     "evaluate": "twofold.apply.evaluate.evaluate",
     "compare": "twofold.report.compare.compare",
     "reproduce": "twofold.reproduction.reproduce.reproduce",

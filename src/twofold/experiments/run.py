@@ -21,9 +21,9 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from twofold.errors import RunError, UsageError
-from twofold.experiments.resolve import parse_experiment
-from twofold.experiments.schema import SAMPLING, Experiment
-from twofold.files import parse_yaml, read_arrays, write_arrays
+from twofold.experiments.resolve import parse_experiment, to_yaml
+from twofold.experiments.schema import DURATION, SAMPLING, Experiment
+from twofold.files import parse_yaml, read_arrays, write_arrays, write_text
 from twofold.settings import flat
 from twofold.training.record import read_records
 
@@ -99,6 +99,11 @@ class Run:
         except (OSError, ValueError, yaml.YAMLError) as error:
             raise RunError(f"{path} is damaged: {error}") from error
 
+    def rewrite_experiment(self, experiment: Experiment) -> None:
+        """Puts another experiment.yaml in place of the one that is there."""
+        write_text(self.path / "experiment.yaml", to_yaml(experiment))
+        self.__dict__["experiment"] = experiment
+
     def _plugins(self) -> str:
         """Where the names came from that are not Twofold's and are not known now, in words."""
         from twofold.registry import is_known
@@ -161,19 +166,32 @@ class Run:
 
     @property
     def checkpoint(self) -> Path:
-        """The newest checkpoint.
+        """The checkpoint that the model's weights are in.
 
         Raises:
             RunError: If there is none.
         """
-        path = self._newest_checkpoint
+        return self.newest_checkpoint
+
+    @property
+    def newest_checkpoint(self) -> Path:
+        """The checkpoint that training goes on from.
+
+        Raises:
+            RunError: If there is none.
+        """
+        from twofold.training.checkpoint import newest_checkpoint
+
+        path = newest_checkpoint(self.path / "checkpoints")
         if path is None:
             raise RunError(f"{self.path} has no checkpoint; train it first")
         return path
 
     @property
     def has_checkpoint(self) -> bool:
-        return self._newest_checkpoint is not None
+        from twofold.training.checkpoint import newest_checkpoint
+
+        return newest_checkpoint(self.path / "checkpoints") is not None
 
     @property
     def progress(self) -> tuple[int, int]:
@@ -184,7 +202,7 @@ class Run:
         """
         from twofold.training.checkpoint import read_facts
 
-        path = self.checkpoint
+        path = self.newest_checkpoint
         facts = read_facts(path)
         done, total = facts["step"], facts.get("total_steps")
         if not isinstance(done, int) or not isinstance(total, int):
@@ -201,11 +219,13 @@ class Run:
         """
         from twofold.training.checkpoint import read_facts
 
-        experiment, origin = self.experiment, read_facts(self.checkpoint).get("origin")
+        facts = read_facts(self.newest_checkpoint)
+        experiment, origin = self.experiment, facts.get("origin")
         if not isinstance(origin, dict):
             return
         edited = differences(parse_experiment(origin, str(self.checkpoint)), experiment)
-        edited = {key: v for key, v in edited.items() if key not in SAMPLING | {"data.name"}}
+        free = SAMPLING | {"data.name"} | (DURATION if self.is_being_extended(facts) else set())
+        edited = {key: v for key, v in edited.items() if key not in free}
         if edited:
             changes = "; ".join(
                 f"{key} was {then!r} and is {now!r}" for key, (then, now) in edited.items()
@@ -214,6 +234,12 @@ class Run:
                 f"{self.path / 'experiment.yaml'} is not what the checkpoint was trained on: "
                 f"{changes}. Undo this, or train the change in another --out"
             )
+
+    def is_being_extended(self, facts: Mapping[str, Any]) -> bool:
+        """Whether the checkpoint of these facts has a new duration and experiment.yaml not yet."""
+        training = self.experiment.training
+        before = {"epochs": training.epochs, "images": training.images}
+        return facts.get("extended_from") == before
 
     @property
     def finished(self) -> bool:
@@ -294,12 +320,6 @@ class Run:
                 f"trained (fingerprint {dataset.fingerprint}, then {expected})"
             )
         return dataset
-
-    @property
-    def _newest_checkpoint(self) -> Path | None:
-        from twofold.training.checkpoint import newest_checkpoint
-
-        return newest_checkpoint(self.path / "checkpoints")
 
     def _json(self, name: str, shape: type[BaseModel]) -> dict[str, Any]:
         path = self.path / name

@@ -14,10 +14,20 @@ from twofold.registry import is_known, parse, piece
 from twofold.settings import Seed, Strict, flat
 from twofold.training.settings import OptimizerSettings, TrainingSettings
 
-__all__ = ["SAMPLING", "SEEDS", "UPKEEP", "WORDS", "DataSettings", "Experiment", "Reported"]
+__all__ = [
+    "DURATION",
+    "SAMPLING",
+    "SEEDS",
+    "UPKEEP",
+    "WORDS",
+    "DataSettings",
+    "Experiment",
+    "Reported",
+]
 
 WORDS = frozenset({"title", "source", "reported", "notes"})  # what is said of it
 SEEDS = frozenset({"seed", "data.label_seed"})
+DURATION = frozenset({"training.epochs", "training.images"})  # what `resume` may change
 SAMPLING = frozenset({"model.sampling_scale", "model.autoencoder.sampling_scale"})
 UPKEEP = frozenset(  # what changes neither weights nor figures, beyond rounding
     f"training.{field}"

@@ -14,10 +14,11 @@ from twofold.errors import RunError, UsageError
 from twofold.experiments.build import build_model
 from twofold.experiments.data import load_data
 from twofold.experiments.environment import pick_device
+from twofold.experiments.extend import extend, finish_extension, with_duration
 from twofold.experiments.resolve import parse_changes, resolve
 from twofold.experiments.run import Run, differences
 from twofold.experiments.samples import draw_samples
-from twofold.experiments.schema import Experiment
+from twofold.experiments.schema import DURATION, Experiment
 from twofold.experiments.start import with_images, write_start
 from twofold.models.base import Generative, Model
 from twofold.training.loop import Trainer
@@ -79,21 +80,38 @@ def train(
     return Run(folder, images=None if dataset is None else images)
 
 
-def resume(run: str | Path | Run, progress: Progress | None = None, dataset: Any = None) -> Run:
+def resume(
+    run: str | Path | Run, progress: Progress | None = None, dataset: Any = None, **duration: Any
+) -> Run:
     """Continues a run from its newest checkpoint, to the same weights as if never interrupted.
+
+    With another duration it goes on to that, finished or not, and becomes the run that would have
+    been trained so long from the start.
+
+    Arguments:
+        run: A run or its folder.
+        progress: Where to say how it goes.
+        dataset: The images, where the folder neither keeps nor names them.
+        duration: `epochs=100` or `images=1_000_000`, counted from the run's first step.
 
     Raises:
         RunError: If the run is damaged, its experiment was edited, or its data has changed.
+        UsageError: If more is done already, anything but the duration is changed, or what is done
+            depends on the duration, as the schedules linear and cosine do.
     """
     run = run if isinstance(run, Run) else Run(run)
     run.check_unedited()
-    if run.finished:
+    finish_extension(run)
+    experiment = with_duration(run, duration) if duration else run.experiment
+    if run.finished and experiment.training == run.experiment.training:
         return run
     device = str(pick_device(run.experiment.training.device))
     images = (run if dataset is None else Run(run.path, images=dataset)).dataset()
     model = run.untrained_model(device)
-    trainer = make_trainer(run.experiment, images, run.path, progress, model)
+    trainer = make_trainer(experiment, images, run.path, progress, model)
     trainer.restore()
+    if experiment.training != run.experiment.training:
+        extend(run, trainer, experiment)
     trainer.run()
     return run
 
@@ -264,8 +282,13 @@ def state_of(folder: Path, experiment: Experiment) -> State:
     if other := differences(run.experiment, experiment):
         changes = [f"{key}={there} in place of {asked}" for key, (there, asked) in other.items()]
         shown = ", ".join(changes[:3] + ["…"] * (len(changes) > 3))
+        longer = ""
+        if other.keys() <= DURATION:
+            key, asked = next((key, asked) for key, (_, asked) in other.items() if asked)
+            longer = f", or `twofold resume {folder} {key.removeprefix('training.')}={asked:g}`"
         raise RunError(
             f"{folder} holds a run of another experiment, with {shown}; choose another --out"
+            + longer
         )
     if not run.has_checkpoint:
         return "new"  # stopped before its first checkpoint, for example by a full disk

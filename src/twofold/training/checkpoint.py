@@ -17,7 +17,14 @@ from torch import Tensor
 from twofold.errors import RunError
 from twofold.files import write_bytes, write_json
 
-__all__ = ["Checkpoint", "load_checkpoint", "newest_checkpoint", "read_facts", "save_checkpoint"]
+__all__ = [
+    "Checkpoint",
+    "load_checkpoint",
+    "newest_checkpoint",
+    "read_facts",
+    "rewrite_facts",
+    "save_checkpoint",
+]
 
 KEEP = 2
 _GO_BACK = "delete the pair to go back to the checkpoint before it"
@@ -83,6 +90,12 @@ def read_facts(path: Path) -> dict[str, Any]:
     if not isinstance(facts, dict) or not {"step", "sha256"} <= facts.keys():
         raise RunError(f"the checkpoint {path} is damaged: it lacks step or sha256; {_GO_BACK}")
     return facts
+
+
+def rewrite_facts(folder: Path, changes: Mapping[str, Any]) -> None:
+    """Changes facts of every checkpoint of a folder, the newest last; the tensors stay."""
+    for path in sorted(folder.glob("step-*.json")):
+        write_json(path, {**read_facts(path), **changes})
 
 
 def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> Checkpoint:
