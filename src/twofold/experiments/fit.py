@@ -13,6 +13,7 @@ from twofold.experiments.start import describe, with_images, write_model, write_
 from twofold.experiments.train import free_folder, make_trainer, refuse_used
 from twofold.models.base import Model
 from twofold.settings import flat
+from twofold.training.initial import start_from
 from twofold.training.loop import Trainer
 from twofold.training.progress import Console, Progress
 from twofold.training.validate import mean_terms
@@ -73,6 +74,7 @@ def fit(
     place(model, pick_device(experiment.training.device))
     trainer = make_trainer(experiment, dataset, folder, progress or Console(), model)
     _try(trainer)
+    start_from(model, experiment.training)
     write_start(folder, experiment, dataset, model, trainer.device)
     trainer.run()
     model.eval()

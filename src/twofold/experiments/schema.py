@@ -27,6 +27,7 @@ __all__ = [
 
 WORDS = frozenset({"title", "source", "reported", "notes"})  # what is said of it
 SEEDS = frozenset({"seed", "data.label_seed"})
+PLACES = frozenset({"training.init_from"})  # where something lies, of which more is known
 DURATION = frozenset({"training.epochs", "training.images"})  # what `resume` may change
 SAMPLING = frozenset({"model.sampling_scale", "model.autoencoder.sampling_scale"})
 UPKEEP = frozenset(  # what changes neither weights nor figures, beyond rounding
@@ -126,10 +127,11 @@ class Experiment(Strict):
 
         Two experiments are the same recipe if these agree but for `SEEDS`; a run can go on with
         other `SAMPLING`, which its weights know nothing of. A field at its default is left out, so
-        that a new field leaves the identity of old runs as it is.
+        that a new field leaves the identity of old runs as it is. Weights to start from count by
+        their content, `init_hash`, and not by where they lie.
         """
         fields = flat(self.model_dump(mode="json", exclude_defaults=True))
-        free = WORDS | UPKEEP | {"name"}
+        free = WORDS | UPKEEP | PLACES | {"name"}
         return {key: value for key, value in sorted(fields.items()) if key not in free}
 
     def recipe(self) -> str:

@@ -21,6 +21,7 @@ from twofold.experiments.samples import draw_samples
 from twofold.experiments.schema import DURATION, Experiment
 from twofold.experiments.start import with_images, write_start
 from twofold.models.base import Generative, Model
+from twofold.training.initial import start_from
 from twofold.training.loop import Trainer
 from twofold.training.progress import Console, Progress
 
@@ -75,6 +76,7 @@ def train(
     refuse_used(folder, resolved)
     images = images or load_data(resolved.data)
     trainer = make_trainer(resolved, images, folder, progress)
+    start_from(trainer.model, resolved.training)
     write_start(folder, resolved, images, trainer.model, trainer.device, keep_images)
     trainer.run()
     return Run(folder, images=None if dataset is None else images)

@@ -67,6 +67,12 @@ class TrainingSettings(Strict):
     labeled_batch_size: int | None = Field(
         None, ge=1, description="labeled images in each batch beside the others; M2 and M1M2"
     )
+    init_from: str | None = Field(
+        None, description="a run's folder, or a checkpoint, whose weights training starts from"
+    )
+    init_hash: str | None = Field(
+        None, description="which weights these are: filled in, and checked when they are read"
+    )
     device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps")
     precision: Literal["fp32", "bf16"] = Field("fp32", description="bf16 = automatic mixed")
     compile: bool = Field(False, description="compile the networks with torch.compile")
@@ -86,6 +92,12 @@ class TrainingSettings(Strict):
         """The settings of a phase: its own, those of the phase it is a half of, or the default."""
         named = self.optimizers
         return named.get(phase) or named.get(whole) or self.optimizer
+
+    @model_validator(mode="after")
+    def _hash_of_something(self) -> "TrainingSettings":
+        if self.init_hash is not None and self.init_from is None:
+            raise ValueError(f"init_hash={self.init_hash} has no effect without init_from")
+        return self
 
     @model_validator(mode="after")
     def _one_duration(self) -> "TrainingSettings":
