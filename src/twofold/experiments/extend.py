@@ -52,6 +52,13 @@ def extend(run: Run, trainer: Trainer, experiment: Experiment) -> None:
             f"{done / trainer.data.steps_per_epoch:g}, and {asked} would end at step "
             f"{trainer.total_steps}; ask for more"
         )
+    if trainer.best is not None and trainer.best.is_final:
+        raise UsageError(
+            f"{run.path} stopped before its end, as {trainer.best.waited} validations brought no "
+            f"better {trainer.best.figure}: {asked} would stop there too. Train anew with a larger "
+            f"patience, as in `twofold train {run.path / 'experiment.yaml'} {asked} "
+            f"patience={2 * trainer.best.waited} --out FOLDER`"
+        )
     for one in trainer.phase_optimizers:
         if done and one.settings.schedule in ("linear", "cosine"):
             name, schedule = one.phase.name, one.settings.schedule

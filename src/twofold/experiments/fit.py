@@ -75,6 +75,7 @@ def fit(
     trainer = make_trainer(experiment, dataset, folder, progress or Console(), model)
     _try(trainer)
     start_from(model, experiment.training)
+    trainer.check_figure()
     write_start(folder, experiment, dataset, model, trainer.device)
     trainer.run()
     model.eval()

@@ -149,7 +149,7 @@ class Run:
         found = self.evaluation or {}
         settings = found.get("settings", {})
         then = (settings.get("step"), settings.get("sampling_scale", 1.0))
-        return found if then == (self.progress[0], self.sampling_scale) else {}
+        return found if then == (self.model_step, self.sampling_scale) else {}
 
     def keep_arrays(self, name: str, arrays: Mapping[str, Any]) -> None:
         """Keeps arrays behind a figure, as evaluation/NAME.npz."""
@@ -166,12 +166,14 @@ class Run:
 
     @property
     def checkpoint(self) -> Path:
-        """The checkpoint that the model's weights are in.
+        """The checkpoint that the model's weights are in: the best of a run that kept it.
 
         Raises:
             RunError: If there is none.
         """
-        return self.newest_checkpoint
+        from twofold.training.checkpoint import model_checkpoint
+
+        return model_checkpoint(self.path / "checkpoints") or self.newest_checkpoint
 
     @property
     def newest_checkpoint(self) -> Path:
@@ -209,6 +211,28 @@ class Run:
             raise RunError(f"the checkpoint {path} is damaged: its steps are {done} of {total}")
         return done, total
 
+    @property
+    def model_step(self) -> int:
+        """The step that the model's weights are of: not the last, where the best were kept.
+
+        Raises:
+            RunError: If there is no checkpoint, or it is damaged.
+        """
+        from twofold.training.checkpoint import read_facts
+
+        return read_facts(self.checkpoint)["step"]
+
+    @property
+    def best(self) -> dict[str, Any] | None:
+        """The best validation so far, where it is kept: `figure`, `value`, `step` and `epoch`.
+
+        Raises:
+            RunError: If there is no checkpoint, or it is damaged.
+        """
+        from twofold.training.checkpoint import read_facts
+
+        return read_facts(self.newest_checkpoint).get("best")
+
     def check_unedited(self) -> None:
         """Refuses an experiment that is not the one the newest checkpoint was trained on.
 
@@ -243,8 +267,17 @@ class Run:
 
     @property
     def finished(self) -> bool:
+        """Whether every step is done, or it stopped as no validation became better.
+
+        Raises:
+            RunError: If there is no checkpoint, or it is damaged.
+        """
+        from twofold.training.checkpoint import is_finished, read_facts
+
         done, total = self.progress
-        return done >= total
+        return is_finished(
+            {**read_facts(self.newest_checkpoint), "step": done, "total_steps": total}
+        )
 
     @property
     def samples(self) -> list[Path]:

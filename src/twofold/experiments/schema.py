@@ -132,6 +132,8 @@ class Experiment(Strict):
         """
         fields = flat(self.model_dump(mode="json", exclude_defaults=True))
         free = WORDS | UPKEEP | PLACES | {"name"}
+        if self.training.keep_best is not None:
+            free -= {"training.validate_every"}  # which weights there are to choose from
         return {key: value for key, value in sorted(fields.items()) if key not in free}
 
     def recipe(self) -> str:

@@ -77,6 +77,7 @@ def train(
     images = images or load_data(resolved.data)
     trainer = make_trainer(resolved, images, folder, progress)
     start_from(trainer.model, resolved.training)
+    trainer.check_figure()
     write_start(folder, resolved, images, trainer.model, trainer.device, keep_images)
     trainer.run()
     return Run(folder, images=None if dataset is None else images)

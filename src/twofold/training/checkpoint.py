@@ -7,7 +7,7 @@ part of it is code: loading an untrusted checkpoint reads numbers.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +19,14 @@ from twofold.files import write_bytes, write_json
 
 __all__ = [
     "Checkpoint",
+    "best_checkpoint",
+    "is_finished",
     "load_checkpoint",
+    "model_checkpoint",
     "newest_checkpoint",
     "read_facts",
     "rewrite_facts",
+    "save_best",
     "save_checkpoint",
 ]
 
@@ -35,7 +39,7 @@ Checkpoint = tuple[dict[str, Tensor], dict[str, Any]]
 def save_checkpoint(
     folder: Path, step: int, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]
 ) -> Path:
-    """Writes a checkpoint and removes all but the newest two.
+    """Writes a checkpoint and removes all but the newest two and the best that these know of.
 
     Arguments:
         folder: The `checkpoints` folder of a run.
@@ -46,17 +50,45 @@ def save_checkpoint(
     Returns:
         The path of the JSON file.
     """
+    path = _write(folder / f"step-{step:08d}.json", step, tensors, facts)
+    checkpoints = sorted(folder.glob("step-*.json"))
+    _remove(checkpoints[:-KEEP])
+    if others := set(folder.glob("best-*.json")):
+        known = [read_facts(kept).get("best") or {} for kept in checkpoints[-KEEP:]]
+        best = {best_checkpoint(folder, one["step"]) for one in known if one.get("step")}
+        _remove(others - best)
+    return path
+
+
+def save_best(
+    folder: Path, step: int, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]
+) -> Path:
+    """Writes the weights of the best validation so far, beside those of earlier ones.
+
+    The next checkpoint knows it; until then the one before is that of the run, so that a run which
+    is killed goes on with the best it knew of.
+    """
+    return _write(best_checkpoint(folder, step), step, tensors, facts)
+
+
+def best_checkpoint(folder: Path, step: int) -> Path:
+    """The JSON file of the weights that were the best at a step."""
+    return folder / f"best-{step:08d}.json"
+
+
+def _write(path: Path, step: int, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> Path:
     from safetensors.torch import save
 
-    stem = folder / f"step-{step:08d}"
     content = save(_apart(tensors))
-    write_bytes(stem.with_suffix(".safetensors"), content)
-    facts = {"step": step, "sha256": hashlib.sha256(content).hexdigest(), **facts}
-    write_json(stem.with_suffix(".json"), facts)
-    for old in sorted(folder.glob("step-*.json"))[:-KEEP]:
-        old.unlink()
-        old.with_suffix(".safetensors").unlink(missing_ok=True)
-    return stem.with_suffix(".json")
+    write_bytes(path.with_suffix(".safetensors"), content)
+    write_json(path, {"step": step, "sha256": hashlib.sha256(content).hexdigest(), **facts})
+    return path
+
+
+def _remove(paths: Iterable[Path]) -> None:
+    for path in paths:
+        path.unlink()
+        path.with_suffix(".safetensors").unlink(missing_ok=True)
 
 
 def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -73,6 +105,21 @@ def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def newest_checkpoint(folder: Path) -> Path | None:
     """The JSON file of the newest checkpoint, or None."""
     return max(folder.glob("step-*.json"), default=None)
+
+
+def is_finished(facts: Mapping[str, Any]) -> bool:
+    """Whether training ended with the checkpoint of these facts, at its last step or before."""
+    return facts["step"] >= facts["total_steps"] or bool(facts.get("stopped"))
+
+
+def model_checkpoint(folder: Path) -> Path | None:
+    """The JSON file of a run's weights: the newest or, once it is finished, the best if kept."""
+    newest = newest_checkpoint(folder)
+    if newest is None:
+        return None
+    facts = read_facts(newest)
+    best = (facts.get("best") or {}).get("step")
+    return newest if best is None or not is_finished(facts) else best_checkpoint(folder, best)
 
 
 def read_facts(path: Path) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from twofold.errors import RunError, UsageError
 from twofold.training.checkpoint import (
     load_checkpoint,
     load_module,
-    newest_checkpoint,
+    model_checkpoint,
     read_facts,
     under,
 )
@@ -26,8 +26,8 @@ def weights_at(place: str | Path) -> Path:
         UsageError: If there is none.
     """
     path = Path(place).expanduser()
-    if path.is_dir() and (newest := newest_checkpoint(path / "checkpoints")) is not None:
-        return newest
+    if path.is_dir() and (found := model_checkpoint(path / "checkpoints")) is not None:
+        return found
     if path.is_file() and path.suffix in (".json", ".safetensors"):
         return path.with_suffix(".json")
     raise UsageError(

@@ -16,7 +16,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -24,29 +23,30 @@ import torch
 from torch import Tensor
 
 from twofold.data.batches import Batch, Batches, PartlyLabeled
-from twofold.errors import RunError, UsageError
+from twofold.errors import RunError
 from twofold.models.base import Model
+from twofold.training.best import Best, figure_of
 from twofold.training.checkpoint import (
+    best_checkpoint,
     load_checkpoint,
     load_module,
-    load_optimizer,
     module_tensors,
     newest_checkpoint,
-    optimizer_state,
+    save_best,
     save_checkpoint,
-    under,
 )
 from twofold.training.diagnosis import warnings_of
 from twofold.training.guard import all_finite, explain_nonfinite, first_nonfinite
 from twofold.training.interrupt import interruptible
-from twofold.training.optimizers import PhaseOptimizer, phase_optimizers
+from twofold.training.optimizers import PhaseOptimizer, phase_optimizers, refuse_idle_phases
 from twofold.training.peak_memory import forget_peak, peak_memory
 from twofold.training.progress import Progress, Silent
 from twofold.training.randomness import Randomness
 from twofold.training.record import Record, check_tensorboard
 from twofold.training.running import Clock, Sums, round_means
 from twofold.training.settings import TrainingSettings
-from twofold.training.validate import mean_terms
+from twofold.training.state import pack, unpack
+from twofold.training.validate import held_out_terms
 
 __all__ = ["Outcome", "Trainer"]
 
@@ -77,7 +77,8 @@ class Trainer:
         origin: Plain data, kept with every checkpoint, that says what is being trained.
 
     Raises:
-        UsageError: If TensorBoard is asked for and not installed, or a phase would never start.
+        UsageError: If TensorBoard is asked for and not installed, a phase would never start, or the
+            best validation is to be kept and there is none.
     """
 
     def __init__(
@@ -105,7 +106,8 @@ class Trainer:
         self.step = 0
         self.total_steps = _total_steps(settings, data)
         self.epochs = self.total_steps / data.steps_per_epoch
-        self._refuse_idle_phases()
+        refuse_idle_phases(self.phase_optimizers, self.epochs)
+        self.best = Best.of(settings, is_validated=validation is not None)
         self.clock = Clock()
         self.memory = 0  # the peak of all sessions, in bytes
         self.sums = Sums()
@@ -140,7 +142,7 @@ class Trainer:
                     self.save()
                 self.model.train()
                 self.clock.start()
-                while self.step < self.total_steps and not self._stop_asked:
+                while not (self.finished or self._stop_asked):
                     self.train_step(self.data.training_batch(self.step))
                     self.step += 1
                     self._after_step(record)
@@ -149,7 +151,14 @@ class Trainer:
         finally:
             self.progress.stop()
             record.close()
-        return Outcome(self.step, self.step >= self.total_steps, self.clock.seconds)
+        if self.finished and self.best is not None:
+            self._take_the_best(self.best)
+        return Outcome(self.step, self.finished, self.clock.seconds)
+
+    @property
+    def finished(self) -> bool:
+        """Whether every step is done, or no better validation is waited for."""
+        return self.step >= self.total_steps or (self.best is not None and self.best.is_final)
 
     def train_step(self, batch: Batch) -> None:
         """One step of every phase that is due at this step."""
@@ -170,17 +179,6 @@ class Trainer:
             if not (self.settings.simultaneous or one.phase.keeps_graph):
                 self._take_steps(waiting)
         self._take_steps(waiting)
-
-    def _refuse_idle_phases(self) -> None:
-        """A phase that starts after the end would leave its networks as they were drawn."""
-        for one in self.phase_optimizers:
-            if one.settings.start >= self.epochs:
-                name = one.phase.name
-                raise UsageError(
-                    f"{name} starts at epoch {one.settings.start:g}, but the run ends at epoch "
-                    f"{self.epochs:g}; use more epochs, or a smaller "
-                    f"training.optimizers.{name}.start"
-                )
 
     def _take_steps(self, waiting: list[PhaseOptimizer]) -> None:
         while waiting:
@@ -203,10 +201,12 @@ class Trainer:
         self.clock.pause()
         if validate:
             self._validate(record)
-        if draw and self.picture is not None:
+            if self.finished and not log:
+                self._log(record, means)
+        if (draw or self.finished) and self.picture is not None:
             epoch = round(self.step / self.data.steps_per_epoch)
             self.picture(self.model, self.folder / "samples" / f"epoch-{epoch:04d}.png")
-        if save and not last:
+        if save and not self.finished:
             self.save()
         self.clock.start()
 
@@ -231,21 +231,39 @@ class Trainer:
 
     def _validate(self, record: Record) -> None:
         """Held-out terms and diagnosis, without touching the randomness of training."""
-        held_out = self.validation
-        split = "train" if held_out is None else "validation"
-        batches = self.data if held_out is None else held_out
-        with self.randomness.aside(), self._precision():
-            terms = {} if held_out is None else mean_terms(self.model, held_out.in_order(500))
-            few = islice(batches.in_order(250), 4)
-            diagnosis = self.model.diagnose(few)
-        entry = {**self._where("validation"), "split": split, "diagnosis": diagnosis}
-        entry["terms"] = round_means(terms)
+        entry = self._look_at_held_out(4)
+        diagnosis = entry["diagnosis"]
         record.append(entry)
+        if self.best is not None and self.best.improves(entry):
+            tensors, facts = module_tensors(self.model, "model/"), self._facts()
+            save_best(self.folder / "checkpoints", self.step, tensors, facts)
         if self.step >= PATIENCE * self.total_steps:
             for text in warnings_of(diagnosis):
                 if text not in self._warned:
                     self.progress.say(f"epoch {entry['epoch']:g}: {text}")
                     self._warned.add(text)
+
+    def _look_at_held_out(self, batches: int) -> dict[str, Any]:
+        """The record of a validation; so many batches of 250 are looked at closely."""
+        with self.randomness.aside(), self._precision():
+            found = held_out_terms(self.model, self.validation, self.data, batches)
+        return {**self._where("validation"), **found}
+
+    def check_figure(self) -> None:
+        """Validates once, so that a figure that no validation has is noticed before training.
+
+        Raises:
+            UsageError: Listing the figures there are.
+        """
+        if self.best is not None:
+            figure_of(self._look_at_held_out(1), self.best.figure)
+
+    def _take_the_best(self, best: Best) -> None:
+        """Leaves the model with the weights of the best validation, which are the run's."""
+        if best.step is not None:
+            path = best_checkpoint(self.folder / "checkpoints", best.step)
+            load_module(self.model, load_checkpoint(path)[0], "model/")
+        self.progress.say(best.words())
 
     def _where(self, kind: str) -> dict[str, Any]:
         return {
@@ -265,26 +283,23 @@ class Trainer:
                 f"the weight {first_nonfinite(self.model)} is not finite after step {self.step}; "
                 "the last checkpoint is intact. Try a smaller lr, clip=1, or precision=fp32"
             )
-        tensors = module_tensors(self.model, "model/")
-        numbers = {}
-        for one in self.phase_optimizers:
-            name = one.phase.name
-            state, numbers[name] = optimizer_state(one.optimizer, f"optimizer/{name}/")
-            tensors |= state
-        tensors |= {f"random/{name}": value for name, value in self.randomness.state().items()}
-        for phase, values in self.sums.totals.items():
-            tensors |= {f"sums/{phase}/{name}": value for name, value in values.items()}
+        tensors, numbers = pack(self.model, self.phase_optimizers, self.randomness, self.sums)
+        facts = {**self._facts(), **numbers}
+        path = save_checkpoint(self.folder / "checkpoints", self.step, tensors, facts)
+        self._saved_at = time.monotonic()
+        return path
+
+    def _facts(self) -> dict[str, Any]:
+        """What every checkpoint says beside its tensors."""
         facts = {
             "total_steps": self.total_steps,
             "seconds": self.clock.seconds,
             "memory": self.memory,
-            "optimizers": numbers,
-            "counts": self.sums.counts,
             "origin": self.origin,
         }
-        path = save_checkpoint(self.folder / "checkpoints", self.step, tensors, facts)
-        self._saved_at = time.monotonic()
-        return path
+        if self.best is not None:
+            facts |= {"best": self.best.facts(), "stopped": self.best.is_final}
+        return facts
 
     def restore(self) -> None:
         """Continues from the newest checkpoint of the folder.
@@ -306,19 +321,12 @@ class Trainer:
 
     def _restore(self, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
         """Everything but the model's weights."""
-        for one in self.phase_optimizers:
-            name = one.phase.name
-            numbers = facts["optimizers"][name]
-            load_optimizer(one.optimizer, tensors, numbers, f"optimizer/{name}/")
-        self.randomness.continue_from(under(tensors, "random/"))
-        self.sums = Sums(counts=dict(facts["counts"]))
-        for name, value in tensors.items():
-            if name.startswith("sums/"):
-                _, phase, term = name.split("/")
-                self.sums.totals.setdefault(phase, {})[term] = value.to(self.device)
+        self.sums = unpack(tensors, facts, self.phase_optimizers, self.randomness, self.device)
         self.step = facts["step"]
         self.clock = Clock(facts["seconds"])
         self.memory = facts.get("memory", 0)  # older checkpoints do not say
+        if self.best is not None:
+            self.best = Best(**facts["best"])
 
     def _replay_to_the_fault(self) -> None:
         """Goes back to the last good checkpoint and repeats the steps, looking at each.

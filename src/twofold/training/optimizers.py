@@ -1,6 +1,7 @@
 """Settings into torch optimizers, and the learning rate as a function of the step."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,13 @@ from twofold.models.base import Model
 from twofold.models.phases import Phase
 from twofold.training.settings import OptimizerSettings, TrainingSettings
 
-__all__ = ["PhaseOptimizer", "learning_rate", "make_optimizer", "phase_optimizers"]
+__all__ = [
+    "PhaseOptimizer",
+    "learning_rate",
+    "make_optimizer",
+    "phase_optimizers",
+    "refuse_idle_phases",
+]
 
 
 def make_optimizer(
@@ -146,3 +153,18 @@ def phase_optimizers(model: Model, settings: TrainingSettings) -> list[PhaseOpti
         PhaseOptimizer(phase, one, make_optimizer(phase.parameters, one))
         for phase, one in zip(phases, chosen, strict=True)
     ]
+
+
+def refuse_idle_phases(optimizers: Sequence[PhaseOptimizer], epochs: float) -> None:
+    """A phase that starts after the end would leave its networks as they were drawn.
+
+    Raises:
+        UsageError: Naming the phase, and where it says when it starts.
+    """
+    for one in optimizers:
+        if one.settings.start >= epochs:
+            name = one.phase.name
+            raise UsageError(
+                f"{name} starts at epoch {one.settings.start:g}, but the run ends at epoch "
+                f"{epochs:g}; use more epochs, or a smaller training.optimizers.{name}.start"
+            )

@@ -80,6 +80,14 @@ class TrainingSettings(Strict):
     validate_every: float | None = Field(
         None, gt=0, description="epochs between validations; by default at most 50 in a run"
     )
+    keep_best: str | None = Field(
+        None,
+        description="figure of the validation, such as elbo, loss or max:accuracy, whose best "
+        "weights the run ends with; by default the last ones",
+    )
+    patience: int | None = Field(
+        None, ge=1, description="validations without a better keep_best after which training stops"
+    )
     sample_every: float | None = Field(
         None, gt=0, description="epochs between sample pictures; by default 10 in a run"
     )
@@ -97,6 +105,21 @@ class TrainingSettings(Strict):
     def _hash_of_something(self) -> "TrainingSettings":
         if self.init_hash is not None and self.init_from is None:
             raise ValueError(f"init_hash={self.init_hash} has no effect without init_from")
+        return self
+
+    @model_validator(mode="after")
+    def _best_of_something(self) -> "TrainingSettings":
+        if self.patience is not None and self.keep_best is None:
+            raise ValueError(
+                f"patience={self.patience} needs keep_best, the figure that is to become better, "
+                "as in keep_best=loss"
+            )
+        asked = "loss" if self.keep_best is None else self.keep_best
+        way, colon, name = asked.rpartition(":")
+        if not name or (colon and way not in ("min", "max")):
+            raise ValueError(
+                f"keep_best={asked}: expected a figure, as in loss, max:accuracy or min:kl"
+            )
         return self
 
     @model_validator(mode="after")
