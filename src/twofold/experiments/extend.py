@@ -49,7 +49,7 @@ def extend(run: Run, trainer: Trainer, experiment: Experiment) -> None:
     if trainer.total_steps < done:
         raise UsageError(
             f"{asked} is less than {run.path} has done: it stands at step {done}, epoch "
-            f"{done / trainer.data.steps_per_epoch:g}, and {asked} would end at step "
+            f"{done / trainer.steps_per_epoch:g}, and {asked} would end at step "
             f"{trainer.total_steps}; ask for more"
         )
     if trainer.best is not None and trainer.best.is_final:

@@ -5,7 +5,8 @@
         total.backward(inputs=phase.parameters)
         optimizer.step()
 
-With `simultaneous` every phase's gradient is taken before any of them steps.
+With `simultaneous` every phase's gradient is taken before any of them steps. With `accumulate` each
+phase averages its gradient over several batches before it steps, and the next over the same ones.
 
 Around it: logging, validation and pictures on a cadence, checkpoints from which a run continues to
 the same bits, and a stop at the first number that is not finite.
@@ -13,7 +14,7 @@ the same bits, and a stop at the first number that is not finite.
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,7 +39,12 @@ from twofold.training.checkpoint import (
 from twofold.training.diagnosis import warnings_of
 from twofold.training.guard import all_finite, explain_nonfinite, first_nonfinite
 from twofold.training.interrupt import interruptible
-from twofold.training.optimizers import PhaseOptimizer, phase_optimizers, refuse_idle_phases
+from twofold.training.optimizers import (
+    PhaseOptimizer,
+    phase_optimizers,
+    refuse_idle_phases,
+    stepping_together,
+)
 from twofold.training.peak_memory import forget_peak, peak_memory
 from twofold.training.progress import Progress, Silent
 from twofold.training.randomness import Randomness
@@ -104,8 +110,11 @@ class Trainer:
         self.device = model.device
         self.phase_optimizers = phase_optimizers(model, settings)
         self.step = 0
-        self.total_steps = _total_steps(settings, data)
-        self.epochs = self.total_steps / data.steps_per_epoch
+        self.images_per_step = data.batch_size * settings.accumulate
+        self.steps_per_epoch = len(data) / self.images_per_step
+        images = settings.images or (settings.epochs or 0) * len(data)
+        self.total_steps = max(1, math.ceil(images / self.images_per_step - 1e-9))
+        self.epochs = self.total_steps / self.steps_per_epoch
         refuse_idle_phases(self.phase_optimizers, self.epochs)
         self.best = Best.of(settings, is_validated=validation is not None)
         self.clock = Clock()
@@ -143,7 +152,7 @@ class Trainer:
                 self.model.train()
                 self.clock.start()
                 while not (self.finished or self._stop_asked):
-                    self.train_step(self.data.training_batch(self.step))
+                    self.train_step(self.batches(self.step))
                     self.step += 1
                     self._after_step(record)
                 self.clock.pause()
@@ -160,29 +169,34 @@ class Trainer:
         """Whether every step is done, or no better validation is waited for."""
         return self.step >= self.total_steps or (self.best is not None and self.best.is_final)
 
-    def train_step(self, batch: Batch) -> None:
-        """One step of every phase that is due at this step."""
-        epoch = self.step / self.data.steps_per_epoch
-        due = [one for one in self.phase_optimizers if one.is_due(self.step, epoch)]
-        waiting: list[PhaseOptimizer] = []
-        for one in due:
-            with self._precision():
-                terms = one.phase.loss(batch)
-                total = terms.total
-            if self.watch_every_step and not math.isfinite(total.item()):
-                raise explain_nonfinite(self.model, one.phase, terms, batch, self.step)
-            one.differentiate(total)
-            self.sums.add(one.phase.name, total, terms)
-            waiting.append(one)
-            # Weights that a later phase differentiates through stay until it has done so; autograd
-            # would not notice, because fused optimizers leave the version of a tensor as it was.
-            if not (self.settings.simultaneous or one.phase.keeps_graph):
-                self._take_steps(waiting)
-        self._take_steps(waiting)
+    def batches(self, step: int) -> list[Batch]:
+        """The batches of a step, one unless gradients are accumulated; all are of one moment."""
+        count = self.settings.accumulate
+        found = [self.data.training_batch(step * count + part) for part in range(count)]
+        for batch in found[1:]:
+            batch.epoch = found[0].epoch
+        return found
 
-    def _take_steps(self, waiting: list[PhaseOptimizer]) -> None:
-        while waiting:
-            waiting.pop(0).take_step(self.step, self.total_steps)
+    def train_step(self, batch: Batch | Sequence[Batch]) -> None:
+        """One step of every phase that is due at this step, by the mean gradient of its batches."""
+        batches = [batch] if isinstance(batch, Batch) else batch
+        epoch = self.step / self.steps_per_epoch
+        due = [one for one in self.phase_optimizers if one.is_due(self.step, epoch)]
+        for group in stepping_together(due, self.settings.simultaneous):
+            for part, one_batch in enumerate(batches):
+                for one in group:
+                    self._differentiate(one, one_batch, part, len(batches))
+            for one in group:
+                one.take_step(self.step, self.total_steps)
+
+    def _differentiate(self, one: PhaseOptimizer, batch: Batch, part: int, parts: int) -> None:
+        with self._precision():
+            terms = one.phase.loss(batch)
+            total = terms.total
+        if self.watch_every_step and not math.isfinite(total.item()):
+            raise explain_nonfinite(self.model, one.phase, terms, batch, self.step)
+        one.differentiate(total, part, parts)
+        self.sums.add(one.phase.name, total, terms)
 
     def _after_step(self, record: Record) -> None:
         """What happens between steps, each on its own cadence."""
@@ -204,7 +218,7 @@ class Trainer:
             if self.finished and not log:
                 self._log(record, means)
         if (draw or self.finished) and self.picture is not None:
-            epoch = round(self.step / self.data.steps_per_epoch)
+            epoch = round(self.step / self.steps_per_epoch)
             self.picture(self.model, self.folder / "samples" / f"epoch-{epoch:04d}.png")
         if save and not self.finished:
             self.save()
@@ -212,7 +226,7 @@ class Trainer:
 
     def _crosses(self, epochs: float) -> bool:
         """Whether the last step completed another stretch of so many epochs."""
-        stretch = epochs * self.data.steps_per_epoch
+        stretch = epochs * self.steps_per_epoch
         return math.floor(self.step / stretch + 1e-9) > math.floor((self.step - 1) / stretch + 1e-9)
 
     def _log(self, record: Record, means: dict[str, dict[str, float]]) -> None:
@@ -269,8 +283,8 @@ class Trainer:
         return {
             "kind": kind,
             "step": self.step,
-            "epoch": round(self.step / self.data.steps_per_epoch, 4),
-            "images": self.step * self.data.batch_size,
+            "epoch": round(self.step / self.steps_per_epoch, 4),
+            "images": self.step * self.images_per_step,
             "seconds": round(self.clock.elapsed, 3),
         }
 
@@ -339,7 +353,7 @@ class Trainer:
         self.randomness.set()
         self.watch_every_step = True
         while self.step < noticed:
-            self.train_step(self.data.training_batch(self.step))
+            self.train_step(self.batches(self.step))
             self.step += 1
         raise RunError(
             f"the loss was not finite at or before step {noticed}, but not when repeated"
@@ -356,8 +370,3 @@ class Trainer:
     def _ask_to_stop(self) -> bool:
         before, self._stop_asked = self._stop_asked, True
         return before
-
-
-def _total_steps(settings: TrainingSettings, data: Batches | PartlyLabeled) -> int:
-    images = settings.images or (settings.epochs or 0) * len(data)
-    return max(1, math.ceil(images / data.batch_size - 1e-9))

@@ -24,7 +24,7 @@ class OptimizerSettings(Strict):
     weight_decay: float = Field(0.0, ge=0, description="L2 (Adam, SGD …) or decoupled (AdamW)")
     l1: float = Field(0.0, ge=0, description="weight of the sum of absolute parameters")
     clip: float | None = Field(None, gt=0, description="largest gradient norm")
-    every: int = Field(1, ge=1, description="this phase steps at every n-th batch (D:G ratio)")
+    every: int = Field(1, ge=1, description="this phase takes part in every n-th step (D:G ratio)")
     start: float = Field(0.0, ge=0, description="epoch from which this phase takes part")
     stop: float | None = Field(None, gt=0, description="epoch from which it no longer does")
     schedule: Literal["constant", "linear", "cosine", "exponential"] = Field(
@@ -55,7 +55,10 @@ class TrainingSettings(Strict):
 
     epochs: float | None = Field(None, ge=0, description="duration in passes over the data")
     images: int | None = Field(None, ge=1, description="duration in images seen, instead of epochs")
-    batch_size: int = Field(100, ge=1, description="images per step")
+    batch_size: int = Field(100, ge=1, description="images per batch")
+    accumulate: int = Field(
+        1, ge=1, description="batches whose gradients are averaged for one step of the optimizers"
+    )
     optimizer: OptimizerSettings = Field(
         OptimizerSettings(),  # type: ignore[call-arg]
         description="of the phases that optimizers does not name",
