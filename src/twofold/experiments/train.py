@@ -21,6 +21,7 @@ from twofold.experiments.samples import draw_samples
 from twofold.experiments.schema import DURATION, Experiment
 from twofold.experiments.start import with_images, write_start
 from twofold.models.base import Generative, Model
+from twofold.training.callbacks import Listener
 from twofold.training.initial import start_from
 from twofold.training.loop import Trainer
 from twofold.training.progress import Console, Progress
@@ -48,6 +49,7 @@ def train(
     progress: Progress | None = None,
     dataset: Any = None,
     keep_images: bool = True,
+    callbacks: Iterable[Listener] = (),
     **fields: Any,
 ) -> Run:
     """Trains an experiment in a new run folder.
@@ -59,6 +61,8 @@ def train(
         progress: Where to say how it goes; the terminal or notebook by default, `Silent()` nowhere.
         dataset: Images to use in place of those that the experiment names: all that `fit` takes.
         keep_images: Whether these are kept in the run folder, so that it can be used without them.
+        callbacks: Who else is told how it goes: functions of a record of metrics.jsonl, or
+            `twofold.training.callbacks.Callback`s.
         fields: Fields to change, by their bare names: `epochs=5, latent_dim=32`.
 
     Returns:
@@ -75,7 +79,7 @@ def train(
     folder = free_folder(Path("runs") / resolved.name) if out is None else Path(out)
     refuse_used(folder, resolved)
     images = images or load_data(resolved.data)
-    trainer = make_trainer(resolved, images, folder, progress)
+    trainer = make_trainer(resolved, images, folder, progress, callbacks=callbacks)
     start_from(trainer.model, resolved.training)
     trainer.check_figure()
     write_start(folder, resolved, images, trainer.model, trainer.device, keep_images)
@@ -84,7 +88,12 @@ def train(
 
 
 def resume(
-    run: str | Path | Run, progress: Progress | None = None, dataset: Any = None, **duration: Any
+    run: str | Path | Run,
+    progress: Progress | None = None,
+    dataset: Any = None,
+    *,
+    callbacks: Iterable[Listener] = (),
+    **duration: Any,
 ) -> Run:
     """Continues a run from its newest checkpoint, to the same weights as if never interrupted.
 
@@ -95,6 +104,7 @@ def resume(
         run: A run or its folder.
         progress: Where to say how it goes.
         dataset: The images, where the folder neither keeps nor names them.
+        callbacks: Who else is told how it goes, as in `train`.
         duration: `epochs=100` or `images=1_000_000`, counted from the run's first step.
 
     Raises:
@@ -111,7 +121,7 @@ def resume(
     device = str(pick_device(run.experiment.training.device))
     images = (run if dataset is None else Run(run.path, images=dataset)).dataset()
     model = run.untrained_model(device)
-    trainer = make_trainer(experiment, images, run.path, progress, model)
+    trainer = make_trainer(experiment, images, run.path, progress, model, callbacks)
     trainer.restore()
     if experiment.training != run.experiment.training:
         extend(run, trainer, experiment)
@@ -125,6 +135,7 @@ def make_trainer(
     folder: Path,
     progress: Progress | None,
     model: Model | None = None,
+    callbacks: Iterable[Listener] = (),
 ) -> Trainer:
     """A trainer at its first step, for an experiment on images that are loaded.
 
@@ -134,6 +145,7 @@ def make_trainer(
         folder: The run's.
         progress: Where to say how it goes.
         model: On its device, where it is made already; by default as the experiment says.
+        callbacks: Who else is told how it goes.
 
     Raises:
         UsageError, DataError: If model, images and settings do not fit each other.
@@ -179,6 +191,7 @@ def make_trainer(
         picture=_painter(model, validation or data),
         progress=progress or Console(),
         origin=experiment.model_dump(mode="json"),
+        callbacks=callbacks,
     )
 
 

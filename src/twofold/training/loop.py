@@ -14,7 +14,7 @@ the same bits, and a stop at the first number that is not finite.
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +27,7 @@ from twofold.data.batches import Batch, Batches, PartlyLabeled
 from twofold.errors import RunError
 from twofold.models.base import Model
 from twofold.training.best import Best, figure_of
+from twofold.training.callbacks import Callbacks, Listener
 from twofold.training.checkpoint import (
     best_checkpoint,
     load_checkpoint,
@@ -81,6 +82,7 @@ class Trainer:
         picture: Called with the folder's `samples/epoch-….png` to draw one, or None.
         progress: Where to say how it goes.
         origin: Plain data, kept with every checkpoint, that says what is being trained.
+        callbacks: Who else is told: `Callback`s, or functions of a record.
 
     Raises:
         UsageError: If TensorBoard is asked for and not installed, a phase would never start, or the
@@ -98,6 +100,7 @@ class Trainer:
         picture: Callable[[Model, Path], None] | None = None,
         progress: Progress | None = None,
         origin: Mapping[str, Any] | None = None,
+        callbacks: Iterable[Listener] = (),
     ) -> None:
         self.model = model
         self.data = data
@@ -107,6 +110,7 @@ class Trainer:
         self.picture = picture
         self.progress = progress or Silent()
         self.origin = dict(origin or {})
+        self.callbacks = Callbacks(callbacks)
         self.device = model.device
         self.phase_optimizers = phase_optimizers(model, settings)
         self.step = 0
@@ -140,6 +144,7 @@ class Trainer:
 
         Raises:
             RunError: If a loss is not finite, or the disk is full.
+            Exception: Whatever a callback raised, after a checkpoint.
         """
         record = Record(self.folder, self.settings.tensorboard)
         record.rewind(self.step)
@@ -150,6 +155,7 @@ class Trainer:
                 if self.step == 0:
                     self.save()
                 self.model.train()
+                self._tell("on_start", self)
                 self.clock.start()
                 while not (self.finished or self._stop_asked):
                     self.train_step(self.batches(self.step))
@@ -157,12 +163,16 @@ class Trainer:
                     self._after_step(record)
                 self.clock.pause()
                 self.save()
+            if self.finished and self.best is not None:
+                self._take_the_best(self.best)
         finally:
             self.progress.stop()
             record.close()
-        if self.finished and self.best is not None:
-            self._take_the_best(self.best)
-        return Outcome(self.step, self.finished, self.clock.seconds)
+            outcome = Outcome(self.step, self.finished, self.clock.seconds)
+            self._tell("on_end", outcome)
+        if self.callbacks.error is not None:
+            raise self.callbacks.error
+        return outcome
 
     @property
     def finished(self) -> bool:
@@ -219,7 +229,9 @@ class Trainer:
                 self._log(record, means)
         if (draw or self.finished) and self.picture is not None:
             epoch = round(self.step / self.steps_per_epoch)
-            self.picture(self.model, self.folder / "samples" / f"epoch-{epoch:04d}.png")
+            path = self.folder / "samples" / f"epoch-{epoch:04d}.png"
+            self.picture(self.model, path)
+            self._tell("on_picture", path, self.step)
         if save and not self.finished:
             self.save()
         self.clock.start()
@@ -240,6 +252,7 @@ class Trainer:
             p.phase.name: p.optimizer.param_groups[0]["lr"] for p in self.phase_optimizers
         }
         record.append(entry)
+        self._tell("on_record", entry)
         self.progress.update(self.step, entry["epoch"], means)
         self.sums.clear()
 
@@ -248,6 +261,7 @@ class Trainer:
         entry = self._look_at_held_out(4)
         diagnosis = entry["diagnosis"]
         record.append(entry)
+        self._tell("on_record", entry)
         if self.best is not None and self.best.improves(entry):
             tensors, facts = module_tensors(self.model, "model/"), self._facts()
             save_best(self.folder / "checkpoints", self.step, tensors, facts)
@@ -366,6 +380,15 @@ class Trainer:
         enabled = self.settings.precision == "bf16"
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=enabled):
             yield
+
+    def _tell(self, event: str, *arguments: Any) -> None:
+        """Tells the callbacks, which leave training as it is; one that fails stops it."""
+        if self.callbacks.given:
+            training = self.model.training
+            with self.randomness.aside():
+                self.callbacks.tell(event, *arguments)
+            self.model.train(training)
+            self._stop_asked = self._stop_asked or self.callbacks.error is not None
 
     def _ask_to_stop(self) -> bool:
         before, self._stop_asked = self._stop_asked, True
