@@ -17,6 +17,7 @@ OTHERS = {
     "train": "twofold.cli.training.train",
     "resume": "twofold.cli.training.resume",
     "evaluate": "twofold.apply.evaluate.evaluate",
+    "track": "twofold.apply.track.track",
     "compare": "twofold.report.compare.compare",
     "reproduce": "twofold.reproduction.reproduce.reproduce",
     "list": "twofold.terminal.show_list",

@@ -8,6 +8,7 @@ samples/           pictures drawn while it trained
 evaluation.json    what was measured
 evaluation/        arrays behind it that are too large for JSON
 images.npz         the images, where they were given in memory
+trackers.json      the ids by which W&B and MLflow know it, where it is tracked
 """
 
 import copy

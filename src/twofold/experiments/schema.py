@@ -33,7 +33,7 @@ SAMPLING = frozenset({"model.sampling_scale", "model.autoencoder.sampling_scale"
 UPKEEP = frozenset(  # what changes neither weights nor figures, beyond rounding
     f"training.{field}"
     for field in (
-        *("device", "compile", "tensorboard"),
+        *("device", "compile", "loggers"),
         *("log_every", "validate_every", "sample_every", "checkpoint_every"),
     )
 )

@@ -40,6 +40,7 @@ from twofold.training.checkpoint import (
 from twofold.training.diagnosis import warnings_of
 from twofold.training.guard import all_finite, explain_nonfinite, first_nonfinite
 from twofold.training.interrupt import interruptible
+from twofold.training.loggers import LoggerCallback
 from twofold.training.optimizers import (
     PhaseOptimizer,
     phase_optimizers,
@@ -49,7 +50,7 @@ from twofold.training.optimizers import (
 from twofold.training.peak_memory import forget_peak, peak_memory
 from twofold.training.progress import Progress, Silent
 from twofold.training.randomness import Randomness
-from twofold.training.record import Record, check_tensorboard
+from twofold.training.record import Record
 from twofold.training.running import Clock, Sums, round_means
 from twofold.training.settings import TrainingSettings
 from twofold.training.state import pack, unpack
@@ -85,7 +86,7 @@ class Trainer:
         callbacks: Who else is told: `Callback`s, or functions of a record.
 
     Raises:
-        UsageError: If TensorBoard is asked for and not installed, a phase would never start, or the
+        UsageError: If a logger is asked for and not installed, a phase would never start, or the
             best validation is to be kept and there is none.
     """
 
@@ -110,7 +111,8 @@ class Trainer:
         self.picture = picture
         self.progress = progress or Silent()
         self.origin = dict(origin or {})
-        self.callbacks = Callbacks(callbacks)
+        loggers = [LoggerCallback(settings.loggers)] if settings.loggers else []
+        self.callbacks = Callbacks([*loggers, *callbacks])
         self.device = model.device
         self.phase_optimizers = phase_optimizers(model, settings)
         self.step = 0
@@ -131,8 +133,6 @@ class Trainer:
         self._stop_asked = False
         self._warned: set[str] = set()
         self._saved_at = time.monotonic()
-        if settings.tensorboard:
-            check_tensorboard()
         if settings.compile:
             for network in model.networks():
                 network.compile()
@@ -146,7 +146,7 @@ class Trainer:
             RunError: If a loss is not finite, or the disk is full.
             Exception: Whatever a callback raised, after a checkpoint.
         """
-        record = Record(self.folder, self.settings.tensorboard)
+        record = Record(self.folder)
         record.rewind(self.step)
         forget_peak(self.device)
         self.progress.start(self.model.title, self.total_steps, self.step, self.epochs)
@@ -167,7 +167,6 @@ class Trainer:
                 self._take_the_best(self.best)
         finally:
             self.progress.stop()
-            record.close()
             outcome = Outcome(self.step, self.finished, self.clock.seconds)
             self._tell("on_end", outcome)
         if self.callbacks.error is not None:

@@ -1,13 +1,14 @@
 """Everything about training that decides a result, checked where it is written."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from twofold.settings import Strict
 
 __all__ = ["OptimizerSettings", "TrainingSettings"]
 
+LoggerName = Literal["tensorboard", "wandb", "mlflow"]
 Beta = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -95,14 +96,31 @@ class TrainingSettings(Strict):
         None, gt=0, description="epochs between sample pictures; by default 10 in a run"
     )
     checkpoint_every: float = Field(60.0, ge=0, description="seconds between checkpoints")
-    tensorboard: bool = Field(
-        False, description="also write TensorBoard files (extra: tensorboard)"
+    loggers: tuple[LoggerName, ...] = Field(
+        (), description="where the log goes too: tensorboard, wandb, mlflow, each an extra"
     )
 
     def optimizer_of(self, phase: str, whole: str = "") -> OptimizerSettings:
         """The settings of a phase: its own, those of the phase it is a half of, or the default."""
         named = self.optimizers
         return named.get(phase) or named.get(whole) or self.optimizer
+
+    @model_validator(mode="before")
+    @classmethod
+    def _older_names(cls, values: Any) -> Any:
+        """Runs of before there were several loggers say `tensorboard: true` or `false`."""
+        if not isinstance(values, dict) or "tensorboard" not in values:
+            return values
+        others = {key: value for key, value in values.items() if key != "tensorboard"}
+        return {**others, "loggers": ["tensorboard"]} if values["tensorboard"] is True else others
+
+    @field_validator("loggers", mode="before")
+    @classmethod
+    def _loggers_by_name(cls, value: Any) -> Any:
+        """`wandb` and `tensorboard,wandb` name loggers too, as they read on the command line."""
+        if isinstance(value, str):
+            return tuple(name.strip() for name in value.split(",") if name.strip())
+        return value
 
     @model_validator(mode="after")
     def _hash_of_something(self) -> "TrainingSettings":
