@@ -173,7 +173,8 @@ class Hybrid(Generative):
         after = self._update_ema if self.autoencoder_ema is not None else None
         if self.routing == "summed":
             return [judge, Phase("autoencoder", whole, self.autoencoder_loss, after)]
-        encoder = self.autoencoder.encoder_parameters
+        prior = self.autoencoder.prior.parameters()  # which the KL, the encoder's term, fits
+        encoder = [*self.autoencoder.encoder_parameters, *prior]
         inside = {id(p) for p in encoder}
         decoder = [p for p in whole if id(p) not in inside]
         return [
