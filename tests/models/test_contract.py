@@ -108,6 +108,11 @@ class Case:
 TABLE = {
     "vae": Case(VAE, "VAE", AUTOENCODES),
     "cvae": Case(CVAE, "CVAE", AUTOENCODES, told=True),
+    "hvae": Case(
+        {**VAE, "family": "hvae", "top_dim": 2, "top_encoder": "head", "top_decoder": "head"},
+        "HVAE",
+        AUTOENCODES,
+    ),
     "gan": Case(GAN, "GAN", PAINTS),
     "cgan": Case({**GAN, "family": "cgan"}, "CGAN", PAINTS, told=True),
     "acgan": Case({**GAN, "family": "acgan"}, "ACGAN", PAINTS | {Classifies}, told=True),

@@ -78,8 +78,9 @@ def interpolate(
             images, else seeds.
         n: How many pairs, a row each.
         steps: Images from one end to the other, both included.
-        path: `linear`, or `spherical`, which is the default between seeds: draws of many dimensions
-            are all of about one length, and what lies straight between two is shorter.
+        path: `linear`, or `spherical`, which is the default between seeds of N(0, I): its draws of
+            many dimensions are all of about one length, and what lies straight between two is
+            shorter.
         square: A square in place of strips, between four corners: the pairs are its upper and its
             lower edge.
         label: Classes as in 3,8 or 0..4. Between seeds one for each row in turn; between classes
@@ -112,7 +113,7 @@ def interpolate(
         label = name_list(label, context.class_names)
     asked = Request(context, images, label, resize, seed)
     start, end = _ENDS[kind](asked, 2 if square else n, square)
-    way = path or ("spherical" if kind == "seeds" else "linear")
+    way = path or ("spherical" if kind == "seeds" and model.prior.spherical else "linear")
     straight = model.prior.code_dim
     z = path_between(start.z, end.z, steps, way, straight)
     c = None if start.c is None or end.c is None else _mixed(start.c, end.c, steps)

@@ -6,7 +6,6 @@ References:
 """
 
 from dataclasses import dataclass
-from statistics import NormalDist
 
 import torch
 from torch import Tensor
@@ -118,8 +117,6 @@ def manifold(
     )
 
 
-ONE_SIGMA = NormalDist().cdf(1.0)
-
 _WORDS = {
     "latents": "the plane of both latents",
     "principal": "the first two principal components of codes",
@@ -132,12 +129,12 @@ def _plane(asked: Request, model: Generative) -> tuple[str, Tensor, Tensor]:
     D, device, title = model.latent_dim, model.device, asked.context.title
     if D == 1:
         raise UsageError(f"{title} has one latent, which makes no plane; use `traverse`")
-    middle, above = model.prior.quantiles(torch.tensor([0.5, ONE_SIGMA])).to(device)  # (D,)
+    middle, sigma = (part.to(device) for part in model.prior.spread())  # (D,)
     if D == 2:
-        return "latents", middle, torch.diag(above - middle)
+        return "latents", middle, torch.diag(sigma)
     if model.capability(HasCodes) is None:
         orthonormal, _ = torch.linalg.qr(model.sample_latent(2, asked.seed).T)  # (D, 2)
-        return "random", middle, orthonormal.T * (D / 2) ** 0.5 * (above - middle)
+        return "random", middle, orthonormal.T * (D / 2) ** 0.5 * sigma
     codes = asked.codes_of_images("show the manifold", IMAGES)
     points = codes.z.cpu().double().numpy()
     axes = principal_axes(points, 2)

@@ -27,7 +27,7 @@ class Traversal(Strips):
 
     Attributes:
         latents: Which, shape (rows,).
-        values: Of the latent that moves, shape (columns,).
+        values: Of the latent that moves, in standard deviations of the prior: shape (columns,).
         z: The code they start from, shape (D,).
         variances: Of all latents over the codes of images, shape (D,); None without an encoder.
     """
@@ -65,7 +65,8 @@ def traverse(
         n: How many latents.
         latents: Which, as in 0,3,5 or 0..4, in place of the `n` most active ones.
         steps: Images in a row.
-        span: Each latent goes from -span to span, in standard deviations of the prior.
+        span: Each latent goes from -span to span, in standard deviations of the prior, or from its
+            median as far as these would be if it were Gaussian.
         label: The class to show, of a class-conditional model: starts from an image of it if there
             is any.
         resize: Bring images of another size or color to the model's.
@@ -150,6 +151,7 @@ def _moved(model: Generative, start: Codes, latents: Tensor, values: Tensor) -> 
     """Images (rows, columns, C, H, W) of the code with one latent set to each value."""
     rows, columns = len(latents), len(values)
     z = start.z.repeat(rows, columns, 1)  # (rows, columns, D)
-    z[torch.arange(rows), :, latents] = values.to(z)
+    middle, sigma = (part.to(z)[latents.to(z.device), None] for part in model.prior.spread())
+    z[torch.arange(rows), :, latents] = middle + sigma * values.to(z)  # (rows, columns)
     c = None if start.c is None else start.c.expand(rows * columns, *start.c.shape[1:])
     return model.images_of(z.flatten(0, 1), c).cpu().unflatten(0, (rows, columns))

@@ -11,6 +11,7 @@ from twofold.models.base import AutoEncoder, Generative, Model
 from twofold.models.classifier import Classifier
 from twofold.models.draw import DRAW
 from twofold.models.gan import GAN
+from twofold.models.hvae import HVAE
 from twofold.models.hybrid import Hybrid
 from twofold.models.infogan import InfoGAN
 from twofold.models.m1m2 import M1M2
@@ -25,6 +26,7 @@ __all__ = [
     "ACGAN",
     "DRAW",
     "GAN",
+    "HVAE",
     "M1M2",
     "M2",
     "VAE",

@@ -19,6 +19,7 @@ from twofold.errors import UsageError
 from twofold.models.capabilities import MISSING
 from twofold.objectives import Bound, Objective
 from twofold.phases import Phase, Terms
+from twofold.posteriors import Posterior
 from twofold.priors import Prior, StandardNormal
 from twofold.registry import make
 
@@ -79,7 +80,9 @@ class Model(nn.Module, ABC):
     def networks(self) -> Iterator[nn.Module]:
         """The networks, which is where the time goes: what `compile` compiles."""
         for child in self.children():
-            computes = type(child).forward is not nn.Module.forward
+            computes = type(child).forward is not nn.Module.forward and not isinstance(
+                child, Posterior
+            )
             if computes and any(True for _ in child.parameters()):
                 yield child
 

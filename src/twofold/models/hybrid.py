@@ -133,7 +133,8 @@ class Hybrid(Around):
         whole = list(self.autoencoder.parameters())
         if self.routing == "summed":
             return [judge, Phase("autoencoder", whole, self.autoencoder_loss, self.after_step)]
-        encoder = self.autoencoder.encoder_parameters
+        prior = self.autoencoder.prior.parameters()  # which the KL, the encoder's term, fits
+        encoder = [*self.autoencoder.encoder_parameters, *prior]
         inside = {id(p) for p in encoder}
         decoder = [p for p in whole if id(p) not in inside]
         return [

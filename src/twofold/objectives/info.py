@@ -54,6 +54,8 @@ class InfoVAE(LatentObjective):
     Note:
         At alpha = 1 nothing keeps q(z|x) from shrinking to a point. The code is then all but
         deterministic, as Tolstikhin et al. have it, and the KL, which the log shows, says nothing.
+        A prior that learns follows its draws there; the weights of a mixture, of which a component
+        is drawn, stay as they are.
 
     Example:
         >>> import torch

@@ -1,9 +1,14 @@
-"""What every posterior is: it turns an encoder's output into q(z|x)."""
+"""What every posterior is: it turns an encoder's output into q(z|x).
+
+Notation: z latent codes (B, D), or (S, B, D) with S draws for each image.
+"""
 
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar, Protocol
 
 from torch import Tensor, nn
+
+from twofold.errors import UsageError
 
 __all__ = ["LatentDistribution", "Posterior"]
 
@@ -43,8 +48,17 @@ class Posterior(nn.Module, ABC):
     is_gaussian: ClassVar[bool] = False
     latent_dim: int = 0
 
+    def __init__(self) -> None:
+        super().__init__()
+
     def join(self, model: Any) -> None:
-        """Takes its place in a model, whose size it has from then on."""
+        """Takes its place in a model, whose size it has from then on.
+
+        Raises:
+            UsageError: If it has one already, or the two do not go together.
+        """
+        if self.latent_dim:
+            raise UsageError(f"this {type(self).__name__} is part of a model already; make another")
         self.latent_dim = model.latent_dim
 
     @property

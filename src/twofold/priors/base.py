@@ -4,6 +4,7 @@ Notation: z latent codes (..., D); a sample axis, where there is one, comes firs
 """
 
 from abc import ABC, abstractmethod
+from statistics import NormalDist
 from typing import Any, ClassVar
 
 import torch
@@ -13,7 +14,8 @@ from twofold.errors import UsageError
 
 __all__ = ["Prior"]
 
-DRAWS = 20_000  # codes from which quantiles are read where there is no formula
+DRAWS = 5_000  # codes from which quantiles are read where there is no formula
+ONE_SIGMA = NormalDist().cdf(1.0)
 
 
 class Prior(nn.Module, ABC):
@@ -24,6 +26,8 @@ class Prior(nn.Module, ABC):
         closed_kl: Whether KL(q(z|x) || p(z)) has a formula for a Gaussian q.
         code_dim: How many coordinates, the first ones, are no noise, so that their length says
             nothing and the way between two of them is straight.
+        spherical: Whether draws of many dimensions lie close to a sphere about 0, so that the way
+            from one to another is an arc.
 
     Example:
         >>> from twofold.models import VAE
@@ -34,9 +38,13 @@ class Prior(nn.Module, ABC):
 
     registry_kind: ClassVar[str] = "prior"
     closed_kl: ClassVar[bool] = False
+    spherical: ClassVar[bool] = False
     latent_dim: int = 0
     code_dim: int = 0
     _place: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
 
     def join(self, model: Any) -> None:
         """Takes its place in a model, of which it has the size and the device from then on.
@@ -69,10 +77,16 @@ class Prior(nn.Module, ABC):
         """-2 ln p(z) up to a constant, (..., D) -> (...): the squared length of z for N(0, I)."""
         return -2.0 * self.log_prob(z)
 
+    @torch.no_grad()
     def quantiles(self, levels: Tensor) -> Tensor:
         """Where each coordinate of z has these levels of its distribution, (L,) -> (L, D)."""
-        z = self.sample(DRAWS, torch.Generator().manual_seed(0))
-        return torch.quantile(z.detach().float(), levels.to(z), dim=0)
+        z = self.sample(DRAWS, torch.Generator().manual_seed(0)).float()
+        return torch.quantile(z.T.contiguous(), levels.to(z), dim=1)
+
+    def spread(self) -> tuple[Tensor, Tensor]:
+        """The median of each coordinate, and how far above it one σ of a Gaussian is: (D,) each."""
+        median, above = self.quantiles(torch.tensor([0.5, ONE_SIGMA]))
+        return median, above - median
 
     def noise(self, n: int, generator: torch.Generator | None, scale: float) -> Tensor:
         """s ε with ε ~ N(0, I), shape (n, D)."""

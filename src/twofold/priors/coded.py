@@ -48,6 +48,8 @@ class Coded(Prior):
         ([1.0, 1.0, 1.0, 1.0, 1.0], torch.Size([5, 2]), torch.Size([5, 3]))
     """
 
+    spherical = True  # its noise; the code goes straight
+
     def __init__(self, categories: Natural = 10, continuous: Natural = 2) -> None:
         super().__init__()
         if categories == 1 or categories + continuous == 0:

@@ -20,6 +20,7 @@ class StandardNormal(Prior):
     """
 
     closed_kl = True
+    spherical = True
 
     def log_prob(self, z: Tensor) -> Tensor:
         return standard_normal_log_prob(z)
@@ -34,3 +35,6 @@ class StandardNormal(Prior):
 
     def quantiles(self, levels: Tensor) -> Tensor:
         return torch.special.ndtri(levels.to(self._place))[:, None].expand(-1, self.latent_dim)
+
+    def spread(self) -> tuple[Tensor, Tensor]:
+        return self._place.new_zeros(self.latent_dim), self._place.new_ones(self.latent_dim)
