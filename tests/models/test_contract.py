@@ -80,7 +80,7 @@ INFOGAN = {
     "family": "infogan",
     "latent_dim": 8,
     "prior": {"name": "coded", "categories": 3},
-    "adversary": {**ADVERSARY, "head": {"name": "code", "weight": 0.1}, "r1": 0.1, "ema": 0.9},
+    "adversary": {**ADVERSARY, "head": {"name": "codes", "weight": 0.1}, "r1": 0.1, "ema": 0.9},
 }
 HYBRID = {"family": "hybrid", "adversary": ADVERSARY}
 AAE = {"family": "aae", "adversary": {"discriminator": "head", "ema": 0.9}}

@@ -535,6 +535,18 @@ def test_the_autoencoders_abilities_are_the_hybrids():
         model.capability(Classifies, "classify")
 
 
+def test_the_average_meets_the_images_too():
+    """Who answers for a hybrid of an average knows the shape that training has found."""
+    networks = make_autoencoder("vae")
+    vae = VAE(networks.encoder, networks.decoder, D)
+    judge = nn.Sequential(nn.Flatten(), nn.Linear(16, 1))
+    model = Hybrid(vae, Adversary(judge, ema=0.9))
+    model.accept_images(SHAPE)
+    able = model.capability(Encodes, "encode")
+    assert able is model.autoencoder_ema
+    assert able.image_shape == model.image_shape == SHAPE
+
+
 def test_diagnosis_watches_the_discriminator():
     found = make_hybrid().diagnose([make_batch(), make_batch()])
     assert {"active_units", "kl_per_dim", "accuracy_real", "accuracy_fake"} <= found.keys()
@@ -582,6 +594,29 @@ def test_k_plus_one_needs_classes():
             {"discriminator": "fc-9", "head": "plus-one"},
             image_shape=SHAPE,
         )
+
+
+@pytest.mark.parametrize("condition", ["none", "left-half"])
+@pytest.mark.parametrize(
+    "head",
+    [{"name": "plus-one", "asks_class": False}, {"name": "class", "learns_from": "real"}],
+)
+def test_no_class_is_learnt_around_an_autoencoder_that_reads_no_labels(head, condition):
+    """Even where no fake is asked for one."""
+    vae = VAE("fc-8", "fc-8", D, condition, image_shape=SHAPE)
+    adversary = {"discriminator": "fc-9", "head": head}
+    with pytest.raises(DataError, match=f"VAE knows no class that head={head['name']} could"):
+        Hybrid(vae, adversary, image_shape=SHAPE, num_classes=K)
+
+
+@pytest.mark.parametrize("kind", ["cvae", "m2", "cdraw"])
+def test_a_discriminator_beside_the_condition_is_none_of_a_hybrid(kind):
+    """Trap: a network made for images and conditions that is shown images alone."""
+    words = "head=conditional reads the condition .* use head=binary, or for classes projection"
+    with pytest.raises(UsageError, match=words):
+        make_hybrid(kind, of_adversary={"head": "conditional"})
+    same = make_hybrid("vae", of_adversary={"head": "conditional"})  # no condition to read
+    assert same.discriminator_loss(make_batch()).total.isfinite()
 
 
 def test_only_an_autoencoder_is_judged():

@@ -66,6 +66,7 @@ class Around(Generative):
 
     def accept_images(self, image_shape: ImageShape) -> None:
         self.autoencoder.accept_images(image_shape)
+        self.maker.accept_images(image_shape)
 
     def networks(self) -> Iterator[nn.Module]:
         yield from self.autoencoder.networks()

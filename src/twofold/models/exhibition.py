@@ -11,12 +11,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from twofold.data.batches import Batch
-from twofold.errors import UsageError
+from twofold.errors import DataError, UsageError
 from twofold.models.adversary import Adversary
 from twofold.models.base import AutoEncoder
 from twofold.models.capabilities import Paints
-from twofold.models.heads import Judged, Shown
+from twofold.models.heads import Head, Judged, Projection, Shown
 from twofold.objectives import Bound
+from twofold.registry import name_of
 
 __all__ = ["Exhibition"]
 
@@ -31,7 +32,9 @@ class Exhibition:
         canvases: Whether all canvases of a sample are shown, not only the last.
 
     Raises:
-        UsageError: If the discriminator has no such layer, or the auto-encoder no canvases.
+        UsageError: If the discriminator has no such layer, the auto-encoder no canvases, or the
+            head needs to know what is not shown.
+        DataError: If the head names classes and the auto-encoder knows none.
 
     Example:
         >>> from twofold.models import Hybrid, VAE
@@ -47,6 +50,7 @@ class Exhibition:
         feature_layer: str | None = None,
         canvases: bool = False,
     ) -> None:
+        _check_head(adversary.head, autoencoder)
         if feature_layer is not None:
             _check_features(adversary.discriminator, feature_layer)
         self.autoencoder = autoencoder
@@ -132,3 +136,22 @@ def _check_features(network: Any, layer: str) -> None:
             "twofold.networks.Network"
         )
     network.check_layer(layer)
+
+
+def _check_head(head: Head, autoencoder: AutoEncoder) -> None:
+    """Refuses a head that needs to know of an image what an auto-encoder does not show of it."""
+    if head.names_classes and autoencoder.labels == "none":
+        raise DataError(
+            f"{autoencoder.title} knows no class that head={name_of(head)} could learn or ask for; "
+            "use a CVAE of the class or an M2, or head=binary"
+        )
+    if head.reads_condition and autoencoder.condition.dim:
+        raise UsageError(
+            f"head={name_of(head)} reads the condition beside the image, which a hybrid does not "
+            "show its discriminator; use head=binary, or for classes projection, class or plus-one"
+        )
+    if isinstance(head, Projection) and autoencoder.labels == "some":
+        raise UsageError(
+            f"head=projection asks for the class of every real image, and {autoencoder.title} "
+            "learns from images without a label too; use head=plus-one"
+        )

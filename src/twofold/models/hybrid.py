@@ -65,7 +65,8 @@ class Hybrid(Around):
 
     Raises:
         UsageError: If a setting asks for what the networks do not have.
-        DataError: If a discriminator that names classes is asked of images without classes.
+        DataError: If a discriminator that names classes is asked of images without classes, or
+            around an auto-encoder that reads no labels.
 
     Example:
         >>> from twofold.models import VAE
