@@ -241,7 +241,7 @@ def test_a_value_that_cannot_be_is_refused(change: str, message: str):
 
 
 def test_an_unlike_key_lists_the_bare_ones():
-    with pytest.raises(UsageError, match="known: activation, batch_size, beta, ") as raised:
+    with pytest.raises(UsageError, match="known: accumulate, activation, batch_size, ") as raised:
         resolve("digits-cvae", ["zzz=1"])
     assert "training.batch_size" not in str(raised.value)
 

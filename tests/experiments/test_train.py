@@ -201,12 +201,19 @@ def test_what_stopped_before_its_first_checkpoint_starts_again(
     assert train(toy_experiment(), out=tmp_path / "r", dataset=toy_data, progress=silent).finished
 
 
-def test_tensorboard_is_asked_for_before_anything_is_written(
-    tmp_path: Path, toy_data, toy_experiment, silent, monkeypatch
+@pytest.mark.parametrize("name", ["tensorboard", "wandb", "mlflow"])
+def test_a_logger_is_asked_for_before_anything_is_written(
+    name: str,
+    tmp_path: Path,
+    toy_data,
+    toy_experiment,
+    silent,
+    monkeypatch,
 ):
-    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
-    asked = toy_experiment(tensorboard=True)
-    with pytest.raises(UsageError, match=r"twofold\[tensorboard\]"):
+    package = "torch.utils.tensorboard" if name == "tensorboard" else name
+    monkeypatch.setitem(sys.modules, package, None)
+    asked = toy_experiment(loggers=name)
+    with pytest.raises(UsageError, match=rf"logger {name} needs .*pip install 'twofold\[{name}\]'"):
         train(asked, out=tmp_path / "r", dataset=toy_data, progress=silent)
     assert not (tmp_path / "r").exists()
 

@@ -43,7 +43,7 @@ def reason(family: str, objective: str, prior: str, posterior: str) -> str:
     if prior == "vamp" and (family != "vae" or not one_gaussian):
         return "made of one Gaussian q(z|x) without a condition"
     if prior == "coded":
-        return "partly discrete, as no posterior is"
+        return "partly discrete"
     if "two-layer" in (prior, posterior):
         return "made by HVAE for its own two codes"
     return ""
@@ -118,7 +118,7 @@ def test_every_objective_goes_with_every_prior_or_says_why_not(family: str, obje
 def head_reason(family: str, head: str) -> str:
     """Why an adversary's head does not go with what it would judge; empty where it does."""
     about_class = family in ("cvae", "m2", "cdraw", "cgan")
-    if head == "codes":
+    if head == "code":
         return "reads the code of a generator"
     if head in ("class", "plus-one", "projection") and not about_class:
         return "asks for a class"

@@ -110,9 +110,9 @@ def test_where_it_has_no_place():
     vae = VAE("fc-4", "fc-4", latent_dim=16, image_shape=SHAPE)
     for around in (Hybrid, AAE):
         with pytest.raises(UsageError, match="this prior has none; use prior=coded"):
-            around(vae, Adversary("fc-4", head="codes"))
+            around(vae, Adversary("fc-4", head="code"))
     with pytest.raises(UsageError, match="this prior has none; use prior=coded"):
-        GAN("fc-4", Adversary("fc-4", head="codes"), image_shape=SHAPE)
+        GAN("fc-4", Adversary("fc-4", head="code"), image_shape=SHAPE)
 
 
 # --- the head -------------------------------------------------------------------------------------

@@ -28,7 +28,7 @@ from twofold.settings import Positive
 __all__ = ["CodeReader"]
 
 
-@register("head", "codes", title="real or fake, and the code", paper="Chen et al., 2016")
+@register("head", "code", title="real or fake, and the code", paper="Chen et al., 2016")
 class CodeReader(Head):
     """Real or fake from the first output, the code from the others.
 
@@ -53,7 +53,7 @@ class CodeReader(Head):
 
     def join(self, model: Any, num_classes: int) -> None:
         if not isinstance(model.prior, Coded):
-            raise UsageError("head=codes reads a code, and this prior has none; use prior=coded")
+            raise UsageError("head=code reads a code, and this prior has none; use prior=coded")
         super().join(model, num_classes)
         self.categories, self.continuous = model.prior.categories, model.prior.continuous
 

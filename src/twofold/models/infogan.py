@@ -22,7 +22,7 @@ __all__ = ["InfoGAN"]
 class InfoGAN(GAN):
     """A GAN with categories and continuous codes that are to be found again in its images.
 
-    It is a GAN with `prior="coded"` whose adversary has `head="codes"`. Without labels, a category
+    It is a GAN with `prior="coded"` whose adversary has `head="code"`. Without labels, a category
     comes to stand for what divides the images best: often a class, but nobody says which.
 
     Its codes are the first coordinates of z: `twofold traverse runs/infogan --latents 10,11
@@ -50,4 +50,4 @@ class InfoGAN(GAN):
         return "InfoGAN"
 
     def _head(self) -> str:
-        return "codes"
+        return "code"
