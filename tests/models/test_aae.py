@@ -11,6 +11,8 @@ from twofold.models import AAE, DRAW, M2, VAE, Adversary
 from twofold.models.capabilities import Discriminates, Encodes, HasLikelihood, Reconstructs
 from twofold.priors import StandardNormal
 from twofold.registry import make
+from twofold.training.optimizers import phase_optimizers
+from twofold.training.settings import TrainingSettings
 
 SHAPE = (1, 4, 4)
 
@@ -188,3 +190,11 @@ def test_by_name_as_by_class_and_saved():
     names = {name.split(".")[0] for name in made.state_dict()}
     assert names == {"autoencoder", "adversary"}
     assert torch.equal(made.sample(2), make_aae().sample(2))
+
+
+def test_phases_that_share_the_encoder_cannot_all_step_at_once():
+    """The second gradient of the encoder would be taken twice, and the first never."""
+    aae = make_aae()
+    assert len(phase_optimizers(aae, TrainingSettings(epochs=1))) == 3
+    with pytest.raises(UsageError, match="autoencoder and encoder of this AAE train the same"):
+        phase_optimizers(aae, TrainingSettings(epochs=1, simultaneous=True))

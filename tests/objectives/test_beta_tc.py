@@ -72,19 +72,36 @@ def test_the_parts_add_up_to_the_kl_by_formula():
 
 
 def test_n_moves_the_log_and_no_gradient():
-    found = []
+    found, logged = [], []
     for num_images in (7, 7000):
         vae, batch = make_vae(objective=BetaTCVAE(beta=6, alpha=2, gamma=0.5)), a_batch()
         batch.num_images = num_images
         batch.x = torch.linspace(0, 1, 7 * 16, dtype=torch.float64).view(7, 1, 4, 4)
         torch.manual_seed(1)
         terms = vae.loss(batch)
+        logged.append(terms)
         found.append((terms.terms, torch.autograd.grad(terms.total, list(vae.parameters()))))
     (few, one), (many, other) = found
     for name, per_log in zip(PARTS, (1, 2, -3), strict=True):  # D = 3 marginals, one joint
         assert (many[name] - few[name]).item() == pytest.approx(per_log * math.log(1000))
+        watched = [terms.watch[f"{name}_of_batch"] for terms in logged]
+        torch.testing.assert_close(*watched)
     for mine, theirs in zip(one, other, strict=True):
         torch.testing.assert_close(mine, theirs, rtol=0, atol=1e-9)
+
+
+def test_what_is_logged_of_the_batch_can_be_read():
+    """M posteriors far apart have ln M of information; independent ones no correlation."""
+    vae, batch = make_vae(objective=BetaTCVAE()), a_batch(8, num_images=5000)
+    far = DiagonalGaussian(torch.randn(8, 3).double() * 1e4, torch.zeros(8, 3).double())
+    vae.posterior = lambda x, c=None: far
+    watch = vae.loss(batch).watch
+    assert watch["mutual_information_of_batch"].item() == pytest.approx(math.log(8))
+    assert watch["total_correlation_of_batch"].item() == pytest.approx(2 * math.log(8))
+    same = DiagonalGaussian(torch.zeros(8, 3).double(), torch.zeros(8, 3).double())
+    vae.posterior = lambda x, c=None: same
+    for value in vae.loss(batch).watch.values():
+        assert value.item() == pytest.approx(0, abs=1e-9)
 
 
 def test_weights_are_those_of_the_paper():

@@ -14,9 +14,9 @@ the KL of each dimension from the prior. All are read off one draw, with minibat
 .. math:: \ln q(z_i) \approx \ln \tfrac{1}{NM} \sum_{j=1}^{M} q(z_i|x_j)
 
 and the same for every z_d, so that with weights of 1 they add up to ln q(z|x) - ln p(z), whatever
-the prior: its density enters as a whole. N moves no gradient, only numbers in the log; these are
-biased (a mutual information of ln NM where no codes overlap, of which ln N is true), and compare
-with others of one N and M alone.
+the prior: its density enters as a whole. N moves no gradient. It raises the first part by ln N and
+the second by (D - 1) ln N and lowers the third by D ln N, against the posteriors of the batch
+alone; these, which are of a size to read, are logged as `..._of_batch`.
 
 References:
     Isolating Sources of Disentanglement in Variational Autoencoders (Chen, Li, Grosse and Duvenaud,
@@ -76,7 +76,14 @@ class BetaTCVAE(LatentObjective):
             "dimension_kl": (log_q_dims - model.prior.log_prob(z)).mean(),
         }
         weights = dict(zip(terms, (self.alpha, self.beta, self.gamma), strict=True))
-        rest = Terms(terms, {name: weight for name, weight in weights.items() if weight != 1.0})
+        log_n = math.log(batch.num_images)
+        raised = dict(
+            zip(terms, (log_n, (z.shape[1] - 1) * log_n, -z.shape[1] * log_n), strict=True)
+        )
+        watch = {
+            f"{name}_of_batch": (value - raised[name]).detach() for name, value in terms.items()
+        }
+        rest = Terms(terms, {name: w for name, w in weights.items() if w != 1.0}, watch)
         return self.bound_of(model, batch, drawn, rest)
 
 

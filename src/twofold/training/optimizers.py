@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 import torch
@@ -127,8 +128,8 @@ def phase_optimizers(model: Model, settings: TrainingSettings) -> list[PhaseOpti
     """Every phase of a model with its optimizer, in order.
 
     Raises:
-        UsageError: If a phase has parameters that are not the model's, or none; or if settings
-            name a phase that the model has not.
+        UsageError: If a phase has parameters that are not the model's, or none, or, where all step
+            at once, those of another; or if settings name a phase that the model has not.
     """
     phases, names = model.phases, {id(p): name for name, p in model.named_parameters()}
     if not phases:
@@ -158,11 +159,23 @@ def phase_optimizers(model: Model, settings: TrainingSettings) -> list[PhaseOpti
                 f"training.optimizers names the phase {name!r}, but this {model.title} has "
                 f"{' and '.join(phase.name for phase in phases)}"
             )
+    if settings.simultaneous:
+        _refuse_shared(model.title, phases)
     chosen = [settings.optimizer_of(phase.name, phase.part_of) for phase in phases]
     return [
         PhaseOptimizer(phase, one, make_optimizer(phase.parameters, one))
         for phase, one in zip(phases, chosen, strict=True)
     ]
+
+
+def _refuse_shared(title: str, phases: list[Phase]) -> None:
+    """Refuses phases that would write over each other's gradients before either steps."""
+    for first, second in combinations(phases, 2):
+        if {id(p) for p in first.parameters} & {id(p) for p in second.parameters}:
+            raise UsageError(
+                f"the phases {first.name} and {second.name} of this {title} train the same network "
+                "in turn, which simultaneous=true cannot; leave it out"
+            )
 
 
 def refuse_idle_phases(optimizers: Sequence[PhaseOptimizer], epochs: float) -> None:
