@@ -26,15 +26,19 @@ MODELS = {
         "family": "cgan",
         "latent_dim": 4,
         "generator": {"layers": "fc-16", "norm": "batch"},
-        "discriminator": {"layers": "fc-16", "activation": "leaky-0.2", "dropout": 0.3},
-        "ema": 0.9,
+        "adversary": {
+            "discriminator": {"layers": "fc-16", "activation": "leaky-0.2", "dropout": 0.3},
+            "ema": 0.9,
+        },
     },
     "classifier": {"family": "classifier", "network": {"layers": "fc-16"}},
     "acgan": {
         "family": "acgan",
-        "class_loss": "real",
         "generator": {"layers": "fc-16"},
-        "discriminator": {"layers": "fc-16"},
+        "adversary": {
+            "discriminator": {"layers": "fc-16"},
+            "head": {"name": "class", "learns_from": "real"},
+        },
     },
     "m2": {
         "family": "m2",
@@ -53,7 +57,7 @@ MODELS["m1m2"] = {
 MODELS["hybrid"] = {
     "family": "hybrid",
     "autoencoder": {**MODELS["cvae"], "family": "vae"},
-    "discriminator": {"layers": "fc-16"},
+    "adversary": {"discriminator": {"layers": "fc-16"}},
 }
 
 

@@ -6,7 +6,7 @@ import pickle
 import re
 import sys
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -190,7 +190,6 @@ def test_a_signature_is_a_schema():
 def test_help_comes_from_the_docstrings_of_the_class_and_of_its_bases():
     fields = find("model", "acgan").settings.model_fields
     assert fields["latent_dim"].description == "D, dimensions of z."
-    assert fields["class_weight"].description == "Weight of the class terms."
     assert fields["generator"].description.startswith("From z (B, D) and the encoded condition")
     assert "options" not in fields
 
@@ -203,9 +202,50 @@ def test_every_field_has_a_help_text(kind):
 
 
 def test_a_subclass_has_the_arguments_that_it_hands_on():
-    own = find("model", "acgan").parameters.keys() - find("model", "gan").parameters.keys()
-    assert own == {"class_loss", "class_weight"}
-    assert find("model", "gan").parameters.keys() < find("model", "acgan").parameters.keys()
+    @register("network", "example-narrow")
+    class Narrow(nn.Module):
+        """A network.
+
+        Arguments:
+            width: Of it.
+        """
+
+        def __init__(self, width: Count = 3) -> None:
+            super().__init__()
+            self.width = width
+
+    @register("network", "example-wide")
+    class Wide(Narrow):
+        """A network that hands on.
+
+        Arguments:
+            depth: Of it.
+        """
+
+        def __init__(self, depth: Count = 1, **options: Any) -> None:
+            super().__init__(**options)
+            self.depth = depth
+
+    assert find("network", "example-wide").parameters.keys() == {"depth", "width"}
+    assert find("network", "example-wide").settings.model_fields["width"].description == "Of it."
+    assert (Wide(depth=2, width=5).width, Wide().width) == (5, 3)
+
+
+def test_a_name_may_have_defaults_for_fields_of_a_part():
+    """Whatever the part is given as: a text, fields, or an object."""
+    plain = nn.Sequential(nn.Flatten(), nn.Linear(16, 4))
+    for adversary in ("fc-8", {"discriminator": "fc-8", "r1": 1.0}, plain):
+        assert ACGAN("fc-8", adversary, **IMAGES).adversary.head.names_classes
+    assert not GAN("fc-8", "fc-8", **IMAGES).adversary.head.names_classes
+    binary = ACGAN("fc-8", {"discriminator": "fc-8", "head": "binary"}, **IMAGES)
+    assert not binary.adversary.head.names_classes
+
+
+def test_fields_without_a_name_are_those_of_the_default():
+    m2 = parse("model", {"family": "m2", **HEADS, "objective": {"alpha": 3.0}})
+    assert (m2.objective.name, m2.objective.alpha) == ("exact-sum", 3.0)
+    vae = parse("model", {"family": "vae", **NETWORKS, "objective": {"beta": 3.0}})
+    assert (vae.objective.name, vae.objective.beta) == ("elbo", 3.0)
 
 
 def test_a_name_may_have_defaults_of_its_own():
@@ -297,14 +337,14 @@ def test_an_optional_part_may_be_null_and_another_may_not():
 # --- constructors ---------------------------------------------------------------------------------
 
 NETWORKS = {"encoder": "fc-8", "decoder": "fc-8"}
-PLAYERS = {"generator": "fc-8", "discriminator": "fc-8"}
+PLAYERS = {"generator": "fc-8", "adversary": "fc-8"}
 HEADS = {"classifier": "fc-8", **NETWORKS}
 WRONG = [
     ("vae", VAE, NETWORKS, {"latent_dim": 0}),
     ("vae", VAE, NETWORKS, {"latent_dim": "many"}),
     ("vae", VAE, NETWORKS, {"objective": "elbow"}),
-    ("vae", VAE, NETWORKS, {"beta": -1.0, "num_samples": 0}),
-    ("vae", VAE, NETWORKS, {"beta": float("nan")}),
+    ("vae", VAE, NETWORKS, {"objective": {"beta": -1.0, "num_samples": 0}}),
+    ("vae", VAE, NETWORKS, {"objective": {"beta": float("nan")}}),
     ("vae", VAE, NETWORKS, {"likelihood": {"name": "gaussian", "sigma": 0}}),
     ("vae", VAE, NETWORKS, {"likelihood": "bernouli"}),
     ("vae", VAE, NETWORKS, {"condition": {"name": "class", "binary": True}}),
@@ -312,13 +352,16 @@ WRONG = [
     ("vae", VAE, NETWORKS, {"encoder": {"layers": "fc-8", "dropout": 1.0}}),
     ("vae", VAE, NETWORKS, {"encoder": {"layers": "fc-8", "wide": 1}}),
     ("vae", VAE, NETWORKS, {"encoder": {"name": "transformer"}}),
-    ("gan", GAN, PLAYERS, {"adversarial": "hinges"}),
-    ("gan", GAN, PLAYERS, {"ema": 1.0, "r1": -1.0}),
-    ("acgan", ACGAN, PLAYERS, {"class_loss": "reel", "ema": 1.0}),
-    ("m2", M2, HEADS, {"variance": "of-y", "temperature": 0}),
+    ("gan", GAN, PLAYERS, {"adversary": {"discriminator": "fc-8", "loss": "hinges"}}),
+    ("gan", GAN, PLAYERS, {"adversary": {"discriminator": "fc-8", "ema": 1.0, "r1": -1.0}}),
+    ("gan", GAN, PLAYERS, {"adversary": {"r1": 1.0}}),
+    ("acgan", ACGAN, PLAYERS, {"adversary": {"head": {"learns_from": "reel"}, "ema": 1.0}}),
+    ("m2", M2, HEADS, {"variance": "of-y", "objective": {"name": "relaxed-sum", "temperature": 0}}),
+    ("m2", M2, HEADS, {"objective": "elbo"}),
+    ("vae", VAE, NETWORKS, {"objective": "exact-sum"}),
     ("draw", DRAW, {}, {"num_steps": 0, "read_glimpse": "x"}),
     ("classifier", Classifier, {}, {"network": 3}),
-    ("hybrid", Hybrid, {"discriminator": "fc-8"}, {"autoencoder": {"family": "vae", "beta": -1}}),
+    ("hybrid", Hybrid, {"adversary": "fc-8"}, {"autoencoder": {"family": "vae", "latent_dim": -1}}),
     ("m1m2", M1M2, HEADS, {"m1": {"family": "m2", **HEADS}}),
 ]
 
@@ -347,10 +390,10 @@ def test_a_missing_or_unknown_argument_is_a_type_error_as_ever():
 
 def test_values_are_read_as_in_yaml():
     """A whole number where a real one is asked for, and a name in place of fields."""
-    vae = VAE("fc-8", "fc-8", 4, beta=2, likelihood="gaussian", **IMAGES)
-    assert isinstance(vae.beta, float)
+    vae = VAE("fc-8", "fc-8", 4, objective={"beta": 2}, likelihood="gaussian", **IMAGES)
+    assert isinstance(vae.objective.beta, float)
     assert isinstance(vae.likelihood, GaussianLikelihood)
-    assert settings_of(vae).beta == 2.0
+    assert settings_of(vae).objective.beta == 2.0
 
 
 def test_a_subclass_that_has_no_name_is_free_in_what_it_takes():
@@ -393,7 +436,8 @@ def test_an_acgan_is_conditioned_on_the_class_unless_one_says_otherwise():
     made = ACGAN("fc-8", "fc-8", **IMAGES)
     assert made.condition.about == "class"
     assert settings_of(made).condition.name == "class"
-    other = ACGAN("fc-8", "fc-8", "real", condition="none", **IMAGES)
+    reads = {"discriminator": "fc-8", "head": {"name": "class", "learns_from": "real"}}
+    other = ACGAN("fc-8", reads, condition="none", **IMAGES)
     assert settings_of(other).condition.name == "none"
 
 
@@ -557,9 +601,9 @@ def test_two_files_that_take_one_name_are_named(plugin):
 
 
 def test_another_name_for_a_class_of_twofolds_does_not_rename_it():
-    register("model", "my-vae", defaults={"beta": 4.0})(VAE)
+    register("model", "my-vae", defaults={"objective": {"name": "elbo", "beta": 4.0}})(VAE)
     register("model", "our-vae")(VAE)
-    assert parse("model", {"family": "my-vae", **NETWORKS}).beta == 4.0
+    assert parse("model", {"family": "my-vae", **NETWORKS}).objective.beta == 4.0
     assert settings_of(VAE("fc-8", "fc-8", **IMAGES)).family == "vae"
     made = find("model", "our-vae").settings(family="our-vae", **NETWORKS).build(**IMAGES)
     assert settings_of(made).family == "our-vae"

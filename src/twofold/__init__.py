@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from twofold.apply.reconstruct import reconstruct as reconstruct
     from twofold.apply.restyle import restyle as restyle
     from twofold.apply.sample import sample as sample
+    from twofold.apply.track import track as track
     from twofold.apply.traverse import traverse as traverse
     from twofold.data import ImageDataset as ImageDataset
     from twofold.data import as_dataset as as_dataset

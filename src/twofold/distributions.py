@@ -21,7 +21,6 @@ __all__ = [
     "DiscretizedLogistic",
     "Gaussian",
     "ImageDistribution",
-    "LatentDistribution",
     "Masked",
     "bits_per_dim",
     "gaussian_kl",
@@ -126,23 +125,6 @@ class DiagonalGaussian:
     def detach(self) -> "DiagonalGaussian":
         """The same numbers, through which no gradient flows."""
         return DiagonalGaussian(self.mu.detach(), self.logvar.detach())
-
-
-class LatentDistribution(Protocol):
-    """q(z|x) of a batch: codes are drawn from it, and its density is known where they are."""
-
-    @property
-    def mean(self) -> Tensor:
-        """The code in the middle, shape (B, D)."""
-        ...
-
-    def rsample(self, num_samples: int | None = None) -> Tensor:
-        """Differentiable draws, shape (B, D), or (S, B, D)."""
-        ...
-
-    def log_prob(self, z: Tensor) -> Tensor:
-        """ln q(z|x) in nats, (..., B, D) -> (..., B); cheap at the codes drawn last."""
-        ...
 
 
 class Density(Protocol):

@@ -62,7 +62,7 @@ def show_runs(trained: "Run | list[Run]") -> bool:
     runs = trained if isinstance(trained, list) else [trained]
     for run in runs:
         done, total = run.progress
-        if done < total:
+        if not run.finished:
             one = f"twofold resume {shlex.quote(str(run.path))}"
             again = "the same command" if runs is trained else one
             _say(f"{run.path} stopped at step {done} of {total}; continue with: {again}")

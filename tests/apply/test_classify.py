@@ -14,7 +14,7 @@ from twofold.errors import UsageError
 
 @pytest.fixture(scope="module")
 def m2(run_of):
-    return run_of("m2", epochs=40, alpha=10.0)
+    return run_of("m2", epochs=40, objective={"alpha": 10.0})
 
 
 def test_probabilities_are_the_models_and_the_measures_theirs(m2, toy_data):
@@ -92,7 +92,7 @@ def test_a_discriminator_of_classes_can(run_of):
     networks = {"encoder": {"layers": "fc-16"}, "decoder": {"layers": "fc-16"}}
     hybrid = {
         "autoencoder": {"family": "cvae", "latent_dim": 4, **networks},
-        "class_outputs": True,
+        "adversary": {"discriminator": {"layers": "fc-16"}, "head": "plus-one"},
         "label_reader": "discriminator",
     }
     result = classify(run_of("hybrid", epochs=1, **hybrid), device="cpu")

@@ -73,10 +73,10 @@ def test_a_run_of_own_classes_opens_with_a_model_alone(fit, toy_data, tmp_path):
 
 def test_a_run_of_registered_pieces_opens_by_itself(fit, toy_data, tmp_path):
     settings = {"likelihood": {"name": "gaussian", "sigma": 0.3}, "image_shape": SHAPE}
-    fit(models.VAE("fc-8", "fc-8", latent_dim=2, beta=2.0, **settings), toy_data)
+    fit(models.VAE("fc-8", "fc-8", latent_dim=2, objective={"beta": 2.0}, **settings), toy_data)
     content = yaml.safe_load((tmp_path / "run" / "experiment.yaml").read_text())["model"]
     assert content["likelihood"] == {"name": "gaussian", "sigma": 0.3}
-    assert content["beta"] == 2.0
+    assert content["objective"]["beta"] == 2.0
     assert twofold.sample(tmp_path / "run", 4).images.shape == (4, *SHAPE)
 
 

@@ -56,9 +56,10 @@ def test_a_damaged_line_of_the_log_does_not_hide_the_later_ones(run: Run):
 
 @pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"", b"[1, 2]", b"{}"])
 def test_a_damaged_checkpoint_is_named_by_every_verb(run: Run, silent, content: bytes):
-    run.checkpoint.write_bytes(content)
+    path = run.checkpoint
+    path.write_bytes(content)
     for verb in (lambda: run.progress, run.model, lambda: resume(run, silent)):
-        with pytest.raises(RunError, match=rf"{run.checkpoint.name}.*delete the pair"):
+        with pytest.raises(RunError, match=rf"{path.name}.*delete the pair"):
             verb()
 
 

@@ -67,6 +67,8 @@ M2_INSIDE = {
     "decoder": {"layers": "fc-8"},
 }
 IWAE = {"family": "vae", "encoder": {"layers": "fc-8"}, "decoder": {"layers": "fc-8"}}
+PLUS_ONE = {"discriminator": {"layers": "fc-8"}, "head": "plus-one"}
+AUXILIARY = {"discriminator": {"layers": "fc-8"}, "head": "class"}
 REFUSED = [
     (
         "hybrid",
@@ -76,12 +78,12 @@ REFUSED = [
     ("hybrid", {"feature_weight": 1}, "feature_weight needs feature_layer"),
     ("hybrid", {"recon_weight": 0}, "give recon_weight, feature_weight"),
     ("hybrid", {"autoencoder": {**IWAE, "objective": "iwae"}}, "use objective=elbo"),
-    ("hybrid", {"class_outputs": True}, "VAE knows no class.*class_outputs=false"),
-    ("hybrid", {"judge_canvases": True}, "VAE has no canvases, only DRAW has"),
-    ("hybrid", {"label_reader": "discriminator"}, "needs class_outputs=true"),
+    ("hybrid", {"adversary": PLUS_ONE}, "a class that VAE-GAN is not given.*asks_class=false"),
+    ("hybrid", {"canvases": True}, "cannot show canvases.*VAE makes its images at one go"),
+    ("hybrid", {"label_reader": "discriminator"}, "needs a head that names classes: plus-one"),
     ("draw", {"read_glimpse": 0}, "read_glimpse=0: .*8×8 has a side of 1 to 8; null means"),
     ("draw", {"write_glimpse": 9}, "write_glimpse=9: .*8×8 has a side of 1 to 8; null means"),
-    ("acgan", {"condition": "none", "class_loss": "all"}, "class that this generator is not given"),
+    ("acgan", {"condition": "none", "adversary": AUXILIARY}, "class that ACGAN is not given"),
     ("m1m2", {"m1": {**IWAE, "condition": "class"}}, "has the class; use family=vae and"),
 ]
 
@@ -133,7 +135,7 @@ def test_labels_must_reach_every_class_of_the_digits(tmp_path: Path, toy_experim
         ("acgan", {}),
         ("draw", {"family": "cdraw"}),
         ("hybrid", {"autoencoder": M2_INSIDE}),
-        ("hybrid", {"class_outputs": True}),
+        ("hybrid", {"adversary": PLUS_ONE}),
     ],
 )
 def test_families_that_read_labels_ask_for_them(
@@ -199,12 +201,19 @@ def test_what_stopped_before_its_first_checkpoint_starts_again(
     assert train(toy_experiment(), out=tmp_path / "r", dataset=toy_data, progress=silent).finished
 
 
-def test_tensorboard_is_asked_for_before_anything_is_written(
-    tmp_path: Path, toy_data, toy_experiment, silent, monkeypatch
+@pytest.mark.parametrize("name", ["tensorboard", "wandb", "mlflow"])
+def test_a_logger_is_asked_for_before_anything_is_written(
+    name: str,
+    tmp_path: Path,
+    toy_data,
+    toy_experiment,
+    silent,
+    monkeypatch,
 ):
-    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
-    asked = toy_experiment(tensorboard=True)
-    with pytest.raises(UsageError, match=r"twofold\[tensorboard\]"):
+    package = "torch.utils.tensorboard" if name == "tensorboard" else name
+    monkeypatch.setitem(sys.modules, package, None)
+    asked = toy_experiment(loggers=name)
+    with pytest.raises(UsageError, match=rf"logger {name} needs .*pip install 'twofold\[{name}\]'"):
         train(asked, out=tmp_path / "r", dataset=toy_data, progress=silent)
     assert not (tmp_path / "r").exists()
 

@@ -8,10 +8,13 @@ from torch import Tensor, nn
 
 from twofold.errors import UsageError
 from twofold.models.adversarial import (
+    AdversarialLoss,
     check_smoothing,
     gradient_penalty,
     squared_gradient_norm,
 )
+from twofold.models.gan import GAN
+from twofold.models.heads import Shown
 from twofold.registry import entries, make
 
 REAL = torch.tensor([-2.0, -0.5, 0.0, 0.3, 1.0, 4.0], dtype=torch.float64)
@@ -51,6 +54,16 @@ BY_HAND = {
 }
 
 
+def of_d(loss: AdversarialLoss, real: Tensor, fake: Tensor, smoothing: float = 0.0) -> Tensor:
+    """What the discriminator minimizes of a real image and a fake, per image."""
+    return loss.real(real, smoothing) + loss.fake(fake - real if loss.paired else fake)
+
+
+def of_g(loss: AdversarialLoss, real: Tensor, fake: Tensor) -> Tensor:
+    """What the generator minimizes beside a real image, per image."""
+    return loss.generator(fake - real if loss.paired else fake)
+
+
 NAMES = [entry.name for entry in entries("loss")]
 OPPOSED = [name for name in NAMES if name != "swapped"]
 
@@ -66,8 +79,8 @@ def test_swapped_targets_set_nobody_against_anybody(fake: float):
     """Trap, kept by name to show what it does: both players push the fakes' score upwards."""
     swapped = make("loss", "swapped")
     score = torch.full((1,), fake, requires_grad=True)
-    (by_d,) = torch.autograd.grad(swapped.discriminator(torch.zeros(1), score, 0.0).sum(), score)
-    (by_g,) = torch.autograd.grad(swapped.generator(torch.zeros(1), score).sum(), score)
+    (by_d,) = torch.autograd.grad(of_d(swapped, torch.zeros(1), score).sum(), score)
+    (by_g,) = torch.autograd.grad(of_g(swapped, torch.zeros(1), score).sum(), score)
     torch.testing.assert_close(by_d, by_g)
     assert by_d < 0
 
@@ -78,7 +91,7 @@ def test_losses_are_the_papers(name):
     loss = make("loss", name)
     of_discriminator, of_generator = BY_HAND[name]
     pairs = list(zip(REAL.tolist(), FAKE.tolist(), strict=True))
-    discriminator, generator = loss.discriminator(REAL, FAKE, 0.0), loss.generator(REAL, FAKE)
+    discriminator, generator = of_d(loss, REAL, FAKE), of_g(loss, REAL, FAKE)
     assert discriminator.shape == generator.shape == (6,)
     assert discriminator.tolist() == pytest.approx([of_discriminator(r, f, 0) for r, f in pairs])
     assert generator.tolist() == pytest.approx([of_generator(r, f) for r, f in pairs])
@@ -98,14 +111,14 @@ def test_losses_are_the_papers(name):
 def test_at_the_equilibrium(name, score, discriminator, generator):
     """Where D cannot tell, D = 1/2: the values that a log should show in the end."""
     same, loss = torch.full((3,), score), make("loss", name)
-    assert loss.discriminator(same, same, 0.0).tolist() == pytest.approx([discriminator] * 3)
-    assert loss.generator(same, same).tolist() == pytest.approx([generator] * 3)
+    assert of_d(loss, same, same).tolist() == pytest.approx([discriminator] * 3)
+    assert of_g(loss, same, same).tolist() == pytest.approx([generator] * 3)
 
 
 def slopes(name: str, real: float, fake: float, player: str) -> tuple[float, float]:
     r, f = torch.tensor(real, requires_grad=True), torch.tensor(fake, requires_grad=True)
     loss = make("loss", name)
-    value = loss.discriminator(r, f, 0.0) if player == "D" else loss.generator(r, f)
+    value = of_d(loss, r, f) if player == "D" else of_g(loss, r, f)
     value.backward()
     of_real, of_fake = (0.0 if t.grad is None else float(t.grad) for t in (r, f))
     return of_real, of_fake
@@ -134,17 +147,16 @@ def test_smoothing_is_one_sided(name):
     loss = make("loss", name)
     check_smoothing(loss, 0.1)
     of_discriminator = BY_HAND[name][0]
-    smoothed = loss.discriminator(REAL, FAKE, 0.1)
+    smoothed = of_d(loss, REAL, FAKE, 0.1)
     expected = [
         of_discriminator(r, f, 0.1) for r, f in zip(REAL.tolist(), FAKE.tolist(), strict=True)
     ]
     assert smoothed.tolist() == pytest.approx(expected)
-    change = smoothed - loss.discriminator(REAL, FAKE, 0.0)
-    torch.testing.assert_close(
-        loss.discriminator(REAL, REAL, 0.1) - loss.discriminator(REAL, REAL, 0.0), change
-    )
+    change = smoothed - of_d(loss, REAL, FAKE)
+    torch.testing.assert_close(of_d(loss, REAL, REAL, 0.1) - of_d(loss, REAL, REAL), change)
+    torch.testing.assert_close(loss.real(REAL, 0.1) - loss.real(REAL, 0.0), change)
     best = torch.tensor(math.log(9.0) if name != "least-squares" else 0.9, requires_grad=True)
-    loss.discriminator(best, torch.zeros(()), 0.1).backward()
+    of_d(loss, best, torch.zeros(()), 0.1).backward()
     assert best.grad.item() == pytest.approx(0, abs=1e-6)
 
 
@@ -160,12 +172,34 @@ def test_unknown_loss():
         make("loss", "waserstein")
 
 
+class Weighted(nn.Module):
+    """D(x) = w·x, which tells how often it was asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(4))
+        self.calls = 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.calls += 1
+        return (x.flatten(1) @ self.weight)[:, None]
+
+
 @pytest.mark.parametrize("name", NAMES)
-def test_a_pair_says_whether_its_generator_reads_real_scores(name):
-    """What is not paired may be given the fakes' scores twice."""
+def test_a_loss_says_whether_its_generator_reads_real_scores(name):
+    """Only a loss of pairs looks at real images in the generator's turn; it has no others."""
     loss = make("loss", name)
-    same = torch.equal(loss.generator(REAL, FAKE), loss.generator(FAKE, FAKE))
-    assert same == (not loss.paired)
+    assert torch.equal(loss.real(REAL, 0.0), torch.zeros(6).double()) == loss.paired
+    critic = Weighted()
+    gan = GAN("fc-8", {"discriminator": critic, "loss": name}, 2, image_shape=(1, 2, 2))
+    fake, values = Shown(torch.rand(5, 1, 2, 2)), []
+    judged = [(fake, gan.adversary.judge(fake))]
+    for real in (Shown(torch.rand(5, 1, 2, 2)), Shown(torch.rand(5, 1, 2, 2) - 1)):
+        values.append(gan.adversary.generator_terms(judged, real).total)
+        expected = of_g(loss, gan.adversary.score(real), judged[0][1].score)
+        torch.testing.assert_close(values[-1], expected.mean())
+    assert torch.equal(*values) == (not loss.paired)
+    assert critic.calls == 1 + 2 + (2 if loss.paired else 0)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -174,7 +208,7 @@ def test_extreme_scores_are_finite(name):
     scores = torch.tensor([-200.0, 200.0, -200.0, 200.0], requires_grad=True)
     loss = make("loss", name)
     other = scores.flip(0)
-    total = (loss.discriminator(scores, other, 0.0) + loss.generator(scores, other)).sum()
+    total = (of_d(loss, scores, other) + of_g(loss, scores, other)).sum()
     total.backward()
     assert torch.isfinite(total)
     assert torch.isfinite(scores.grad).all()

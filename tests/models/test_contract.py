@@ -12,12 +12,19 @@ import yaml
 from torch import Tensor
 
 from twofold.data.batches import Batch
+from twofold.distributions import DiagonalGaussian
 from twofold.errors import DataError, TwofoldError, UsageError
 from twofold.experiments.build import build_model
 from twofold.experiments.resolve import parse_experiment, resolve, to_yaml
 from twofold.experiments.schema import Experiment
 from twofold.models.base import Generative, Model
-from twofold.models.capabilities import Classifies, Encodes, HasLikelihood, Reconstructs
+from twofold.models.capabilities import (
+    Classifies,
+    Discriminates,
+    Encodes,
+    HasLikelihood,
+    Reconstructs,
+)
 from twofold.phases import Phase
 from twofold.registry import entries, find, settings_of
 from twofold.training.optimizers import PhaseOptimizer, make_optimizer
@@ -48,7 +55,13 @@ NETWORKS: dict[str, dict[str, Any]] = {
 }
 VAE = {"family": "vae", "latent_dim": 4, "encoder": "down", "decoder": "up"}
 CVAE = {**VAE, "family": "cvae"}
-GAN = {"family": "gan", "latent_dim": 4, "generator": "up", "discriminator": "down", "r1": 0.1}
+ADVERSARY = {"discriminator": "down"}
+GAN = {
+    "family": "gan",
+    "latent_dim": 4,
+    "generator": "up",
+    "adversary": {**ADVERSARY, "r1": 0.1, "ema": 0.9},
+}
 M2 = {
     "family": "m2",
     "latent_dim": 4,
@@ -62,8 +75,9 @@ ATTENTION = {"read_glimpse": 3, "write_glimpse": 4}
 # An M1 whose codes are not N(0, I) from the start, so that M2 has something to learn of them.
 M1M2 = {**M2, "family": "m1m2", "m1": {**VAE, "encoder": "wide"}, "decoder": "head"}
 del M1M2["trunk"]
-HYBRID = {"family": "hybrid", "discriminator": "down"}
-CLASSES = {"class_outputs": True}
+HYBRID = {"family": "hybrid", "adversary": ADVERSARY}
+CLASSES = {"adversary": {**ADVERSARY, "head": "plus-one", "ema": 0.9}}
+CODES = {"discriminator": {"layers": "fc-16"}}
 LARSEN = {
     "routing": "larsen",
     "feature_layer": "feature",
@@ -94,17 +108,26 @@ class Case:
 TABLE = {
     "vae": Case(VAE, "VAE", AUTOENCODES),
     "cvae": Case(CVAE, "CVAE", AUTOENCODES, told=True),
-    "gan": Case({**GAN, "ema": 0.9}, "GAN", PAINTS),
-    "cgan": Case({**GAN, "family": "cgan", "ema": 0.9}, "CGAN", PAINTS, told=True),
+    "gan": Case(GAN, "GAN", PAINTS),
+    "cgan": Case({**GAN, "family": "cgan"}, "CGAN", PAINTS, told=True),
     "acgan": Case({**GAN, "family": "acgan"}, "ACGAN", PAINTS | {Classifies}, told=True),
     "acgan-real": Case(
-        {**GAN, "family": "acgan", "condition": "none", "class_loss": "real"},
+        {
+            **GAN,
+            "family": "acgan",
+            "condition": "none",
+            "adversary": {**ADVERSARY, "head": {"name": "class", "learns_from": "real"}},
+        },
         "ACGAN",
         PAINTS | {Classifies},
     ),
     "m2": Case(M2, "M2", KNOWS_ALL, told=True, known=0.5),
     "m2-gumbel": Case(
-        {**M2, "label_sum": "gumbel", "variance": "of-x"}, "M2", KNOWS_ALL, told=True, known=0.5
+        {**M2, "objective": {"name": "relaxed-sum"}, "variance": "of-x"},
+        "M2",
+        KNOWS_ALL,
+        told=True,
+        known=0.5,
     ),
     "m1m2": Case(
         M1M2, "M1+M2", frozenset({Generative, Reconstructs, Classifies}), told=True, known=0.5
@@ -126,18 +149,42 @@ TABLE = {
         {**HYBRID, **CLASSES, "autoencoder": M2}, "M2-GAN", KNOWS_ALL, told=True, known=0.5
     ),
     "hybrid-m2-real": Case(
-        {**HYBRID, **CLASSES, "autoencoder": M2, "unlabeled": "real"},
+        {
+            **HYBRID,
+            "adversary": {**ADVERSARY, "head": {"name": "plus-one", "unlabeled": "real"}},
+            "autoencoder": M2,
+        },
         "M2-GAN",
         KNOWS_ALL,
         told=True,
         known=0.5,
     ),
-    "hybrid-draw": Case({**HYBRID, "autoencoder": DRAW, "judge_canvases": True}, "DRAW-GAN", DRAWS),
+    "hybrid-draw": Case({**HYBRID, "autoencoder": DRAW, "canvases": True}, "DRAW-GAN", DRAWS),
     "hybrid-cdraw": Case(
         {**HYBRID, **CLASSES, "autoencoder": {**DRAW, **ATTENTION, "family": "cdraw"}},
         "CDRAW-GAN",
         DRAWS,
         told=True,
+    ),
+    "aae": Case(
+        {
+            "family": "aae",
+            "autoencoder": {**VAE, "encoder": "wide"},
+            "adversary": {**CODES, "ema": 0.9},
+        },
+        "AAE",
+        AUTOENCODES,
+    ),
+    "aae-cvae": Case(
+        {"family": "aae", "autoencoder": {**CVAE, "encoder": "wide"}, "adversary": CODES},
+        "CAAE",
+        AUTOENCODES,
+        told=True,
+    ),
+    "infogan": Case(
+        {**GAN, "family": "infogan", "latent_dim": 6, "prior": {"name": "coded", "categories": 3}},
+        "InfoGAN",
+        PAINTS,
     ),
     "larsen": Case({**HYBRID, **LARSEN, "autoencoder": VAE}, "VAE-GAN", AUTOENCODES),
     "larsen-m2": Case(
@@ -225,11 +272,11 @@ def answers(model: Model, x: Tensor, z: Tensor, c: Tensor | None) -> list[Tensor
             said.append(generative.generate(z, c))
         if (encodes := model.capability(Encodes)) is not None:
             q = encodes.posterior(x, c)
-            said += [q.mu, q.logvar]
+            said += [q.mean, q.logvar] if isinstance(q, DiagonalGaussian) else [q.mean]
         if (classifies := model.capability(Classifies)) is not None:
             said.append(classifies.classify(x))
-        if hasattr(model, "score"):
-            said.append(model.score(x * 2 - 1, model.condition(c)))
+        if (discriminates := model.capability(Discriminates)) is not None:
+            said.append(discriminates.realness(x, c))
     return said
 
 
@@ -255,7 +302,7 @@ def test_a_phase_moves_its_own_parameters_and_no_others(name, layers, channels):
     batch = make_batch(name, channels)
     for phase in model.phases:
         own = {id(p) for p in phase.parameters}
-        follows = "generator_ema." if phase.after_step is not None else "\0"
+        follows = ("generator_ema.", "autoencoder_ema.") if phase.after_step is not None else "\0"
         phase_optimizer = make_phase_optimizer(phase, settings)
         model.zero_grad(set_to_none=True)
         before = {name: p.detach().clone() for name, p in model.named_parameters()}
@@ -283,20 +330,21 @@ def test_a_phase_moves_its_own_parameters_and_no_others(name, layers, channels):
 def test_every_trained_parameter_has_one_phase(name, layers, channels):
     model = make(name, layers, channels)
     trained = [id(p) for phase in model.phases for p in phase.parameters]
-    assert len(trained) == len(set(trained))
+    twice = model.autoencoder.encoder_parameters if name.startswith("aae") else []  # in turn
+    assert len(trained) == len(set(trained)) + len(twice)
     assert set(trained) == {id(p) for p in model.parameters() if p.requires_grad}
 
 
 @pytest.mark.parametrize(("name", "layers", "channels"), CASES)
 def test_training_lowers_the_loss_of_its_phase(name, layers, channels):
     """A few steps of one phase alone, the other standing still."""
-    torch.manual_seed(1)
     batch, settings = make_batch(name, channels, 12), experiment(name, layers)
     for number in range(len(make(name, layers, channels).phases)):
         model = make(name, layers, channels).train()
         phase = model.phases[number]
         phase_optimizer, losses = make_phase_optimizer(phase, settings), []
         for step in range(25):
+            torch.manual_seed(1)  # the same codes, so that one step can be held against another
             total = phase.loss(batch.afresh()).total
             phase_optimizer.minimize(total, step, 25)
             losses.append(total.item())
@@ -468,8 +516,8 @@ def test_images_and_classes_are_judged_together(name, layers, channels):
     def judge(x: Tensor, k: int) -> Tensor:
         c, encodes = torch.full((2,), k), model.capability(Encodes)
         if encodes is not None:
-            return encodes.posterior(x, c).mu
-        return model.score(x * 2 - 1, model.condition(c))
+            return encodes.posterior(x, c).mean
+        return model.realness(x, c)
 
     one, two = judge(x, 0), judge(x, 1)
     assert not torch.allclose(one[0] - two[0], one[1] - two[1], atol=1e-5)
@@ -564,7 +612,8 @@ def test_abilities(name):
 def test_a_hybrid_can_do_what_its_autoencoder_can(name):
     model = make(name, "dense", 1)
     for capability in {Encodes, Reconstructs, HasLikelihood} & TABLE[name].able:
-        assert model.capability(capability, "evaluate") is model.autoencoder
+        shown = model.autoencoder if model.autoencoder_ema is None else model.autoencoder_ema
+        assert model.capability(capability, "evaluate") is shown
     assert model.capability(Generative, "sample") is model
 
 

@@ -12,6 +12,7 @@ from twofold.data.batches import Batch
 from twofold.errors import UsageError
 from twofold.models.draw import DRAW
 from twofold.models.vae import VAE
+from twofold.objectives import ELBO
 
 T, D, HIDDEN, K = 4, 3, 7, 3  # T and D differ, or a constant of one would pass for the other's
 
@@ -177,7 +178,7 @@ def test_one_step_without_attention_is_a_vae(num_classes):
 
 @pytest.mark.parametrize("beta", [0.0, 0.5, 4.0])
 def test_beta_weighs_the_kl_alone(beta):
-    terms = make_draw(beta=beta).loss(Batch(images(4)))
+    terms = make_draw(objective=ELBO(beta=beta)).loss(Batch(images(4)))
     expected = terms.terms["recon_nll"] + beta * terms.terms["kl"]
     torch.testing.assert_close(terms.total, expected)
 
@@ -208,13 +209,50 @@ def test_diagnosis_tells_the_kl_of_each_step():
     assert found["active_units"] == 0
 
 
+@pytest.mark.parametrize("num_classes", [0, K])
+@pytest.mark.parametrize("num_samples", [1, 3])
+def test_what_is_inferred_are_whole_paths(num_samples, num_classes):
+    """q of every path is what its own codes led to, and p is what these codes paint."""
+    model, x = make_draw(num_classes=num_classes), images(4)
+    y = labels(4) if num_classes else None
+    torch.manual_seed(3)
+    drawn = model.infer(x, y, num_samples)
+    torch.manual_seed(3)
+    log_w = torch.stack([by_hand(model, x, y)[2] for _ in range(num_samples)])
+    assert drawn.z.shape == drawn.q.mu.shape == (num_samples, 4, T * D)
+    assert drawn.log_q.shape == drawn.log_p.shape == (num_samples, 4)
+    prior = Normal(0.0, 1.0).log_prob(drawn.z).sum(dim=-1)
+    torch.testing.assert_close(drawn.log_p + prior - drawn.log_q, log_w)
+    painted = torch.cat([model.decode(z, y).mean for z in drawn.z])
+    torch.testing.assert_close(drawn.p.mean, painted)
+    torch.manual_seed(3)
+    torch.testing.assert_close(model.log_weights(x, y, num_samples), log_w)
+
+
+def test_iwae_of_draw_is_the_mean_of_its_weights():
+    model, x = make_draw(objective="iwae"), images(4)
+    torch.manual_seed(3)
+    terms = model.loss(Batch(x))
+    torch.manual_seed(3)
+    log_w = torch.stack([by_hand(model, x, None)[2] for _ in range(5)])
+    expected = -log_w.exp().mean(dim=0).log().mean()
+    assert_same_gradients(terms.total, expected, list(model.parameters()))
+    torch.testing.assert_close(terms.total, expected)
+
+
+def test_dreg_needs_one_gaussian_which_draw_has_not():
+    """A posterior depends on the codes of the steps before, through which DReG must not go."""
+    with pytest.raises(UsageError, match=r"objective=dreg needs one Gaussian.*this is a DRAW"):
+        make_draw(objective="dreg")
+
+
 # --- noise ----------------------------------------------------------------------------------------
 
 
 def test_noise_is_fresh_at_every_step():
     """Trap: one draw for all steps. Here the codes are the noise, whose steps are uncorrelated."""
-    _, _, codes = with_posterior(make_draw(), 0.0, 0.0)._encode(images(500), None)
-    steps = codes.flatten(1)  # (T, B D)
+    drawn = with_posterior(make_draw(), 0.0, 0.0).infer(images(500), None)
+    steps = drawn.z[0].unflatten(1, (T, D)).transpose(0, 1).flatten(1)  # (T, B D)
     error = 5 / math.sqrt(steps.shape[1])
     torch.testing.assert_close(steps.corrcoef(), torch.eye(T), rtol=0, atol=error)
     torch.testing.assert_close(steps.std(dim=1), torch.ones(T), rtol=0, atol=error)
@@ -228,10 +266,10 @@ def test_noise_is_fresh_at_every_step():
 def test_the_codes_of_an_image_paint_its_canvas_again(glimpse, num_classes):
     model, x = make_draw(num_classes=num_classes, glimpse=glimpse), images(4)
     c = labels(4) if num_classes else None
-    canvas, _, codes = model._encode(x, c)
-    z = torch.cat(list(codes), dim=1)
+    path = model._encode(x, c)
+    z = torch.cat(list(path.codes), dim=1)
     assert z.shape == (4, model.latent_dim) == (4, T * D)
-    torch.testing.assert_close(model.decode(z, c).mean, torch.sigmoid(canvas))
+    torch.testing.assert_close(model.decode(z, c).mean, torch.sigmoid(path.canvas))
     painted = model.canvases(z, c)
     assert painted.shape == (T, 4, 1, 4, 5)
     torch.testing.assert_close(painted[-1], model.generate(z, c), rtol=0, atol=0)
@@ -275,7 +313,7 @@ def test_a_glimpse_larger_than_the_image(name, size):
 def test_the_class_changes_encoder_and_decoder():
     model, x = make_draw(num_classes=K), images(4)
     first, second = torch.zeros(4, dtype=torch.int64), torch.ones(4, dtype=torch.int64)
-    means = [model._encode(x, y)[1][0].mu for y in (first, second)]  # step 1: no decoder before it
+    means = [model._encode(x, y).mu[0] for y in (first, second)]  # step 1: no decoder before it
     assert not torch.allclose(*means)
     z = torch.randn(4, T * D)
     assert not torch.allclose(model.generate(z, first), model.generate(z, second))
@@ -340,9 +378,9 @@ def test_codes_at_the_means_are_the_same_every_time_and_paint_the_image():
     first, again = model.codes(x), model.codes(x)
     assert first.shape == (3, model.latent_dim)
     torch.testing.assert_close(first, again, rtol=0, atol=0)
-    canvas, posteriors, _ = model._encode(x, None, at_means=True)
-    torch.testing.assert_close(torch.cat([q.mu for q in posteriors], dim=1), first)
-    painted = model.likelihood(canvas).mean.clamp(0, 1)
+    path = model._encode(x, None, at_means=True)
+    torch.testing.assert_close(torch.cat(list(path.mu), dim=1), first)
+    painted = model.likelihood(path.canvas).mean.clamp(0, 1)
     torch.testing.assert_close(model.generate(first), painted)
     torch.testing.assert_close(model.reconstruct(x), painted)
 

@@ -8,7 +8,9 @@ from torch import Tensor, nn
 
 from twofold.data.batches import Batch
 from twofold.errors import UsageError
+from twofold.models.adversary import Adversary
 from twofold.models.gan import GAN
+from twofold.models.heads import Shown
 from twofold.networks import build_network
 from twofold.registry import entries, make
 
@@ -18,21 +20,29 @@ PIXELS = math.prod(SHAPE)
 LOSSES = [entry.name for entry in entries("loss")]
 
 
-def make_gan(num_classes: int = 0, norm: str = "none", **settings) -> GAN:
+def make_gan(num_classes: int = 0, norm: str = "none", output: str = "tanh", **of_adversary) -> GAN:
+    discriminator = build_network("fc-16", SHAPE, (1,), num_classes, activation="leaky-0.2")
     return GAN(
         build_network("fc-16", (D,), SHAPE, num_classes, norm=norm),
-        build_network("fc-16", SHAPE, (1,), num_classes, activation="leaky-0.2"),
+        Adversary(discriminator, **of_adversary),
         D,
         "class" if num_classes else "none",
+        output=output,
         image_shape=SHAPE,
         num_classes=num_classes,
-        **settings,
     )
 
 
-def make_stubbed(generator: nn.Module, discriminator: nn.Module, dim: int = D, **settings) -> GAN:
+def make_stubbed(
+    generator: nn.Module,
+    discriminator: nn.Module,
+    dim: int = D,
+    output: str = "tanh",
+    **of_adversary,
+) -> GAN:
     """Players of a few lines."""
-    return GAN(generator, discriminator, dim, image_shape=SHAPE, **settings)
+    adversary = Adversary(discriminator, **of_adversary)
+    return GAN(generator, adversary, dim, output=output, image_shape=SHAPE)
 
 
 class Linear(nn.Module):
@@ -85,45 +95,46 @@ def play(model: GAN, phase: int, batch: Batch, lr: float = 1e-2) -> None:
 # --- who moves whom -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("adversarial", [name for name in LOSSES if name != "swapped"])
-def test_the_discriminator_learns_to_tell(adversarial):
+@pytest.mark.parametrize("loss", [name for name in LOSSES if name != "swapped"])
+def test_the_discriminator_learns_to_tell(loss):
     """Trap: swapped real/fake targets. After some steps real scores are above fake ones."""
-    model = make_gan(adversarial=adversarial)
+    model = make_gan(loss=loss)
     for _ in range(30):
         play(model, 0, Batch(images(32)), lr=0.02)
     x_fake = model.generate(model.sample_latent(64))
-    assert model.score(images(64) * 2 - 1).min() > model.score(x_fake * 2 - 1).max()
+    assert model.realness(images(64)).min() > model.realness(x_fake).max()
 
 
-@pytest.mark.parametrize("adversarial", LOSSES)
-def test_a_generator_step_raises_the_score_of_the_same_fakes(adversarial):
+@pytest.mark.parametrize("loss", LOSSES)
+def test_a_generator_step_raises_the_score_of_the_same_fakes(loss):
     """Trap: a flipped sign in the generator's loss."""
-    model, x = make_gan(adversarial=adversarial), images(16)
+    model, x = make_gan(loss=loss), images(16)
     for step in range(10):
         scores = []
         for batch in (Batch(x), Batch(x)):
             torch.manual_seed(step)  # the same noise before the step and after it
-            scores.append(model.score(model._fake(batch)).mean())
+            scores.append(model.adversary.score(model._fake(batch)).mean())
             if len(scores) == 1:
                 play(model, 1, batch)
         assert scores[1] > scores[0]
 
 
 @pytest.mark.parametrize("num_classes", [0, 3])
-@pytest.mark.parametrize("adversarial", ["non-saturating", "relativistic", "wasserstein"])
-def test_losses_of_a_batch_by_hand(adversarial, num_classes):
+@pytest.mark.parametrize("loss", ["non-saturating", "relativistic", "wasserstein"])
+def test_losses_of_a_batch_by_hand(loss, num_classes):
     """The batch mean of the pair's losses, on logits: image i paired with fake i and label i."""
-    model = make_gan(num_classes, adversarial=adversarial, label_smoothing=0.0)
+    model = make_gan(num_classes, loss=loss, label_smoothing=0.0)
     batch = Batch(images(6), labels(6) if num_classes else None)
     c = torch.eye(3)[labels(6)] if num_classes else None
     torch.manual_seed(7)
     found = [model.discriminator_loss(batch), model.generator_loss(batch)]
     torch.manual_seed(7)
     x_fake = torch.tanh(model.generator(torch.randn(6, D), c))
-    real = model.discriminator(batch.x * 2 - 1, c).squeeze(1)
-    fake = model.discriminator(x_fake, c).squeeze(1)
-    pair = make("loss", adversarial)
-    expected = [pair.discriminator(real, fake, 0.0).mean(), pair.generator(real, fake).mean()]
+    real = model.adversary.discriminator(batch.x * 2 - 1, c).squeeze(1)
+    fake = model.adversary.discriminator(x_fake, c).squeeze(1)
+    asked = make("loss", loss)
+    told = fake - real if asked.paired else fake
+    expected = [(asked.real(real, 0.0) + asked.fake(told)).mean(), asked.generator(told).mean()]
     for terms, value in zip(found, expected, strict=True):
         assert list(terms.terms) == ["adversarial"]
         torch.testing.assert_close(terms.total, value)
@@ -132,9 +143,13 @@ def test_losses_of_a_batch_by_hand(adversarial, num_classes):
 def test_scores_are_per_image():
     """(B,), never (B, 1), which beside (B,) would silently become (B, B)."""
     model, batch = make_gan(3), Batch(images(4), labels(4))
-    scores = model.score(batch.x * 2 - 1, model.condition(batch.y))
+    c = model.condition(batch.y)
+    scores = model.adversary.score(Shown(batch.x * 2 - 1, c))
     assert scores.shape == (4,)
     assert scores.dtype == torch.float32
+    torch.testing.assert_close(model.realness(batch.x, batch.y), scores, rtol=0, atol=0)
+    expected = model.adversary.discriminator(batch.x * 2 - 1, c)[:, 0]
+    torch.testing.assert_close(scores, expected, rtol=0, atol=0)
 
 
 def test_smoothing_reaches_the_loss():
@@ -143,16 +158,16 @@ def test_smoothing_reaches_the_loss():
         torch.manual_seed(0)
         model = make_gan(label_smoothing=smoothing)
         gap.append(model.discriminator_loss(Batch(batch.x)).total)
-    real = model.score(batch.x * 2 - 1)
+    real = model.realness(batch.x)
     torch.testing.assert_close(gap[1] - gap[0], 0.2 * real.mean(), rtol=1e-3, atol=1e-5)
 
 
 def test_relativistic_pairing_gives_the_discriminator_no_gradient_from_the_generators_phase():
-    model = make_gan(adversarial="relativistic")
+    model = make_gan(loss="relativistic")
     phase = model.phases[1]
     phase.loss(Batch(images(4))).total.backward(inputs=phase.parameters)
     assert all(p.grad is not None for p in model.generator.parameters())
-    assert all(p.grad is None for p in model.discriminator.parameters())
+    assert all(p.grad is None for p in model.adversary.discriminator.parameters())
 
 
 def test_twice_the_same_images_change_nothing():
@@ -160,11 +175,11 @@ def test_twice_the_same_images_change_nothing():
     terms = []
     for times in (1, 2):
         torch.manual_seed(0)
-        model = make_gan(r1=1.0, r2=1.0, adversarial="relativistic")
+        model = make_gan(r1=1.0, r2=1.0, loss="relativistic")
         x = images(5).repeat(times, 1, 1, 1)
         batch = Batch(x)
         fakes = model._signed(model.generator(torch.ones(5, D))).repeat(times, 1, 1, 1)
-        batch.once("x_fake", lambda fakes=fakes: fakes)
+        batch.once("x_fake", lambda fakes=fakes: Shown(fakes))
         both = (model.discriminator_loss(batch), model.generator_loss(batch))
         terms.append([value for loss in both for value in loss.terms.values()])
     assert len(terms[0]) == 4
@@ -180,12 +195,12 @@ def test_fakes_are_generated_once_a_step_and_seen_by_both():
     model = make_gan()
     calls: list[Tensor] = []
     model.generator.register_forward_hook(lambda _m, _i, output: calls.append(output.detach()))
-    model.discriminator = Linear()
+    model.adversary.discriminator = Linear()
     batch = Batch(images(4))
     for phase in model.phases:
         phase.loss(batch)
     assert len(calls) == 1
-    real, fake_of_d, fake_of_g = model.discriminator.seen
+    real, fake_of_d, fake_of_g = model.adversary.discriminator.seen
     torch.testing.assert_close(real, batch.x * 2 - 1)
     torch.testing.assert_close(fake_of_d, torch.tanh(calls[0]), rtol=0, atol=0)
     torch.testing.assert_close(fake_of_g, fake_of_d, rtol=0, atol=0)
@@ -200,7 +215,7 @@ def test_the_discriminator_sees_fakes_detached(settings):
     model = make_gan(**settings)
     model.discriminator_loss(Batch(images(4))).total.backward()
     assert all(p.grad is None for p in model.generator.parameters())
-    assert all(p.grad is not None for p in model.discriminator.parameters())
+    assert all(p.grad is not None for p in model.adversary.discriminator.parameters())
 
 
 def test_the_generator_still_learns_after_the_discriminators_penalties():
@@ -230,7 +245,7 @@ def test_ranges(output, value, signed):
     """D sees pixels in [-1, 1], real and fake alike; people see [0, 1]."""
     model = make_stubbed(Constant(value), Linear(), output=output)
     model.discriminator_loss(Batch(torch.cat([torch.zeros(1, *SHAPE), torch.ones(1, *SHAPE)])))
-    real, fake = model.discriminator.seen
+    real, fake = model.adversary.discriminator.seen
     assert (real.min(), real.max()) == (-1, 1)
     torch.testing.assert_close(fake, torch.full_like(fake, signed))
     shown = model.sample(2)
@@ -244,15 +259,13 @@ def test_ranges(output, value, signed):
 @pytest.mark.parametrize("gamma", [0.1, 10.0])
 def test_r1_and_r2_of_a_linear_discriminator(name, gamma):
     """γ/2 ||w||², and its gradient γ w beside the adversarial one."""
-    model = make_stubbed(
-        Constant(0.3), Linear(norm=3.0), adversarial="wasserstein", **{name: gamma}
-    )
+    model = make_stubbed(Constant(0.3), Linear(norm=3.0), loss="wasserstein", **{name: gamma})
     terms = model.discriminator_loss(Batch(images(4)))
     assert terms.terms[name].item() == pytest.approx(9 / 2, rel=1e-5)
     penalty = terms.total - terms.terms["adversarial"]
     assert penalty.item() == pytest.approx(gamma * 9 / 2, rel=1e-5)
-    (gradient,) = torch.autograd.grad(penalty, model.discriminator.weight)
-    torch.testing.assert_close(gradient, gamma * model.discriminator.weight.detach())
+    (gradient,) = torch.autograd.grad(penalty, model.adversary.discriminator.weight)
+    torch.testing.assert_close(gradient, gamma * model.adversary.discriminator.weight.detach())
 
 
 def test_r1_looks_at_real_images_and_r2_at_fake_ones():
@@ -274,7 +287,7 @@ def test_r1_looks_at_real_images_and_r2_at_fake_ones():
 
 @pytest.mark.parametrize(("norm", "penalty"), [(1.0, 0.0), (3.0, 4.0)])
 def test_gradient_penalty_of_a_linear_critic(norm, penalty):
-    model = make_stubbed(Constant(0.3), Linear(norm), adversarial="wasserstein", gp_weight=10.0)
+    model = make_stubbed(Constant(0.3), Linear(norm), loss="wasserstein", gp_weight=10.0)
     terms = model.discriminator_loss(Batch(images(4)))
     assert terms.terms["gp"].item() == pytest.approx(penalty, abs=1e-5)
     expected = terms.terms["adversarial"] + 10 * penalty
@@ -288,10 +301,8 @@ def test_without_weights_there_are_no_penalties():
 # --- what is watched ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("adversarial", "middle"), [("non-saturating", 0.0), ("least-squares", 0.5)]
-)
-def test_accuracies_count_from_the_middle(adversarial, middle):
+@pytest.mark.parametrize(("loss", "middle"), [("non-saturating", 0.0), ("least-squares", 0.5)])
+def test_accuracies_count_from_the_middle(loss, middle):
     """Reals at 1 and fakes at -1 per pixel; D scores a little above or below the middle."""
 
     class Half(nn.Module):
@@ -304,7 +315,7 @@ def test_accuracies_count_from_the_middle(adversarial, middle):
         def forward(self, x: Tensor, _: Tensor | None = None) -> Tensor:
             return middle + 0.01 * x.mean(dim=(1, 2, 3))[:, None].sign() + self.weight
 
-    model = make_stubbed(Constant(-9.0), Half(), adversarial=adversarial)
+    model = make_stubbed(Constant(-9.0), Half(), loss=loss)
     x = torch.ones(4, *SHAPE)
     x[0] = 0
     watch = model.discriminator_loss(Batch(x)).watch
@@ -313,9 +324,9 @@ def test_accuracies_count_from_the_middle(adversarial, middle):
 
 
 def test_critics_watch_the_gap():
-    model = make_stubbed(Constant(-9.0), Linear(), adversarial="wasserstein")
+    model = make_stubbed(Constant(-9.0), Linear(), loss="wasserstein")
     watch = model.discriminator_loss(Batch(torch.ones(4, *SHAPE))).watch
-    gap = 2 * model.discriminator.weight.sum()
+    gap = 2 * model.adversary.discriminator.weight.sum()
     torch.testing.assert_close(watch["score_gap"], gap.detach())
     assert not watch["score_gap"].requires_grad
 
@@ -392,7 +403,7 @@ def test_nobody_minimizes_the_average():
     trained = {id(p) for phase in model.phases for p in phase.parameters}
     assert not trained & {id(p) for p in model.generator_ema.parameters()}
     assert trained == {
-        id(p) for n in (model.generator, model.discriminator) for p in n.parameters()
+        id(p) for n in (model.generator, model.adversary.discriminator) for p in n.parameters()
     }
 
 
@@ -417,8 +428,8 @@ def test_training_does_not_depend_on_the_average():
         ({"label_smoothing": 1.0}, "label_smoothing: got 1.0; input should be less than 1"),
         ({"r1": -1.0}, "r1: got -1.0; input should be greater than or equal to 0"),
         ({"output": "relu"}, "output: got 'relu'; .*'tanh', 'sigmoid' or 'linear'"),
-        ({"adversarial": "hinges"}, "did you mean 'hinge'"),
-        ({"adversarial": "hinge", "label_smoothing": 0.1}, "no labels to smooth"),
+        ({"loss": "hinges"}, "did you mean 'hinge'"),
+        ({"loss": "hinge", "label_smoothing": 0.1}, "no labels to smooth"),
     ],
 )
 def test_settings_that_cannot_be(settings, words):

@@ -9,15 +9,17 @@ from torch import Tensor, nn
 
 from twofold.data.batches import Batch
 from twofold.errors import DataError, UsageError
+from twofold.models.adversary import Adversary
 from twofold.models.capabilities import Classifies, Encodes
 from twofold.models.draw import DRAW
 from twofold.models.gan import GAN
-from twofold.models.heads import Binary, PlusOne
+from twofold.models.heads import Binary, Judged, PlusOne, Shown
 from twofold.models.hybrid import Hybrid
 from twofold.models.m2 import M2
-from twofold.phases import Phase
 from twofold.models.vae import VAE
 from twofold.networks import build_network
+from twofold.phases import Phase
+from twofold.registry import make
 
 SHAPE, D, K, T = (1, 4, 4), 3, 3, 2
 KINDS = ("vae", "cvae", "m2", "draw", "cdraw")
@@ -47,16 +49,26 @@ def make_autoencoder(kind: str) -> VAE | M2 | DRAW:
     )
 
 
-def make_hybrid(kind: str = "vae", classes: bool = False, **settings) -> Hybrid:
+def make_hybrid(
+    kind: str = "vae", classes: bool = False, of_adversary: dict | None = None, **settings
+) -> Hybrid:
+    """By a discriminator that says real or fake, or one of K classes or fake."""
     outputs = (K + 1,) if classes else (1,)
+    network = build_network("fc-10 fc-9", SHAPE, outputs, activation="leaky-0.2")
+    asked = {"head": "plus-one" if classes else "binary", **(of_adversary or {})}
     return Hybrid(
         make_autoencoder(kind),
-        build_network("fc-10 fc-9", SHAPE, outputs, activation="leaky-0.2"),
-        classes,
+        Adversary(network, **asked),
         image_shape=SHAPE,
         num_classes=K,
         **settings,
     )
+
+
+def of_fool(fool: str, classes: bool) -> dict:
+    """Of the K classes a fake must pass for its own, or under minimax merely not for a fake."""
+    head = {"name": "plus-one", "asks_class": fool != "minimax"} if classes else "binary"
+    return {"loss": fool, "head": head}
 
 
 def make_batch(kind: str = "vae", count: int = 6) -> Batch:
@@ -108,9 +120,12 @@ def test_without_an_adversary_it_is_the_autoencoder(kind):
         torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-8)
 
 
+@pytest.mark.parametrize("classes", [False, True])
 @pytest.mark.parametrize("weight", [0.0, 0.5])
-def test_the_weights_are_those_of_their_terms(weight):
+def test_the_weights_are_those_of_their_terms(weight, classes):
     model = make_hybrid(
+        "cvae",
+        classes,
         feature_layer="fc-9",
         recon_weight=weight,
         feature_weight=3.0,
@@ -119,8 +134,27 @@ def test_the_weights_are_those_of_their_terms(weight):
     loss = model.autoencoder_loss(make_batch())
     t = loss.terms
     assert ("recon_nll" in t) == bool(weight)
-    expected = t["kl"] + 3 * t["feature"] + 0.7 * (t["fool_prior"] + t["fool_recon"])
+    assert ("class_fake" in t) == classes
+    expected = t["kl"] + 3 * t["feature"] + 0.7 * (t["adversarial"] + t.get("class_fake", 0.0))
     torch.testing.assert_close(loss.total, expected + weight * t.get("recon_nll", 0.0))
+
+
+@pytest.mark.parametrize("reconstructions", [False, True])
+def test_the_adversary_is_shown_samples_and_reconstructions(reconstructions):
+    """L_D and L_G of the two sets by hand, the reconstructions only where they are shown."""
+    model, batch = make_hybrid(reconstructions=reconstructions), make_batch()
+    of_d = model.discriminator_loss(batch).terms
+    of_g = model.autoencoder_loss(batch).terms
+    scores = [
+        model.adversary.discriminator(x)[:, 0]
+        for x in (batch.x * 2 - 1, model.shown.prior(batch).x, model.shown.recon(batch).x)
+    ]
+    real, fakes = scores[0], scores[1:] if reconstructions else scores[1:2]
+    caught = sum(F.softplus(fake).mean() for fake in fakes)
+    assert set(of_d) == {"adversarial"}
+    assert set(of_g) == {"kl", "recon_nll", "adversarial"}
+    torch.testing.assert_close(of_d["adversarial"], F.softplus(-real).mean() + caught)
+    torch.testing.assert_close(of_g["adversarial"], sum(F.softplus(-fake).mean() for fake in fakes))
 
 
 # --- terms by hand --------------------------------------------------------------------------------
@@ -130,8 +164,8 @@ def test_the_feature_term_is_half_a_squared_distance_per_image():
     """½‖f(x) - f(x̃)‖², summed over F and averaged over B; the features are after the activation."""
     model, batch = make_hybrid(feature_layer="fc-9", feature_weight=1.0), make_batch()
     found = model.autoencoder_loss(batch).terms["feature"]
-    x_recon = model._bound(batch).p.mean
-    layers = list(model.discriminator.after)[:-1]  # all but the layer that gives the logit
+    x_recon = model.shown.bound(batch).p.mean
+    *layers, _ = model.adversary.discriminator.after  # all but the layer that gives the logit
 
     def features(x: Tensor) -> Tensor:
         h = x * 2 - 1
@@ -156,17 +190,22 @@ def test_twice_the_same_images_change_nothing(kind, classes, monkeypatch):
     model = make_hybrid(kind, classes, feature_layer="fc-9", feature_weight=1.0)
     small, terms = make_batch(kind), []
     n, share = small.num_labeled, small.labeled_share
-    x_prior, y_prior = model._prior(small)
+    prior = model.shown.prior(small)
     monkeypatch.setattr(torch, "randn", lambda shape, **_: torch.zeros(shape))
     for times in (1, 2):
         x = torch.cat([small.x[:n]] * times + [small.x[n:]] * times)
         y = torch.cat([small.y[:n]] * times + [small.y[n:]] * times)
         batch = Batch(x, y, math.inf, n * times, share)
-        fakes = x_prior.repeat(times, 1, 1, 1), y_prior.repeat(times)
+        fakes = Shown(
+            prior.x.repeat(times, 1, 1, 1),
+            targets=prior.targets.repeat(times, 1),
+            z=prior.z.repeat(times, 1),
+        )
         batch.once("x_prior", lambda fakes=fakes: fakes)
         players = {"d": model.discriminator_loss(batch), "g": model.autoencoder_loss(batch)}
         terms.append({who + k: v for who, loss in players.items() for k, v in loss.terms.items()})
-    assert {"gfeature", "gkl", "gfool_recon", "dreal", "drecon"} <= terms[0].keys()
+    assert {"gfeature", "gkl", "gadversarial", "dadversarial"} <= terms[0].keys()
+    assert ({"gclass_fake", "dclass_real"} <= terms[0].keys()) == classes
     for name, value in terms[0].items():
         assert value.shape == (), name
         torch.testing.assert_close(terms[1][name], value, rtol=1e-5, atol=1e-5)
@@ -175,92 +214,142 @@ def test_twice_the_same_images_change_nothing(kind, classes, monkeypatch):
 @pytest.mark.parametrize("fool", FOOLS)
 def test_real_or_fake_by_torchs_cross_entropy(fool):
     """Trap: a sigmoid before a cross-entropy that applies its own."""
-    logits, judge = torch.linspace(-8, 8, 9)[:, None], Binary(fool)
+    logits, loss = torch.linspace(-8, 8, 9)[:, None], make("loss", fool)
     one, zero = torch.ones(9), torch.zeros(9)
+    score = Binary()(logits, None).score
 
     def cross_entropy(target: Tensor) -> Tensor:
         return F.binary_cross_entropy_with_logits(logits[:, 0], target, reduction="none")
 
-    torch.testing.assert_close(judge.real(logits, None), cross_entropy(one))
-    torch.testing.assert_close(judge.fake(logits), cross_entropy(zero))
+    torch.testing.assert_close(loss.real(score, 0.0), cross_entropy(one))
+    torch.testing.assert_close(loss.fake(score), cross_entropy(zero))
     expected = cross_entropy(one) if fool == "non-saturating" else -cross_entropy(zero)
-    torch.testing.assert_close(judge.fool(logits, None), expected)
-    assert judge.caught(logits).tolist() == (logits[:, 0] < 0).tolist()
+    torch.testing.assert_close(loss.generator(score), expected)
+    watched = Adversary("fc-8", loss=fool).watch(score, score)
+    assert watched["accuracy_fake"] == (logits < 0).float().mean()
+    assert watched["accuracy_real"] == (logits > 0).float().mean()
 
 
+def plus_one(num_classes: int = K, **fields) -> PlusOne:
+    head = PlusOne(**fields)
+    head.join(None, num_classes)
+    return head
+
+
+def costs(head: PlusOne, output: Tensor, target: Tensor | None, player: str, fool: str) -> Tensor:
+    """Score and class together as a player minimizes them, of one real image (or fake) a row.
+
+    A target of None is a fake for the discriminator, rows of zeros are images nobody knows.
+    """
+    loss, judged = make("loss", fool), head(output, None)
+    if target is None:
+        return loss.fake(judged.score)
+    real = player == "discriminator"
+    score = loss.real(judged.score, 0.0) if real else loss.generator(judged.score)
+    each = []
+    for i, (one, wanted) in enumerate(zip(output.split(1), target.split(1), strict=True)):
+        row: Judged = head(one, None)
+        terms = head.terms(row, Shown(one, targets=wanted), player, real=real)
+        each.append(score[i] + sum(terms.values()))
+    return torch.stack(each)
+
+
+@pytest.mark.parametrize(("dtype", "exact"), [(torch.float64, 1e-12), (torch.float32, 1e-5)])
 @pytest.mark.parametrize("fool", FOOLS)
-def test_one_of_k_or_fake_by_torchs_cross_entropy(fool):
-    """Hard labels and soft ones; the fake class is the last."""
-    output, y, judge = 3 * torch.randn(7, K + 1), torch.arange(7) % K, PlusOne(K, fool)
-    soft = torch.randn(7, K).softmax(dim=1)
+def test_one_of_k_or_fake_by_torchs_cross_entropy(fool, dtype, exact):
+    """Hard labels and soft ones; the fake class is the last, and score and class add up to it."""
+    output, y = (3 * torch.randn(7, K + 1)).to(dtype), torch.arange(7) % K
+    head = plus_one(asks_class=fool == "non-saturating")
+    soft = torch.randn(7, K, dtype=dtype).softmax(dim=1)
+    hard = F.one_hot(y, K).to(dtype)
     fake = torch.full((7,), K)
+    close = {"rtol": exact, "atol": exact}
 
     def cross_entropy(target: Tensor) -> Tensor:
         return F.cross_entropy(output, target, reduction="none")
 
-    assert judge.outputs == K + 1
-    torch.testing.assert_close(judge.real(output, F.one_hot(y, K).float()), cross_entropy(y))
-    torch.testing.assert_close(judge.real(output, soft), cross_entropy(F.pad(soft, (0, 1))))
-    torch.testing.assert_close(judge.fake(output), cross_entropy(fake))
+    assert head.outputs == K + 1
+    of_d = "discriminator", fool
+    torch.testing.assert_close(costs(head, output, hard, *of_d), cross_entropy(y), **close)
+    expected = cross_entropy(F.pad(soft, (0, 1)))
+    torch.testing.assert_close(costs(head, output, soft, *of_d), expected, **close)
+    torch.testing.assert_close(costs(head, output, None, *of_d), cross_entropy(fake), **close)
     expected = cross_entropy(y) if fool == "non-saturating" else -cross_entropy(fake)
-    torch.testing.assert_close(judge.fool(output, y), expected)
-    assert judge.caught(output).tolist() == (output.argmax(dim=1) == K).tolist()
+    torch.testing.assert_close(costs(head, output, hard, "generator", fool), expected, **close)
+    judged = head(output, None)
+    odds = output.softmax(dim=1)[:, K]
+    torch.testing.assert_close(judged.score, torch.log((1 - odds) / odds), **close)
+    assert (judged.score < 0).tolist() == (odds > 0.5).tolist()
+    shown = Shown(output, targets=hard)
+    assert head.terms(judged, shown, "discriminator", real=False) == {}  # a fake is of no class
 
 
 def test_a_sure_discriminator_costs_its_logits():
     """Trap: a sigmoid before the softmax bounds the loss of 11 classes to [1.543, 3.339]."""
-    judge, y = PlusOne(10, "non-saturating"), torch.tensor([4])
+    head, y, of_d = plus_one(10), torch.tensor([4]), ("discriminator", "non-saturating")
     sure = 20.0 * F.one_hot(y, 11).float()
     target = F.one_hot(y, 10).float()
-    assert judge.real(sure, target).item() == pytest.approx(0.0, abs=1e-6)
-    assert judge.fake(sure).item() == pytest.approx(20.0, abs=1e-3)
+    assert costs(head, sure, target, *of_d).item() == pytest.approx(0.0, abs=1e-6)
+    assert costs(head, sure, None, *of_d).item() == pytest.approx(20.0, abs=1e-3)
     squashed = torch.sigmoid(sure)
-    assert judge.real(squashed, target).item() > 1.5  # what the trap would have shown
-    assert judge.fake(squashed).item() < 3.34
+    assert costs(head, squashed, target, *of_d).item() > 1.5  # what the trap would have shown
+    assert costs(head, squashed, None, *of_d).item() < 3.34
 
 
 def test_soft_targets_stay_soft():
     """Trap: integer cast of soft targets, whose row of zeros costs nothing and teaches nothing."""
     output = torch.zeros(1, K + 1, requires_grad=True)
-    soft = torch.tensor([[0.6, 0.3, 0.1]])
-    loss = PlusOne(K, "non-saturating").real(output, soft)
+    soft, head = torch.tensor([[0.6, 0.3, 0.1]]), plus_one()
+    loss = costs(head, output, soft, "discriminator", "non-saturating")
     assert loss.item() == pytest.approx(math.log(K + 1))
     (gradient,) = torch.autograd.grad(loss.sum(), output)
     torch.testing.assert_close(gradient, 0.25 - F.pad(soft, (0, 1)))
-    assert PlusOne(K, "minimax").real(output, soft.int().float()).item() == 0  # the trap
+    cast = Shown(output, targets=soft.int().float())
+    (trap,) = head.terms(head(output, None), cast, "discriminator", real=True).values()
+    assert trap.item() == 0
+    (gradient,) = torch.autograd.grad(trap, output)
+    assert gradient.abs().max() == 0
 
 
 def test_a_real_image_without_label_is_merely_not_fake():
     """-ln(1 - D_fake(x)), without cancellation where D_fake is nearly 1."""
-    output, judge = 3 * torch.randn(7, K + 1).double(), PlusOne(K, "non-saturating")
+    output, head = 3 * torch.randn(7, K + 1).double(), plus_one(unlabeled="real")
+    of_d = "discriminator", "non-saturating"
     expected = -torch.log(1 - output.softmax(dim=1)[:, -1])
-    torch.testing.assert_close(judge.real(output, None), expected)
+    unknown = torch.zeros(7, K).double()
+    torch.testing.assert_close(costs(head, output, unknown, *of_d), expected)
     extreme = torch.tensor([[0.0, 0.0, 0.0, 200.0]])
-    assert judge.real(extreme, None).item() == pytest.approx(200 - math.log(3))
+    cost = costs(head, extreme, torch.zeros(1, K), *of_d)
+    assert cost.item() == pytest.approx(200 - math.log(3))
 
 
 @pytest.mark.parametrize("unlabeled", ["soft", "real"])
 def test_the_discriminators_terms_on_a_partly_labeled_batch(unlabeled):
     """Labels where known, q(y|x) or merely `real` elsewhere; fakes averaged over q(y|x)."""
-    model, batch = make_hybrid("m2", True, unlabeled=unlabeled), make_batch("m2")
+    head = {"name": "plus-one", "unlabeled": unlabeled}
+    model, batch = make_hybrid("m2", True, {"head": head}), make_batch("m2")
     torch.manual_seed(1)
     found = model.discriminator_loss(batch).terms
-    log_d = model.discriminator(batch.x * 2 - 1).log_softmax(dim=1)
+    assert set(found) == {"adversarial", "class_real"}
+    output = model.adversary.discriminator(batch.x * 2 - 1)
+    log_d, log_class = output.log_softmax(dim=1), output[:, :K].log_softmax(dim=1)
     q = model.autoencoder.classify(batch.x).exp()
     known = [-log_d[i, batch.y[i]] for i in range(2)]
+    of_class = [-log_class[i, batch.y[i]] for i in range(2)]
     if unlabeled == "soft":
         unknown = [-(q[i] * log_d[i, :K]).sum() for i in range(2, 6)]
+        of_class += [-(q[i] * log_class[i]).sum() for i in range(2, 6)]
     else:
         unknown = [-(1 - log_d[i, K].exp()).log() for i in range(2, 6)]
-    torch.testing.assert_close(found["real"], sum(known + unknown) / 6)
-    x_recon = model._bound(batch).p.mean
-    fake = -model.discriminator(x_recon * 2 - 1).log_softmax(dim=1)[:, K]
+    real = sum(known + unknown) / 6
+    torch.testing.assert_close(found["class_real"], sum(of_class) / 6)
+    x_recon = model.shown.bound(batch).p.mean
+    fake = -model.adversary.discriminator(x_recon * 2 - 1).log_softmax(dim=1)[:, K]
     rows = [0.1 / 2 * fake[i] for i in range(2)]
     rows += [0.9 / 4 * q[2 + u, k] * fake[2 + 4 * k + u] for k in range(K) for u in range(4)]
-    torch.testing.assert_close(found["recon"], sum(rows))
-    x_prior, _ = model._prior(batch)
-    expected = -model.discriminator(x_prior * 2 - 1).log_softmax(dim=1)[:, K].mean()
-    torch.testing.assert_close(found["prior"], expected)
+    prior = -model.adversary.discriminator(model.shown.prior(batch).x).log_softmax(dim=1)[:, K]
+    expected = real + prior.mean() + sum(rows)
+    torch.testing.assert_close(found["adversarial"] + found["class_real"], expected)
 
 
 def test_m2s_terms_are_averaged_over_its_classes():
@@ -268,33 +357,39 @@ def test_m2s_terms_are_averaged_over_its_classes():
     model = make_hybrid("m2", True, feature_layer="fc-9", feature_weight=1.0)
     batch = make_batch("m2")
     found = model.autoencoder_loss(batch).terms
-    bound, q = model._bound(batch), model.autoencoder.classify(batch.x).exp()
+    bound, q = model.shown.bound(batch), model.autoencoder.classify(batch.x).exp()
     weights = [0.1 / 2] * 2 + [0.9 / 4 * q[2 + u, k].item() for k in range(K) for u in range(4)]
     of = [0, 1] + [2 + u for _ in range(K) for u in range(4)]
     y = batch.y[:2].tolist() + [k for k in range(K) for _ in range(4)]
     assert bound.y.tolist() == y
-    f, output = model.discriminator.with_features(bound.p.mean * 2 - 1, "fc-9")
-    target, _ = model.discriminator.with_features(batch.x * 2 - 1, "fc-9")
-    feature = fool = torch.zeros(())
+    network, prior = model.adversary.discriminator, model.shown.prior(batch)
+    f, output = network.with_features(bound.p.mean * 2 - 1, "fc-9")
+    target, _ = network.with_features(batch.x * 2 - 1, "fc-9")
+    feature = torch.zeros(())
+    fool = F.cross_entropy(network(prior.x), prior.targets.argmax(dim=1))
     for r, (weight, i, k) in enumerate(zip(weights, of, y, strict=True)):
         feature = feature + weight * (target[i] - f[r]).square().sum() / 2
         fool = fool + weight * F.cross_entropy(output[r], torch.tensor(k))
     torch.testing.assert_close(found["feature"], feature)
-    torch.testing.assert_close(found["fool_recon"], fool)
+    torch.testing.assert_close(found["adversarial"] + found["class_fake"], fool)
 
 
 def test_every_canvas_is_judged():
     """T·B fakes, each asked for the class of its own image; or the last canvas alone."""
     batch = make_batch("cdraw")
     for every in (False, True):
-        model = make_hybrid("cdraw", True, judge_canvases=every)
+        model = make_hybrid("cdraw", True, canvases=every)
         torch.manual_seed(1)
-        x_prior, y = model._prior(again(batch))
+        prior = model.shown.prior(again(batch))
         torch.manual_seed(1)
-        canvases = model.autoencoder.canvases(torch.randn(6, T * D), batch.y)
+        z = torch.randn(6, T * D)
+        canvases = model.autoencoder.canvases(z, batch.y)
         expected = canvases if every else canvases[-1:]
-        torch.testing.assert_close(x_prior, expected.flatten(0, 1))
-        assert y.tolist() == batch.y.tolist() * len(expected)
+        torch.testing.assert_close(prior.x, expected.flatten(0, 1) * 2 - 1)
+        torch.testing.assert_close(prior.z, z.repeat(len(expected), 1))
+        assert prior.targets.argmax(dim=1).tolist() == batch.y.tolist() * len(expected)
+        rows = list(range(6)) if prior.rows is None else prior.rows.tolist()
+        assert rows == list(range(6)) * len(expected)
 
 
 @pytest.mark.parametrize("feature_layer", ["fc-9", None])
@@ -302,23 +397,28 @@ def test_the_autoencoders_loss_judges_a_reconstruction_once(feature_layer, monke
     weight = 1.0 if feature_layer else 0.0
     model = make_hybrid(feature_layer=feature_layer, feature_weight=weight)
     batch, judged = make_batch(), []
-    join = model.discriminator._join
-    monkeypatch.setattr(model.discriminator, "_join", lambda x, c: judged.append(x) or join(x, c))
+    join = model.adversary.discriminator._join
+    monkeypatch.setattr(
+        model.adversary.discriminator, "_join", lambda x, c: judged.append(x) or join(x, c)
+    )
     model.autoencoder_loss(batch)
-    assert sum(x is model._recon(batch) for x in judged) == 1
+    assert sum(x is model.shown.recon(batch).x for x in judged) == 1
 
 
 def test_images_are_judged_in_signed_range():
     """D sees pixels in [-1, 1], real, reconstructed and sampled alike."""
     model, seen = make_hybrid(), []
-    model.discriminator.register_forward_hook(lambda _m, inputs, _o: seen.append(inputs[0]))
+    model.adversary.discriminator.register_forward_hook(
+        lambda _m, inputs, _o: seen.append(inputs[0])
+    )
     batch = make_batch()
     model.discriminator_loss(batch)
     real, prior, recon = seen
     torch.testing.assert_close(real, batch.x * 2 - 1)
-    torch.testing.assert_close(recon, model._bound(batch).p.mean * 2 - 1)
-    torch.testing.assert_close(prior, model._prior(batch)[0] * 2 - 1)
-    assert prior.min() < 0
+    torch.testing.assert_close(recon, model.shown.bound(batch).p.mean * 2 - 1)
+    torch.testing.assert_close(prior, model.shown.prior(batch).x)
+    assert -1 <= prior.min() < 0
+    assert prior.max() <= 1
 
 
 # --- who moves whom -------------------------------------------------------------------------------
@@ -329,7 +429,7 @@ def test_the_discriminators_loss_reaches_nobody_else(kind):
     model = make_hybrid(kind, kind != "vae" and kind != "draw")
     model.discriminator_loss(make_batch(kind)).total.backward()
     assert all(p.grad is None for p in model.autoencoder.parameters())
-    assert all(p.grad is not None for p in model.discriminator.parameters())
+    assert all(p.grad is not None for p in model.adversary.discriminator.parameters())
 
 
 @pytest.mark.parametrize("routing", ["summed", "larsen"])
@@ -355,7 +455,7 @@ def test_larsen_routes_the_gradients(kind):
     t = dict(encoder.loss(batch).terms)
     recon = t.pop("recon_nll") + 2 * t.pop("feature")
     rest = sum(v * (0.1 if name == "cross_entropy" else 1.0) for name, v in t.items())
-    assert not any(name.startswith("fool") for name in t)
+    assert "adversarial" not in t
     torch.testing.assert_close(
         gradients(encoder.loss(batch).total, encoder.parameters),
         gradients(recon + rest, encoder.parameters),
@@ -367,9 +467,8 @@ def test_larsen_routes_the_gradients(kind):
     every = model.autoencoder_loss(whole).terms
     torch.manual_seed(2)
     loss = decoder.loss(fresh)
-    assert set(loss.terms) == {"recon_nll", "feature", "fool_prior", "fool_recon"}
-    expected = every["recon_nll"] + 2 * every["feature"]
-    expected = expected + 0.5 * (every["fool_prior"] + every["fool_recon"])
+    assert set(loss.terms) == {"recon_nll", "feature", "adversarial"}
+    expected = every["recon_nll"] + 2 * every["feature"] + 0.5 * every["adversarial"]
     torch.testing.assert_close(
         gradients(loss.total, decoder.parameters),
         gradients(expected, decoder.parameters),
@@ -382,7 +481,7 @@ def test_larsen_routes_the_gradients(kind):
 @pytest.mark.parametrize("classes", [False, True])
 def test_fooling_raises_the_discriminators_opinion_of_the_same_fakes(classes, fool):
     """Trap: a flipped sign. Real counts as not fake."""
-    model = make_hybrid("cvae", classes, fool=fool, adversarial_weight=1e3)
+    model = make_hybrid("cvae", classes, of_fool(fool, classes), adversarial_weight=1e3)
     x, y = make_batch().x, make_batch().y
     opinions = []
     for _ in range(2):
@@ -390,8 +489,8 @@ def test_fooling_raises_the_discriminators_opinion_of_the_same_fakes(classes, fo
         torch.manual_seed(4)
         phase = model.phases[1]
         loss = phase.loss(batch).total
-        fakes = torch.cat([model._prior(batch)[0], model._bound(batch).p.mean])
-        output = model.score(fakes * 2 - 1)
+        fakes = torch.cat([model.shown.prior(batch).x, model.shown.recon(batch).x])
+        output = model.adversary.discriminator(fakes)
         real = output[:, 0] if not classes else -output.log_softmax(dim=1)[:, -1]
         opinions.append(real.mean().item())
         found = torch.autograd.grad(loss, phase.parameters)
@@ -408,8 +507,8 @@ def test_the_discriminator_learns_to_tell():
     for _ in range(40):
         play(model.phases[0], Batch(x), lr=0.1)
     batch = Batch(x)
-    fakes = torch.cat([model._prior(batch)[0], model._bound(batch).p.mean])
-    assert model.score(x * 2 - 1).min() > model.score(fakes * 2 - 1).max()
+    fakes = torch.cat([model.shown.prior(batch).x, model.shown.recon(batch).x])
+    assert model.realness(x).min() > model.adversary.score(Shown(fakes)).max()
 
 
 # --- what a user asks -----------------------------------------------------------------------------
@@ -418,8 +517,10 @@ def test_the_discriminator_learns_to_tell():
 def test_the_discriminator_reads_labels_given_that_an_image_is_real():
     """ln D_y - ln(1 - D_fake), which sums to one over the K classes."""
     model, x = make_hybrid("m2", True, label_reader="discriminator"), make_batch().x
-    found = model.capability(Classifies, "classify").classify(x, batch_size=4)
-    log_d = model.discriminator(x * 2 - 1).log_softmax(dim=1)
+    reader = model.capability(Classifies, "classify")
+    assert reader is model.adversary
+    found = reader.classify(x, batch_size=4)
+    log_d = model.adversary.discriminator(x * 2 - 1).log_softmax(dim=1)
     expected = log_d[:, :K] - torch.log(1 - log_d[:, K:].exp())
     torch.testing.assert_close(found, expected)
     torch.testing.assert_close(found.exp().sum(dim=1), torch.ones(6))
@@ -434,6 +535,18 @@ def test_the_autoencoders_abilities_are_the_hybrids():
         model.capability(Classifies, "classify")
 
 
+def test_the_average_meets_the_images_too():
+    """Who answers for a hybrid of an average knows the shape that training has found."""
+    networks = make_autoencoder("vae")
+    vae = VAE(networks.encoder, networks.decoder, D)
+    judge = nn.Sequential(nn.Flatten(), nn.Linear(16, 1))
+    model = Hybrid(vae, Adversary(judge, ema=0.9))
+    model.accept_images(SHAPE)
+    able = model.capability(Encodes, "encode")
+    assert able is model.autoencoder_ema
+    assert able.image_shape == model.image_shape == SHAPE
+
+
 def test_diagnosis_watches_the_discriminator():
     found = make_hybrid().diagnose([make_batch(), make_batch()])
     assert {"active_units", "kl_per_dim", "accuracy_real", "accuracy_fake"} <= found.keys()
@@ -441,30 +554,69 @@ def test_diagnosis_watches_the_discriminator():
 
 
 @pytest.mark.parametrize(
-    ("kind", "classes", "settings", "words"),
+    ("settings", "words"),
     [
-        ("vae", False, {"fool": "saturating"}, "fool: got 'saturating'; .*'minimax'"),
-        ("vae", False, {"routing": "larson"}, "routing: got 'larson'; .*'summed' or 'larsen'"),
-        ("vae", False, {"recon_weight": -1.0}, "recon_weight: got -1.0; input should be greater"),
-        ("vae", False, {"recon_weight": 0.0}, "nothing holds the reconstruction"),
-        ("vae", False, {"feature_weight": 1.0}, "needs feature_layer"),
-        ("vae", False, {"feature_layer": "fc-8", "feature_weight": 1.0}, "unknown feature layer"),
-        ("vae", False, {"judge_canvases": True}, "VAE has no canvases, only DRAW has"),
-        ("vae", False, {"label_reader": "discriminator"}, "needs class_outputs=true"),
-        ("m2", True, {"unlabeled": "sofft"}, "unlabeled: got 'sofft'; .*'soft' or 'real'"),
-        ("m2", True, {"label_reader": "me"}, "label_reader: got 'me'; .*'discriminator'"),
+        ({"routing": "larson"}, "routing: got 'larson'; .*'summed' or 'larsen'"),
+        ({"recon_weight": -1.0}, "recon_weight: got -1.0; input should be greater"),
+        ({"recon_weight": 0.0}, "nothing holds the reconstruction"),
+        ({"feature_weight": 1.0}, "needs feature_layer"),
+        ({"feature_layer": "fc-8", "feature_weight": 1.0}, "unknown feature layer"),
+        ({"canvases": True}, "VAE makes its images at one go; use DRAW"),
+        ({"label_reader": "discriminator"}, "needs a head that names classes: plus-one"),
+        ({"label_reader": "me"}, "label_reader: got 'me'; .*'discriminator'"),
+        ({"of_adversary": {"loss": "saturating"}}, "loss: unknown loss 'saturating'; did you mean"),
+        ({"of_adversary": {"head": "plus-on"}}, "head: unknown head 'plus-on'; .* 'plus-one'"),
+        (
+            {"of_adversary": {"head": {"name": "plus-one", "unlabeled": "sofft"}}},
+            "unlabeled: got 'sofft'; .*'soft' or 'real'",
+        ),
     ],
 )
-def test_settings_that_cannot_be(kind, classes, settings, words):
+def test_settings_that_cannot_be(settings, words):
     with pytest.raises(UsageError, match=words):
-        make_hybrid(kind, classes, **settings)
+        make_hybrid(**settings)
+
+
+def test_an_objective_without_a_reconstruction_term_leaves_nothing_to_weigh():
+    vae = VAE("fc-8", "fc-8", D, objective="iwae", image_shape=SHAPE)
+    words = "objective=iwae has no reconstruction term that a hybrid could weigh; .*elbo"
+    with pytest.raises(UsageError, match=words):
+        Hybrid(vae, "fc-9")
 
 
 def test_k_plus_one_needs_classes():
-    with pytest.raises(DataError, match="knows no class"):
+    with pytest.raises(UsageError, match="a class that VAE-GAN is not given; use condition=class"):
         make_hybrid("vae", True)
-    with pytest.raises(DataError, match=r"class_outputs=true needs labels.* class_outputs=false"):
-        Hybrid(make_autoencoder("cvae"), "fc-9", True, image_shape=SHAPE)
+    words = r"names classes and needs labels of at least 2, got 0.* sub-folder, or use head=binary"
+    with pytest.raises(DataError, match=words):
+        Hybrid(
+            make_autoencoder("cvae"),
+            {"discriminator": "fc-9", "head": "plus-one"},
+            image_shape=SHAPE,
+        )
+
+
+@pytest.mark.parametrize("condition", ["none", "left-half"])
+@pytest.mark.parametrize(
+    "head",
+    [{"name": "plus-one", "asks_class": False}, {"name": "class", "learns_from": "real"}],
+)
+def test_no_class_is_learnt_around_an_autoencoder_that_reads_no_labels(head, condition):
+    """Even where no fake is asked for one."""
+    vae = VAE("fc-8", "fc-8", D, condition, image_shape=SHAPE)
+    adversary = {"discriminator": "fc-9", "head": head}
+    with pytest.raises(DataError, match=f"VAE knows no class that head={head['name']} could"):
+        Hybrid(vae, adversary, image_shape=SHAPE, num_classes=K)
+
+
+@pytest.mark.parametrize("kind", ["cvae", "m2", "cdraw"])
+def test_a_discriminator_beside_the_condition_is_none_of_a_hybrid(kind):
+    """Trap: a network made for images and conditions that is shown images alone."""
+    words = "head=conditional reads the condition .* use head=binary, or for classes projection"
+    with pytest.raises(UsageError, match=words):
+        make_hybrid(kind, of_adversary={"head": "conditional"})
+    same = make_hybrid("vae", of_adversary={"head": "conditional"})  # no condition to read
+    assert same.discriminator_loss(make_batch()).total.isfinite()
 
 
 def test_only_an_autoencoder_is_judged():
@@ -501,7 +653,7 @@ def test_features_of_a_discriminator_of_ones_own():
     batch = make_batch()
     found = model.autoencoder_loss(batch).terms["feature"]
     h = [
-        model.discriminator.hidden((x * 2 - 1).flatten(1))
-        for x in (batch.x, model._bound(batch).p.mean)
+        model.adversary.discriminator.hidden((x * 2 - 1).flatten(1))
+        for x in (batch.x, model.shown.bound(batch).p.mean)
     ]
     torch.testing.assert_close(found, 0.5 * (h[0] - h[1]).square().sum(dim=1).mean())

@@ -10,6 +10,7 @@ from twofold.errors import UsageError
 from twofold.models.m1m2 import M1M2, CodeLikelihood
 from twofold.models.vae import VAE
 from twofold.networks import build_network
+from twofold.objectives import ExactSum
 
 SHAPE, D1, D2, K = (1, 3, 3), 4, 2, 3
 
@@ -125,7 +126,8 @@ def test_m2_speaks_of_codes_and_not_of_pixels():
 @pytest.mark.parametrize("alpha", [0.0, 0.7])
 def test_alpha_is_m2s(alpha):
     m1 = VAE("fc-8", "fc-8", D1, image_shape=SHAPE)
-    model = M1M2(m1, "fc-7", "fc-7", "fc-7", D2, alpha, image_shape=SHAPE, num_classes=K)
+    images = {"image_shape": SHAPE, "num_classes": K}
+    model = M1M2(m1, "fc-7", "fc-7", "fc-7", D2, ExactSum(alpha), **images)
     terms = model.m2_loss(make_batch())
     assert terms.weights["cross_entropy"] == alpha
     rest = sum(value for name, value in terms.terms.items() if name != "cross_entropy")

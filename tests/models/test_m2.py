@@ -18,6 +18,7 @@ from twofold.likelihoods import Likelihood
 from twofold.models.m2 import M2
 from twofold.models.vae import VAE
 from twofold.networks import build_network
+from twofold.objectives import ExactSum, RelaxedSum
 
 SHAPE, D, K = (1, 3, 3), 2, 3
 SIX_DIGITS = {"rtol": 1e-6, "atol": 1e-7}
@@ -111,7 +112,7 @@ def objective_by_hand(model: M2, batch: Batch, seed: int) -> Tensor:
     for weight, values in (
         (share, labeled),
         (1 - share, unlabeled),
-        (model.alpha, classification),
+        (model.objective.alpha, classification),
     ):
         if values:
             total = total + weight * sum(values) / len(values)
@@ -122,7 +123,7 @@ def objective_by_hand(model: M2, batch: Batch, seed: int) -> Tensor:
 @pytest.mark.parametrize("n", [0, 1, 3, 5])
 def test_the_sum_over_classes_is_that_of_a_loop(n, apart):
     """Trap: no marginalization over y. Value and every gradient."""
-    model, batch = make_m2(apart, alpha=0.7), partly(binary(5), n, share=0.3)
+    model, batch = make_m2(apart, objective=ExactSum(alpha=0.7)), partly(binary(5), n, share=0.3)
     torch.manual_seed(4)
     mine = model.loss(batch).total
     reference = objective_by_hand(model, batch, seed=4)
@@ -150,7 +151,7 @@ class Encode(nn.Module):
 
 def test_with_every_label_known_it_is_a_cvae_and_ln_k():
     """alpha = 0: nothing asks for the classifier, whose gradient is nothing."""
-    m2 = make_m2(alpha=0.0)
+    m2 = make_m2(objective=ExactSum(alpha=0.0))
     cvae = VAE(Encode(m2), m2.decoder, D, m2.condition, m2.likelihood, image_shape=SHAPE)
     batch = partly(binary(6), 6, share=0.2)
     losses = []
@@ -221,7 +222,7 @@ def test_unlabeled_images_teach_the_classifier():
 @pytest.mark.parametrize("alpha", [0.0, 0.1, 2.0])
 def test_alpha_weighs_the_mean_of_the_labeled(alpha):
     """Trap: an alpha that grows with the data. J / N has alpha on one mean cross-entropy."""
-    model, batch = make_m2(alpha=alpha), partly(binary(6), 2, share=0.25)
+    model, batch = make_m2(objective=ExactSum(alpha=alpha)), partly(binary(6), 2, share=0.25)
     terms = model.loss(batch)
     logits = model.classifier(model.trunk(batch.x[:2]))
     expected = F.cross_entropy(logits, batch.y[:2])
@@ -248,7 +249,7 @@ def test_only_the_share_of_the_data_set_weighs_not_that_of_the_batch(known, unkn
 @pytest.mark.parametrize("share", [0.02, 0.5, 0.9])
 def test_a_mixed_batch_is_its_two_parts(share):
     """s (labeled) + (1 - s) (unlabeled), the classification apart."""
-    model, x = without_noise(make_m2(alpha=0.0)), binary(7)
+    model, x = without_noise(make_m2(objective=ExactSum(alpha=0.0))), binary(7)
     batch = partly(x, 3, share)
     known = model.loss(Batch(x[:3], batch.y[:3])).total
     unknown = model.loss(Batch(x[3:])).total
@@ -258,7 +259,7 @@ def test_a_mixed_batch_is_its_two_parts(share):
 
 
 def test_the_measure_is_what_is_minimized():
-    model, x = without_noise(make_m2(alpha=0.0)), binary(5)
+    model, x = without_noise(make_m2(objective=ExactSum(alpha=0.0))), binary(5)
     torch.testing.assert_close(-model.elbo(x).mean(), model.loss(Batch(x)).total, **SIX_DIGITS)
     y = torch.tensor([0, 1, 2, 1, 0])
     torch.testing.assert_close(
@@ -271,7 +272,7 @@ def test_the_measure_is_what_is_minimized():
 
 def test_a_cold_relaxed_draw_is_one_class():
     """At temperature → 0 it is L at a class drawn from q(y|x), with the entropy as before."""
-    model, x = make_m2(label_sum="gumbel", temperature=1e-4), binary(6)
+    model, x = make_m2(objective=RelaxedSum(temperature=1e-4)), binary(6)
     torch.manual_seed(3)
     terms = model.loss(Batch(x)).terms
     torch.manual_seed(3)
@@ -293,7 +294,7 @@ def test_a_cold_relaxed_draw_is_one_class():
 def test_cold_relaxed_draws_average_to_the_sum():
     """Within five standard errors; and outside training it is the sum itself."""
     x = binary(1)
-    model = without_noise(make_m2(label_sum="gumbel", temperature=1e-4))
+    model = without_noise(make_m2(objective=RelaxedSum(temperature=1e-4)))
     with torch.no_grad():
         bound = model.bound(Batch(x.repeat(4000, 1, 1, 1)))
         drawn = -bound.p.log_prob(x.expand(4000, -1, -1, -1))
@@ -305,7 +306,7 @@ def test_cold_relaxed_draws_average_to_the_sum():
 
 
 def test_a_relaxed_draw_teaches_the_classifier():
-    model = make_m2(label_sum="gumbel")
+    model = make_m2(objective="relaxed-sum")
     loss = model.loss(Batch(binary(6))).terms["recon_nll"]
     for gradient in torch.autograd.grad(loss, list(model.classifier.parameters())):
         assert gradient.abs().max() > 0
@@ -337,9 +338,10 @@ def test_log_probabilities_of_classes():
     log_q = model.classify(x, batch_size=4)
     expected = model.classifier(model.trunk(x)).log_softmax(dim=1)
     torch.testing.assert_close(log_q.double(), expected, **SIX_DIGITS)
-    probs = model.unlabeled_probs(partly(x, 2, 0.5))
-    torch.testing.assert_close(probs, log_q[2:].exp())
-    assert not probs.requires_grad
+    for n in (0, 2, 6):
+        guesses = model.bound(partly(x, n, 0.5)).guesses
+        torch.testing.assert_close(guesses, log_q.exp())
+        assert not guesses.requires_grad
 
 
 def test_the_encoders_parameters_are_those_that_no_sample_needs():
@@ -353,9 +355,21 @@ def test_the_encoders_parameters_are_those_that_no_sample_needs():
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"label_sum": "gumble"}, "label_sum: got 'gumble'; .*'exact' or 'gumbel'"),
-        ({"temperature": 0.0}, "temperature: got 0.0; input should be greater than 0"),
-        ({"alpha": -0.1}, "alpha: got -0.1; input should be greater than or equal to 0"),
+        ({"objective": "gumbel"}, "unknown objective 'gumbel'; known: .*exact-sum.*relaxed-sum"),
+        ({"objective": "relaxed-sim"}, "did you mean 'relaxed-sum'"),
+        ({"objective": "elbo"}, "is no LabelObjective; use one of exact-sum, relaxed-sum"),
+        (
+            {"objective": {"name": "relaxed-sum", "temperature": 0.0}},
+            r"objective\.temperature: got 0.0; input should be greater than 0",
+        ),
+        (
+            {"objective": {"name": "exact-sum", "alpha": -0.1}},
+            r"objective\.alpha: got -0.1; input should be greater than or equal to 0",
+        ),
+        (
+            {"objective": {"name": "exact-sum", "temperature": 0.5}},
+            r"unknown field objective\.temperature",
+        ),
         ({"likelihood": "bernouli"}, "did you mean 'bernoulli'"),
     ],
 )

@@ -12,6 +12,7 @@ from twofold.data.batches import Batch
 from twofold.errors import UsageError
 from twofold.models.vae import VAE
 from twofold.networks import build_network
+from twofold.objectives import ELBO, IWAE, LatentObjective
 from twofold.registry import make
 
 SHAPE = (1, 4, 4)
@@ -77,34 +78,37 @@ def loss_by_hand(model: VAE, x: Tensor, y: Tensor | None, seed: int) -> Tensor:
     q, prior = Normal(mu, (0.5 * logvar).exp()), Normal(0.0, 1.0)
     torch.manual_seed(seed)
     log_w, nll, sampled = [], 0.0, 0.0
-    noise = torch.randn(model.num_samples, *mu.shape)
+    asked = model.objective
+    noise = torch.randn(asked.num_samples, *mu.shape)
     for eps in noise:
         z = mu + q.stddev * eps
         log_p = Bernoulli(logits=model.decoder(z, c)).log_prob(x).sum(dim=(1, 2, 3))
         ratio = (q.log_prob(z) - prior.log_prob(z)).sum(dim=1)
         nll, sampled = nll - log_p / len(noise), sampled + ratio / len(noise)
         log_w.append(log_p - ratio)
-    if model.objective == "iwae":
+    if isinstance(asked, IWAE):
         return -(torch.stack(log_w).exp().mean(dim=0)).log().mean()
-    kl = sampled if model.kl == "sampled" else kl_divergence(q, prior).sum(dim=1)
-    return (nll + model.beta * kl).mean()
+    kl = sampled if asked.kl == "sampled" else kl_divergence(q, prior).sum(dim=1)
+    return (nll + asked.beta * kl).mean()
 
 
 @pytest.mark.parametrize("num_classes", [0, 3])
 @pytest.mark.parametrize(
-    "settings",
+    "objective",
     [
-        {},
-        {"num_samples": 4},
-        {"kl": "sampled", "num_samples": 2},
-        {"beta": 0.25},
-        {"beta": 4.0, "kl": "sampled"},
-        {"objective": "iwae", "num_samples": 5},
+        "elbo",
+        ELBO(num_samples=4),
+        ELBO(kl="closed", num_samples=3),
+        ELBO(kl="sampled", num_samples=2),
+        ELBO(beta=0.25),
+        ELBO(beta=4.0, kl="sampled"),
+        "iwae",
+        IWAE(num_samples=2),
     ],
 )
-def test_loss_and_gradients_are_those_of_a_second_implementation(settings, num_classes):
+def test_loss_and_gradients_are_those_of_a_second_implementation(objective, num_classes):
     """Float32: five digits. The condition is repeated for every draw in the image's own order."""
-    model, x = make_vae(num_classes, **settings), binary(6)
+    model, x = make_vae(num_classes, objective=objective), binary(6)
     y = torch.tensor([0, 1, 2, 2, 1, 0]) if num_classes else None
     torch.manual_seed(5)
     mine = model.loss(Batch(x, y)).total
@@ -122,7 +126,7 @@ def test_loss_and_gradients_are_those_of_a_second_implementation(settings, num_c
 
 
 def test_beta_one_is_the_vae():
-    model, x = make_vae(beta=1.0), binary(5)
+    model, x = make_vae(objective=ELBO(beta=1.0)), binary(5)
     torch.manual_seed(1)
     terms = model.loss(Batch(x))
     torch.manual_seed(1)
@@ -133,7 +137,7 @@ def test_beta_one_is_the_vae():
 
 @pytest.mark.parametrize("beta", [0.0, 0.5, 4.0])
 def test_beta_weighs_the_kl_alone(beta):
-    terms = make_vae(beta=beta).loss(Batch(binary(5)))
+    terms = make_vae(objective=ELBO(beta=beta)).loss(Batch(binary(5)))
     expected = terms.terms["recon_nll"] + beta * terms.terms["kl"]
     torch.testing.assert_close(terms.total, expected)
 
@@ -142,7 +146,7 @@ def test_beta_weighs_the_kl_alone(beta):
     ("epoch", "weight"), [(0.0, 0.0), (1.0, 0.5), (3.0, 1.5), (4.0, 2.0), (9.0, 2.0)]
 )
 def test_kl_warmup_rises_linearly_to_beta(epoch, weight):
-    model, x = make_vae(beta=2.0, kl_warmup=4.0), binary(5)
+    model, x = make_vae(objective=ELBO(beta=2.0, kl_warmup=4.0)), binary(5)
     terms = model.loss(Batch(x, epoch=epoch))
     expected = terms.terms["recon_nll"] + weight * terms.terms["kl"]
     torch.testing.assert_close(terms.total, expected)
@@ -150,14 +154,14 @@ def test_kl_warmup_rises_linearly_to_beta(epoch, weight):
 
 def test_kl_warmup_is_over_when_nobody_trains():
     """A batch outside training has no epoch; its loss has the full KL."""
-    terms = make_vae(kl_warmup=4.0).loss(Batch(binary(5)))
+    terms = make_vae(objective=ELBO(kl_warmup=4.0)).loss(Batch(binary(5)))
     torch.testing.assert_close(terms.total, sum(terms.terms.values()))
 
 
 def test_free_bits_leave_small_kls_in_peace():
     """A dimension whose batch mean is below the limit counts as the limit and is not pushed."""
     limit = 0.2
-    model, x = make_vae(free_bits=limit), binary(6)
+    model, x = make_vae(objective=ELBO(free_bits=limit)), binary(6)
     mu = torch.tensor([[0.0, 0.0, 3.0], [0.1, 2.0, 3.0]]).repeat(3, 1)  # KL: mu²/2
     model.encoder = Rows(torch.cat([mu, torch.zeros_like(mu)], dim=1))
     kl = model.loss(Batch(x)).terms["kl"]
@@ -173,30 +177,60 @@ def test_free_bits_of_zero_are_the_vae():
     x, losses = binary(5), []
     model = make_vae()
     for free_bits in (0.0, 1e-9):
-        model.free_bits = free_bits
+        model.objective = ELBO(free_bits=free_bits)
         torch.manual_seed(1)
         losses.append(model.loss(Batch(x)).total)
     torch.testing.assert_close(losses[0], losses[1])
 
 
+@pytest.mark.parametrize("objective", ["elbo", "iwae", "dreg"])
+def test_an_objective_is_a_name_its_fields_or_an_object(objective):
+    """All three ways to say it are one: the same loss of the same draw."""
+    asked = {"name": objective, "num_samples": 3}
+    made: LatentObjective = make("objective", asked)
+    x, losses = binary(4), []
+    model = make_vae()
+    for given in (asked, made):
+        one = VAE(model.encoder, model.decoder, D, objective=given, image_shape=SHAPE)
+        torch.manual_seed(1)
+        losses.append(one.loss(Batch(x)).total)
+    torch.testing.assert_close(*losses, rtol=0, atol=0)
+    assert make_vae(objective=objective).objective.num_samples == (1 if objective == "elbo" else 5)
+
+
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"objective": "iwea"}, "objective: got 'iwea'; .*'elbo', 'iwae' or 'dreg'"),
-        ({"kl": "close"}, "kl: got 'close'; .*'closed' or 'sampled'"),
-        ({"beta": -1.0}, "beta: got -1.0; input should be greater than or equal to 0"),
-        ({"num_samples": 0}, "num_samples: got 0; input should be greater than or equal to 1"),
+        ({"objective": "iwea"}, "objective: unknown objective 'iwea'; did you mean 'iwae'"),
+        ({"objective": "exact-sum"}, "is no LatentObjective; use one of elbo, iwae, dreg"),
+        ({"objective": {"kl": "close"}}, r"objective\.kl: got 'close'; .*'closed' or 'sampled'"),
+        ({"objective": {"beta": -1.0}}, r"objective\.beta: got -1.0; input should be greater than"),
+        ({"objective": {"num_samples": 0}}, r"num_samples: got 0; input should be greater than or"),
         ({"likelihood": "bernouli"}, "likelihood: .*did you mean 'bernoulli'"),
-        ({"objective": "iwae", "beta": 2.0}, "objective=iwae has no separate KL"),
-        ({"objective": "dreg", "kl": "sampled"}, "objective=dreg has no separate KL"),
-        ({"objective": "iwae", "kl_warmup": 1.0}, "use objective=elbo"),
-        ({"objective": "iwae", "free_bits": 0.1}, "use objective=elbo"),
-        ({"kl": "sampled", "free_bits": 0.1}, "use kl=closed"),
+        ({"objective": {"kl": "sampled", "free_bits": 0.1}}, "leave kl=sampled out"),
     ],
 )
-def test_settings_that_would_have_no_effect(settings, words):
+def test_settings_that_cannot_be(settings, words):
     with pytest.raises(UsageError, match=words):
         make_vae(**settings)
+
+
+@pytest.mark.parametrize("name", ["iwae", "dreg"])
+@pytest.mark.parametrize(
+    "field", [{"beta": 2.0}, {"kl": "sampled"}, {"kl_warmup": 1.0}, {"free_bits": 0.1}]
+)
+def test_a_bound_without_a_kl_has_nothing_to_weigh(name, field):
+    """What would have no effect is no field of the objective."""
+    (unknown,) = field
+    with pytest.raises(UsageError, match=f"unknown field objective.{unknown}"):
+        make_vae(objective={"name": name, **field})
+
+
+@pytest.mark.parametrize("name", ["iwae", "dreg"])
+def test_a_bound_without_a_reconstruction_term_says_so(name):
+    model = make_vae(objective=name)
+    with pytest.raises(UsageError, match=f"objective={name} has no reconstruction term"):
+        model.bound(Batch(binary(2)))
 
 
 # --- units ----------------------------------------------------------------------------------------
@@ -256,6 +290,20 @@ def test_measures_are_per_image():
     assert model.log_likelihood(x, num_samples=3).dtype == torch.float64
     assert model.posterior(x).mu.shape == (5, D)
     assert model.decode(torch.randn(2, 5, D)).mean.shape == (2, 5, *SHAPE)
+
+
+@pytest.mark.parametrize("num_samples", [1, 3])
+def test_what_is_inferred_is_the_density_of_what_was_drawn(num_samples):
+    """Row s B + b is sample s of image b, by its own condition; log_p and log_q are (S, B)."""
+    model, x, y = make_vae(3), binary(4), torch.tensor([0, 1, 2, 1])
+    drawn = model.infer(x, y, num_samples)
+    q = Normal(model.posterior(x, y).mu, (model.posterior(x, y).logvar / 2).exp())
+    assert drawn.z.shape == (num_samples, 4, D)
+    assert (drawn.rows is None) == (num_samples == 1)
+    torch.testing.assert_close(drawn.log_q, q.log_prob(drawn.z).sum(dim=-1))
+    apart = torch.stack([model.decode(z, y).log_prob(x) for z in drawn.z])  # (S, B)
+    torch.testing.assert_close(drawn.log_p, apart)
+    assert drawn.log_p.std(dim=1).min() > 1e-3
 
 
 def test_permuting_the_batch_permutes_the_terms():
@@ -327,7 +375,8 @@ def test_predicting_the_hidden_pixels_costs_nothing_for_the_visible_ones():
 
 def test_what_a_discriminator_sees_of_a_completion_is_what_was_shown():
     """Trap: pixels that no likelihood trains would give a reconstruction away."""
-    model, x = make_completion(predicts="hidden", num_samples=2), binary(4)
+    model = make_completion(predicts="hidden", objective=ELBO(num_samples=2))
+    x = binary(4)
     bound = model.bound(Batch(x))
     assert bound.p.mean.shape == (8, *SHAPE)
     torch.testing.assert_close(bound.p.mean[..., :2], bound.expand(x)[..., :2], rtol=0, atol=0)
@@ -395,7 +444,11 @@ def test_plain_modules_see_the_image_alone_and_the_condition_where_there_is_one(
 @pytest.mark.parametrize(
     ("encoder", "decoder", "words"),
     [
-        (Stub(torch.zeros(2 * D + 2)), "fc-8", r"means of shape \(4, 4\) .*expected .* \(4, 3\)"),
+        (
+            Stub(torch.zeros(2 * D + 2)),
+            "fc-8",
+            r"a shape of \(4, 8\).*expected \(4, 6\) .*latent_dim=3",
+        ),
         ("fc-8", Stub(torch.zeros(2, 4, 4)), r"\(2, 4, 4\) an image, expected \(1, 4, 4\)"),
         ("fc-8", Stub(torch.zeros(1, 4, 5)), r"\(1, 4, 5\) an image, expected \(1, 4, 4\)"),
     ],

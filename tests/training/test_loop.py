@@ -42,7 +42,7 @@ def test_a_run_folder_holds_what_the_design_says(tmp_path, toy_data, toy_experim
     data = run.experiment.data.model_copy(update={"name": "toy"})
     assert run.experiment.data.name.startswith("in memory: toy (")
     assert run.experiment.model_copy(update={"data": data}) == toy_experiment("cgan")
-    assert run.environment["parameters"] == {"generator": 1248, "discriminator": 1105}
+    assert run.environment["parameters"] == {"generator": 1248, "adversary": 1105}
 
 
 def test_the_log_has_means_of_every_term(tmp_path, toy_data, toy_experiment, silent):

@@ -219,9 +219,9 @@ def test_a_hybrid_by_larsen_resumes_to_the_same_bits(
     run = same_after_a_stop(experiment, 8, tmp_path, dataset=toy_data)
     terms = [r for r in run.records if r["kind"] == "train"][-1]["terms"]
     assert {name: set(values) for name, values in terms.items()} == {
-        "discriminator": {"loss", "real", "prior", "recon", "accuracy_real", "accuracy_fake"},
+        "discriminator": {"loss", "adversarial", "accuracy_real", "accuracy_fake"},
         "encoder": {"loss", "kl", "feature"},
-        "decoder": {"loss", "feature", "fool_prior", "fool_recon"},
+        "decoder": {"loss", "feature", "adversarial"},
     }
 
 
@@ -246,7 +246,7 @@ def test_m2_learns_from_fifty_labels(tmp_path, toy_experiment):
     """On the digits that come with Twofold, the labeled images in every batch."""
     content = toy_experiment("m2", epochs=1, labeled_batch_size=10).model_dump(mode="json")
     content["data"] = {"name": "digits", "labels": 50}
-    content["model"]["alpha"] = 1.0
+    content["model"]["objective"] = {"name": "exact-sum", "alpha": 1.0}
     content["training"]["optimizer"]["lr"] = 0.01
     content["training"]["log_every"] = 10
     experiment = Experiment.model_validate(content)

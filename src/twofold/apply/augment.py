@@ -171,7 +171,7 @@ class _Draw:
             "experiment": run.experiment.name,
             "model": self.context.model.title,
             "checkpoint_sha256": read_facts(run.checkpoint)["sha256"],
-            "step": run.progress[0],
+            "step": run.model_step,
             "learnt_from": run.environment["data"],
             "without": list(run.experiment.data.without),
             "seed": self.seed,

@@ -10,6 +10,7 @@ from typing import Any
 from twofold.apply.context import Context, Subject, open_run, seeded
 from twofold.apply.measures import default_measures
 from twofold.apply.measures import measures as known_measures
+from twofold.apply.track import track_figures
 from twofold.errors import UsageError, unknown_name
 from twofold.experiments.environment import describe_versions
 from twofold.experiments.run import Run
@@ -89,6 +90,7 @@ def evaluate(
     content["not_measured"] |= missing
     content["seconds"] |= seconds
     write_json(written, {**content, "settings": settings, "versions": describe_versions()})
+    track_figures(context.run, context.progress)
     return Evaluation(tuple(measure for _, measure in found), missing, written)
 
 

@@ -114,10 +114,11 @@ def interpolate(
     asked = Request(context, images, label, resize, seed)
     start, end = _ENDS[kind](asked, 2 if square else n, square)
     way = path or ("spherical" if kind == "seeds" and model.prior.spherical else "linear")
-    z = path_between(start.z, end.z, steps, way)
+    straight = model.prior.code_dim
+    z = path_between(start.z, end.z, steps, way, straight)
     c = None if start.c is None or end.c is None else _mixed(start.c, end.c, steps)
     if square:
-        z = path_between(z[0], z[1], steps, way).transpose(0, 1)
+        z = path_between(z[0], z[1], steps, way, straight).transpose(0, 1)
         c = None if c is None else _mixed(c[0], c[1], steps).transpose(0, 1)
     flat = None if c is None else c.flatten(0, 1)
     made = model.images_of(z.flatten(0, 1), flat).cpu().unflatten(0, z.shape[:2])

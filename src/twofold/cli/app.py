@@ -15,8 +15,9 @@ __all__ = ["app", "main", "verbs"]
 
 OTHERS = {
     "train": "twofold.cli.training.train",
-    "resume": "twofold.experiments.train.resume",
+    "resume": "twofold.cli.training.resume",
     "evaluate": "twofold.apply.evaluate.evaluate",
+    "track": "twofold.apply.track.track",
     "compare": "twofold.report.compare.compare",
     "reproduce": "twofold.reproduction.reproduce.reproduce",
     "list": "twofold.terminal.show_list",

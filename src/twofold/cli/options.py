@@ -21,6 +21,7 @@ Option = tuple[str, Any, Any, Any]  # name, type, typer's words, default
 def as_command(function: Function) -> Callable[..., None]:
     """A function as typer reads one, with the options and the help of another."""
     options = [option for argument in function.arguments if (option := _option(argument))]
+    options = _runs_with_changes(options)
     if function.returns and "out" not in [name for name, *_ in options]:
         words = f"{function.returns} By default in the run's folder."
         options.append(("out", str | None, typer.Option(metavar="PATH", help=words), None))
@@ -34,6 +35,17 @@ def as_command(function: Function) -> Callable[..., None]:
     parameters = [_parameter(*option) for option in options]
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     return command
+
+
+def _runs_with_changes(options: list[Option]) -> list[Option]:
+    """Runs and changes are told apart by what they say: a command line has one list at its end."""
+    named = {option[0]: option for option in options}
+    if not {"run", "changes"} <= named.keys():
+        return options
+    both = f"{named['run'][2].help} {named['changes'][2].help}"
+    words = typer.Argument(metavar="RUN [KEY=VALUE]", help=both)
+    merged = ("run", list[Path], words, REQUIRED)
+    return [merged if one[0] == "run" else one for one in options if one[0] != "changes"]
 
 
 def _parameter(name: str, type_: Any, words: Any, default: Any) -> inspect.Parameter:

@@ -1,6 +1,7 @@
 """What a command does: it loads plug-ins, calls its function, and hands the result over."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +36,32 @@ def carry_out(function: Function, values: dict[str, Any]) -> None:
         raise typer.Exit(130) from None
 
 
+def _apart(given: Sequence[Path]) -> tuple[list[Path], list[str]]:
+    """Runs, and the `key=value` among them: what has an equals sign and is no folder.
+
+    Raises:
+        UsageError: If there is no run.
+    """
+    changes = [str(one) for one in given if "=" in str(one) and not one.exists()]
+    runs = [one for one in given if str(one) not in changes]
+    if not runs:
+        raise UsageError(
+            f"{' '.join(changes)} of which run? Name its folder first, as in runs/cvae"
+        )
+    return runs, changes
+
+
+def _with_changes(call: Callable[..., Any], changes: list[str], run: Path, **values: Any) -> Any:
+    return call(run, changes, **values)
+
+
 def _use_runs(function: Function, runs: Sequence[Path], values: dict[str, Any]) -> None:
     """Calls a function for each run; one that fails does not lose the results of the others."""
-    call, out, several = function.load(), values.pop("out", None), len(runs) > 1
+    call, out = function.load(), values.pop("out", None)
+    if "changes" in [argument.name for argument in function.arguments]:
+        runs, changes = _apart(runs)
+        call = partial(_with_changes, call, changes)
+    several = len(runs) > 1
     if several and function.name in TOGETHER:
         found = TOGETHER[function.name].load()([call(run, **values) for run in runs])
         _hand_over(found, function.name, runs[0], out)

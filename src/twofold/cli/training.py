@@ -1,4 +1,4 @@
-"""`twofold train`: one run, or one for each of several seeds."""
+"""`twofold train`: one run, or one for each of several seeds; `twofold resume`: on from there."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from twofold.experiments.run import Run
     from twofold.training.progress import Progress
 
-__all__ = ["train"]
+__all__ = ["resume", "train"]
 
 
 def train(
@@ -49,6 +49,30 @@ def train(
     from twofold.experiments.seed_runs import train_seeds
 
     return train_seeds(experiment, others, out=out, progress=progress, **seeds)
+
+
+def resume(
+    run: str | Path,
+    changes: Iterable[str] = (),
+    /,
+    *,
+    progress: "Progress | None" = None,
+) -> "Run":
+    """Continues a run, to the same weights as if never interrupted; or trains it for longer.
+
+    Arguments:
+        run: A run's folder, such as runs/cvae.
+        changes: Another duration, epochs=100 or images=1000000, counted from the run's first step.
+        progress: Who hears how it goes.
+
+    Example:
+        $ twofold resume runs/cvae
+        $ twofold resume runs/cvae epochs=100
+    """
+    from twofold.experiments.resolve import parse_changes
+    from twofold.experiments.train import resume as resume_one
+
+    return resume_one(run, progress, **parse_changes(changes))
 
 
 def _show(

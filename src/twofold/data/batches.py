@@ -28,6 +28,7 @@ class Batch:
         y: Labels, shape (B,), or None.
         num_labeled: How many have a label: the first so many. The others have y = -1.
         labeled_share: Which share of the training images has a label.
+        num_images: N, how many images there are where these come from; by default these alone.
         epoch: How far training has come, in epochs; schedules of a loss read it.
 
     Example:
@@ -43,12 +44,14 @@ class Batch:
         epoch: float = float("inf"),
         num_labeled: int | None = None,
         labeled_share: float = 1.0,
+        num_images: int | None = None,
     ) -> None:
         self.x = x
         self.y = y
         self.epoch = epoch
         self.num_labeled = (0 if y is None else len(x)) if num_labeled is None else num_labeled
         self.labeled_share = labeled_share
+        self.num_images = len(x) if num_images is None else num_images
         self._shared: dict[str, Any] = {}
 
     def __len__(self) -> int:
@@ -56,9 +59,9 @@ class Batch:
 
     def afresh(self, x: Tensor | None = None) -> "Batch":
         """The same images, or others in their place, of which no phase has made anything yet."""
-        return Batch(
-            self.x if x is None else x, self.y, self.epoch, self.num_labeled, self.labeled_share
-        )
+        x = self.x if x is None else x
+        told = (self.epoch, self.num_labeled, self.labeled_share, self.num_images)
+        return Batch(x, self.y, *told)
 
     def once(self, name: str, make: Callable[[], Any]) -> Any:
         """The value that the first phase to ask for it made: fakes are generated once a step."""
@@ -163,7 +166,7 @@ class Batches:
         if self.channels_last:
             x = x.contiguous(memory_format=torch.channels_last)
         y = None if self.labels is None else self.labels.index_select(0, index)
-        return Batch(x, y, epoch)
+        return Batch(x, y, epoch, num_images=len(self))
 
     def _order_of(self, epoch: int) -> Tensor:
         if epoch != self._epoch:
@@ -230,7 +233,8 @@ class PartlyLabeled:
         assert known.y is not None
         assert unknown.y is not None
         x, y = torch.cat([known.x, unknown.x]), torch.cat([known.y, unknown.y])
-        return Batch(x, y, unknown.epoch, len(known), self.labeled_share)
+        num_images = len(self.labeled) + len(self.unlabeled)
+        return Batch(x, y, unknown.epoch, len(known), self.labeled_share, num_images)
 
     def in_order(self, batch_size: int | None = None) -> Iterator[Batch]:
         """Every labeled image once."""

@@ -1,5 +1,6 @@
 """Training a model that was made in Python, and opening its run again."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from twofold.experiments.start import describe, with_images, write_model, write_
 from twofold.experiments.train import free_folder, make_trainer, refuse_used
 from twofold.models.base import Model
 from twofold.settings import flat
+from twofold.training.callbacks import Listener
+from twofold.training.initial import start_from
 from twofold.training.loop import Trainer
 from twofold.training.progress import Console, Progress
 from twofold.training.validate import mean_terms
@@ -28,6 +31,7 @@ def fit(
     out: str | Path | None = None,
     name: str = "",
     progress: Progress | None = None,
+    callbacks: Iterable[Listener] = (),
     **fields: Any,
 ) -> Run:
     """Trains a model on images, in a run folder that every verb, measure and report can open.
@@ -40,6 +44,8 @@ def fit(
         out: The run folder; by default runs/NAME, numbered if that is taken.
         name: Of the run; by default the model's title.
         progress: Where to say how it goes; the terminal or notebook by default, `Silent()` nowhere.
+        callbacks: Who else is told how it goes: functions of a record of metrics.jsonl, or
+            `twofold.training.callbacks.Callback`s.
         fields: Of an experiment's `training` and `data`, by their bare names:
             `lr=1e-3, batch_size=64, validation=0.2, binarize="dynamic", seed=1`.
 
@@ -71,8 +77,10 @@ def fit(
     refuse_used(folder, experiment)
     model.accept_images(dataset.image_shape)
     place(model, pick_device(experiment.training.device))
-    trainer = make_trainer(experiment, dataset, folder, progress or Console(), model)
+    trainer = make_trainer(experiment, dataset, folder, progress or Console(), model, callbacks)
     _try(trainer)
+    start_from(model, experiment.training)
+    trainer.check_figure()
     write_start(folder, experiment, dataset, model, trainer.device)
     trainer.run()
     model.eval()

@@ -126,17 +126,19 @@ def resolve(
     experiment = name if isinstance(name, Experiment) else load_experiment(name)
     changes = parse_changes(changes)
     if not changes:
-        return _with_absolute_path(experiment)
+        return _with_places(experiment)
     content = experiment.model_dump(mode="json")
     last = {key.removeprefix("training."): value for key, value in changes.items()}
     durations = {key: last[key] for key in ("epochs", "images") if key in last}
     if len(durations) == 1:
         content["training"].update({"epochs": None, "images": None} | durations)
+    if "init_from" in last and "init_hash" not in last:
+        content["training"]["init_hash"] = None
     # Another likelihood, say, has other fields, which later changes may name.
     for key in sorted(changes, key=lambda key: not _names_a_piece(content, key)):
         if _change(content, key, changes[key]):
             content = parse_experiment(content, experiment.name).model_dump(mode="json")
-    return _with_absolute_path(parse_experiment(content, experiment.name))
+    return _with_places(parse_experiment(content, experiment.name))
 
 
 def parse_changes(changes: Iterable[str] | Mapping[str, Any]) -> Mapping[str, Any]:
@@ -255,8 +257,24 @@ def _example(paths: Iterable[tuple[str, ...]], section: str) -> str:
     return next((".".join(path) for path in paths if path[0] == section), section)
 
 
-def _with_absolute_path(experiment: Experiment) -> Experiment:
-    """A run must find its images again from any folder."""
+def _with_places(experiment: Experiment) -> Experiment:
+    """A run must find its images again from any folder, and says which weights it started from."""
+    return _with_initial_weights(_with_images(experiment))
+
+
+def _with_initial_weights(experiment: Experiment) -> Experiment:
+    training = experiment.training
+    if training.init_from is None or training.init_hash is not None:
+        return experiment
+    from twofold.training.initial import weights_hash
+
+    found = weights_hash(training.init_from)
+    place = str(Path(training.init_from).expanduser().resolve())
+    training = training.model_copy(update={"init_from": place, "init_hash": found})
+    return experiment.model_copy(update={"training": training})
+
+
+def _with_images(experiment: Experiment) -> Experiment:
     from twofold.data import list_datasets
 
     name = experiment.data.name

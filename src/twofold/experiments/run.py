@@ -8,6 +8,7 @@ samples/           pictures drawn while it trained
 evaluation.json    what was measured
 evaluation/        arrays behind it that are too large for JSON
 images.npz         the images, where they were given in memory
+trackers.json      the ids by which W&B and MLflow know it, where it is tracked
 """
 
 import copy
@@ -21,9 +22,9 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from twofold.errors import RunError, UsageError
-from twofold.experiments.resolve import parse_experiment
-from twofold.experiments.schema import SAMPLING, Experiment
-from twofold.files import parse_yaml, read_arrays, write_arrays
+from twofold.experiments.resolve import parse_experiment, to_yaml
+from twofold.experiments.schema import DURATION, SAMPLING, Experiment
+from twofold.files import parse_yaml, read_arrays, write_arrays, write_text
 from twofold.settings import flat
 from twofold.training.record import read_records
 
@@ -99,6 +100,11 @@ class Run:
         except (OSError, ValueError, yaml.YAMLError) as error:
             raise RunError(f"{path} is damaged: {error}") from error
 
+    def rewrite_experiment(self, experiment: Experiment) -> None:
+        """Puts another experiment.yaml in place of the one that is there."""
+        write_text(self.path / "experiment.yaml", to_yaml(experiment))
+        self.__dict__["experiment"] = experiment
+
     def _plugins(self) -> str:
         """Where the names came from that are not Twofold's and are not known now, in words."""
         from twofold.registry import is_known
@@ -144,7 +150,7 @@ class Run:
         found = self.evaluation or {}
         settings = found.get("settings", {})
         then = (settings.get("step"), settings.get("sampling_scale", 1.0))
-        return found if then == (self.progress[0], self.sampling_scale) else {}
+        return found if then == (self.model_step, self.sampling_scale) else {}
 
     def keep_arrays(self, name: str, arrays: Mapping[str, Any]) -> None:
         """Keeps arrays behind a figure, as evaluation/NAME.npz."""
@@ -161,19 +167,34 @@ class Run:
 
     @property
     def checkpoint(self) -> Path:
-        """The newest checkpoint.
+        """The checkpoint that the model's weights are in: the best of a run that kept it.
 
         Raises:
             RunError: If there is none.
         """
-        path = self._newest_checkpoint
+        from twofold.training.checkpoint import model_checkpoint
+
+        return model_checkpoint(self.path / "checkpoints") or self.newest_checkpoint
+
+    @property
+    def newest_checkpoint(self) -> Path:
+        """The checkpoint that training goes on from.
+
+        Raises:
+            RunError: If there is none.
+        """
+        from twofold.training.checkpoint import newest_checkpoint
+
+        path = newest_checkpoint(self.path / "checkpoints")
         if path is None:
             raise RunError(f"{self.path} has no checkpoint; train it first")
         return path
 
     @property
     def has_checkpoint(self) -> bool:
-        return self._newest_checkpoint is not None
+        from twofold.training.checkpoint import newest_checkpoint
+
+        return newest_checkpoint(self.path / "checkpoints") is not None
 
     @property
     def progress(self) -> tuple[int, int]:
@@ -184,12 +205,34 @@ class Run:
         """
         from twofold.training.checkpoint import read_facts
 
-        path = self.checkpoint
+        path = self.newest_checkpoint
         facts = read_facts(path)
         done, total = facts["step"], facts.get("total_steps")
         if not isinstance(done, int) or not isinstance(total, int):
             raise RunError(f"the checkpoint {path} is damaged: its steps are {done} of {total}")
         return done, total
+
+    @property
+    def model_step(self) -> int:
+        """The step that the model's weights are of: not the last, where the best were kept.
+
+        Raises:
+            RunError: If there is no checkpoint, or it is damaged.
+        """
+        from twofold.training.checkpoint import read_facts
+
+        return read_facts(self.checkpoint)["step"]
+
+    @property
+    def best(self) -> dict[str, Any] | None:
+        """The best validation so far, where it is kept: `figure`, `value`, `step` and `epoch`.
+
+        Raises:
+            RunError: If there is no checkpoint, or it is damaged.
+        """
+        from twofold.training.checkpoint import read_facts
+
+        return read_facts(self.newest_checkpoint).get("best")
 
     def check_unedited(self) -> None:
         """Refuses an experiment that is not the one the newest checkpoint was trained on.
@@ -201,11 +244,13 @@ class Run:
         """
         from twofold.training.checkpoint import read_facts
 
-        experiment, origin = self.experiment, read_facts(self.checkpoint).get("origin")
+        facts = read_facts(self.newest_checkpoint)
+        experiment, origin = self.experiment, facts.get("origin")
         if not isinstance(origin, dict):
             return
         edited = differences(parse_experiment(origin, str(self.checkpoint)), experiment)
-        edited = {key: v for key, v in edited.items() if key not in SAMPLING | {"data.name"}}
+        free = SAMPLING | {"data.name"} | (DURATION if self.is_being_extended(facts) else set())
+        edited = {key: v for key, v in edited.items() if key not in free}
         if edited:
             changes = "; ".join(
                 f"{key} was {then!r} and is {now!r}" for key, (then, now) in edited.items()
@@ -215,10 +260,25 @@ class Run:
                 f"{changes}. Undo this, or train the change in another --out"
             )
 
+    def is_being_extended(self, facts: Mapping[str, Any]) -> bool:
+        """Whether the checkpoint of these facts has a new duration and experiment.yaml not yet."""
+        training = self.experiment.training
+        before = {"epochs": training.epochs, "images": training.images}
+        return facts.get("extended_from") == before
+
     @property
     def finished(self) -> bool:
+        """Whether every step is done, or it stopped as no validation became better.
+
+        Raises:
+            RunError: If there is no checkpoint, or it is damaged.
+        """
+        from twofold.training.checkpoint import is_finished, read_facts
+
         done, total = self.progress
-        return done >= total
+        return is_finished(
+            {**read_facts(self.newest_checkpoint), "step": done, "total_steps": total}
+        )
 
     @property
     def samples(self) -> list[Path]:
@@ -294,12 +354,6 @@ class Run:
                 f"trained (fingerprint {dataset.fingerprint}, then {expected})"
             )
         return dataset
-
-    @property
-    def _newest_checkpoint(self) -> Path | None:
-        from twofold.training.checkpoint import newest_checkpoint
-
-        return newest_checkpoint(self.path / "checkpoints")
 
     def _json(self, name: str, shape: type[BaseModel]) -> dict[str, Any]:
         path = self.path / name

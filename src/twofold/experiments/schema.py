@@ -14,15 +14,26 @@ from twofold.registry import is_known, parse, piece
 from twofold.settings import Seed, Strict, flat
 from twofold.training.settings import OptimizerSettings, TrainingSettings
 
-__all__ = ["SAMPLING", "SEEDS", "UPKEEP", "WORDS", "DataSettings", "Experiment", "Reported"]
+__all__ = [
+    "DURATION",
+    "SAMPLING",
+    "SEEDS",
+    "UPKEEP",
+    "WORDS",
+    "DataSettings",
+    "Experiment",
+    "Reported",
+]
 
 WORDS = frozenset({"title", "source", "reported", "notes"})  # what is said of it
 SEEDS = frozenset({"seed", "data.label_seed"})
+PLACES = frozenset({"training.init_from"})  # where something lies, of which more is known
+DURATION = frozenset({"training.epochs", "training.images"})  # what `resume` may change
 SAMPLING = frozenset({"model.sampling_scale", "model.autoencoder.sampling_scale"})
 UPKEEP = frozenset(  # what changes neither weights nor figures, beyond rounding
     f"training.{field}"
     for field in (
-        *("device", "compile", "tensorboard"),
+        *("device", "compile", "loggers"),
         *("log_every", "validate_every", "sample_every", "checkpoint_every"),
     )
 )
@@ -116,10 +127,13 @@ class Experiment(Strict):
 
         Two experiments are the same recipe if these agree but for `SEEDS`; a run can go on with
         other `SAMPLING`, which its weights know nothing of. A field at its default is left out, so
-        that a new field leaves the identity of old runs as it is.
+        that a new field leaves the identity of old runs as it is. Weights to start from count by
+        their content, `init_hash`, and not by where they lie.
         """
         fields = flat(self.model_dump(mode="json", exclude_defaults=True))
-        free = WORDS | UPKEEP | {"name"}
+        free = WORDS | UPKEEP | PLACES | {"name"}
+        if self.training.keep_best is not None:
+            free -= {"training.validate_every"}  # which weights there are to choose from
         return {key: value for key, value in sorted(fields.items()) if key not in free}
 
     def recipe(self) -> str:

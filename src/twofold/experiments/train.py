@@ -14,12 +14,15 @@ from twofold.errors import RunError, UsageError
 from twofold.experiments.build import build_model
 from twofold.experiments.data import load_data
 from twofold.experiments.environment import pick_device
+from twofold.experiments.extend import extend, finish_extension, with_duration
 from twofold.experiments.resolve import parse_changes, resolve
 from twofold.experiments.run import Run, differences
 from twofold.experiments.samples import draw_samples
-from twofold.experiments.schema import Experiment
+from twofold.experiments.schema import DURATION, Experiment
 from twofold.experiments.start import with_images, write_start
 from twofold.models.base import Generative, Model
+from twofold.training.callbacks import Listener
+from twofold.training.initial import start_from
 from twofold.training.loop import Trainer
 from twofold.training.progress import Console, Progress
 
@@ -46,6 +49,7 @@ def train(
     progress: Progress | None = None,
     dataset: Any = None,
     keep_images: bool = True,
+    callbacks: Iterable[Listener] = (),
     **fields: Any,
 ) -> Run:
     """Trains an experiment in a new run folder.
@@ -57,6 +61,8 @@ def train(
         progress: Where to say how it goes; the terminal or notebook by default, `Silent()` nowhere.
         dataset: Images to use in place of those that the experiment names: all that `fit` takes.
         keep_images: Whether these are kept in the run folder, so that it can be used without them.
+        callbacks: Who else is told how it goes: functions of a record of metrics.jsonl, or
+            `twofold.training.callbacks.Callback`s.
         fields: Fields to change, by their bare names: `epochs=5, latent_dim=32`.
 
     Returns:
@@ -73,27 +79,52 @@ def train(
     folder = free_folder(Path("runs") / resolved.name) if out is None else Path(out)
     refuse_used(folder, resolved)
     images = images or load_data(resolved.data)
-    trainer = make_trainer(resolved, images, folder, progress)
+    trainer = make_trainer(resolved, images, folder, progress, callbacks=callbacks)
+    start_from(trainer.model, resolved.training)
+    trainer.check_figure()
     write_start(folder, resolved, images, trainer.model, trainer.device, keep_images)
     trainer.run()
     return Run(folder, images=None if dataset is None else images)
 
 
-def resume(run: str | Path | Run, progress: Progress | None = None, dataset: Any = None) -> Run:
+def resume(
+    run: str | Path | Run,
+    progress: Progress | None = None,
+    dataset: Any = None,
+    *,
+    callbacks: Iterable[Listener] = (),
+    **duration: Any,
+) -> Run:
     """Continues a run from its newest checkpoint, to the same weights as if never interrupted.
+
+    With another duration it goes on to that, finished or not, and becomes the run that would have
+    been trained so long from the start.
+
+    Arguments:
+        run: A run or its folder.
+        progress: Where to say how it goes.
+        dataset: The images, where the folder neither keeps nor names them.
+        callbacks: Who else is told how it goes, as in `train`.
+        duration: `epochs=100` or `images=1_000_000`, counted from the run's first step.
 
     Raises:
         RunError: If the run is damaged, its experiment was edited, or its data has changed.
+        UsageError: If more is done already, anything but the duration is changed, or what is done
+            depends on the duration, as the schedules linear and cosine do.
     """
     run = run if isinstance(run, Run) else Run(run)
     run.check_unedited()
-    if run.finished:
+    finish_extension(run)
+    experiment = with_duration(run, duration) if duration else run.experiment
+    if run.finished and experiment.training == run.experiment.training:
         return run
     device = str(pick_device(run.experiment.training.device))
     images = (run if dataset is None else Run(run.path, images=dataset)).dataset()
     model = run.untrained_model(device)
-    trainer = make_trainer(run.experiment, images, run.path, progress, model)
+    trainer = make_trainer(experiment, images, run.path, progress, model, callbacks)
     trainer.restore()
+    if experiment.training != run.experiment.training:
+        extend(run, trainer, experiment)
     trainer.run()
     return run
 
@@ -104,6 +135,7 @@ def make_trainer(
     folder: Path,
     progress: Progress | None,
     model: Model | None = None,
+    callbacks: Iterable[Listener] = (),
 ) -> Trainer:
     """A trainer at its first step, for an experiment on images that are loaded.
 
@@ -113,6 +145,7 @@ def make_trainer(
         folder: The run's.
         progress: Where to say how it goes.
         model: On its device, where it is made already; by default as the experiment says.
+        callbacks: Who else is told how it goes.
 
     Raises:
         UsageError, DataError: If model, images and settings do not fit each other.
@@ -158,6 +191,7 @@ def make_trainer(
         picture=_painter(model, validation or data),
         progress=progress or Console(),
         origin=experiment.model_dump(mode="json"),
+        callbacks=callbacks,
     )
 
 
@@ -264,8 +298,13 @@ def state_of(folder: Path, experiment: Experiment) -> State:
     if other := differences(run.experiment, experiment):
         changes = [f"{key}={there} in place of {asked}" for key, (there, asked) in other.items()]
         shown = ", ".join(changes[:3] + ["…"] * (len(changes) > 3))
+        longer = ""
+        if other.keys() <= DURATION:
+            key, asked = next((key, asked) for key, (_, asked) in other.items() if asked)
+            longer = f", or `twofold resume {folder} {key.removeprefix('training.')}={asked:g}`"
         raise RunError(
             f"{folder} holds a run of another experiment, with {shown}; choose another --out"
+            + longer
         )
     if not run.has_checkpoint:
         return "new"  # stopped before its first checkpoint, for example by a full disk

@@ -4,6 +4,7 @@ vae = models.VAE(MyEncoder(), MyDecoder(), latent_dim=16)        # plain modules
 gan = models.GAN("fc-512", "fc-512", image_shape=(1, 28, 28))    # or the layer notation
 """
 
+from twofold.models.aae import AAE
 from twofold.models.acgan import ACGAN
 from twofold.models.adversary import Adversary
 from twofold.models.base import AutoEncoder, Generative, Model
@@ -12,6 +13,7 @@ from twofold.models.draw import DRAW
 from twofold.models.gan import GAN
 from twofold.models.hvae import HVAE
 from twofold.models.hybrid import Hybrid
+from twofold.models.infogan import InfoGAN
 from twofold.models.m1m2 import M1M2
 from twofold.models.m2 import M2
 from twofold.models.unregistered import unregistered
@@ -20,6 +22,7 @@ from twofold.objectives import Bound
 from twofold.phases import Phase, Terms
 
 __all__ = [
+    "AAE",
     "ACGAN",
     "DRAW",
     "GAN",
@@ -33,6 +36,7 @@ __all__ = [
     "Classifier",
     "Generative",
     "Hybrid",
+    "InfoGAN",
     "Model",
     "Phase",
     "Terms",

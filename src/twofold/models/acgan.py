@@ -31,6 +31,9 @@ class ACGAN(GAN):
         torch.Size([5])
     """
 
+    def _head(self) -> str:
+        return "class"
+
     @property
     def title(self) -> str:
         return "ACGAN"

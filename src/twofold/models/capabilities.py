@@ -19,8 +19,9 @@ import torch
 from torch import Tensor
 
 from twofold.conditions import Condition
-from twofold.distributions import Density, LatentDistribution
+from twofold.distributions import Density
 from twofold.likelihoods import Likelihood
+from twofold.posteriors import LatentDistribution
 from twofold.priors import Prior
 
 __all__ = [

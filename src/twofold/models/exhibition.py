@@ -11,12 +11,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from twofold.data.batches import Batch
-from twofold.errors import UsageError
+from twofold.errors import DataError, UsageError
 from twofold.models.adversary import Adversary
 from twofold.models.base import AutoEncoder
 from twofold.models.capabilities import Paints
-from twofold.models.heads import Judged, Shown
+from twofold.models.heads import Head, Judged, Projection, Shown
 from twofold.objectives import Bound
+from twofold.registry import name_of
 
 __all__ = ["Exhibition"]
 
@@ -31,7 +32,9 @@ class Exhibition:
         canvases: Whether all canvases of a sample are shown, not only the last.
 
     Raises:
-        UsageError: If the discriminator has no such layer, or the auto-encoder no canvases.
+        UsageError: If the discriminator has no such layer, the auto-encoder no canvases, or the
+            head needs to know what is not shown.
+        DataError: If the head names classes and the auto-encoder knows none.
 
     Example:
         >>> from twofold.models import Hybrid, VAE
@@ -47,6 +50,7 @@ class Exhibition:
         feature_layer: str | None = None,
         canvases: bool = False,
     ) -> None:
+        _check_head(adversary.head, autoencoder)
         if feature_layer is not None:
             _check_features(adversary.discriminator, feature_layer)
         self.autoencoder = autoencoder
@@ -63,13 +67,15 @@ class Exhibition:
     def real(self, batch: Batch) -> Shown:
         """Real images, of which those without a label have q(y|x) for their class, if anything."""
         x = batch.once("signed", lambda: batch.x * 2 - 1)
-        if self.autoencoder.condition.about != "class" or batch.y is None:
+        condition, n = self.autoencoder.condition, batch.num_labeled
+        if condition.about != "class":
             return Shown(x)
-        targets, n = self._one_hot(batch.y.clamp(min=0)), batch.num_labeled
-        if n < len(batch):
-            guesses = self.bound(batch).guesses if self.adversary.head.guesses_classes else None
-            rest = torch.zeros_like(targets[n:]) if guesses is None else guesses[n:]
-            targets = torch.cat([targets[:n], rest])
+        targets = x.new_zeros(len(batch) - n, condition.dim)
+        if n < len(batch) and self.adversary.head.guesses_classes:
+            guesses = self.bound(batch).guesses
+            targets = targets if guesses is None else guesses[n:]
+        if batch.y is not None:
+            targets = torch.cat([self._one_hot(batch.y[:n]), targets])
         return Shown(x, targets=targets)
 
     def recon(self, batch: Batch) -> Shown:
@@ -130,3 +136,22 @@ def _check_features(network: Any, layer: str) -> None:
             "twofold.networks.Network"
         )
     network.check_layer(layer)
+
+
+def _check_head(head: Head, autoencoder: AutoEncoder) -> None:
+    """Refuses a head that needs to know of an image what an auto-encoder does not show of it."""
+    if head.names_classes and autoencoder.labels == "none":
+        raise DataError(
+            f"{autoencoder.title} knows no class that head={name_of(head)} could learn or ask for; "
+            "use a CVAE of the class or an M2, or head=binary"
+        )
+    if head.reads_condition and autoencoder.condition.dim:
+        raise UsageError(
+            f"head={name_of(head)} reads the condition beside the image, which a hybrid does not "
+            "show its discriminator; use head=binary, or for classes projection, class or plus-one"
+        )
+    if isinstance(head, Projection) and autoencoder.labels == "some":
+        raise UsageError(
+            f"head=projection asks for the class of every real image, and {autoencoder.title} "
+            "learns from images without a label too; use head=plus-one"
+        )

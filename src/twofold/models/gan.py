@@ -88,11 +88,14 @@ class GAN(Generative):
         self.take_prior(prior)
         self.generator = make_network(generator, (latent_dim,), image_shape or (None,), given)
         self.adversary: Adversary = make("adversary", adversary)
-        head = "conditional" if given.dim else "binary"
-        self.adversary.join(self, image_shape, num_classes, head)
+        self.adversary.join(self, image_shape, num_classes, self._head())
         self.generator_ema = average_of(self.generator) if self.adversary.ema else None
         self.output = output
         self.sampling_scale = sampling_scale
+
+    def _head(self) -> str:
+        """What an adversary says that was not told what to say."""
+        return "conditional" if self.condition.dim else "binary"
 
     @property
     def labels(self) -> str:

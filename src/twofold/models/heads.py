@@ -49,6 +49,11 @@ class Shown:
         z: The codes that fakes were made of, shape (R, D), or None.
         rows: Which real image each is of, shape (R,); None for one each, in order.
         weight: What each counts, shape (R,), adding up to 1; None for all the same.
+
+    Example:
+        >>> shown = Shown(torch.zeros(2, 1, 4, 4), weight=torch.tensor([0.75, 0.25]))
+        >>> shown.mean(torch.tensor([4.0, 8.0])).item()
+        5.0
     """
 
     x: Tensor
@@ -76,6 +81,10 @@ class Judged:
         score: D(x), shape (R,).
         class_logits: Of p(y|x, real), shape (R, K), or None.
         code: What it reads of the code, shape (R, outputs of the prior's reading), or None.
+
+    Example:
+        >>> Judged(torch.zeros(2)).class_logits is None
+        True
     """
 
     score: Tensor
@@ -127,7 +136,12 @@ class Head(nn.Module, ABC):
 
 @register("head", "binary", title="real or fake")
 class Binary(Head):
-    """Real or fake, from the image alone."""
+    """Real or fake, from the image alone.
+
+    Example:
+        >>> Binary()(torch.tensor([[0.5]]), None).score
+        tensor([0.5000])
+    """
 
     def forward(self, output: Tensor, targets: Tensor | None) -> Judged:  # noqa: ARG002
         return Judged(output[:, 0])
@@ -135,7 +149,12 @@ class Binary(Head):
 
 @register("head", "conditional", title="real or fake, for the condition beside the image")
 class Conditional(Binary):
-    """Real or fake, by a network that reads image and condition together."""
+    """Real or fake, by a network that reads image and condition together.
+
+    Example:
+        >>> Conditional().reads_condition, Conditional().outputs
+        (True, 1)
+    """
 
     reads_condition = True
 

@@ -18,24 +18,21 @@ References:
     https://arxiv.org/abs/1512.09300, for the features and for whose gradient goes where
 """
 
-from collections.abc import Iterable, Iterator
 from typing import Any, Literal
 
-import torch
 from torch import Tensor, nn
 
-from twofold.conditions import Condition, ImageShape
+from twofold.conditions import ImageShape
 from twofold.data.batches import Batch
 from twofold.errors import UsageError
 from twofold.models.adversary import Adversary
-from twofold.models.average import average_of, follow
-from twofold.models.base import AutoEncoder, Generative, evaluating
+from twofold.models.around import Around
+from twofold.models.base import AutoEncoder
 from twofold.models.capabilities import Classifies
 from twofold.models.exhibition import Exhibition
 from twofold.models.heads import Shown
 from twofold.phases import Phase, Terms, joined
-from twofold.priors import Prior
-from twofold.registry import make, name_of, register
+from twofold.registry import name_of, register
 from twofold.settings import NonNegative
 
 __all__ = ["Hybrid"]
@@ -47,7 +44,7 @@ __all__ = ["Hybrid"]
     title="a discriminator around a VAE, CVAE, M2 or DRAW",
     paper="Larsen et al., 2016, arXiv 1512.09300; Chen, Fang and Ju, 2016",
 )
-class Hybrid(Generative):
+class Hybrid(Around):
     """An auto-encoder that a discriminator judges.
 
     Arguments:
@@ -68,7 +65,8 @@ class Hybrid(Generative):
 
     Raises:
         UsageError: If a setting asks for what the networks do not have.
-        DataError: If a discriminator that names classes is asked of images without classes.
+        DataError: If a discriminator that names classes is asked of images without classes, or
+            around an auto-encoder that reads no labels.
 
     Example:
         >>> from twofold.models import VAE
@@ -93,11 +91,7 @@ class Hybrid(Generative):
         image_shape: ImageShape | None = None,
         num_classes: int = 0,
     ) -> None:
-        super().__init__()
-        self.autoencoder: AutoEncoder = make(
-            "model", autoencoder, image_shape=image_shape, num_classes=num_classes
-        )
-        self.adversary: Adversary = make("adversary", adversary)
+        super().__init__(autoencoder, adversary, image_shape=image_shape, num_classes=num_classes)
         self.adversary.join(self, self.image_shape, num_classes)
         objective = self.autoencoder.objective
         if not objective.has_reconstruction:
@@ -113,9 +107,6 @@ class Hybrid(Generative):
             raise UsageError("label_reader=discriminator needs a head that names classes: plus-one")
         feature_layer = feature_layer if feature_weight else None
         self.shown = Exhibition(self.autoencoder, self.adversary, feature_layer, canvases)
-        self.autoencoder_ema = average_of(self.autoencoder) if self.adversary.ema else None
-        self.latent_dim = self.autoencoder.latent_dim
-        self.sampling_scale = self.autoencoder.sampling_scale
         self.feature_layer = feature_layer
         self.recon_weight = recon_weight
         self.feature_weight = feature_weight
@@ -124,45 +115,15 @@ class Hybrid(Generative):
         self.routing = routing
         self.label_reader = label_reader
 
-    # --- what is the auto-encoder's ---------------------------------------------------------------
-
-    @property
-    def image_shape(self) -> ImageShape:  # type: ignore[override]
-        return self.autoencoder.image_shape
-
-    @property
-    def condition(self) -> Condition:  # type: ignore[override]
-        return self.autoencoder.condition
-
-    @property
-    def prior(self) -> Prior:
-        return self._shown_autoencoder.prior
-
-    @property
-    def labels(self) -> str:
-        return self.autoencoder.labels
-
     @property
     def title(self) -> str:
         return f"{self.autoencoder.title}-GAN"
-
-    @property
-    def _shown_autoencoder(self) -> AutoEncoder:
-        """Its moving average, where there is one."""
-        return self.autoencoder if self.autoencoder_ema is None else self.autoencoder_ema
-
-    def accept_images(self, image_shape: ImageShape) -> None:
-        self.autoencoder.accept_images(image_shape)
-
-    def networks(self) -> Iterator[nn.Module]:
-        yield from self.autoencoder.networks()
-        yield self.adversary.discriminator
 
     def answering(self, kind: type) -> tuple[Any, ...]:
         """The auto-encoder's capabilities are the hybrid's."""
         if kind is Classifies and self.label_reader == "discriminator":
             return (self.adversary,)
-        return (self, self._shown_autoencoder)
+        return super().answering(kind)
 
     # --- the players ------------------------------------------------------------------------------
 
@@ -170,9 +131,8 @@ class Hybrid(Generative):
     def phases(self) -> list[Phase]:
         judge = Phase("discriminator", list(self.adversary.parameters()), self.discriminator_loss)
         whole = list(self.autoencoder.parameters())
-        after = self._update_ema if self.autoencoder_ema is not None else None
         if self.routing == "summed":
-            return [judge, Phase("autoencoder", whole, self.autoencoder_loss, after)]
+            return [judge, Phase("autoencoder", whole, self.autoencoder_loss, self.after_step)]
         prior = self.autoencoder.prior.parameters()  # which the KL, the encoder's term, fits
         encoder = [*self.autoencoder.encoder_parameters, *prior]
         inside = {id(p) for p in encoder}
@@ -180,7 +140,7 @@ class Hybrid(Generative):
         return [
             judge,
             Phase("encoder", encoder, self.encoder_loss, keeps_graph=True, part_of="autoencoder"),
-            Phase("decoder", decoder, self.decoder_loss, after, part_of="autoencoder"),
+            Phase("decoder", decoder, self.decoder_loss, self.after_step, part_of="autoencoder"),
         ]
 
     def discriminator_loss(self, batch: Batch) -> Terms:
@@ -231,29 +191,9 @@ class Hybrid(Generative):
         real = self.shown.real(batch)
         return self.adversary.generator_terms(fakes, real, self.adversarial_weight)
 
-    def _update_ema(self) -> None:
-        assert self.autoencoder_ema is not None
-        follow(self.autoencoder_ema, self.autoencoder, self.adversary.ema)
-
     # --- what a user asks -------------------------------------------------------------------------
-
-    def generate(self, z: Tensor, c: Tensor | None = None) -> Tensor:
-        """The auto-encoder's image of a code, shape (B, C, H, W)."""
-        return self._shown_autoencoder.generate(z, c)
 
     def realness(self, x: Tensor, c: Tensor | None = None) -> Tensor:
         """D's score for images in [0, 1], shape (B,)."""
         targets = self.condition(c) if c is not None and self.condition.about == "class" else None
         return self.adversary.score(Shown(x * 2 - 1, targets=targets))
-
-    @torch.no_grad()
-    def diagnose(self, batches: Iterable[Batch]) -> dict[str, Any]:
-        """The auto-encoder's numbers, and how much the discriminator tells."""
-        batches = list(batches)
-        numbers = self.autoencoder.diagnose(batches)
-        with evaluating(self):
-            watched = [self.discriminator_loss(b.afresh()).watch for b in batches]
-        for name in watched[0]:
-            mean = sum(watch[name].item() for watch in watched) / len(watched)
-            numbers[name] = round(mean, 4)
-        return numbers

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from twofold.conditions import Condition, ImagePart, ImageShape
-from twofold.distributions import ImageDistribution, LatentDistribution, Masked
+from twofold.distributions import ImageDistribution, Masked
 from twofold.errors import UsageError
 from twofold.likelihoods import Likelihood
 from twofold.models.parts import call, make_condition, make_likelihood, make_network
@@ -26,7 +26,7 @@ from twofold.models.variational import Variational
 from twofold.objectives import Inference, LatentObjective
 from twofold.objectives.base import rows_of
 from twofold.phases import Phase
-from twofold.posteriors import Posterior
+from twofold.posteriors import LatentDistribution, Posterior
 from twofold.priors import Prior
 from twofold.registry import make, register
 from twofold.settings import Count, Positive
@@ -136,8 +136,8 @@ class VAE(Variational):
         if output.shape != expected:
             raise UsageError(
                 f"the encoder gives a shape of {tuple(output.shape)}, expected {expected} for "
-                f"latent_dim={self.latent_dim}: for a Gaussian, means and then log-variances of "
-                "every image, one beside the other or as a pair"
+                f"latent_dim={self.latent_dim}: let it return (B, {expected[1]}), for a Gaussian "
+                "means and then log-variances, one beside the other or as a pair"
             )
         return self.posterior_family(output)
 

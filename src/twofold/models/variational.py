@@ -11,10 +11,11 @@ import torch
 from torch import Tensor
 
 from twofold.data.batches import Batch
-from twofold.distributions import DiagonalGaussian, LatentDistribution, gaussian_kl_per_dim
+from twofold.distributions import DiagonalGaussian, gaussian_kl_per_dim
 from twofold.models.base import AutoEncoder, evaluating
 from twofold.objectives import Inference
 from twofold.objectives.base import check_needs
+from twofold.posteriors import LatentDistribution
 
 __all__ = ["ACTIVE_VARIANCE", "Variational", "kl_per_dim"]
 
@@ -102,6 +103,11 @@ class Variational(AutoEncoder):
 
 
 def kl_per_dim(q: LatentDistribution) -> Tensor:
-    """KL(q || N(0, I)) of each dimension of a Gaussian q, shape (..., B, D)."""
+    """KL(q || N(0, I)) of each dimension of a Gaussian q, shape (..., B, D).
+
+    Example:
+        >>> kl_per_dim(DiagonalGaussian(torch.tensor([[0.0, 2.0]]), torch.zeros(1, 2)))
+        tensor([[0., 2.]])
+    """
     assert isinstance(q, DiagonalGaussian), "asked only where posterior and prior have a formula"
     return gaussian_kl_per_dim(q.mu, q.logvar)

@@ -14,10 +14,11 @@ from torch import Tensor
 
 from twofold.conditions import Condition
 from twofold.data.batches import Batch
-from twofold.distributions import Density, LatentDistribution
+from twofold.distributions import Density
 from twofold.errors import UsageError
 from twofold.objectives.bound import Bound
 from twofold.phases import Terms
+from twofold.posteriors import LatentDistribution
 from twofold.priors import Prior
 from twofold.registry import name_of
 

@@ -83,6 +83,13 @@ class ELBO(LatentObjective):
         return kl_per_dim.flatten(0, -2).mean(dim=0).clamp(min=self.free_bits).sum()
 
 
+def kl_of(model: Infers, drawn: Inference) -> Tensor:
+    """KL(q || p(z)), by formula where there is one, else at the codes drawn: nats, shape ()."""
+    if "closed KL" in model.offers:
+        return model.kl_per_dim(drawn.q).sum(dim=-1).mean()
+    return sampled_kl(model, drawn).mean()
+
+
 def sampled_kl(model: Infers, drawn: Inference) -> Tensor:
     """ln q(z|x) - ln p(z) at every code drawn, nats, shape (S, B)."""
     return drawn.log_q - model.prior.log_prob(drawn.z)

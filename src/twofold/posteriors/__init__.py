@@ -3,9 +3,15 @@
 vae = models.VAE(encoder, decoder, latent_dim=16, posterior="gaussian")
 """
 
-from twofold.posteriors.base import Posterior
+from twofold.posteriors.base import LatentDistribution, Posterior
 from twofold.posteriors.gaussian import GaussianPosterior
 from twofold.posteriors.iaf import IAFPosterior
 from twofold.posteriors.two_layer import TwoLayerPosterior
 
-__all__ = ["GaussianPosterior", "IAFPosterior", "Posterior", "TwoLayerPosterior"]
+__all__ = [
+    "GaussianPosterior",
+    "IAFPosterior",
+    "LatentDistribution",
+    "Posterior",
+    "TwoLayerPosterior",
+]

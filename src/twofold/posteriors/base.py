@@ -4,14 +4,30 @@ Notation: z latent codes (B, D), or (S, B, D) with S draws for each image.
 """
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 from torch import Tensor, nn
 
-from twofold.distributions import LatentDistribution
 from twofold.errors import UsageError
 
-__all__ = ["Posterior"]
+__all__ = ["LatentDistribution", "Posterior"]
+
+
+class LatentDistribution(Protocol):
+    """q(z|x) of a batch: codes are drawn from it, and its density is known where they are."""
+
+    @property
+    def mean(self) -> Tensor:
+        """The code in the middle, shape (B, D)."""
+        ...
+
+    def rsample(self, num_samples: int | None = None) -> Tensor:
+        """Differentiable draws, shape (B, D), or (S, B, D)."""
+        ...
+
+    def log_prob(self, z: Tensor) -> Tensor:
+        """ln q(z|x) in nats, (..., B, D) -> (..., B); cheap at the codes drawn last."""
+        ...
 
 
 class Posterior(nn.Module, ABC):

@@ -4,10 +4,19 @@ vae = models.VAE(encoder, decoder, latent_dim=16, prior=priors.VampPrior(50))
 """
 
 from twofold.priors.base import Prior
+from twofold.priors.coded import Coded
 from twofold.priors.flow import FlowPrior
 from twofold.priors.mixture import Mixture
 from twofold.priors.standard_normal import StandardNormal
 from twofold.priors.two_layer import TwoLayerPrior
 from twofold.priors.vamp import VampPrior
 
-__all__ = ["FlowPrior", "Mixture", "Prior", "StandardNormal", "TwoLayerPrior", "VampPrior"]
+__all__ = [
+    "Coded",
+    "FlowPrior",
+    "Mixture",
+    "Prior",
+    "StandardNormal",
+    "TwoLayerPrior",
+    "VampPrior",
+]

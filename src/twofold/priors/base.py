@@ -26,6 +26,8 @@ class Prior(nn.Module, ABC):
         closed_kl: Whether KL(q(z|x) || p(z)) has a formula for a Gaussian q.
         spherical: Whether draws of many dimensions lie close to a sphere about 0, so that the way
             from one to another is an arc.
+        code_dim: How many coordinates, the first ones, are no noise, so that their length says
+            nothing and the way between two of them is straight.
 
     Example:
         >>> from twofold.models import VAE
@@ -38,6 +40,7 @@ class Prior(nn.Module, ABC):
     closed_kl: ClassVar[bool] = False
     spherical: ClassVar[bool] = False
     latent_dim: int = 0
+    code_dim: int = 0
     _place: Tensor
 
     def __init__(self) -> None:

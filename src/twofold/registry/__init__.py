@@ -19,13 +19,12 @@ from twofold.registry.entries import (
     find,
     is_known,
     make,
-    name_of,
     parse,
     piece,
     register,
-    settings_of,
 )
 from twofold.registry.kinds import KINDS
+from twofold.registry.memory import name_of, settings_of
 from twofold.registry.plugins import load_plugin, plugin_files
 
 __all__ = [

@@ -12,9 +12,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from twofold.registry.kinds import KINDS
-from twofold.settings import Strict, refusal
+from twofold.registry.memory import remember
+from twofold.settings import refusal
 
-__all__ = ["check_constructor", "is_object", "remember"]
+__all__ = ["check_constructor"]
 
 
 def check_constructor(cls: Any, entry: Any) -> None:
@@ -65,17 +66,3 @@ def _check(entry: Any, values: Mapping[str, Any]) -> tuple[dict[str, Any], Any]:
         raise refusal(error) from None
     arguments = {k: v for k, v in values.items() if k in entry.given}
     return arguments | {name: getattr(settings, name) for name in entry.parameters}, settings
-
-
-def is_object(value: Any) -> bool:
-    """Whether a value is neither plain data nor settings."""
-    plain = (str, int, float, bool, list, tuple, dict, type(None), Strict)
-    return not isinstance(value, plain)
-
-
-def remember(made: Any, settings: Any) -> None:
-    """Keeps the settings with what was made of them."""
-    try:
-        object.__setattr__(made, "_settings", settings)
-    except (AttributeError, TypeError):
-        return  # a number or a tuple needs no memory

@@ -23,9 +23,10 @@ from pydantic import (
 
 from twofold.docstrings import summary_of
 from twofold.errors import UsageError, unknown_name
-from twofold.registry.constructors import check_constructor, is_object, remember
+from twofold.registry.constructors import check_constructor
 from twofold.registry.homes import load_home
 from twofold.registry.kinds import KINDS
+from twofold.registry.memory import is_object, remember
 from twofold.registry.parameters import help_of, parameters_of
 from twofold.registry.plugins import load_packages, origin
 from twofold.settings import Strict, refusal
@@ -38,11 +39,9 @@ __all__ = [
     "find",
     "is_known",
     "make",
-    "name_of",
     "parse",
     "piece",
     "register",
-    "settings_of",
 ]
 
 T = TypeVar("T", bound=Callable[..., Any])
@@ -272,34 +271,6 @@ def make(kind: str, value: Any, **given: Any) -> Any:
     """
     parsed = parse(kind, value)
     return parsed.build(**given) if isinstance(parsed, Settings) else parsed
-
-
-def settings_of(made: Any) -> Settings | None:
-    """The settings that an object was made with; None where it is of no registered pieces.
-
-    Parts that were objects are written down with the whole, as far as they have settings.
-    """
-    settings = getattr(made, "_settings", None)
-    return None if settings is None else _with_parts(settings)
-
-
-def name_of(made: Any) -> str:
-    """The name that an object was made by, or its class where that has none."""
-    settings = getattr(made, "_settings", None)
-    return type(made).__name__ if settings is None else type(settings).entry.name
-
-
-def _with_parts(settings: Settings) -> Settings | None:
-    """The settings with those of every part, so that a file can hold the whole."""
-    parts: dict[str, Settings] = {}
-    for name in type(settings).entry.parameters:
-        value = getattr(settings, name)
-        if isinstance(value, Settings) or is_object(value):
-            part = _with_parts(value) if isinstance(value, Settings) else settings_of(value)
-            if part is None:
-                return None
-            parts[name] = part
-    return settings.model_copy(update=parts)
 
 
 # --- from a signature to fields -------------------------------------------------------------------

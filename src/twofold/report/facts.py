@@ -46,6 +46,7 @@ class Facts:
     evaluated: bool = False  # whether there is an evaluation.json
     evaluated_step: int | None = None  # of the weights that were measured, where that is known
     finished: bool = True  # trained to the end
+    model_step: int | None = None  # of the weights it has now, where that is known
 
     @property
     def mention(self) -> str:
@@ -111,8 +112,9 @@ class Facts:
     @property
     def is_stale(self) -> bool:
         """Whether it was trained on after it was measured."""
-        measured = self.evaluated_step
-        return measured is not None and self.last.get("step", measured) > measured
+        measured, last = self.evaluated_step, self.last.get("step")
+        now = last if self.model_step is None else self.model_step
+        return measured is not None and now is not None and now != measured
 
     @property
     def epochs_done(self) -> float | None:
@@ -211,9 +213,9 @@ def _facts(run: Run, letter: str, name: str) -> Facts:
     evaluation = run.evaluation or {}
     measures = measures_of(evaluation)
     try:
-        finished = run.finished
+        finished, model_step = run.finished, run.model_step
     except RunError:
-        finished = False
+        finished, model_step = False, None
     return Facts(
         letter=letter,
         name=name,
@@ -234,4 +236,5 @@ def _facts(run: Run, letter: str, name: str) -> Facts:
         evaluated=run.evaluation is not None,
         evaluated_step=(evaluation.get("settings") or {}).get("step"),
         finished=finished,
+        model_step=model_step,
     )

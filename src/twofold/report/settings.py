@@ -16,7 +16,7 @@ from twofold.training.settings import OptimizerSettings
 
 __all__ = ["compact", "differing", "train_command"]
 
-UPKEEP = ("log_every", "validate_every", "sample_every", "checkpoint_every", "tensorboard")
+UPKEEP = ("log_every", "validate_every", "sample_every", "checkpoint_every", "loggers")
 
 
 def compact(experiment: Experiment) -> dict[str, str]:

@@ -95,7 +95,7 @@ def _seconds(experiment: Experiment, dataset: ImageDataset) -> float:
         trainer = make_trainer(experiment, dataset, Path(folder) / "timed", Silent())
         # A stretch lies between the steps at which a phase starts or stops
         epochs = [e for p in trainer.phase_optimizers for e in (p.settings.start, p.settings.stop)]
-        steps = {math.ceil(e * trainer.data.steps_per_epoch) for e in epochs if e is not None}
+        steps = {math.ceil(e * trainer.steps_per_epoch) for e in epochs if e is not None}
         total = trainer.total_steps
         stretches = pairwise(sorted({0, total, *(step for step in steps if step < total)}))
         return sum((end - begin) * _step_seconds(trainer, begin) for begin, end in stretches)
@@ -110,6 +110,6 @@ def _step_seconds(trainer: Trainer, begin: int) -> float:
             wait_for(trainer.device)
             started = time.perf_counter()
         trainer.step = begin + step
-        trainer.train_step(trainer.data.training_batch(trainer.step))
+        trainer.train_step(trainer.batches(trainer.step))
     wait_for(trainer.device)
     return (time.perf_counter() - started) / (TIMED * steps)

@@ -7,7 +7,7 @@ part of it is code: loading an untrusted checkpoint reads numbers.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,18 @@ from torch import Tensor
 from twofold.errors import RunError
 from twofold.files import write_bytes, write_json
 
-__all__ = ["Checkpoint", "load_checkpoint", "newest_checkpoint", "read_facts", "save_checkpoint"]
+__all__ = [
+    "Checkpoint",
+    "best_checkpoint",
+    "is_finished",
+    "load_checkpoint",
+    "model_checkpoint",
+    "newest_checkpoint",
+    "read_facts",
+    "rewrite_facts",
+    "save_best",
+    "save_checkpoint",
+]
 
 KEEP = 2
 _GO_BACK = "delete the pair to go back to the checkpoint before it"
@@ -28,7 +39,7 @@ Checkpoint = tuple[dict[str, Tensor], dict[str, Any]]
 def save_checkpoint(
     folder: Path, step: int, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]
 ) -> Path:
-    """Writes a checkpoint and removes all but the newest two.
+    """Writes a checkpoint and removes all but the newest two and the best that these know of.
 
     Arguments:
         folder: The `checkpoints` folder of a run.
@@ -39,17 +50,45 @@ def save_checkpoint(
     Returns:
         The path of the JSON file.
     """
+    path = _write(folder / f"step-{step:08d}.json", step, tensors, facts)
+    checkpoints = sorted(folder.glob("step-*.json"))
+    _remove(checkpoints[:-KEEP])
+    if others := set(folder.glob("best-*.json")):
+        known = [read_facts(kept).get("best") or {} for kept in checkpoints[-KEEP:]]
+        best = {best_checkpoint(folder, one["step"]) for one in known if one.get("step")}
+        _remove(others - best)
+    return path
+
+
+def save_best(
+    folder: Path, step: int, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]
+) -> Path:
+    """Writes the weights of the best validation so far, beside those of earlier ones.
+
+    The next checkpoint knows it; until then the one before is that of the run, so that a run which
+    is killed goes on with the best it knew of.
+    """
+    return _write(best_checkpoint(folder, step), step, tensors, facts)
+
+
+def best_checkpoint(folder: Path, step: int) -> Path:
+    """The JSON file of the weights that were the best at a step."""
+    return folder / f"best-{step:08d}.json"
+
+
+def _write(path: Path, step: int, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> Path:
     from safetensors.torch import save
 
-    stem = folder / f"step-{step:08d}"
     content = save(_apart(tensors))
-    write_bytes(stem.with_suffix(".safetensors"), content)
-    facts = {"step": step, "sha256": hashlib.sha256(content).hexdigest(), **facts}
-    write_json(stem.with_suffix(".json"), facts)
-    for old in sorted(folder.glob("step-*.json"))[:-KEEP]:
-        old.unlink()
-        old.with_suffix(".safetensors").unlink(missing_ok=True)
-    return stem.with_suffix(".json")
+    write_bytes(path.with_suffix(".safetensors"), content)
+    write_json(path, {"step": step, "sha256": hashlib.sha256(content).hexdigest(), **facts})
+    return path
+
+
+def _remove(paths: Iterable[Path]) -> None:
+    for path in paths:
+        path.unlink()
+        path.with_suffix(".safetensors").unlink(missing_ok=True)
 
 
 def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -68,6 +107,21 @@ def newest_checkpoint(folder: Path) -> Path | None:
     return max(folder.glob("step-*.json"), default=None)
 
 
+def is_finished(facts: Mapping[str, Any]) -> bool:
+    """Whether training ended with the checkpoint of these facts, at its last step or before."""
+    return facts["step"] >= facts["total_steps"] or bool(facts.get("stopped"))
+
+
+def model_checkpoint(folder: Path) -> Path | None:
+    """The JSON file of a run's weights: the newest or, once it is finished, the best if kept."""
+    newest = newest_checkpoint(folder)
+    if newest is None:
+        return None
+    facts = read_facts(newest)
+    best = (facts.get("best") or {}).get("step")
+    return newest if best is None or not is_finished(facts) else best_checkpoint(folder, best)
+
+
 def read_facts(path: Path) -> dict[str, Any]:
     """The JSON file of a checkpoint.
 
@@ -83,6 +137,12 @@ def read_facts(path: Path) -> dict[str, Any]:
     if not isinstance(facts, dict) or not {"step", "sha256"} <= facts.keys():
         raise RunError(f"the checkpoint {path} is damaged: it lacks step or sha256; {_GO_BACK}")
     return facts
+
+
+def rewrite_facts(folder: Path, changes: Mapping[str, Any]) -> None:
+    """Changes facts of every checkpoint of a folder, the newest last; the tensors stay."""
+    for path in sorted(folder.glob("step-*.json")):
+        write_json(path, {**read_facts(path), **changes})
 
 
 def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> Checkpoint:
@@ -119,17 +179,18 @@ def module_tensors(module: torch.nn.Module, prefix: str) -> dict[str, Tensor]:
     return {f"{prefix}{name}": value for name, value in module.state_dict().items()}
 
 
+def under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The tensors whose names begin with a prefix, without it."""
+    return {name.removeprefix(prefix): v for name, v in tensors.items() if name.startswith(prefix)}
+
+
 def load_module(module: torch.nn.Module, tensors: Mapping[str, Tensor], prefix: str) -> None:
     """Puts tensors under a prefix into a module.
 
     Raises:
         RunError: If names or shapes differ: the checkpoint is of another experiment.
     """
-    own = {
-        name.removeprefix(prefix): value
-        for name, value in tensors.items()
-        if name.startswith(prefix)
-    }
+    own = under(tensors, prefix)
     try:
         module.load_state_dict(own, strict=True)
     except RuntimeError as error:
@@ -159,7 +220,7 @@ def load_optimizer(
 ) -> None:
     """Puts the state back, each tensor in the memory layout of its parameter."""
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
-    found = {name.removeprefix(prefix): v for name, v in tensors.items() if name.startswith(prefix)}
+    found = under(tensors, prefix)
     state: dict[int, dict[str, Any]] = {}
     for name, value in {**found, **numbers}.items():
         index, key = name.split("/")

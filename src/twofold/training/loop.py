@@ -5,20 +5,18 @@
         total.backward(inputs=phase.parameters)
         optimizer.step()
 
-With `simultaneous` every phase's gradient is taken before any of them steps.
+With `simultaneous` every phase's gradient is taken before any of them steps. With `accumulate` each
+phase averages its gradient over several batches before it steps, and the next over the same ones.
 
 Around it: logging, validation and pictures on a cadence, checkpoints from which a run continues to
 the same bits, and a stop at the first number that is not finite.
 """
 
 import math
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -26,26 +24,37 @@ import torch
 from torch import Tensor
 
 from twofold.data.batches import Batch, Batches, PartlyLabeled
-from twofold.errors import RunError, UsageError
+from twofold.errors import RunError
 from twofold.models.base import Model
+from twofold.training.best import Best, figure_of
+from twofold.training.callbacks import Callbacks, Listener
 from twofold.training.checkpoint import (
+    best_checkpoint,
     load_checkpoint,
     load_module,
-    load_optimizer,
     module_tensors,
     newest_checkpoint,
-    optimizer_state,
+    save_best,
     save_checkpoint,
 )
 from twofold.training.diagnosis import warnings_of
 from twofold.training.guard import all_finite, explain_nonfinite, first_nonfinite
-from twofold.training.optimizers import PhaseOptimizer, phase_optimizers
+from twofold.training.interrupt import interruptible
+from twofold.training.loggers import LoggerCallback
+from twofold.training.optimizers import (
+    PhaseOptimizer,
+    phase_optimizers,
+    refuse_idle_phases,
+    stepping_together,
+)
 from twofold.training.peak_memory import forget_peak, peak_memory
 from twofold.training.progress import Progress, Silent
-from twofold.training.record import Record, check_tensorboard
+from twofold.training.randomness import Randomness
+from twofold.training.record import Record
 from twofold.training.running import Clock, Sums, round_means
 from twofold.training.settings import TrainingSettings
-from twofold.training.validate import mean_terms
+from twofold.training.state import pack, unpack
+from twofold.training.validate import held_out_terms
 
 __all__ = ["Outcome", "Trainer"]
 
@@ -74,9 +83,11 @@ class Trainer:
         picture: Called with the folder's `samples/epoch-….png` to draw one, or None.
         progress: Where to say how it goes.
         origin: Plain data, kept with every checkpoint, that says what is being trained.
+        callbacks: Who else is told: `Callback`s, or functions of a record.
 
     Raises:
-        UsageError: If TensorBoard is asked for and not installed, or a phase would never start.
+        UsageError: If a logger is asked for and not installed, a phase would never start, or the
+            best validation is to be kept and there is none.
     """
 
     def __init__(
@@ -90,33 +101,38 @@ class Trainer:
         picture: Callable[[Model, Path], None] | None = None,
         progress: Progress | None = None,
         origin: Mapping[str, Any] | None = None,
+        callbacks: Iterable[Listener] = (),
     ) -> None:
         self.model = model
         self.data = data
         self.validation = validation
         self.settings = settings
         self.folder = folder
-        self.seed = seed
         self.picture = picture
         self.progress = progress or Silent()
         self.origin = dict(origin or {})
+        loggers = [LoggerCallback(settings.loggers)] if settings.loggers else []
+        self.callbacks = Callbacks([*loggers, *callbacks])
         self.device = model.device
         self.phase_optimizers = phase_optimizers(model, settings)
         self.step = 0
-        self.total_steps = _total_steps(settings, data)
-        self.epochs = self.total_steps / data.steps_per_epoch
-        self._refuse_idle_phases()
+        self.images_per_step = data.batch_size * settings.accumulate
+        self.steps_per_epoch = len(data) / self.images_per_step
+        images = settings.images or (settings.epochs or 0) * len(data)
+        self.total_steps = max(1, math.ceil(images / self.images_per_step - 1e-9))
+        self.epochs = self.total_steps / self.steps_per_epoch
+        refuse_idle_phases(self.phase_optimizers, self.epochs)
+        self.best = Best.of(settings, is_validated=validation is not None)
         self.clock = Clock()
         self.memory = 0  # the peak of all sessions, in bytes
         self.sums = Sums()
         # Reading a loss costs nothing on a CPU; elsewhere it would make every step wait.
         self.watch_every_step = self.device.type == "cpu"
-        self._random_state: dict[str, Tensor] = {}
+        self.seed = seed
+        self.randomness = Randomness(self.device, seed)
         self._stop_asked = False
         self._warned: set[str] = set()
         self._saved_at = time.monotonic()
-        if settings.tensorboard:
-            check_tensorboard()
         if settings.compile:
             for network in model.networks():
                 network.compile()
@@ -128,62 +144,68 @@ class Trainer:
 
         Raises:
             RunError: If a loss is not finite, or the disk is full.
+            Exception: Whatever a callback raised, after a checkpoint.
         """
-        record = Record(self.folder, self.settings.tensorboard)
+        record = Record(self.folder)
         record.rewind(self.step)
         forget_peak(self.device)
         self.progress.start(self.model.title, self.total_steps, self.step, self.epochs)
         try:
-            with self._randomness(), self._interruptible():
+            with self.randomness.of_the_run(), interruptible(self._ask_to_stop):
                 if self.step == 0:
                     self.save()
                 self.model.train()
+                self._tell("on_start", self)
                 self.clock.start()
-                while self.step < self.total_steps and not self._stop_asked:
-                    self.train_step(self.data.training_batch(self.step))
+                while not (self.finished or self._stop_asked):
+                    self.train_step(self.batches(self.step))
                     self.step += 1
                     self._after_step(record)
                 self.clock.pause()
                 self.save()
+            if self.finished and self.best is not None:
+                self._take_the_best(self.best)
         finally:
             self.progress.stop()
-            record.close()
-        return Outcome(self.step, self.step >= self.total_steps, self.clock.seconds)
+            outcome = Outcome(self.step, self.finished, self.clock.seconds)
+            self._tell("on_end", outcome)
+        if self.callbacks.error is not None:
+            raise self.callbacks.error
+        return outcome
 
-    def train_step(self, batch: Batch) -> None:
-        """One step of every phase that is due at this step."""
-        epoch = self.step / self.data.steps_per_epoch
+    @property
+    def finished(self) -> bool:
+        """Whether every step is done, or no better validation is waited for."""
+        return self.step >= self.total_steps or (self.best is not None and self.best.is_final)
+
+    def batches(self, step: int) -> list[Batch]:
+        """The batches of a step, one unless gradients are accumulated; all are of one moment."""
+        count = self.settings.accumulate
+        found = [self.data.training_batch(step * count + part) for part in range(count)]
+        for batch in found[1:]:
+            batch.epoch = found[0].epoch
+        return found
+
+    def train_step(self, batch: Batch | Sequence[Batch]) -> None:
+        """One step of every phase that is due at this step, by the mean gradient of its batches."""
+        batches = [batch] if isinstance(batch, Batch) else batch
+        epoch = self.step / self.steps_per_epoch
         due = [one for one in self.phase_optimizers if one.is_due(self.step, epoch)]
-        waiting: list[PhaseOptimizer] = []
-        for one in due:
-            with self._precision():
-                terms = one.phase.loss(batch)
-                total = terms.total
-            if self.watch_every_step and not math.isfinite(total.item()):
-                raise explain_nonfinite(self.model, one.phase, terms, batch, self.step)
-            one.differentiate(total)
-            self.sums.add(one.phase.name, total, terms)
-            waiting.append(one)
-            # Weights that a later phase differentiates through stay until it has done so; autograd
-            # would not notice, because fused optimizers leave the version of a tensor as it was.
-            if not (self.settings.simultaneous or one.phase.keeps_graph):
-                self._take_steps(waiting)
-        self._take_steps(waiting)
+        for group in stepping_together(due, self.settings.simultaneous):
+            for part, one_batch in enumerate(batches):
+                for one in group:
+                    self._differentiate(one, one_batch, part, len(batches))
+            for one in group:
+                one.take_step(self.step, self.total_steps)
 
-    def _refuse_idle_phases(self) -> None:
-        """A phase that starts after the end would leave its networks as they were drawn."""
-        for one in self.phase_optimizers:
-            if one.settings.start >= self.epochs:
-                name = one.phase.name
-                raise UsageError(
-                    f"{name} starts at epoch {one.settings.start:g}, but the run ends at epoch "
-                    f"{self.epochs:g}; use more epochs, or a smaller "
-                    f"training.optimizers.{name}.start"
-                )
-
-    def _take_steps(self, waiting: list[PhaseOptimizer]) -> None:
-        while waiting:
-            waiting.pop(0).take_step(self.step, self.total_steps)
+    def _differentiate(self, one: PhaseOptimizer, batch: Batch, part: int, parts: int) -> None:
+        with self._precision():
+            terms = one.phase.loss(batch)
+            total = terms.total
+        if self.watch_every_step and not math.isfinite(total.item()):
+            raise explain_nonfinite(self.model, one.phase, terms, batch, self.step)
+        one.differentiate(total, part, parts)
+        self.sums.add(one.phase.name, total, terms)
 
     def _after_step(self, record: Record) -> None:
         """What happens between steps, each on its own cadence."""
@@ -202,16 +224,20 @@ class Trainer:
         self.clock.pause()
         if validate:
             self._validate(record)
-        if draw and self.picture is not None:
-            epoch = round(self.step / self.data.steps_per_epoch)
-            self.picture(self.model, self.folder / "samples" / f"epoch-{epoch:04d}.png")
-        if save and not last:
+            if self.finished and not log:
+                self._log(record, means)
+        if (draw or self.finished) and self.picture is not None:
+            epoch = round(self.step / self.steps_per_epoch)
+            path = self.folder / "samples" / f"epoch-{epoch:04d}.png"
+            self.picture(self.model, path)
+            self._tell("on_picture", path, self.step)
+        if save and not self.finished:
             self.save()
         self.clock.start()
 
     def _crosses(self, epochs: float) -> bool:
         """Whether the last step completed another stretch of so many epochs."""
-        stretch = epochs * self.data.steps_per_epoch
+        stretch = epochs * self.steps_per_epoch
         return math.floor(self.step / stretch + 1e-9) > math.floor((self.step - 1) / stretch + 1e-9)
 
     def _log(self, record: Record, means: dict[str, dict[str, float]]) -> None:
@@ -225,34 +251,53 @@ class Trainer:
             p.phase.name: p.optimizer.param_groups[0]["lr"] for p in self.phase_optimizers
         }
         record.append(entry)
+        self._tell("on_record", entry)
         self.progress.update(self.step, entry["epoch"], means)
         self.sums.clear()
 
     def _validate(self, record: Record) -> None:
         """Held-out terms and diagnosis, without touching the randomness of training."""
-        held_out = self.validation
-        split = "train" if held_out is None else "validation"
-        batches = self.data if held_out is None else held_out
-        with torch.random.fork_rng(self._cuda_devices()), self._precision():
-            torch.manual_seed(self.seed)
-            terms = {} if held_out is None else mean_terms(self.model, held_out.in_order(500))
-            few = islice(batches.in_order(250), 4)
-            diagnosis = self.model.diagnose(few)
-        entry = {**self._where("validation"), "split": split, "diagnosis": diagnosis}
-        entry["terms"] = round_means(terms)
+        entry = self._look_at_held_out(4)
+        diagnosis = entry["diagnosis"]
         record.append(entry)
+        self._tell("on_record", entry)
+        if self.best is not None and self.best.improves(entry):
+            tensors, facts = module_tensors(self.model, "model/"), self._facts()
+            save_best(self.folder / "checkpoints", self.step, tensors, facts)
         if self.step >= PATIENCE * self.total_steps:
             for text in warnings_of(diagnosis):
                 if text not in self._warned:
                     self.progress.say(f"epoch {entry['epoch']:g}: {text}")
                     self._warned.add(text)
 
+    def _look_at_held_out(self, batches: int) -> dict[str, Any]:
+        """The record of a validation; so many batches of 250 are looked at closely."""
+        with self.randomness.aside(), self._precision():
+            found = held_out_terms(self.model, self.validation, self.data, batches)
+        return {**self._where("validation"), **found}
+
+    def check_figure(self) -> None:
+        """Validates once, so that a figure that no validation has is noticed before training.
+
+        Raises:
+            UsageError: Listing the figures there are.
+        """
+        if self.best is not None:
+            figure_of(self._look_at_held_out(1), self.best.figure)
+
+    def _take_the_best(self, best: Best) -> None:
+        """Leaves the model with the weights of the best validation, which are the run's."""
+        if best.step is not None:
+            path = best_checkpoint(self.folder / "checkpoints", best.step)
+            load_module(self.model, load_checkpoint(path)[0], "model/")
+        self.progress.say(best.words())
+
     def _where(self, kind: str) -> dict[str, Any]:
         return {
             "kind": kind,
             "step": self.step,
-            "epoch": round(self.step / self.data.steps_per_epoch, 4),
-            "images": self.step * self.data.batch_size,
+            "epoch": round(self.step / self.steps_per_epoch, 4),
+            "images": self.step * self.images_per_step,
             "seconds": round(self.clock.elapsed, 3),
         }
 
@@ -265,26 +310,23 @@ class Trainer:
                 f"the weight {first_nonfinite(self.model)} is not finite after step {self.step}; "
                 "the last checkpoint is intact. Try a smaller lr, clip=1, or precision=fp32"
             )
-        tensors = module_tensors(self.model, "model/")
-        numbers = {}
-        for one in self.phase_optimizers:
-            name = one.phase.name
-            state, numbers[name] = optimizer_state(one.optimizer, f"optimizer/{name}/")
-            tensors |= state
-        tensors |= {f"random/{name}": value for name, value in self._random().items()}
-        for phase, values in self.sums.totals.items():
-            tensors |= {f"sums/{phase}/{name}": value for name, value in values.items()}
+        tensors, numbers = pack(self.model, self.phase_optimizers, self.randomness, self.sums)
+        facts = {**self._facts(), **numbers}
+        path = save_checkpoint(self.folder / "checkpoints", self.step, tensors, facts)
+        self._saved_at = time.monotonic()
+        return path
+
+    def _facts(self) -> dict[str, Any]:
+        """What every checkpoint says beside its tensors."""
         facts = {
             "total_steps": self.total_steps,
             "seconds": self.clock.seconds,
             "memory": self.memory,
-            "optimizers": numbers,
-            "counts": self.sums.counts,
             "origin": self.origin,
         }
-        path = save_checkpoint(self.folder / "checkpoints", self.step, tensors, facts)
-        self._saved_at = time.monotonic()
-        return path
+        if self.best is not None:
+            facts |= {"best": self.best.facts(), "stopped": self.best.is_final}
+        return facts
 
     def restore(self) -> None:
         """Continues from the newest checkpoint of the folder.
@@ -306,23 +348,12 @@ class Trainer:
 
     def _restore(self, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
         """Everything but the model's weights."""
-        for one in self.phase_optimizers:
-            name = one.phase.name
-            numbers = facts["optimizers"][name]
-            load_optimizer(one.optimizer, tensors, numbers, f"optimizer/{name}/")
-        self._random_state = {
-            name.removeprefix("random/"): value
-            for name, value in tensors.items()
-            if name.startswith("random/")
-        }
-        self.sums = Sums(counts=dict(facts["counts"]))
-        for name, value in tensors.items():
-            if name.startswith("sums/"):
-                _, phase, term = name.split("/")
-                self.sums.totals.setdefault(phase, {})[term] = value.to(self.device)
+        self.sums = unpack(tensors, facts, self.phase_optimizers, self.randomness, self.device)
         self.step = facts["step"]
         self.clock = Clock(facts["seconds"])
         self.memory = facts.get("memory", 0)  # older checkpoints do not say
+        if self.best is not None:
+            self.best = Best(**facts["best"])
 
     def _replay_to_the_fault(self) -> None:
         """Goes back to the last good checkpoint and repeats the steps, looking at each.
@@ -332,10 +363,10 @@ class Trainer:
         """
         noticed = self.step
         self.restore()
-        self._set_random()
+        self.randomness.set()
         self.watch_every_step = True
         while self.step < noticed:
-            self.train_step(self.data.training_batch(self.step))
+            self.train_step(self.batches(self.step))
             self.step += 1
         raise RunError(
             f"the loss was not finite at or before step {noticed}, but not when repeated"
@@ -349,50 +380,15 @@ class Trainer:
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=enabled):
             yield
 
-    def _cuda_devices(self) -> list[torch.device]:
-        return [self.device] if self.device.type == "cuda" else []
+    def _tell(self, event: str, *arguments: Any) -> None:
+        """Tells the callbacks, which leave training as it is; one that fails stops it."""
+        if self.callbacks.given:
+            training = self.model.training
+            with self.randomness.aside():
+                self.callbacks.tell(event, *arguments)
+            self.model.train(training)
+            self._stop_asked = self._stop_asked or self.callbacks.error is not None
 
-    @contextmanager
-    def _randomness(self) -> Iterator[None]:
-        """Torch's generators belong to the run inside the block and are given back after it."""
-        with torch.random.fork_rng(self._cuda_devices()):
-            self._set_random()
-            yield
-
-    def _set_random(self) -> None:
-        if not self._random_state:
-            torch.manual_seed(self.seed)
-            return
-        torch.set_rng_state(self._random_state["cpu"])
-        if "cuda" in self._random_state:
-            torch.cuda.set_rng_state(self._random_state["cuda"], self.device)
-
-    def _random(self) -> dict[str, Tensor]:
-        states = {"cpu": torch.get_rng_state()}
-        if self.device.type == "cuda":
-            states["cuda"] = torch.cuda.get_rng_state(self.device)
-        return states
-
-    @contextmanager
-    def _interruptible(self) -> Iterator[None]:
-        """Ctrl-C ends the run after the step at hand; a second one ends it at once."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-
-        def stop(_signal: int, _frame: object) -> None:
-            if self._stop_asked:
-                raise KeyboardInterrupt
-            self._stop_asked = True
-
-        before = {s: signal.signal(s, stop) for s in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for which, handler in before.items():
-                signal.signal(which, handler)
-
-
-def _total_steps(settings: TrainingSettings, data: Batches | PartlyLabeled) -> int:
-    images = settings.images or (settings.epochs or 0) * len(data)
-    return max(1, math.ceil(images / data.batch_size - 1e-9))
+    def _ask_to_stop(self) -> bool:
+        before, self._stop_asked = self._stop_asked, True
+        return before

@@ -1,6 +1,7 @@
 """Settings into torch optimizers, and the learning rate as a function of the step."""
 
 import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,14 @@ from twofold.models.base import Model
 from twofold.phases import Phase
 from twofold.training.settings import OptimizerSettings, TrainingSettings
 
-__all__ = ["PhaseOptimizer", "learning_rate", "make_optimizer", "phase_optimizers"]
+__all__ = [
+    "PhaseOptimizer",
+    "learning_rate",
+    "make_optimizer",
+    "phase_optimizers",
+    "refuse_idle_phases",
+    "stepping_together",
+]
 
 
 def make_optimizer(
@@ -77,11 +85,20 @@ class PhaseOptimizer:
         self.differentiate(total)
         self.take_step(step, total_steps)
 
-    def differentiate(self, total: Tensor) -> None:
-        """The gradient of a phase's total, into the phase's own parameters alone."""
-        self.optimizer.zero_grad(set_to_none=True)
+    def differentiate(self, total: Tensor, part: int = 0, parts: int = 1) -> None:
+        """The gradient of a phase's total, into the phase's own parameters alone.
+
+        Arguments:
+            total: What the phase minimizes, shape ().
+            part: Which of the batches that the gradient is averaged over, counted from 0.
+            parts: How many these are.
+        """
+        if part == 0:
+            self.optimizer.zero_grad(set_to_none=True)
+        if parts > 1:
+            total = total / parts
         total.backward(inputs=self.phase.parameters, retain_graph=self.phase.keeps_graph)
-        if self.settings.l1:
+        if self.settings.l1 and part == parts - 1:
             followed = [p for p in self.phase.parameters if p.grad is not None]
             signs = torch._foreach_sign([p.detach() for p in followed])
             gradients = [p.grad for p in followed if p.grad is not None]
@@ -146,3 +163,36 @@ def phase_optimizers(model: Model, settings: TrainingSettings) -> list[PhaseOpti
         PhaseOptimizer(phase, one, make_optimizer(phase.parameters, one))
         for phase, one in zip(phases, chosen, strict=True)
     ]
+
+
+def refuse_idle_phases(optimizers: Sequence[PhaseOptimizer], epochs: float) -> None:
+    """A phase that starts after the end would leave its networks as they were drawn.
+
+    Raises:
+        UsageError: Naming the phase, and where it says when it starts.
+    """
+    for one in optimizers:
+        if one.settings.start >= epochs:
+            name = one.phase.name
+            raise UsageError(
+                f"{name} starts at epoch {one.settings.start:g}, but the run ends at epoch "
+                f"{epochs:g}; use more epochs, or a smaller training.optimizers.{name}.start"
+            )
+
+
+def stepping_together(
+    due: Sequence[PhaseOptimizer], simultaneous: bool
+) -> Iterator[list[PhaseOptimizer]]:
+    """Phases in the order of their steps, those together whose gradients are taken at one point.
+
+    Weights that a later phase differentiates through stay until it has done so; autograd would not
+    notice, because fused optimizers leave the version of a tensor as it was.
+    """
+    group: list[PhaseOptimizer] = []
+    for one in due:
+        group.append(one)
+        if not (simultaneous or one.phase.keeps_graph):
+            yield group
+            group = []
+    if group:
+        yield group

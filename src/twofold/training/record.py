@@ -10,25 +10,23 @@ import math
 from pathlib import Path
 from typing import Any
 
-from twofold.errors import RunError, UsageError
+from twofold.errors import RunError
 from twofold.files import write_text
 
-__all__ = ["Record", "check_tensorboard", "read_records"]
+__all__ = ["Record", "read_records"]
 
 _WHERE = ("step", "epoch", "images", "seconds")
 
 
 class Record:
-    """Appends to metrics.jsonl, and to TensorBoard when asked.
+    """Appends to metrics.jsonl.
 
     Arguments:
         folder: The run.
-        tensorboard: Whether to write TensorBoard files too.
     """
 
-    def __init__(self, folder: Path, tensorboard: bool = False) -> None:
+    def __init__(self, folder: Path) -> None:
         self.path = folder / "metrics.jsonl"
-        self._board = _tensorboard(folder) if tensorboard else None
 
     def rewind(self, step: int) -> None:
         """Forgets what came after a step, and a line that was cut short."""
@@ -50,13 +48,6 @@ class Record:
                 f"cannot write {self.path}: {error.strerror or error}; "
                 "the last checkpoint is intact: free some space and resume"
             ) from error
-        if self._board is not None:
-            for name, value in _scalars(entry):
-                self._board.add_scalar(f"{entry['kind']}/{name}", value, entry["step"])
-
-    def close(self) -> None:
-        if self._board is not None:
-            self._board.close()
 
 
 def read_records(path: Path) -> list[dict[str, Any]]:
@@ -102,33 +93,3 @@ def _finite(value: Any) -> Any:
     if isinstance(value, list):
         return [_finite(entry) for entry in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _scalars(entry: dict[str, Any], prefix: str = "") -> list[tuple[str, float]]:
-    found: list[tuple[str, float]] = []
-    for name, value in entry.items():
-        if isinstance(value, dict):
-            found += _scalars(value, f"{prefix}{name}/")
-        elif isinstance(value, (int, float)) and (prefix or name not in ("step", "kind")):
-            found.append((f"{prefix}{name}", float(value)))
-    return found
-
-
-def check_tensorboard() -> None:
-    """Fails where TensorBoard is not installed.
-
-    Raises:
-        UsageError: Saying what to install.
-    """
-    try:
-        import torch.utils.tensorboard  # noqa: F401
-    except ImportError as error:
-        raise UsageError(
-            "tensorboard=true needs the extra: pip install 'twofold[tensorboard]'"
-        ) from error
-
-
-def _tensorboard(folder: Path) -> Any:
-    from torch.utils.tensorboard import SummaryWriter
-
-    return SummaryWriter(str(folder / "tensorboard"))

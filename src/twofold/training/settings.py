@@ -1,13 +1,14 @@
 """Everything about training that decides a result, checked where it is written."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from twofold.settings import Strict
 
 __all__ = ["OptimizerSettings", "TrainingSettings"]
 
+LoggerName = Literal["tensorboard", "wandb", "mlflow"]
 Beta = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -24,7 +25,7 @@ class OptimizerSettings(Strict):
     weight_decay: float = Field(0.0, ge=0, description="L2 (Adam, SGD …) or decoupled (AdamW)")
     l1: float = Field(0.0, ge=0, description="weight of the sum of absolute parameters")
     clip: float | None = Field(None, gt=0, description="largest gradient norm")
-    every: int = Field(1, ge=1, description="this phase steps at every n-th batch (D:G ratio)")
+    every: int = Field(1, ge=1, description="this phase takes part in every n-th step (D:G ratio)")
     start: float = Field(0.0, ge=0, description="epoch from which this phase takes part")
     stop: float | None = Field(None, gt=0, description="epoch from which it no longer does")
     schedule: Literal["constant", "linear", "cosine", "exponential"] = Field(
@@ -55,7 +56,10 @@ class TrainingSettings(Strict):
 
     epochs: float | None = Field(None, ge=0, description="duration in passes over the data")
     images: int | None = Field(None, ge=1, description="duration in images seen, instead of epochs")
-    batch_size: int = Field(100, ge=1, description="images per step")
+    batch_size: int = Field(100, ge=1, description="images per batch")
+    accumulate: int = Field(
+        1, ge=1, description="batches whose gradients are averaged for one step of the optimizers"
+    )
     optimizer: OptimizerSettings = Field(
         OptimizerSettings(),  # type: ignore[call-arg]
         description="of the phases that optimizers does not name",
@@ -67,6 +71,12 @@ class TrainingSettings(Strict):
     labeled_batch_size: int | None = Field(
         None, ge=1, description="labeled images in each batch beside the others; M2 and M1M2"
     )
+    init_from: str | None = Field(
+        None, description="a run's folder, or a checkpoint, whose weights training starts from"
+    )
+    init_hash: str | None = Field(
+        None, description="which weights these are: filled in, and checked when they are read"
+    )
     device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps")
     precision: Literal["fp32", "bf16"] = Field("fp32", description="bf16 = automatic mixed")
     compile: bool = Field(False, description="compile the networks with torch.compile")
@@ -74,18 +84,64 @@ class TrainingSettings(Strict):
     validate_every: float | None = Field(
         None, gt=0, description="epochs between validations; by default at most 50 in a run"
     )
+    keep_best: str | None = Field(
+        None,
+        description="figure of the validation, such as elbo, loss or max:accuracy, whose best "
+        "weights the run ends with; by default the last ones",
+    )
+    patience: int | None = Field(
+        None, ge=1, description="validations without a better keep_best after which training stops"
+    )
     sample_every: float | None = Field(
         None, gt=0, description="epochs between sample pictures; by default 10 in a run"
     )
     checkpoint_every: float = Field(60.0, ge=0, description="seconds between checkpoints")
-    tensorboard: bool = Field(
-        False, description="also write TensorBoard files (extra: tensorboard)"
+    loggers: tuple[LoggerName, ...] = Field(
+        (), description="where the log goes too: tensorboard, wandb, mlflow, each an extra"
     )
 
     def optimizer_of(self, phase: str, whole: str = "") -> OptimizerSettings:
         """The settings of a phase: its own, those of the phase it is a half of, or the default."""
         named = self.optimizers
         return named.get(phase) or named.get(whole) or self.optimizer
+
+    @model_validator(mode="before")
+    @classmethod
+    def _older_names(cls, values: Any) -> Any:
+        """Runs of before there were several loggers say `tensorboard: true` or `false`."""
+        if not isinstance(values, dict) or "tensorboard" not in values:
+            return values
+        others = {key: value for key, value in values.items() if key != "tensorboard"}
+        return {**others, "loggers": ["tensorboard"]} if values["tensorboard"] is True else others
+
+    @field_validator("loggers", mode="before")
+    @classmethod
+    def _loggers_by_name(cls, value: Any) -> Any:
+        """`wandb` and `tensorboard,wandb` name loggers too, as they read on the command line."""
+        if isinstance(value, str):
+            return tuple(name.strip() for name in value.split(",") if name.strip())
+        return value
+
+    @model_validator(mode="after")
+    def _hash_of_something(self) -> "TrainingSettings":
+        if self.init_hash is not None and self.init_from is None:
+            raise ValueError(f"init_hash={self.init_hash} has no effect without init_from")
+        return self
+
+    @model_validator(mode="after")
+    def _best_of_something(self) -> "TrainingSettings":
+        if self.patience is not None and self.keep_best is None:
+            raise ValueError(
+                f"patience={self.patience} needs keep_best, the figure that is to become better, "
+                "as in keep_best=loss"
+            )
+        asked = "loss" if self.keep_best is None else self.keep_best
+        way, colon, name = asked.rpartition(":")
+        if not name or (colon and way not in ("min", "max")):
+            raise ValueError(
+                f"keep_best={asked}: expected a figure, as in loss, max:accuracy or min:kl"
+            )
+        return self
 
     @model_validator(mode="after")
     def _one_duration(self) -> "TrainingSettings":

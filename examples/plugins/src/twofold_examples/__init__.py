@@ -1,3 +1,11 @@
 """What this package adds to Twofold: importing a module registers the names in it."""
 
-from twofold_examples import gmmn, gratings, laplace, resmlp  # noqa: F401
+from twofold_examples import (  # noqa: F401
+    capacity,
+    gmmn,
+    gratings,
+    laplace,
+    pearson,
+    resmlp,
+    student_t,
+)

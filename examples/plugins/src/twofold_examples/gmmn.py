@@ -50,7 +50,7 @@ class GMMN(Generative):
 
     def loss(self, batch: Batch) -> Terms:
         x = batch.x.flatten(1)
-        x_fake = self.generate(torch.randn(len(x), self.latent_dim, device=x.device)).flatten(1)
+        x_fake = self.generate(self.prior.sample(len(x))).flatten(1)
         pairs = (x, x), (x, x_fake), (x_fake, x_fake)
         xx, xy, yy = (self.kernel(a, b).mean() for a, b in pairs)
         return Terms({"mmd": xx - 2 * xy + yy})

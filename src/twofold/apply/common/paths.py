@@ -19,8 +19,10 @@ PATHS = ("linear", "spherical")
 STRAIGHT = 1e-6  # the sine of an angle below which an arc has no direction of its own
 
 
-def path_between(a: Tensor, b: Tensor, steps: int, path: str) -> Tensor:
+def path_between(a: Tensor, b: Tensor, steps: int, path: str, straight: int = 0) -> Tensor:
     """Even points (N, steps, D) from a to b (N, D), both included, on one of `PATHS`.
+
+    So many of the first coordinates go straight in any case.
 
     Raises:
         UsageError: If there is no such path.
@@ -28,7 +30,10 @@ def path_between(a: Tensor, b: Tensor, steps: int, path: str) -> Tensor:
     if path not in PATHS:
         raise unknown_name("path", path, PATHS)
     t = torch.linspace(0, 1, steps, dtype=torch.float64)
-    return (line if path == "linear" else arc)(a, b, t)
+    if path == "linear" or straight == a.shape[1]:
+        return line(a, b, t)
+    code = line(a[:, :straight], b[:, :straight], t)
+    return torch.cat([code, arc(a[:, straight:], b[:, straight:], t)], dim=2)
 
 
 def to_and_fro(span: float, steps: int) -> Tensor:

@@ -54,7 +54,7 @@ def _of_the_log(last: dict[str, Any], environment: dict[str, Any]) -> Iterator[M
 
 def _training_flops(context: Context) -> Measure:
     """Counted over the last steps of a fresh model: as many as it takes until all phases played."""
-    here = {"device": str(context.model.device), "compile": False, "tensorboard": False}
+    here = {"device": str(context.model.device), "compile": False, "loggers": []}
     experiment = resolve(context.run.experiment, here)
     model = context.run.untrained_model(str(context.device))
     trainer = make_trainer(experiment, context.dataset, context.run.path, Silent(), model)

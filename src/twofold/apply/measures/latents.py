@@ -22,12 +22,12 @@ from twofold.apply.cache import digest_of, remember
 from twofold.apply.context import Context
 from twofold.conditions import ClassCondition
 from twofold.data.batches import Batch, Batches
-from twofold.distributions import LatentDistribution
 from twofold.metrics.latents import draw, knn_accuracy, linear_accuracy, mlp_accuracy, silhouette
 from twofold.metrics.measure import Measure, NotMeasured, join
 from twofold.metrics.planes import principal_axes, tsne
 from twofold.metrics.recognition import accuracy_error
 from twofold.models.capabilities import Classifies, Encodes, HasCodes
+from twofold.posteriors import LatentDistribution
 
 __all__ = ["latents", "latents_mlp", "pixel_codes", "posterior_codes", "ways"]
 

@@ -10,7 +10,7 @@ import pytest
 from twofold.cli import main
 from twofold.registry import entries
 
-PAGE = (Path(__file__).parents[1] / "docs" / "composition.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[1] / "docs" / "priors.md").read_text(encoding="utf-8")
 COMMANDS = re.findall(r"^    (twofold train .+)$", PAGE, re.MULTILINE)
 
 
@@ -37,9 +37,9 @@ def test_the_table_names_what_there_is(kind: str):
 
 def test_its_python_runs(tmp_path: Path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    names: dict = {"__name__": "composition"}
+    names: dict = {"__name__": "priors"}
     for block in re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL):
-        exec(compile(block, "composition.md", "exec"), names)
+        exec(compile(block, "priors.md", "exec"), names)
     assert (tmp_path / "runs" / "composed" / "traverse.png").exists()
     drawn = names["Laplace"](0.7)
     drawn.join(names["vae"])
