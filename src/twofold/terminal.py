@@ -143,6 +143,8 @@ LISTS: dict[str, Callable[[], None]] = {
     "networks": partial(list_registered, "network"),
     "conditions": partial(list_registered, "condition"),
     "likelihoods": partial(list_registered, "likelihood"),
+    "priors": partial(list_registered, "prior"),
+    "posteriors": partial(list_registered, "posterior"),
     "losses": partial(list_registered, "loss"),
     "measures": list_measures,
 }

@@ -67,6 +67,7 @@ class HVAE(VAE):
         objective: What training minimizes.
         sampling_scale: Standard deviation of the noise of samples' codes; 1 is the prior.
         image_shape: (C, H, W); by default that of the images it is trained on.
+        num_classes: K of the images, of which it is not told.
 
     Example:
         >>> import torch
@@ -87,6 +88,7 @@ class HVAE(VAE):
         objective: LatentObjective | str = "elbo",
         sampling_scale: Positive = 1.0,
         image_shape: ImageShape | None = None,
+        num_classes: int = 0,
     ) -> None:
         p = make_likelihood(likelihood, image_shape)
         output = image_shape and (p.decoder_channels, *image_shape[1:])
@@ -101,4 +103,5 @@ class HVAE(VAE):
             posterior=TwoLayerPosterior(top_encoder, top_dim),
             sampling_scale=sampling_scale,
             image_shape=image_shape,
+            num_classes=num_classes,
         )

@@ -24,10 +24,10 @@ class Prior(nn.Module, ABC):
     Attributes:
         latent_dim: D; 0 before it has joined a model.
         closed_kl: Whether KL(q(z|x) || p(z)) has a formula for a Gaussian q.
-        code_dim: How many coordinates, the first ones, are no noise, so that their length says
-            nothing and the way between two of them is straight.
         spherical: Whether draws of many dimensions lie close to a sphere about 0, so that the way
             from one to another is an arc.
+        code_dim: How many coordinates, the first ones, are no noise, so that their length says
+            nothing and the way between two of them is straight.
 
     Example:
         >>> from twofold.models import VAE

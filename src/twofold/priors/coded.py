@@ -48,7 +48,7 @@ class Coded(Prior):
         ([1.0, 1.0, 1.0, 1.0, 1.0], torch.Size([5, 2]), torch.Size([5, 3]))
     """
 
-    spherical = True  # its noise; the code goes straight
+    spherical = True  # what follows the code is
 
     def __init__(self, categories: Natural = 10, continuous: Natural = 2) -> None:
         super().__init__()
@@ -107,3 +107,9 @@ class Coded(Prior):
         return torch.cat(
             [category, continuous, noise.expand(-1, self.latent_dim - K - self.continuous)], dim=1
         )
+
+    def spread(self) -> tuple[Tensor, Tensor]:
+        """Those of codes and noise; a category is off at 0 and on at 1."""
+        median, sigma = super().spread()
+        median[: self.categories], sigma[: self.categories] = 0.0, 1.0
+        return median, sigma
