@@ -144,7 +144,7 @@ def test_the_same_definition_again_replaces_the_first():
 @pytest.mark.parametrize(
     ("kind", "name", "words"),
     [
-        ("model", "vea", "unknown family of models 'vea'; did you mean 'vae' or 'cvae'?"),
+        ("model", "vea", "unknown family of models 'vea'; did you mean 'vae' or 'hvae' or 'cvae'?"),
         ("condition", "left-hlaf", "unknown condition 'left-hlaf'; did you mean 'left-half'"),
         ("loss", "zzz", "unknown loss 'zzz'; known: hinge, least-squares, minimax, "),
     ],

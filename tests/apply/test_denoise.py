@@ -13,6 +13,7 @@ from twofold.data import ImageDataset
 from twofold.data.batches import Batch
 from twofold.errors import UsageError
 from twofold.metrics.pixels import psnr
+from twofold.priors import StandardNormal
 
 
 def test_gaussian_noise_is_gaussian():
@@ -74,6 +75,8 @@ class Flat(nn.Module):
         torch.manual_seed(2)
         self.weight = nn.Parameter(torch.linalg.qr(torch.randn(64, 3)).Q)
         self.latent_dim = 3
+        self.prior = StandardNormal()
+        self.prior.join(self)
 
     def codes(self, x, c=None):
         return torch.zeros(len(x), 3)

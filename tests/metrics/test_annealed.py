@@ -17,6 +17,7 @@ from twofold.metrics.likelihood import iwae_bounds
 from twofold.metrics.observation import GaussianObservation, fit_sigma
 from twofold.models.vae import VAE
 from twofold.networks import build_network
+from twofold.priors import StandardNormal
 
 QUICK = {"chains": 16, "temperatures": 100}
 
@@ -83,6 +84,8 @@ class Ring(nn.Module):
     def __init__(self, latent_dim: int) -> None:
         super().__init__()
         self.latent_dim = latent_dim
+        self.prior = StandardNormal()
+        self.prior.join(self)
         self.scale = nn.Parameter(torch.tensor(2.0))
 
     @property

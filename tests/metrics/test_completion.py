@@ -142,6 +142,7 @@ class ToldTheVisible(nn.Module):
         self.model = model
         self.condition = model.condition
         self.latent_dim = model.latent_dim
+        self.prior = model.prior
 
     @property
     def device(self) -> torch.device:

@@ -168,10 +168,10 @@ def test_only_settings_that_differ_are_listed(facts):
     assert differing(runs) == [("latent dim", ["64", "2"])]
     rows = dict(differing([runs[0], facts("B", "lam2023-cgan")]))
     assert rows["generator"][0] == ""
-    assert "beta" not in rows  # at its default, and no business of a GAN
-    assert "beta" in dict(
-        differing([facts("A", "lam2023-cvae", changes=["beta=4"]), facts("B", "lam2023-cgan")])
-    )
+    assert "objective" not in rows  # at its default, and no business of a GAN
+    other = facts("A", "lam2023-cvae", changes=["beta=4"])
+    rows = dict(differing([other, facts("B", "lam2023-cgan")]))
+    assert rows["objective"] == ["elbo, beta 4", ""]
 
 
 def test_the_command_repeats_the_run(facts):
@@ -205,7 +205,8 @@ def test_held_out_images_have_a_curve_of_their_own(runs):
 def test_compact_settings_cover_the_experiment():
     words = compact(resolve("lam2023-cgan"))
     assert words["data"] == "mnist"
-    assert words["discriminator"] == "fc-512 fc-512, activation leaky-0.2, dropout 0.3"
+    discriminator = "fc-512 fc-512, activation leaky-0.2, dropout 0.3"
+    assert words["adversary"] == f"discriminator ({discriminator})"
 
 
 @pytest.mark.parametrize(

@@ -119,7 +119,7 @@ def test_what_does_not_fit_is_named_with_both_shapes(source, train_from, tmp_pat
     words = r"of another shape: generator\.\S+ \(\d+, \d+\) there and \(\d+, \d+\) here"
     with pytest.raises(UsageError, match=words):
         train_from(source.path, latent_dim=6)
-    words = r"missing there: encoder\..*, …; .*unknown here: discriminator\."
+    words = r"missing there: encoder\..*, …; .*unknown here: adversary\."
     with pytest.raises(UsageError, match=words):
         train_from(source.path, family="cvae")
     assert not (tmp_path / "b").exists()
