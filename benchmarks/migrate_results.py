@@ -35,9 +35,9 @@ def migrate(path: Path) -> int:
         if run.get("evaluation_seconds"):
             run["evaluation_seconds"] = renamed(run["evaluation_seconds"], MEASURES)
         for measure in run["measures"].values():
-            measure["depends"] = renamed(measure["depends"], DEPENDS)
-            if measure["depends"].get("condition") == "nothing":
-                measure["depends"]["condition"] = "none"
+            measure["provenance"] = renamed(measure["provenance"], DEPENDS)
+            if measure["provenance"].get("condition") == "nothing":
+                measure["provenance"]["condition"] = "none"
             for old, new in TITLES.items():
                 measure["title"] = measure["title"].replace(old, new)
     if runs:

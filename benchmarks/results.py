@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from twofold.experiments.run import Run
-from twofold.report.words import mean_and_spread, number
 from twofold.reproduction.collect import collect
 from twofold.reproduction.figures import draw_figures
 from twofold.reproduction.page import publish
 from twofold.reproduction.reports import ReportExperiment, load_report, report_names
+from twofold.words import mean_and_spread, number
 
 DOCS = Path(__file__).parents[1] / "docs"
 FOLDER = DOCS / "results"
@@ -70,10 +70,10 @@ def _cell(runs: list[dict[str, Any]], name: str) -> str:
 def _floor(experiments: dict[str, Any], name: str) -> str:
     """The same of real data; where runs of different data have different ones, none."""
     floors = {
-        number(run["measures"][name]["floor"])
+        number(run["measures"][name]["reference"])
         for entry in experiments.values()
         for run in entry["runs"]
-        if run["measures"].get(name, {}).get("floor") is not None
+        if run["measures"].get(name, {}).get("reference") is not None
     }
     return floors.pop() if len(floors) == 1 else ""
 

@@ -14,14 +14,14 @@ from pathlib import Path
 
 import torch
 
-from twofold.apply import judges
-from twofold.apply.context import open_run
-from twofold.apply.measures.generated import classes_as_trained, sample_images
-from twofold.apply.measures.recognition import taught_by
 from twofold.data.preprocess import to_unit
+from twofold.evaluation import classifiers
+from twofold.evaluation.m_recognition import taught_by
+from twofold.evaluation.recognition import accuracy
+from twofold.evaluation.samples import classes_as_trained, sample_images
+from twofold.experiments.context import open_run
 from twofold.experiments.environment import describe_machine, pick_device
 from twofold.experiments.run import Run
-from twofold.metrics.recognition import accuracy
 from twofold.reproduction.collect import command_of
 from twofold.training.progress import Console
 
@@ -33,7 +33,7 @@ def measure(run: Run, scales: list[float], epochs: float | None) -> list[dict]:
     context = open_run(run, "auto", settings, progress)
     held_out = context.dataset.split("validation")
     x, y = to_unit(torch.as_tensor(held_out.images)), torch.as_tensor(held_out.labels)
-    judge = context.judge(judges.JUDGE)
+    judge = context.judge(classifiers.CNN)
     found = []
     for scale in scales:
         context.model.sampling_scale = scale

@@ -143,11 +143,10 @@ def mnist_folder() -> Path:
 @pytest.fixture(scope="module")
 def toy_judges(tmp_path_factory):
     """Judges of 100 steps that know the toy data, and stay out of the user's cache."""
-    from twofold.apply import judges
     from twofold.experiments.resolve import resolve
 
     recipe = {"images": 5000, "batch_size": 50, "layers": "fc-64", "shift": 0, "warmup": 0}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TWOFOLD_CACHE", str(tmp_path_factory.mktemp("cache")))
-        patch.setattr(judges, "judge_recipe", lambda name, dataset: resolve(name, recipe))
+        patch.setattr(classifiers, "classifier_recipe", lambda name, dataset: resolve(name, recipe))
         yield

@@ -198,6 +198,6 @@ def test_an_allocation_that_fails_without_a_word_is_explained(twofold, monkeypat
     def starve(*_arguments: object, **_fields: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr("twofold.apply.sample.sample", starve)
+    monkeypatch.setattr("twofold.verbs.sample.sample", starve)
     code, _, errors = twofold("sample", "some-run")
     assert (code, "out of memory (MemoryError)" in errors) == (1, True)

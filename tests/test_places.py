@@ -24,8 +24,8 @@ MOST = {
 VERB = '''
 """How bright the samples of a model are."""
 
-from twofold.apply.context import Subject, open_run
-from twofold.apply.sample import Samples, sample
+from twofold.experiments.context import Subject, open_run
+from twofold.verbs.sample import Samples, sample
 
 
 def brightness(run: Subject, n: int = 10) -> Samples:
@@ -52,7 +52,7 @@ ADDED: dict[str, dict[str, str]] = {
     "a data set": {"data/gratings.py": example("gratings")},
     "a verb": {
         "apply/brightness.py": VERB,
-        "__init__.py": "    from twofold.apply.brightness import brightness as brightness\n",
+        "__init__.py": "    from twofold.verbs.brightness import brightness as brightness\n",
     },
 }
 

@@ -42,7 +42,7 @@ def test_a_measure_missing_for_a_seed_is_blank(results):
                 "title": name,
                 "unit": "%",
                 "value": value,
-                "floor": 7.0 if name == "a" else None,
+                "reference": 7.0 if name == "a" else None,
             }
             for name, value in values.items()
         }

@@ -21,23 +21,7 @@ from typing import TYPE_CHECKING, Any
 from twofold._version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from twofold.apply.anomaly import anomaly as anomaly
-    from twofold.apply.augment import augment as augment
-    from twofold.apply.canvases import canvases as canvases
-    from twofold.apply.classify import classify as classify
-    from twofold.apply.complete import complete as complete
-    from twofold.apply.denoise import denoise as denoise
-    from twofold.apply.estimator import SemiSupervisedClassifier as SemiSupervisedClassifier
-    from twofold.apply.evaluate import evaluate as evaluate
-    from twofold.apply.interpolate import interpolate as interpolate
-    from twofold.apply.invert import invert as invert
-    from twofold.apply.latents import latents as latents
-    from twofold.apply.manifold import manifold as manifold
-    from twofold.apply.reconstruct import reconstruct as reconstruct
-    from twofold.apply.restyle import restyle as restyle
-    from twofold.apply.sample import sample as sample
-    from twofold.apply.track import track as track
-    from twofold.apply.traverse import traverse as traverse
+    from twofold.anomalies.anomaly import anomaly as anomaly
     from twofold.data import ImageDataset as ImageDataset
     from twofold.data import as_dataset as as_dataset
     from twofold.data import load_dataset as load_dataset
@@ -51,9 +35,25 @@ if TYPE_CHECKING:
     from twofold.experiments.seed_runs import train_seeds as train_seeds
     from twofold.experiments.train import resume as resume
     from twofold.experiments.train import train as train
+    from twofold.inpainting.complete import complete as complete
     from twofold.registry import register as register
     from twofold.report.compare import compare as compare
     from twofold.reproduction.reproduce import reproduce as reproduce
+    from twofold.verbs.augment import augment as augment
+    from twofold.verbs.canvases import canvases as canvases
+    from twofold.verbs.classify import classify as classify
+    from twofold.verbs.denoise import denoise as denoise
+    from twofold.verbs.estimator import SemiSupervisedClassifier as SemiSupervisedClassifier
+    from twofold.verbs.evaluate import evaluate as evaluate
+    from twofold.verbs.interpolate import interpolate as interpolate
+    from twofold.verbs.invert import invert as invert
+    from twofold.verbs.latents import latents as latents
+    from twofold.verbs.manifold import manifold as manifold
+    from twofold.verbs.reconstruct import reconstruct as reconstruct
+    from twofold.verbs.restyle import restyle as restyle
+    from twofold.verbs.sample import sample as sample
+    from twofold.verbs.track import track as track
+    from twofold.verbs.traverse import traverse as traverse
 
 PUBLIC = {
     alias.name: node.module

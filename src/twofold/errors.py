@@ -7,7 +7,7 @@ message of a `TwofoldError` without a traceback; any other exception is a defect
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["DataError", "RunError", "TwofoldError", "UsageError", "unknown_name"]
+__all__ = ["DataError", "NotMeasured", "RunError", "TwofoldError", "UsageError", "unknown_name"]
 
 
 class TwofoldError(Exception):
@@ -16,6 +16,10 @@ class TwofoldError(Exception):
 
 class UsageError(TwofoldError, ValueError):
     """An argument, option or experiment field that cannot be what was given."""
+
+
+class NotMeasured(UsageError):  # noqa: N818
+    """A figure that cannot be had of this model or these images: why, and what would mend it."""
 
 
 class DataError(TwofoldError, ValueError):

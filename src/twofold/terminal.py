@@ -15,13 +15,13 @@ from twofold.errors import unknown_name
 from twofold.files import write_bytes
 from twofold.pictures.formats import png_bytes
 from twofold.pictures.sheets import MAX_ROWS, contact_sheet
-from twofold.report.words import number
+from twofold.words import number
 
 if TYPE_CHECKING:
     from twofold.data import ImageDataset
+    from twofold.evaluation.figure import Figure
     from twofold.experiments.run import Run
     from twofold.experiments.schema import Experiment
-    from twofold.metrics.measure import Measure
 
 __all__ = [
     "LISTS",
@@ -38,7 +38,7 @@ ROWS = 10  # terminal lines of a preview; each holds two rows of pixels
 
 
 def show_measures(
-    title: str, measures: "Sequence[Measure]", not_measured: Mapping[str, str]
+    title: str, measures: "Sequence[Figure]", not_measured: Mapping[str, str]
 ) -> None:
     """A table of figures with their standard errors and floors, and what is missing."""
     rows = [
@@ -47,7 +47,7 @@ def show_measures(
             number(measure.value),
             "" if measure.error is None else number(measure.error, 2),
             measure.unit,
-            "" if measure.floor is None else number(measure.floor),
+            "" if measure.reference is None else number(measure.reference),
         )
         for measure in measures
     ]
@@ -126,7 +126,7 @@ def list_registered(kind: str) -> None:
 
 def list_measures() -> None:
     """Every measure, in a word or two."""
-    from twofold.apply.measures import default_measures, measures
+    from twofold.evaluation.measure import default_measures, measures
 
     default = default_measures()
     rows = [

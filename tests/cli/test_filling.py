@@ -21,7 +21,7 @@ def vae(twofold, tmp_path):
 
 
 def test_complete(twofold, vae, tmp_path, monkeypatch):
-    monkeypatch.setattr("twofold.apply.common.inpainters.TEMPERATURES", 5)
+    monkeypatch.setattr("twofold.inpainting.inpainters.TEMPERATURES", 5)
     code, output, _ = twofold("complete", vae, "--n", 2, "--num-completions", 3, "--device", "cpu")
     assert code == 0
     assert output.strip().endswith(str(vae / "complete.png"))

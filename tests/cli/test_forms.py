@@ -24,7 +24,7 @@ def test_a_list_may_be_text(run, silent):
     assert strips.row_heads == ["3 to 4", "4 to 5"]
     assert package.traverse(run, latents="2,0", steps=3).latents.tolist() == [2, 0]
     found = package.evaluate(run, "likelihood", iwae_samples=2, num_images=20, progress=silent)
-    assert found["elbo"].depends["images"] == 20
+    assert found["elbo"].provenance["images"] == 20
 
 
 @pytest.mark.parametrize(

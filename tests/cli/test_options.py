@@ -71,14 +71,14 @@ def test_a_file_and_a_public_name_make_a_command(monkeypatch, tmp_path: Path):
         '    """Shouts.\n\n    Arguments:\n        loud: Very.\n    """\n'
     )
     monkeypatch.setattr(signatures, "SOURCE", tmp_path)
-    monkeypatch.setattr(package, "PUBLIC", {"shout": "twofold.apply.shout"})
+    monkeypatch.setattr(package, "PUBLIC", {"shout": "twofold.verbs.shout"})
     heard = []
-    module = ModuleType("twofold.apply.shout")
+    module = ModuleType("twofold.verbs.shout")
     module.shout = lambda run, **options: heard.append((run, options))  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, module.__name__, module)
     assert "shout" in verbs()
     alone = typer.Typer()
-    alone.command()(as_command(Function("twofold.apply.shout.shout")))
+    alone.command()(as_command(Function("twofold.verbs.shout.shout")))
     typer.main.get_command(alone)(["a", "b", "--num-times", "3"], standalone_mode=False)
     assert heard == [(Path(run), {"loud": False, "num_times": 3}) for run in "ab"]
 

@@ -88,7 +88,7 @@ def test_images_in_memory_are_kept_and_named_as_such(fit, tmp_path, silent):
     kept = twofold.Run(tmp_path / "run").dataset()
     assert kept.image_shape == SHAPE
     assert kept.fingerprint == run.environment["data"]["fingerprint"]
-    assert twofold.evaluate(run, "likelihood", progress=silent)["elbo"].depends["images"] == 6
+    assert twofold.evaluate(run, "likelihood", progress=silent)["elbo"].provenance["images"] == 6
 
 
 def test_another_dataset_in_an_experiment_is_recorded_and_used(tmp_path, silent, toy_data):

@@ -6,7 +6,7 @@ from torch.distributions import Bernoulli, Normal
 
 from twofold.data.batches import Batch
 from twofold.errors import UsageError
-from twofold.metrics.annealed import annealed_likelihood
+from twofold.evaluation.annealed import annealed_likelihood
 from twofold.models import HVAE, VAE
 from twofold.models.capabilities import Encodes, HasLikelihood, Reconstructs
 from twofold.registry import settings_of

@@ -7,7 +7,6 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from twofold.apply.common.paths import path_between
 from twofold.data.batches import Batch
 from twofold.errors import UsageError
 from twofold.models import AAE, DRAW, GAN, VAE, Adversary, Hybrid, InfoGAN
@@ -15,6 +14,7 @@ from twofold.models.code_reader import CodeReader
 from twofold.models.heads import Judged, Shown
 from twofold.priors import Coded
 from twofold.registry import make
+from twofold.verbs.paths import path_between
 
 SHAPE = (1, 4, 4)
 

@@ -9,7 +9,7 @@ from torch.distributions import Categorical, MixtureSameFamily, MultivariateNorm
 
 from twofold.conditions import NoCondition
 from twofold.distributions import Gaussian
-from twofold.metrics.annealed import annealed_likelihood
+from twofold.evaluation.annealed import annealed_likelihood
 from twofold.models import Generative
 from twofold.priors import FlowPrior, Mixture, Prior
 

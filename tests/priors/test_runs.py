@@ -7,10 +7,10 @@ import pytest
 import torch
 
 import twofold
-from twofold.apply.common import inpainters
-from twofold.apply.measures import annealed
 from twofold.data.batches import Batch
+from twofold.evaluation import ais as annealed
 from twofold.experiments.train import resume, train
+from twofold.inpainting import inpainters
 from twofold.models import VAE, Hybrid
 from twofold.models.average import follow
 from twofold.training.checkpoint import load_checkpoint
@@ -114,7 +114,7 @@ def test_it_is_measured(name, run_with, silent, monkeypatch):
         run_with(name), "likelihood,ais,latents", device="cpu", progress=silent
     )
     measures = {measure.name: measure for measure in found.measures}
-    assert {"ais", "latents/withheld/knn"} <= measures.keys()
+    assert {"ais", "latents/label-free/knn"} <= measures.keys()
     ais = measures["ais"]
     _, bound, error = ais.details["iwae"]
     assert ais.value > bound - 5 * error

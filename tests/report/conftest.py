@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 import yaml
 
+from twofold.evaluation.figure import Figure
+from twofold.evaluation.summary import RunSummary
 from twofold.experiments.build import build_model
 from twofold.experiments.environment import describe_model
 from twofold.experiments.resolve import parse_experiment, resolve, to_yaml
 from twofold.experiments.run import Run
 from twofold.experiments.train import train
-from twofold.metrics.measure import Measure
-from twofold.report.facts import Facts
 
 VAE = {
     "name": "tiny-vae",
@@ -31,19 +31,19 @@ VAE = {
 CHANGES = {"data": "digits", "limit": 200, "layers": "fc-8", "batch_size": 50, "log_every": 1}
 
 
-def accuracy(value: float, error: float | None = 0.1, **fields: Any) -> Measure:
+def accuracy(value: float, error: float | None = 0.1, **fields: Any) -> Figure:
     """GAN-test as `evaluate` writes it."""
-    depends = {"samples": 10_000, "classifier": "classifier-cnn", "seed": 0}
-    given = {"title": "GAN-test by classifier-cnn", "better": "higher", "depends": depends}
+    provenance = {"samples": 10_000, "classifier": "classifier-cnn", "seed": 0}
+    given = {"title": "GAN-test by classifier-cnn", "better": "higher", "provenance": provenance}
     given |= {"name": "gan_test/classifier-cnn", "unit": "%", "error": error}
-    return Measure(value=value, **{**given, **fields})
+    return Figure(value=value, **{**given, **fields})
 
 
-def elbo(value: float, error: float | None = 0.2, **fields: Any) -> Measure:
-    return Measure("elbo", "ELBO", value, "nats per image", better="higher", error=error, **fields)
+def elbo(value: float, error: float | None = 0.2, **fields: Any) -> Figure:
+    return Figure("elbo", "ELBO", value, "nats per image", better="higher", error=error, **fields)
 
 
-def evaluate_by_hand(run: Run, *measures: Measure, step: int | None = None) -> None:
+def evaluate_by_hand(run: Run, *measures: Figure, step: int | None = None) -> None:
     """Writes an evaluation.json."""
     content = {
         "measures": [m.to_dict() for m in measures],
@@ -65,8 +65,8 @@ def runs(tmp_path_factory) -> dict[str, Run]:
         "clf": train("classifier-mlp", {**CHANGES, "epochs": 2}, out=folder / "clf"),
     }
     classes = {str(k): 90.0 + k for k in range(10)}
-    evaluate_by_hand(made["cvae"], accuracy(98.0, per_class=classes, floor=99.0), elbo(-22.0))
-    evaluate_by_hand(made["cgan"], accuracy(91.0, per_class=classes, floor=99.0))
+    evaluate_by_hand(made["cvae"], accuracy(98.0, per_class=classes, reference=99.0), elbo(-22.0))
+    evaluate_by_hand(made["cgan"], accuracy(91.0, per_class=classes, reference=99.0))
     return made
 
 
@@ -78,12 +78,12 @@ def model_of(experiment: str) -> dict[str, Any]:
 
 
 @pytest.fixture
-def facts() -> Callable[..., Facts]:
-    """Facts of a run that never was: `facts("A", "lam2023-cvae", measures, **fields)`."""
+def facts() -> Callable[..., RunSummary]:
+    """RunSummary of a run that never was: `facts("A", "lam2023-cvae", measures, **fields)`."""
 
     def make(
-        letter: str, experiment: str, *measures: Measure, changes: Any = (), **fields: Any
-    ) -> Facts:
+        letter: str, experiment: str, *measures: Figure, changes: Any = (), **fields: Any
+    ) -> RunSummary:
         resolved = resolve(experiment, changes)
         environment = {
             "processor": "abacus",
@@ -107,7 +107,7 @@ def facts() -> Callable[..., Facts]:
             "measures": {m.name: m for m in measures},
             "evaluated": bool(measures),
         }
-        return Facts(letter=letter, experiment=resolved, **{**given, **fields})
+        return RunSummary(letter=letter, experiment=resolved, **{**given, **fields})
 
     return make
 

@@ -12,9 +12,9 @@ import pytest
 import yaml
 
 from twofold.errors import RunError, UsageError
+from twofold.evaluation.summary import gather
 from twofold.experiments.run import Run
 from twofold.report.compare import compare
-from twofold.report.facts import gather
 from twofold.report.pixels import draw_sheet
 
 from .conftest import accuracy, elbo, evaluate_by_hand
@@ -136,7 +136,7 @@ def test_names_are_text_and_never_markup(runs, tmp_path):
     (folder / "environment.json").write_text(json.dumps(environment))
     log = (folder / "metrics.jsonl").read_text().replace('"adversarial"', '"a\\"><script>/../b"')
     (folder / "metrics.jsonl").write_text(log.replace('"loss":', '"loss":1,"_":'))
-    measure = accuracy(9.0, title=HOSTILE, caution=HOSTILE, per_class=dict.fromkeys(names, 1.0))
+    measure = accuracy(9.0, title=HOSTILE, notes=HOSTILE, per_class=dict.fromkeys(names, 1.0))
     evaluate_by_hand(Run(folder), measure)
     out = compare([folder, runs["cvae"]], tmp_path / "out.html")
     content = out.read_text()
@@ -157,7 +157,7 @@ def test_arrays_kept_with_measures_reach_the_page_and_older_ones_do_not(runs, tm
     points = {"withheld_tsne": np.eye(4)[:, :2], "label": np.arange(4) % 2}
     run.keep_arrays("latents", {**points, "class_names": np.array([HOSTILE, "b"])})
     copies = accuracy(0.0, name="copies", title="copies")
-    evaluate_by_hand(run, copies, accuracy(9.0, name="latents/withheld/knn", title="labels"))
+    evaluate_by_hand(run, copies, accuracy(9.0, name="latents/label-free/knn", title="labels"))
     content = compare([folder, runs["cvae"]], tmp_path / "o.html").read_text()
     assert "Nearest training images" in content
     assert "Maps of the latents" in content

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from twofold.metrics.measure import Measure
+from twofold.evaluation.figure import Figure
 from twofold.pictures.style import CLASS_COLORS
 from twofold.report.figures import (
     draw_bounds,
@@ -32,7 +32,7 @@ def texts(picture) -> list[str]:
 
 
 def figure(name, value, error=0.1, **fields):
-    return Measure(name, name.replace("/", ", "), value, "%", "higher", error, **fields)
+    return Figure(name, name.replace("/", ", "), value, "%", "higher", error, **fields)
 
 
 def confused(counts):
@@ -85,7 +85,9 @@ def test_trade_offs_are_by_the_classifier_or_else_by_random_features(facts):
 def test_the_floor_of_a_trade_off_is_there_once(facts):
     def run(letter, floor):
         kinds = ("precision", "recall")
-        return facts(letter, CVAE, *(figure(f"{k}/classifier", 9.0, floor=floor) for k in kinds))
+        return facts(
+            letter, CVAE, *(figure(f"{k}/classifier", 9.0, reference=floor) for k in kinds)
+        )
 
     ((_, picture),) = draw_tradeoffs([run("A", 90.0), run("B", 91.0)])
     assert texts(picture).count("real images") == 1
@@ -111,7 +113,7 @@ def test_quality_is_the_first_that_all_trained_runs_have(facts):
 
 def test_bounds_by_k_need_more_than_one_k(facts):
     def bound(*curve):
-        return Measure("iwae/100", "IWAE", -90.0, "nats", details={"convergence": list(curve)})
+        return Figure("iwae/100", "IWAE", -90.0, "nats", details={"convergence": list(curve)})
 
     curve = [1, -95.0, 0.2], [10, -92.0, 0.2], [100, -90.0, 0.2]
     ((heading, picture),) = draw_bounds([facts("A", CGAN), facts("B", CVAE, bound(*curve))])
@@ -123,10 +125,10 @@ def test_bounds_by_k_need_more_than_one_k(facts):
 
 def test_a_line_of_ais_lies_as_far_above_the_curve_as_it_lay_above_its_own_bound(facts):
     curve = {"convergence": [[1, -95.0, 0.2], [100, -90.0, 0.2]]}
-    bound = Measure("iwae/100", "IWAE", -90.0, "nats", details=curve)
+    bound = Figure("iwae/100", "IWAE", -90.0, "nats", details=curve)
 
     def height(above):
-        ais = Measure("ais", "AIS", -70.0, "nats", details={"above_iwae": [above, 0.3]})
+        ais = Figure("ais", "AIS", -70.0, "nats", details={"above_iwae": [above, 0.3]})
         ((_, picture),) = draw_bounds([facts("A", CVAE, bound, ais)])
         dashed = re.findall(
             r'<path d="M [\d.]+ ([\d.]+)\s+L [\d.]+ ([\d.]+)\s*"[^>]*dash', picture.svg
@@ -143,12 +145,12 @@ def test_a_line_of_ais_lies_as_far_above_the_curve_as_it_lay_above_its_own_bound
 def test_the_limit_of_fid_is_drawn_at_infinity(facts):
     points = [[n, 2.0 + 600 / n] for n in (100, 200, 300)]
     details = {"points": points}
-    limit = Measure("fid_infinity/classifier", "FID", 2.0, "", "lower", 0.1, details=details)
+    limit = Figure("fid_infinity/classifier", "FID", 2.0, "", "lower", 0.1, details=details)
     ((heading, picture),) = draw_limits([facts("A", CVAE, limit), facts("B", CGAN)])
     assert heading == "⟦A⟧ FID, classifier features"
     assert {"∞", "100", "200", "300"} <= set(texts(picture))
     assert (
-        list(draw_limits([facts("A", CVAE, Measure("fid_infinity/classifier", "", 2.0, ""))])) == []
+        list(draw_limits([facts("A", CVAE, Figure("fid_infinity/classifier", "", 2.0, ""))])) == []
     )
 
 

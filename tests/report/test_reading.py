@@ -4,9 +4,9 @@ import math
 
 import pytest
 
+from twofold.evaluation.comparison import best, comparable, difference
 from twofold.report.cautions import cautions, confounders, warnings
 from twofold.report.introduction import introduction, title
-from twofold.report.noise import best, comparable, difference
 from twofold.report.reading import active_units, likelihood, outcome, readings, speed, too_good
 
 from .conftest import accuracy, elbo, train_line
@@ -63,10 +63,10 @@ def test_figures_of_other_images_or_judges_are_not_raced(facts):
     other = facts("B", "lam2023-cvae", accuracy(99), changes=["data=digits"])
     assert "different images" in comparable([a, other], GAN_TEST)
     assert "ahead" not in text_of(outcome([a, other], GAN_TEST))
-    judged = facts("B", "lam2023-cgan", accuracy(99, depends={"classifier": "another"}))
+    judged = facts("B", "lam2023-cgan", accuracy(99, provenance={"classifier": "another"}))
     assert "classifier" in comparable([a, judged], GAN_TEST)
     # What only one of them mentions is no contradiction, and sampling seeds may differ.
-    means = accuracy(99, depends={**accuracy(99).depends, "pixels": "means", "seed": 3})
+    means = accuracy(99, provenance={**accuracy(99).provenance, "pixels": "means", "seed": 3})
     assert comparable([a, facts("B", "lam2023-cgan", means)], GAN_TEST) == ""
 
 
@@ -102,7 +102,7 @@ def test_bounds_given_a_class_and_without_one_are_not_compared(facts):
 
 
 def test_better_than_real_images_is_no_praise(facts):
-    above, below = accuracy(99.9, floor=99.5), accuracy(99.0, floor=99.5)
+    above, below = accuracy(99.9, reference=99.5), accuracy(99.0, reference=99.5)
     assert "no praise" in text_of(too_good([facts("A", "lam2023-cgan", above)], GAN_TEST))
     assert too_good([facts("A", "lam2023-cgan", below)], GAN_TEST) == []
     assert too_good([facts("A", "lam2023-cgan", accuracy(99.9))], GAN_TEST) == []

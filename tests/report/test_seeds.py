@@ -4,10 +4,10 @@ import statistics
 
 import pytest
 
-from twofold.metrics.seeds import paired_difference, welch_difference
+from twofold.evaluation.comparison import contrast, group_by_recipe, has_repeats
+from twofold.evaluation.seeds import paired_difference, welch_difference
 from twofold.report.cautions import cautions
 from twofold.report.reading import over_seeds, readings
-from twofold.report.seeds import contrast, group_by_recipe, has_repeats
 from twofold.report.tables import seed_table
 
 from .conftest import accuracy, elbo, train_line
@@ -143,7 +143,7 @@ def test_likelihoods_that_cannot_be_compared_have_means_and_no_verdict(family):
 
 def test_figures_of_a_recipe_that_were_measured_differently_have_no_mean(family, facts):
     a = family("A", CVAE, (98,))
-    b = facts("B", CVAE, accuracy(99, depends={"classifier": "another"}), changes=["seed=1"])
+    b = facts("B", CVAE, accuracy(99, provenance={"classifier": "another"}), changes=["seed=1"])
     assert over_seeds([*a, b], GAN_TEST) == []
     assert [cell.text for cell in seed_table([*a, b]).rows[0].cells] == [""]
 

@@ -5,13 +5,13 @@ import shlex
 
 import pytest
 
-from twofold.apply.evaluate import evaluate
+from twofold.evaluation.figure import Figure
+from twofold.evaluation.summary import gather, measures_of
 from twofold.experiments.resolve import resolve
-from twofold.metrics.measure import Measure
 from twofold.report.curves import panels
-from twofold.report.facts import gather, measures_of
 from twofold.report.settings import compact, differing, train_command
 from twofold.report.tables import class_tables, cost_rows, measure_groups, missing
+from twofold.verbs.evaluate import evaluate
 
 from .conftest import accuracy, elbo
 
@@ -47,9 +47,9 @@ def test_no_single_run_is_best_where_seeds_were_repeated(facts):
 
 def test_what_figures_depend_on_alike_is_said_once(facts):
     a, b = accuracy(98), accuracy(97)
-    other = accuracy(97, depends={**b.depends, "pixels": "means"})
+    other = accuracy(97, provenance={**b.provenance, "pixels": "means"})
     row = measure_rows([facts("A", "lam2023-cgan", a), facts("B", "lam2023-cvae", other)])[0]
-    assert "10\u202f000 samples" in row.depends
+    assert "10\u202f000 samples" in row.provenance
     assert [cell.small for cell in row.cells] == ["", "pixels means"]
 
 
@@ -57,13 +57,20 @@ def test_measures_stand_by_kind_in_an_order_of_their_own(facts):
     def one(name):
         return accuracy(9.0, name=name, title=name)
 
-    names = ("latents/withheld", "fid/random", "new", "kid/classifier", "fid/classifier", "copies")
+    names = (
+        "latents/label-free",
+        "fid/random",
+        "new",
+        "kid/classifier",
+        "fid/classifier",
+        "copies",
+    )
     groups = measure_groups([facts("A", "lam2023-cvae", *map(one, names), elbo(-9.0))])
     assert {group.kind.title: [row.name for row in group.rows] for group in groups} == {
         "Likelihood": ["elbo"],
         "Distance": ["fid/classifier", "kid/classifier", "fid/random"],
         "Memorization": ["copies"],
-        "Latent space": ["latents/withheld"],
+        "Latent space": ["latents/label-free"],
         "Other": ["new"],
     }
     assert [group.kind.title for group in groups][::4] == ["Likelihood", "Other"]
@@ -71,10 +78,12 @@ def test_measures_stand_by_kind_in_an_order_of_their_own(facts):
 
 
 def test_a_group_says_once_what_its_figures_depend_on_and_what_those_of_a_run_do(facts):
-    def measures(**depends):
-        both = {"samples": 3000, "seed": 0, **depends}
+    def measures(**provenance):
+        both = {"samples": 3000, "seed": 0, **provenance}
         return [
-            accuracy(9.0, name=f"{kind}/classifier", depends={**both, "classifier": f"a {16 * d}"})
+            accuracy(
+                9.0, name=f"{kind}/classifier", provenance={**both, "classifier": f"a {16 * d}"}
+            )
             for kind, d in (("fid", "1"), ("kid", "2"))
         ]
 
@@ -83,21 +92,21 @@ def test_a_group_says_once_what_its_figures_depend_on_and_what_those_of_a_run_do
         facts("B", "lam2023-cgan", *measures()),
     ]
     (group,) = measure_groups(runs)
-    assert group.depends == ["All: 3\u202f000 samples, seed 0", "⟦A·⟧ pixels means"]
-    assert [row.depends for row in group.rows] == ["classifier a", "classifier a"]
+    assert group.provenance == ["All: 3\u202f000 samples, seed 0", "⟦A·⟧ pixels means"]
+    assert [row.provenance for row in group.rows] == ["classifier a", "classifier a"]
     assert {cell.small for row in group.rows for cell in row.cells} == {""}
 
 
 def test_a_group_says_once_why_none_of_it_is_to_be_compared(facts):
     def measures(judge):
         names = ("fid/classifier", "kid/classifier")
-        return [accuracy(9.0, name=name, depends={"classifier": judge}) for name in names]
+        return [accuracy(9.0, name=name, provenance={"classifier": judge}) for name in names]
 
     a, b = (facts(x, "lam2023-cvae", *measures(f"j {16 * x.lower()}")) for x in "AB")
     (group,) = measure_groups([a, b])
     assert "same way (classifier)" in group.note
     assert [row.note for row in group.rows] == ["", ""]
-    assert group.depends == [f"⟦{x}·⟧ classifier j {6 * x.lower()}" for x in "AB"]
+    assert group.provenance == [f"⟦{x}·⟧ classifier j {6 * x.lower()}" for x in "AB"]
     (alone,) = measure_groups([a])
     assert alone.note == ""
 
@@ -138,8 +147,8 @@ def test_costs_are_blank_before_the_first_line_of_the_log(facts):
 def test_memory_operations_and_speed_stand_among_the_costs(facts):
     line = {"kind": "train", "epoch": 1, "seconds": 2.0, "images": 10, "memory": 300 * 2**20}
     costs = {
-        "generation_flops": Measure("generation_flops", "", 1.4, "MFLOP"),
-        "generation_speed": Measure("generation_speed", "", 35_902.46, "images per s"),
+        "generation_flops": Figure("generation_flops", "", 1.4, "MFLOP"),
+        "generation_speed": Figure("generation_speed", "", 35_902.46, "images per s"),
     }
     a = facts("A", "lam2023-cvae", records=[line], costs=costs)
     b = facts("B", "lam2023-cgan", records=[{**line, "memory": 0}])

@@ -2,18 +2,18 @@
 
 import pytest
 
-from twofold.metrics.measure import Measure
+from twofold.evaluation.figure import Figure
 from twofold.report.reading import beside_the_floor, misses, readings, repeats
 
 CVAE, CGAN = "lam2023-cvae", "lam2023-cgan"
 
 
-def fid(value, floor=1.5):
-    return Measure("fid/classifier", "FID", value, "", "lower", 0.2, floor)
+def fid(value, reference=1.5):
+    return Figure("fid/classifier", "FID", value, "", "lower", 0.2, floor)
 
 
-def share(name, value, floor=90.0, error=0.5):
-    return Measure(name, name, value, "%", "higher", error, floor)
+def share(name, value, reference=90.0, error=0.5):
+    return Figure(name, name, value, "%", "higher", error, floor)
 
 
 def text_of(found) -> str:
@@ -60,13 +60,13 @@ def test_images_off_the_real_ones_leave_open_what_is_missing(facts):
 
 def test_what_noise_explains_is_not_called_far(facts):
     assert misses([facts("A", CVAE, share("coverage/classifier", 60.0, error=20.0))]) == []
-    assert misses([facts("A", CVAE, share("coverage/classifier", 60.0, floor=None))]) == []
+    assert misses([facts("A", CVAE, share("coverage/classifier", 60.0, reference=None))]) == []
     assert misses([facts("A", CVAE)]) == []
 
 
 @pytest.mark.parametrize(("value", "said"), [(1.9, False), (2.1, True)])
 def test_copies_above_the_floor_are_memory(facts, value, said):
-    copies = Measure("copies", "copies", value, "%", "lower", 0.5, 1.0)
+    copies = Figure("copies", "copies", value, "%", "lower", 0.5, 1.0)
     text = text_of(repeats([facts("A", CVAE, copies), facts("B", CGAN)]))
     assert ("⟦A⟧ repeats its training images: 2.1 % of its images are copies" in text) is said
     assert bool(text) is said

@@ -47,8 +47,8 @@ def run(experiment, seed: int, **values: float) -> dict:
             "error": None,
             "unit": "%",
             "better": "higher",
-            "floor": 99.5,
-            "depends": {},
+            "reference": 99.5,
+            "provenance": {},
         }
         for name, value in values.items()
     }

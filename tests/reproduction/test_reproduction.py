@@ -9,9 +9,9 @@ import pytest
 import yaml
 
 from twofold.errors import UsageError
+from twofold.evaluation.figure import Figure
 from twofold.experiments.resolve import experiment_names, load_experiment
 from twofold.experiments.schema import Reported
-from twofold.metrics.measure import Measure
 from twofold.reproduction import reports
 from twofold.reproduction.collect import settings_of
 from twofold.reproduction.figures import SAMPLES, VERBS, verb_of
@@ -30,8 +30,8 @@ def reported(value: float | str = 5.0, **fields: object) -> Reported:
     return Reported.model_validate({"measure": "x", "value": value, "place": "here", **fields})
 
 
-def measured(*values: float, better: str | None = "lower") -> list[Measure]:
-    return [Measure("x", "x", value, "%", better=better) for value in values]
+def measured(*values: float, better: str | None = "lower") -> list[Figure]:
+    return [Figure("x", "x", value, "%", better=better) for value in values]
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_what_was_not_run_has_no_verdict():
 
 @pytest.mark.parametrize("name", report_names())
 def test_reports_name_what_there_is(name):
-    from twofold.apply.measures import measures
+    from twofold.evaluation.measure import measures
 
     report = load_report(name)
     assert report.name == name

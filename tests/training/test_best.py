@@ -10,10 +10,10 @@ import torch
 from twofold import models
 from twofold.data import ImageDataset
 from twofold.errors import UsageError
+from twofold.evaluation.summary import gather
 from twofold.experiments.fit import fit
 from twofold.experiments.run import Run
 from twofold.experiments.train import resume, state_of, train
-from twofold.report.facts import gather
 from twofold.training.best import Best, figure_of
 from twofold.training.checkpoint import load_checkpoint
 from twofold.training.initial import weights_hash

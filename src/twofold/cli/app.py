@@ -16,8 +16,8 @@ __all__ = ["app", "main", "verbs"]
 OTHERS = {
     "train": "twofold.cli.training.train",
     "resume": "twofold.cli.training.resume",
-    "evaluate": "twofold.apply.evaluate.evaluate",
-    "track": "twofold.apply.track.track",
+    "evaluate": "twofold.verbs.evaluate.evaluate",
+    "track": "twofold.verbs.track.track",
     "compare": "twofold.report.compare.compare",
     "reproduce": "twofold.reproduction.reproduce.reproduce",
     "list": "twofold.terminal.show_list",
@@ -63,7 +63,7 @@ app = typer.Typer(
 
 def verbs() -> list[str]:
     """The public functions that use a model, each in the file of its name, in the help's order."""
-    found = [name for name, module in twofold.PUBLIC.items() if module == f"twofold.apply.{name}"]
+    found = [name for name, module in twofold.PUBLIC.items() if module == f"twofold.verbs.{name}"]
     rest = [name for name in found if name not in LOOKING and name not in OTHERS]
     return [*LOOKING, *rest]
 

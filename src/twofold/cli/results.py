@@ -12,7 +12,7 @@ from twofold.signatures import Function
 
 __all__ = ["carry_out"]
 
-TOGETHER = {"anomaly": Function("twofold.apply.detections.side_by_side")}  # of several runs
+TOGETHER = {"anomaly": Function("twofold.anomalies.side_by_side.side_by_side")}  # of several runs
 
 
 def carry_out(function: Function, values: dict[str, Any]) -> None:

@@ -52,7 +52,7 @@ class _Measured(BaseModel):
     unit: str
     error: float | None = None
     floor: float | None = None
-    depends: dict[str, Any] = {}
+    provenance: dict[str, Any] = {}
     per_class: dict[str, float] = {}
     details: dict[str, Any] = {}
 

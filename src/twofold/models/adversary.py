@@ -105,7 +105,7 @@ class Adversary(nn.Module):
         """Takes its place in a model, for which its network is made.
 
         Arguments:
-            model: Whose images, or codes, it judges.
+            model: Whose images, or codes, it classifiers.
             shape: Of one of them; None where it is not known yet.
             num_classes: K of the images; 0 without.
             head: What it says where it was not told.

@@ -320,7 +320,7 @@ class AutoEncoder(Generative):
         """The importance-weighted bound on ln p(x|c) with S samples, nats per image, shape (B,).
 
         S = 1 is a one-draw ELBO with a sampled KL. For S in the thousands use
-        `twofold.metrics.likelihood`, which bounds the memory.
+        `twofold.evaluation.likelihood`, which bounds the memory.
         """
         return log_mean_exp(self.log_weights(x, c, num_samples).double())
 

@@ -45,7 +45,7 @@ __all__ = ["Hybrid"]
     paper="Larsen et al., 2016, arXiv 1512.09300; Chen, Fang and Ju, 2016",
 )
 class Hybrid(Around):
-    """An auto-encoder that a discriminator judges.
+    """An auto-encoder that a discriminator classifiers.
 
     Arguments:
         autoencoder: A VAE, CVAE, M2 or DRAW, with an objective that has a reconstruction term.

@@ -236,9 +236,9 @@ def _draw_panel(axes: "Axes", panel: Panel) -> None:
     axes.set_title(panel.heading, fontsize=8, color=INK, loc="left")
     axes.grid(True, axis="x")
     everything = [value for values in panel.values for value in values]
-    if panel.floor is not None:
-        everything.append(panel.floor)
-        axes.axvline(panel.floor, linewidth=1, **DASHED)
+    if panel.reference is not None:
+        everything.append(panel.reference)
+        axes.axvline(panel.reference, linewidth=1, **DASHED)
     if everything and min(everything) > 0 and max(everything) > WIDE * min(everything):
         axes.set_xscale("log")
     else:

@@ -3,12 +3,11 @@
 from collections.abc import Sequence
 from itertools import groupby
 
-from twofold.report.facts import Facts, marks, mentions
-from twofold.report.noise import same_images
-from twofold.report.seeds import group_by_recipe
+from twofold.evaluation.comparison import group_by_recipe, same_images
+from twofold.evaluation.summary import RunSummary, marks, mentions
 from twofold.report.settings import compact
-from twofold.report.words import capitalize, count, listing, number
 from twofold.training.diagnosis import warnings_of
+from twofold.words import capitalize, count, listing, number
 
 __all__ = ["cautions", "confounders", "warnings"]
 
@@ -18,7 +17,7 @@ OPTIMIZER_TRAPS = {"lr": "learning rate", "name": "optimizer", "schedule": "sche
 SIZE_RATIO = 1.5
 
 
-def warnings(runs: Sequence[Facts]) -> list[str]:
+def warnings(runs: Sequence[RunSummary]) -> list[str]:
     """What went wrong or is missing in a run."""
     found = []
     for run in runs:
@@ -44,20 +43,20 @@ def warnings(runs: Sequence[Facts]) -> list[str]:
     return found
 
 
-def cautions(runs: Sequence[Facts]) -> list[str]:
+def cautions(runs: Sequence[RunSummary]) -> list[str]:
     """What limits the comparison: settings, seeds, and what each measure says of itself."""
     found = confounders(runs)
     if len(runs) > 1 and not same_images(runs):
         found.append("The runs are of different images: their figures cannot be compared.")
     several = [len(group.draws) > 1 for group in group_by_recipe(runs)]
-    if any(run.measures for run in runs) and not all(several):
+    if any(run.figures for run in runs) and not all(several):
         each = "this run has" if len(runs) == 1 else "each run has"
         found.append(
             "A standard error here is over test images. It says nothing about the spread over "
             f"training seeds: {'some runs have' if any(several) else each} one seed, and another "
             "seed could move a figure by more than the error."
         )
-    bare = [run for run in runs if run.is_vae and "elbo" not in run.measures]
+    bare = [run for run in runs if run.is_vae and "elbo" not in run.figures]
     gray = [r for r in bare if r.model.get("needs_binary") and r.experiment.data.binarize == "none"]
     if gray:
         found.append(
@@ -70,17 +69,17 @@ def cautions(runs: Sequence[Facts]) -> list[str]:
             f"The images of {mentions(vaes)} are means of p(x|z), without the noise of its pixels: "
             "smooth images are easier to recognize than a GAN's samples."
         )
-    said: dict[str, dict[str, Facts]] = {}  # what the measures say of themselves, and of whom
+    said: dict[str, dict[str, RunSummary]] = {}  # what the measures say of themselves, and of whom
     for run in runs:
-        for measure in run.measures.values():
-            for caution in filter(None, measure.caution.split("; ")):
+        for measure in run.figures.values():
+            for caution in filter(None, measure.notes.split("; ")):
                 said.setdefault(capitalize(caution).rstrip("."), {})[run.letter] = run
     for text, of in said.items():
         found.append(f"{text} ({marks(list(of.values()))})." if len(runs) > 1 else f"{text}.")
     return found
 
 
-def confounders(runs: Sequence[Facts]) -> list[str]:
+def confounders(runs: Sequence[RunSummary]) -> list[str]:
     """The settings beside the model's family in which runs differ: each could be the cause."""
     settings = [compact(run.experiment) for run in runs]
     values = {key: [words.get(key) for words in settings] for key in TRAPS}
@@ -102,7 +101,7 @@ def confounders(runs: Sequence[Facts]) -> list[str]:
     ]
 
 
-def _values(runs: Sequence[Facts], title: str, values: Sequence[str | None]) -> str:
+def _values(runs: Sequence[RunSummary], title: str, values: Sequence[str | None]) -> str:
     """`batch size 50 (A) and 100 (B)`, or nothing where all are alike or one has none."""
     if len(set(values)) < 2 or None in values:
         return ""

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING
 
 from twofold._version import __version__
 from twofold.errors import UsageError
+from twofold.evaluation.comparison import THRESHOLD
+from twofold.evaluation.summary import RunSummary, gather
 from twofold.experiments.adopt import Subject, as_run
 from twofold.experiments.resolve import to_yaml
 from twofold.experiments.run import Run
 from twofold.files import atomic_folder, write_text
 from twofold.pictures.style import DARK, LIGHT, RUN_COLORS
 from twofold.report.cautions import cautions, warnings
-from twofold.report.facts import Facts, gather
 from twofold.report.figures import draw_pictures
 from twofold.report.introduction import introduction, title
 from twofold.report.maps import draw_maps
-from twofold.report.noise import THRESHOLD
 from twofold.report.pixels import draw_pairs, draw_sheet
 from twofold.report.reading import readings
 from twofold.report.settings import differing, train_command
@@ -32,7 +32,7 @@ from twofold.report.tables import (
     seed_table,
     version_rows,
 )
-from twofold.report.words import capitalize
+from twofold.words import capitalize
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -98,7 +98,7 @@ def compare(runs: Sequence[Subject], out: str | Path = "report.html", seed: int 
     return out
 
 
-def _commands(facts: Sequence[Facts], out: Path) -> list[str]:
+def _commands(facts: Sequence[RunSummary], out: Path) -> list[str]:
     paths = {shlex.quote(str(run.path)): run for run in facts}
     return [
         *(train_command(run) for run in facts),
@@ -108,7 +108,7 @@ def _commands(facts: Sequence[Facts], out: Path) -> list[str]:
     ]
 
 
-def _templates(facts: Sequence[Facts]) -> "Environment":
+def _templates(facts: Sequence[RunSummary]) -> "Environment":
     """Everything is escaped but what this package wrote itself: its CSS, figures and badges."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup, escape

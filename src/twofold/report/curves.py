@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from twofold.evaluation.summary import RunSummary
 from twofold.pictures.style import MUTED, PAPER, Picture, canvas, color, drawing, render
-from twofold.report.facts import Facts
-from twofold.report.words import slug
+from twofold.words import slug
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -64,7 +64,7 @@ class Panel:
     across: str = "epoch"  # what the horizontal axis counts
 
 
-def panels(runs: Sequence[Facts]) -> list[Panel]:
+def panels(runs: Sequence[RunSummary]) -> list[Panel]:
     """A panel for every term of every phase, then one of gradient norms per phase."""
     found = []
     terms = dict.fromkeys(
@@ -87,7 +87,7 @@ def panels(runs: Sequence[Facts]) -> list[Panel]:
     return [panel for panel in found if panel.curves]
 
 
-def diagnosis_panels(runs: Sequence[Facts]) -> list[Panel]:
+def diagnosis_panels(runs: Sequence[RunSummary]) -> list[Panel]:
     """Panels of what the diagnosis counts while a run goes on."""
     found = []
     for name, (title, unit) in DIAGNOSES.items():
@@ -105,7 +105,7 @@ def diagnosis_panels(runs: Sequence[Facts]) -> list[Panel]:
     return found
 
 
-def draw_panel(panel: Panel, runs: Sequence[Facts]) -> Picture:
+def draw_panel(panel: Panel, runs: Sequence[RunSummary]) -> Picture:
     """Curves over epochs; a line is a mean over a stretch, its band the range within."""
     with drawing():
         figure, axes = canvas(SIZE)
@@ -125,7 +125,7 @@ def draw_panel(panel: Panel, runs: Sequence[Facts]) -> Picture:
         return render(figure, panel.key, f"{panel.title} by {panel.across}, runs {letters}")
 
 
-def _curves(runs: Sequence[Facts], *where: str) -> list[Curve]:
+def _curves(runs: Sequence[RunSummary], *where: str) -> list[Curve]:
     """The values at a place in the records of each run, of training and of held-out images."""
     found = []
     for index, run in enumerate(runs):
@@ -137,7 +137,7 @@ def _curves(runs: Sequence[Facts], *where: str) -> list[Curve]:
     return found
 
 
-def _points(run: Facts, kind: str, where: Sequence[str]) -> Iterator[tuple[float, float]]:
+def _points(run: RunSummary, kind: str, where: Sequence[str]) -> Iterator[tuple[float, float]]:
     for record in run.records:
         value = record if record.get("kind") == kind else None
         for key in where:
@@ -146,7 +146,7 @@ def _points(run: Facts, kind: str, where: Sequence[str]) -> Iterator[tuple[float
             yield float(record["epoch"]), float(value)
 
 
-def _repeats_loss(runs: Sequence[Facts], phase: str, term: str) -> bool:
+def _repeats_loss(runs: Sequence[RunSummary], phase: str, term: str) -> bool:
     """Whether a term is all of its phase's loss in every run, and need not be drawn twice."""
     if term == "loss":
         return False

@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from twofold.metrics.measure import Measure
+from twofold.evaluation.comparison import THRESHOLD, comparable
+from twofold.evaluation.figure import Figure
+from twofold.evaluation.summary import RunSummary
 from twofold.pictures.style import (
     INK,
     MUTED,
@@ -21,11 +23,9 @@ from twofold.pictures.style import (
     render,
 )
 from twofold.report.curves import diagnosis_panels, draw_panel, panels
-from twofold.report.facts import Facts
 from twofold.report.maps import draw_confusions
-from twofold.report.noise import THRESHOLD, comparable
 from twofold.report.tables import class_tables
-from twofold.report.words import capitalize, common_title, count, number, slug
+from twofold.words import capitalize, common_title, count, number, slug
 
 __all__ = [
     "draw_bounds",
@@ -51,7 +51,7 @@ UNITS = ((3600, "hours"), (60, "minutes"), (1, "seconds"))
 FAR_APART = 5.0  # a range of times this many times its least is shown on a logarithmic axis
 
 
-def draw_pictures(runs: Sequence[Facts]) -> dict[str, list[tuple[str, Picture]]]:
+def draw_pictures(runs: Sequence[RunSummary]) -> dict[str, list[tuple[str, Picture]]]:
     """What there is to draw of these runs: pictures with their headings, by section of the page."""
     return {
         "curves": [
@@ -68,25 +68,25 @@ def draw_pictures(runs: Sequence[Facts]) -> dict[str, list[tuple[str, Picture]]]
     }
 
 
-def draw_measures(runs: Sequence[Facts]) -> Iterator[tuple[str, Picture]]:
+def draw_measures(runs: Sequence[RunSummary]) -> Iterator[tuple[str, Picture]]:
     """Of each headline: a dot per run, a bar of two standard errors, the floor as a dashed line."""
     for name in HEADLINES:
         having = _having(runs, name)
         if len(having) < 2:
             continue
-        first = having[0][1].measures[name]
-        title = common_title([run.measures[name].title for _, run in having])
+        first = having[0][1].figures[name]
+        title = common_title([run.figures[name].title for _, run in having])
         heading = capitalize(title.partition(":")[0])
         with drawing():
             figure, axes = canvas((4.0, 0.75 + 0.3 * len(having)))
             axes.grid(True, axis="x")
             axes.grid(False, axis="y")
             for row, (i, run) in enumerate(having):
-                one = run.measures[name]
+                one = run.figures[name]
                 axes.errorbar(
                     one.value, row, xerr=_bar(one.error), fmt="o", color=color(i), markersize=5.5
                 )
-            for floor in {run.measures[name].floor for _, run in having} - {None}:
+            for floor in {run.figures[name].reference for _, run in having} - {None}:
                 axes.axvline(floor or 0.0, color=MUTED, **DASHED)
             axes.set_yticks(range(len(having)), [run.letter for _, run in having])
             for tick, (i, _) in zip(axes.get_yticklabels(), having, strict=True):
@@ -99,16 +99,16 @@ def draw_measures(runs: Sequence[Facts]) -> Iterator[tuple[str, Picture]]:
             yield heading, render(figure, f"measure-{slug(name)}", alt)
 
 
-def draw_per_class(name: str, runs: Sequence[Facts]) -> Picture:
+def draw_per_class(name: str, runs: Sequence[RunSummary]) -> Picture:
     """One measure by class: a row per class, a letter's dot per run."""
     having = _having(runs, name)
-    measure = having[0][1].measures[name]
-    classes = list(dict.fromkeys(k for _, run in having for k in run.measures[name].per_class))
+    measure = having[0][1].figures[name]
+    classes = list(dict.fromkeys(k for _, run in having for k in run.figures[name].per_class))
     with drawing():
         figure, axes = canvas((4.0, 0.75 + 0.22 * len(classes)))
         axes.grid(True, axis="both")
         for row, of in enumerate(classes):
-            known = {i: run.measures[name].per_class.get(of) for i, run in having}
+            known = {i: run.figures[name].per_class.get(of) for i, run in having}
             shown = {i: v for i, v in known.items() if v is not None and math.isfinite(v)}
             if len(shown) > 1:
                 ends = [min(shown.values()), max(shown.values())]
@@ -122,7 +122,7 @@ def draw_per_class(name: str, runs: Sequence[Facts]) -> Picture:
         return render(figure, f"by-class-{slug(name)}", f"{measure.title} by class")
 
 
-def draw_tradeoffs(runs: Sequence[Facts]) -> list[tuple[str, Picture]]:
+def draw_tradeoffs(runs: Sequence[RunSummary]) -> list[tuple[str, Picture]]:
     """Precision against recall and density against coverage, each with the floor as a cross.
 
     Of the classifier's features where any run has them, else of random ones.
@@ -131,7 +131,7 @@ def draw_tradeoffs(runs: Sequence[Facts]) -> list[tuple[str, Picture]]:
         found = []
         for x, y in TRADEOFFS:
             across, up = f"{x}/{extractor}", f"{y}/{extractor}"
-            having = [(i, run) for i, run in _having(runs, across) if up in run.measures]
+            having = [(i, run) for i, run in _having(runs, across) if up in run.figures]
             if having:
                 found.append((f"{capitalize(y)} and {x}", _draw_tradeoff(having, across, up)))
         if found:
@@ -139,18 +139,18 @@ def draw_tradeoffs(runs: Sequence[Facts]) -> list[tuple[str, Picture]]:
     return []
 
 
-def draw_quality_and_cost(runs: Sequence[Facts]) -> list[tuple[str, Picture]]:
+def draw_quality_and_cost(runs: Sequence[RunSummary]) -> list[tuple[str, Picture]]:
     """The first of a few measures that all trained runs have, by the time that training took."""
     from matplotlib.ticker import LogLocator, MaxNLocator
 
     timed = [(i, run) for i, run in enumerate(runs) if run.seconds and (run.is_vae or run.is_gan)]
     known = [run for _, run in timed]
-    alike = [name for name in QUALITIES if all(name in run.measures for run in known)]
+    alike = [name for name in QUALITIES if all(name in run.figures for run in known)]
     names = [name for name in alike if len(timed) > 1 and not comparable(known, name)]
     if not names:
         return []
     name = names[0]
-    first = timed[0][1].measures[name]
+    first = timed[0][1].figures[name]
     with drawing():
         figure, axes = canvas(SQUARE)
         axes.grid(True, axis="both")
@@ -162,10 +162,10 @@ def draw_quality_and_cost(runs: Sequence[Facts]) -> list[tuple[str, Picture]]:
             axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=7))
         label_ticks(axes, lambda time: number(time / size, 3))
         axes.set_xlabel(f"training time, {unit}, lower is better")
-        for floor in {run.measures[name].floor for _, run in timed} - {None}:
+        for floor in {run.figures[name].reference for _, run in timed} - {None}:
             axes.axhline(floor or 0.0, color=MUTED, **DASHED)
         for i, run in timed:
-            time, one = run.seconds or 0.0, run.measures[name]
+            time, one = run.seconds or 0.0, run.figures[name]
             axes.errorbar(time, one.value, yerr=_bar(one.error), color=color(i), **THIN)
             badge(axes, time, one.value, run.letter, color(i))
         axes.margins(0.14)
@@ -175,14 +175,14 @@ def draw_quality_and_cost(runs: Sequence[Facts]) -> list[tuple[str, Picture]]:
     return [(f"{capitalize(first.title)}, against training time", picture)]
 
 
-def draw_bounds(runs: Sequence[Facts]) -> Iterator[tuple[str, Picture]]:
+def draw_bounds(runs: Sequence[RunSummary]) -> Iterator[tuple[str, Picture]]:
     """For every run that has them: the IWAE bound by its k, and AIS as a dashed line.
 
     AIS is of few images, so its line lies as far above the end of the curve as AIS was above the
     IWAE bound of those few.
     """
     for i, run in enumerate(runs):
-        bounds = (m for name, m in run.measures.items() if name.startswith("iwae/"))
+        bounds = (m for name, m in run.figures.items() if name.startswith("iwae/"))
         curves = [measure.details.get("convergence") or [] for measure in bounds]
         curve = max(curves, key=len, default=[])  # rows of k, bound, standard error
         if len(curve) < 2:
@@ -193,7 +193,7 @@ def draw_bounds(runs: Sequence[Facts]) -> Iterator[tuple[str, Picture]]:
             figure, axes = canvas(WIDE)
             axes.set_xscale("log")
             axes.errorbar(k, values, yerr=bars, fmt="o-", color=color(i), markersize=3.5, **THIN)
-            if "ais" in run.measures and (above := run.measures["ais"].details.get("above_iwae")):
+            if "ais" in run.figures and (above := run.figures["ais"].details.get("above_iwae")):
                 axes.axhline(values[-1] + above[0], color=color(i), **DASHED)
             axes.margins(x=0.06, y=0.12)
             axes.set_xticks(k)
@@ -205,10 +205,10 @@ def draw_bounds(runs: Sequence[Facts]) -> Iterator[tuple[str, Picture]]:
         yield f"{run.mention} IWAE bound", picture
 
 
-def draw_limits(runs: Sequence[Facts]) -> Iterator[tuple[str, Picture]]:
+def draw_limits(runs: Sequence[RunSummary]) -> Iterator[tuple[str, Picture]]:
     """For every run that has them: FID of fewer and of more images, and the line to its limit."""
     for i, run in _having(runs, LIMIT):
-        measure = run.measures[LIMIT]
+        measure = run.figures[LIMIT]
         points = measure.details.get("points") or []
         if len(points) < 2:
             continue
@@ -223,8 +223,8 @@ def draw_limits(runs: Sequence[Facts]) -> Iterator[tuple[str, Picture]]:
             axes.plot(1 / counts, values, "o", color=color(i), markersize=3.5)
             bar = _bar(measure.error)
             axes.errorbar(0, measure.value, yerr=bar, fmt="D", color=color(i), markersize=4.5)
-            if measure.floor is not None:
-                axes.axhline(measure.floor, color=MUTED, **DASHED)
+            if measure.reference is not None:
+                axes.axhline(measure.reference, color=MUTED, **DASHED)
             shown = [counts.max(), np.median(counts), counts.min()]
             texts = [count(round(n)) for n in shown]
             axes.set_xticks([0, *(1 / n for n in shown)], ["∞", *texts])
@@ -236,17 +236,19 @@ def draw_limits(runs: Sequence[Facts]) -> Iterator[tuple[str, Picture]]:
         yield f"{run.mention} FID, classifier features", picture
 
 
-def _having(runs: Sequence[Facts], name: str) -> list[tuple[int, Facts]]:
+def _having(runs: Sequence[RunSummary], name: str) -> list[tuple[int, RunSummary]]:
     """The runs that have a measure, with their places."""
-    return [(i, run) for i, run in enumerate(runs) if name in run.measures]
+    return [(i, run) for i, run in enumerate(runs) if name in run.figures]
 
 
-def _draw_tradeoff(having: Sequence[tuple[int, Facts]], across: str, up: str) -> Picture:
-    pairs = [(run.measures[across], run.measures[up]) for _, run in having]
+def _draw_tradeoff(having: Sequence[tuple[int, RunSummary]], across: str, up: str) -> Picture:
+    pairs = [(run.figures[across], run.figures[up]) for _, run in having]
     with drawing():
         figure, axes = canvas(SQUARE)
         axes.grid(True, axis="both")
-        floors: list[Any] = [(x.floor, y.floor) for x, y in pairs if None not in (x.floor, y.floor)]
+        floors: list[Any] = [
+            (x.reference, y.reference) for x, y in pairs if None not in (x.reference, y.reference)
+        ]
         if floors:
             axes.plot(*zip(*dict.fromkeys(floors), strict=True), "P", color=MUTED, **CROSS)
             lowest = min(floors, key=lambda point: point[1])
@@ -269,7 +271,7 @@ def _bar(error: float | None) -> float | None:
     return None if error is None else THRESHOLD * error
 
 
-def _axis(measure: Measure) -> str:
+def _axis(measure: Figure) -> str:
     """`recall, classifier features, %, higher is better`."""
     better = f"{measure.better} is better" if measure.better else ""
     return ", ".join(filter(None, [measure.title, measure.unit, better]))

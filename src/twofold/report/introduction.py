@@ -2,22 +2,22 @@
 
 from collections.abc import Sequence
 
-from twofold.report.facts import Facts, marks
-from twofold.report.seeds import group_by_recipe
-from twofold.report.words import count, duration, epochs, listing, number, plural
+from twofold.evaluation.comparison import group_by_recipe
+from twofold.evaluation.summary import RunSummary, marks
+from twofold.words import count, duration, epochs, listing, number, plural
 
 __all__ = ["introduction", "title"]
 
 NUMBERS = ("No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine", "Ten")
 
 
-def title(runs: Sequence[Facts]) -> str:
+def title(runs: Sequence[RunSummary]) -> str:
     """`CVAE and CGAN on MNIST`."""
     models = listing(list(dict.fromkeys(run.model_title for run in runs)))
     return f"{models} on {listing(list(dict.fromkeys(run.data_name for run in runs)))}"
 
 
-def introduction(runs: Sequence[Facts]) -> list[str]:
+def introduction(runs: Sequence[RunSummary]) -> list[str]:
     """Sentences: how many models, on what, each recipe with its length and seeds."""
     number_word = NUMBERS[len(runs)] if len(runs) < len(NUMBERS) else count(len(runs))
     models = "model was" if len(runs) == 1 else "models were"
@@ -34,7 +34,7 @@ def introduction(runs: Sequence[Facts]) -> list[str]:
     return sentences
 
 
-def _data(run: Facts) -> str:
+def _data(run: RunSummary) -> str:
     parts = []
     if shape := run.data.get("image_shape"):
         kind = "gray" if shape[0] == 1 else "color"
@@ -44,7 +44,7 @@ def _data(run: Facts) -> str:
     return run.data_name + (f" ({', '.join(parts)})" if parts else "")
 
 
-def _sentence(runs: Sequence[Facts], say_count: bool, say_data: bool) -> str:
+def _sentence(runs: Sequence[RunSummary], say_count: bool, say_data: bool) -> str:
     """`A is a CVAE of 1 438 608 parameters, trained for 50 epochs with seed 0 in 10 min.`"""
     run = runs[0]
     size = sum(run.parameters.values())

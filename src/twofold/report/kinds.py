@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from twofold.report.facts import Facts
+from twofold.evaluation.summary import RunSummary
 
 __all__ = ["Kind", "by_kind"]
 
@@ -73,9 +73,9 @@ KINDS = (
 )  # fmt: skip
 
 
-def by_kind(runs: Sequence[Facts]) -> list[tuple[Kind, list[str]]]:
+def by_kind(runs: Sequence[RunSummary]) -> list[tuple[Kind, list[str]]]:
     """The names of all measures that any run has, by kind; what fits none comes last."""
-    names = dict.fromkeys(name for run in runs for name in run.measures)
+    names = dict.fromkeys(name for run in runs for name in run.figures)
     found = []
     for kind in KINDS:
         members = [name for start in kind.names for name in names if name.split("/")[0] == start]

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from twofold.evaluation.summary import RunSummary
 from twofold.pictures.charts import draw_scatter
 from twofold.pictures.style import INK, PAPER, Picture, canvas, color, cut, drawing, render
-from twofold.report.facts import Facts
-from twofold.report.words import slug
+from twofold.words import slug
 
 __all__ = ["draw_confusions", "draw_maps"]
 
@@ -22,11 +22,11 @@ CONDITIONS = {"withheld": "true class withheld", "leaking": "encoder given the t
 TITLES = {"code": "The two latents", "pca": "Principal components", "tsne": "t-SNE"}
 
 
-def draw_confusions(runs: Sequence[Facts]) -> Iterator[tuple[str, Picture]]:
+def draw_confusions(runs: Sequence[RunSummary]) -> Iterator[tuple[str, Picture]]:
     """A heat map for every run and measure that has a confusion matrix."""
     for name in ROWS:
         for index, run in enumerate(runs):
-            measure = run.measures.get(name)
+            measure = run.figures.get(name)
             counts = np.array(measure.details.get("confusion", []) if measure else [], np.float64)
             square = counts.ndim == 2 and counts.shape[0] == counts.shape[1] <= MOST
             if measure and square and counts.sum() > 0:
@@ -34,7 +34,7 @@ def draw_confusions(runs: Sequence[Facts]) -> Iterator[tuple[str, Picture]]:
                 yield heading, _draw_confusion(counts, index, run, name)
 
 
-def _draw_confusion(counts: NDArray[np.float64], index: int, run: Facts, name: str) -> Picture:
+def _draw_confusion(counts: NDArray[np.float64], index: int, run: RunSummary, name: str) -> Picture:
     """From images of class i (rows) taken for class j (columns), shape (K, K)."""
     from matplotlib.patches import Rectangle
 
@@ -63,17 +63,17 @@ def _draw_confusion(counts: NDArray[np.float64], index: int, run: Facts, name: s
         axes.set_yticks(range(num_classes), [cut(n, 12) for n in names])
         axes.set_xlabel("recognized as")
         axes.set_ylabel(ROWS[name])
-        alt = f"{run.measures[name].title}: shares of each class taken for each, {run.name}"
+        alt = f"{run.figures[name].title}: shares of each class taken for each, {run.name}"
         return render(figure, f"confusion-{slug(name)}-{run.letter}", alt)
 
 
-def draw_maps(runs: Sequence[Facts]) -> list[tuple[str, list[tuple[str, Picture]]]]:
+def draw_maps(runs: Sequence[RunSummary]) -> list[tuple[str, list[tuple[str, Picture]]]]:
     """For every run that kept its codes: a title and a map for each way to lay them out."""
     found = [(run.mention, list(_maps(run, run.arrays.get("latents") or {}))) for run in runs]
     return [(mention, maps) for mention, maps in found if maps]
 
 
-def _maps(run: Facts, arrays: Mapping[str, Any]) -> Iterator[tuple[str, Picture]]:
+def _maps(run: RunSummary, arrays: Mapping[str, Any]) -> Iterator[tuple[str, Picture]]:
     for condition, words in CONDITIONS.items():
         flat = "code" if f"{condition}_code" in arrays else "pca"
         for layout in (flat, "tsne"):

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from twofold.apply.common.result import pixels as shown
-from twofold.apply.sample import sample
 from twofold.errors import UsageError
+from twofold.evaluation.summary import RunSummary
 from twofold.experiments.run import Run
 from twofold.pictures.sheets import contact_sheet
 from twofold.pictures.style import Picture, drawing, render
-from twofold.report.facts import Facts
-from twofold.report.words import epochs, number
+from twofold.verbs.result import pixels as shown
+from twofold.verbs.sample import sample
+from twofold.words import epochs, number
 
 __all__ = ["Pixels", "draw_pairs", "draw_sheet", "grid"]
 
@@ -76,7 +76,7 @@ def grid(images: NDArray[np.uint8], columns: int) -> NDArray[np.uint8]:
     return np.concatenate([color, opaque[:, :, None]], axis=2)
 
 
-def draw_sheet(run: Run, facts: Facts, seed: int) -> tuple[Pixels | None, str]:
+def draw_sheet(run: Run, facts: RunSummary, seed: int) -> tuple[Pixels | None, str]:
     """Ten images of every class, or a hundred of a model that is conditioned on none.
 
     With them goes a caption: what was drawn from the seed, or why nothing was.
@@ -99,13 +99,13 @@ def draw_sheet(run: Run, facts: Facts, seed: int) -> tuple[Pixels | None, str]:
     return Pixels(f"samples-{facts.letter}", alt, array, tuple(rows)), caption
 
 
-def draw_pairs(runs: Sequence[Facts]) -> list[tuple[str, list[tuple[str, Pixels]]]]:
+def draw_pairs(runs: Sequence[RunSummary]) -> list[tuple[str, list[tuple[str, Pixels]]]]:
     """For every run that kept them: generated images above the training images nearest to them."""
     found = [(run.mention, list(_strips(run, run.arrays.get("nearest") or {}))) for run in runs]
     return [(mention, strips) for mention, strips in found if strips]
 
 
-def _strips(run: Facts, arrays: Mapping[str, Any]) -> Iterator[tuple[str, Pixels]]:
+def _strips(run: RunSummary, arrays: Mapping[str, Any]) -> Iterator[tuple[str, Pixels]]:
     """From (2, n, C, H, W), generated and training."""
     for kind, words in PAIRS.items():
         pairs, distances = arrays.get(kind), arrays.get(f"{kind}_distance")

@@ -8,11 +8,20 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from twofold.metrics.measure import Measure
-from twofold.report.facts import Facts, mentions, those_with
-from twofold.report.noise import THRESHOLD, best, comparable, difference, same_images
-from twofold.report.seeds import Contrast, contrast, group_by_recipe, interval
-from twofold.report.words import (
+from twofold.evaluation.comparison import (
+    THRESHOLD,
+    Contrast,
+    best,
+    comparable,
+    contrast,
+    difference,
+    group_by_recipe,
+    interval,
+    same_images,
+)
+from twofold.evaluation.figure import Figure
+from twofold.evaluation.summary import RunSummary, mentions, those_with
+from twofold.words import (
     FIXED,
     common_title,
     listing,
@@ -52,10 +61,10 @@ class Reading(NamedTuple):
     text: str
 
 
-def readings(runs: Sequence[Facts]) -> list[Reading]:
+def readings(runs: Sequence[RunSummary]) -> list[Reading]:
     """What the numbers say, most telling first."""
     found = []
-    for name in dict.fromkeys(name for run in runs for name in run.measures):
+    for name in dict.fromkeys(name for run in runs for name in run.figures):
         if name == "accuracy":
             found += over_seeds(runs, name)
         elif name == DISTANCE or name.startswith("gan_test/"):
@@ -65,28 +74,28 @@ def readings(runs: Sequence[Facts]) -> list[Reading]:
     return found + likelihood(runs) + active_units(runs) + speed(runs)
 
 
-def outcome(runs: Sequence[Facts], name: str) -> list[Reading]:
+def outcome(runs: Sequence[RunSummary], name: str) -> list[Reading]:
     """Who is ahead by one measure, or that the noise hides it."""
     having = those_with(runs, name)
     if not having:
         return []
     figures = listing([_figure(run, name) for run in having])
-    if len(having) == 1 or having[0].measures[name].better is None:
+    if len(having) == 1 or having[0].figures[name].better is None:
         text = f"{figures}."
     elif why := comparable(having, name):
         text = f"{figures}. These are not to be compared: {why}."
     else:
         text = _race(having, name)
-    return [Reading(common_title([run.measures[name].title for run in having]), text)]
+    return [Reading(common_title([run.figures[name].title for run in having]), text)]
 
 
-def over_seeds(runs: Sequence[Facts], name: str) -> list[Reading]:
+def over_seeds(runs: Sequence[RunSummary], name: str) -> list[Reading]:
     """What the means over seeds or label draws say of a measure."""
     having = [group for group in group_by_recipe(runs) if group.values(name)]
     if all(len(group.values(name)) < 2 for group in having):
         return []
     counted = [group.draws[draw] for group in having for draw in group.values(name)]
-    measure = counted[0].measures[name]
+    measure = counted[0].figures[name]
     means = [
         f"{group.mention} {group.figure(name, measure.unit)} over "
         f"{plural(len(group.values(name)), group.noun)}"
@@ -100,24 +109,24 @@ def over_seeds(runs: Sequence[Facts], name: str) -> list[Reading]:
     return [Reading(measure.title, text)]
 
 
-def too_good(runs: Sequence[Facts], name: str) -> list[Reading]:
+def too_good(runs: Sequence[RunSummary], name: str) -> list[Reading]:
     """Generated images that are recognized more often than real ones are typical, not better."""
-    above = [run for run in those_with(runs, name) if _above_floor(run.measures[name])]
-    measure = above[0].measures[name] if above else None
+    above = [run for run in those_with(runs, name) if _above_floor(run.figures[name])]
+    measure = above[0].figures[name] if above else None
     if measure is None or measure.better != "higher":
         return []
     text = (
-        f"The same classifier recognizes {with_unit(number(measure.floor or 0), measure.unit)} of "
+        f"The same classifier recognizes {with_unit(number(measure.reference or 0), measure.unit)} of "
         f"real test images, fewer than of those of {mentions(above)}. That is no praise: images "
         "of the easy, typical kind are recognized more often than real ones."
     )
     return [Reading(measure.title, text)]
 
 
-def beside_the_floor(runs: Sequence[Facts], name: str) -> list[Reading]:
+def beside_the_floor(runs: Sequence[RunSummary], name: str) -> list[Reading]:
     """What real training images have in the place of generated ones."""
-    measures = [run.measures[name] for run in those_with(runs, name)]
-    floors = dict.fromkeys(_floor(measure) for measure in measures if measure.floor is not None)
+    measures = [run.figures[name] for run in those_with(runs, name)]
+    floors = dict.fromkeys(_floor(measure) for measure in measures if measure.reference is not None)
     if not floors:
         return []
     figures = listing(list(floors), "or")
@@ -125,14 +134,14 @@ def beside_the_floor(runs: Sequence[Facts], name: str) -> list[Reading]:
     return [Reading(measures[0].title, text)]
 
 
-def misses(runs: Sequence[Facts], extractor: str = "classifier") -> list[Reading]:
+def misses(runs: Sequence[RunSummary], extractor: str = "classifier") -> list[Reading]:
     """Who shows less of the real images than real ones do, and whether because they are wrong."""
     found = []
     for run in runs:
         low = {
             kind: measure
             for kind in (*SHOWN, "precision", "density")
-            if (measure := run.measures.get(f"{kind}/{extractor}")) and _far_below(measure)
+            if (measure := run.figures.get(f"{kind}/{extractor}")) and _far_below(measure)
         }
         parts = [
             SHOWN[kind].format(value=_share(measure), real=_floor(measure))
@@ -154,11 +163,11 @@ def misses(runs: Sequence[Facts], extractor: str = "classifier") -> list[Reading
     return found
 
 
-def repeats(runs: Sequence[Facts]) -> list[Reading]:
+def repeats(runs: Sequence[RunSummary]) -> list[Reading]:
     """Who repeats training images more often than real test images do."""
     found = []
     for run in those_with(runs, "copies"):
-        copies = run.measures["copies"]
+        copies = run.figures["copies"]
         if _above_floor(copies):
             text = (
                 f"{run.mention} repeats its training images: {_share(copies)} of its images are "
@@ -168,11 +177,11 @@ def repeats(runs: Sequence[Facts]) -> list[Reading]:
     return found
 
 
-def likelihood(runs: Sequence[Facts]) -> list[Reading]:
+def likelihood(runs: Sequence[RunSummary]) -> list[Reading]:
     """The bound on the likelihood, and who cannot have one."""
     having = those_with(runs, "elbo")
     found = over_seeds(runs, "elbo") or outcome(runs, "elbo")
-    parts = having[0].measures if len(having) == 1 else {}
+    parts = having[0].figures if len(having) == 1 else {}
     if {"recon_nll", "kl"} <= parts.keys():
         text = (
             f"{found[0].text} Of its negative, {number(parts['recon_nll'].value)} is "
@@ -187,7 +196,7 @@ def likelihood(runs: Sequence[Facts]) -> list[Reading]:
     return found
 
 
-def active_units(runs: Sequence[Facts]) -> list[Reading]:
+def active_units(runs: Sequence[RunSummary]) -> list[Reading]:
     """How many latent dimensions carry information."""
     found = []
     for run in runs:
@@ -201,7 +210,7 @@ def active_units(runs: Sequence[Facts]) -> list[Reading]:
     return found
 
 
-def speed(runs: Sequence[Facts]) -> list[Reading]:
+def speed(runs: Sequence[RunSummary]) -> list[Reading]:
     """Who trains faster, where that can be said."""
     timed = [run for run in runs if run.seconds_per_epoch and run.images_per_second]
     timed = [run for run in timed if run.is_vae or run.is_gan] or timed
@@ -230,11 +239,11 @@ def speed(runs: Sequence[Facts]) -> list[Reading]:
     return [Reading("speed", f"{text}.")]
 
 
-def _race(having: Sequence[Facts], name: str) -> str:
+def _race(having: Sequence[RunSummary], name: str) -> str:
     """The first two by a measure, and whether the noise lies between them."""
-    sign = -1 if having[0].measures[name].better == "higher" else 1
-    first, second, *_ = sorted(having, key=lambda run: sign * run.measures[name].value)
-    a, b = first.measures[name], second.measures[name]
+    sign = -1 if having[0].figures[name].better == "higher" else 1
+    first, second, *_ = sorted(having, key=lambda run: sign * run.figures[name].value)
+    a, b = first.figures[name], second.measures[name]
     gap = difference(a, b)
     versus = f"{_figure(first, name)}, {_figure(second, name)}"
     apart = with_unit(number(abs(gap.amount), 2), "points" if a.unit == "%" else a.unit)
@@ -284,28 +293,28 @@ def _verdict(found: Contrast) -> str:
     return text
 
 
-def _above_floor(measure: Measure, sign: int = 1) -> bool:
+def _above_floor(measure: Figure, sign: int = 1) -> bool:
     """Whether a figure lies on that side of the floor, by more than noise."""
-    if measure.floor is None or measure.error is None:
+    if measure.reference is None or measure.error is None:
         return False
-    return sign * (measure.value - measure.floor) > THRESHOLD * measure.error
+    return sign * (measure.value - measure.reference) > THRESHOLD * measure.error
 
 
-def _far_below(measure: Measure) -> bool:
-    return _above_floor(measure, sign=-1) and measure.value < FAR * (measure.floor or 0.0)
+def _far_below(measure: Figure) -> bool:
+    return _above_floor(measure, sign=-1) and measure.value < FAR * (measure.reference or 0.0)
 
 
-def _figure(run: Facts, name: str) -> str:
-    return f"{run.mention} {_value(run.measures[name])}"
+def _figure(run: RunSummary, name: str) -> str:
+    return f"{run.mention} {_value(run.figures[name])}"
 
 
-def _value(measure: Measure) -> str:
+def _value(measure: Figure) -> str:
     return with_unit(plus_minus(measure.value, measure.error), measure.unit)
 
 
-def _share(measure: Measure) -> str:
+def _share(measure: Figure) -> str:
     return with_unit(number(measure.value, 3), measure.unit)
 
 
-def _floor(measure: Measure) -> str:
-    return with_unit(number(measure.floor or 0.0, 3), measure.unit)
+def _floor(measure: Figure) -> str:
+    return with_unit(number(measure.reference or 0.0, 3), measure.unit)

@@ -8,9 +8,9 @@ import yaml
 from pydantic import BaseModel
 
 from twofold.errors import UsageError
+from twofold.evaluation.summary import RunSummary
 from twofold.experiments.resolve import resolve
 from twofold.experiments.schema import Experiment
-from twofold.report.facts import Facts
 from twofold.settings import flat
 from twofold.training.settings import OptimizerSettings
 
@@ -40,7 +40,7 @@ def compact(experiment: Experiment) -> dict[str, str]:
     return words
 
 
-def differing(runs: Sequence[Facts]) -> list[tuple[str, list[str]]]:
+def differing(runs: Sequence[RunSummary]) -> list[tuple[str, list[str]]]:
     """The settings in which runs differ, blank where a run has no such setting.
 
     A setting that only one family has, and that was left at its default, is no difference.
@@ -61,7 +61,7 @@ def differing(runs: Sequence[Facts]) -> list[tuple[str, list[str]]]:
     return found
 
 
-def train_command(run: Facts) -> str:
+def train_command(run: RunSummary) -> str:
     """The command that trains a run again: by name and changes, or by its experiment.yaml."""
     out = f"--out runs/{shlex.quote(run.name + '-again')}"
     changes = _changes(run.experiment)

@@ -5,11 +5,18 @@ from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from twofold.report.facts import Facts, those_with
+from twofold.evaluation.comparison import (
+    Group,
+    best,
+    comparable,
+    contrast,
+    group_by_recipe,
+    has_repeats,
+    interval,
+)
+from twofold.evaluation.summary import RunSummary, those_with
 from twofold.report.kinds import Kind, by_kind
-from twofold.report.noise import best, comparable
-from twofold.report.seeds import Group, contrast, group_by_recipe, has_repeats, interval
-from twofold.report.words import (
+from twofold.words import (
     common_title,
     count,
     duration,
@@ -100,12 +107,12 @@ class SeedTable:
     has_difference: bool
 
 
-def measure_groups(runs: Sequence[Facts]) -> list[MeasureGroup]:
+def measure_groups(runs: Sequence[RunSummary]) -> list[MeasureGroup]:
     """A row for every measure that any run has."""
     return [_group(runs, kind, names) for kind, names in by_kind(runs)]
 
 
-def missing(runs: Sequence[Facts]) -> list[str]:
+def missing(runs: Sequence[RunSummary]) -> list[str]:
     """`likelihood (B): a CGAN bounds no likelihood` for all that was asked for in vain."""
     found: dict[tuple[str, str], list[str]] = {}
     for run in runs:
@@ -114,23 +121,23 @@ def missing(runs: Sequence[Facts]) -> list[str]:
     return [f"{name} {' '.join(marks)}: {reason}." for (name, reason), marks in found.items()]
 
 
-def class_tables(runs: Sequence[Facts]) -> list[tuple[str, str, str, list[Row]]]:
+def class_tables(runs: Sequence[RunSummary]) -> list[tuple[str, str, str, list[Row]]]:
     """For each of a few measures by class: name, title, unit and a row per class."""
     found = []
     for name in BY_CLASS:
         having = those_with(runs, name)
-        by_class = [run.measures[name].per_class if run in having else {} for run in runs]
+        by_class = [run.figures[name].per_class if run in having else {} for run in runs]
         rows = [
             Row(key, [Cell("" if one.get(key) is None else number(one[key])) for one in by_class])
             for key in dict.fromkeys(key for one in by_class for key in one)
         ]
         if rows:
-            first = having[0].measures[name]
+            first = having[0].figures[name]
             found.append((name, first.title, first.unit, rows))
     return found
 
 
-def seed_table(runs: Sequence[Facts]) -> SeedTable | None:
+def seed_table(runs: Sequence[RunSummary]) -> SeedTable | None:
     """Means over seeds or label draws, where any recipe has several."""
     if not has_repeats(runs):
         return None
@@ -140,7 +147,7 @@ def seed_table(runs: Sequence[Facts]) -> SeedTable | None:
     two = len(groups) == 2
     rows = []
     for name in [name for _, names in by_kind(runs) for name in names]:
-        known = [run.measures[name] for run in those_with(runs, name)]
+        known = [run.figures[name] for run in those_with(runs, name)]
         title = common_title([measure.title for measure in known])
         cells = []
         for group in groups:
@@ -153,7 +160,7 @@ def seed_table(runs: Sequence[Facts]) -> SeedTable | None:
     return SeedTable(over, [*heads, ("difference", "")] if two else heads, rows, two)
 
 
-def cost_rows(runs: Sequence[Facts]) -> list[Row]:
+def cost_rows(runs: Sequence[RunSummary]) -> list[Row]:
     """What the runs cost: time, speed, memory, operations, parameters, machine."""
     sizes = [run.parameters for run in runs]
     rows = [
@@ -175,7 +182,7 @@ def cost_rows(runs: Sequence[Facts]) -> list[Row]:
     return [row for row in rows if any(cell.text for cell in row.cells)]
 
 
-def one_machine(runs: Sequence[Facts]) -> str:
+def one_machine(runs: Sequence[RunSummary]) -> str:
     """`AMD EPYC, 2 cores, 1 thread, cpu` where all runs are of one machine, or nothing."""
     if len({run.hardware for run in runs}) > 1:
         return ""
@@ -189,17 +196,17 @@ def one_machine(runs: Sequence[Facts]) -> str:
     return ", ".join(filter(None, parts))
 
 
-def version_rows(runs: Sequence[Facts]) -> list[Row]:
+def version_rows(runs: Sequence[RunSummary]) -> list[Row]:
     """The software that made each run."""
     return [_environment(runs, title, key) for title, key in VERSIONS.items()]
 
 
-def _group(runs: Sequence[Facts], kind: Kind, names: Sequence[str]) -> MeasureGroup:
+def _group(runs: Sequence[RunSummary], kind: Kind, names: Sequence[str]) -> MeasureGroup:
     several = len(names) > 1
     of_runs = {
         run.letter: found
         for run in runs
-        if (found := [run.measures[name].depends for name in names if name in run.measures])
+        if (found := [run.figures[name].provenance for name in names if name in run.figures])
     }
     shared = _shared([one for found in of_runs.values() for one in found]) if several else {}
     own = {
@@ -212,30 +219,30 @@ def _group(runs: Sequence[Facts], kind: Kind, names: Sequence[str]) -> MeasureGr
     if note:
         rows = [replace(row, note="") for row in rows]
     own_words = [f"{run.mark} {text}" for run in runs if (text := _words(own.get(run.letter, {})))]
-    depends = [f"All: {text}" for text in [_words(shared, short=True)] if text]
+    provenance = [f"All: {text}" for text in [_words(shared, short=True)] if text]
     return MeasureGroup(kind, depends + own_words, note, rows)
 
 
 def _row(
-    runs: Sequence[Facts],
+    runs: Sequence[RunSummary],
     name: str,
     known: Mapping[str, Any],
     own: Mapping[str, Mapping[str, Any]],
 ) -> MeasureRow:
     """A row, which need not repeat what is said of its group or of a run in it."""
     having = those_with(runs, name)
-    measures = [run.measures[name] for run in having]
+    measures = [run.figures[name] for run in having]
     top = None if has_repeats(runs) else best(runs, name)
-    shared = _shared([measure.depends for measure in measures])
+    shared = _shared([measure.provenance for measure in measures])
     said = {*known, *set.intersection(*(set(own[run.letter]) for run in having))}
-    floors = dict.fromkeys(number(m.floor, 3) for m in measures if m.floor is not None)
+    floors = dict.fromkeys(number(m.reference, 3) for m in measures if m.reference is not None)
     return MeasureRow(
         name=name,
         title=common_title([measure.title for measure in measures]),
         unit=measures[0].unit,
         arrow=ARROWS.get(measures[0].better, ""),
-        depends=_words(_without(shared, said), short=True),
-        floor=" / ".join(floors),
+        provenance=_words(_without(shared, said), short=True),
+        reference=" / ".join(floors),
         cells=[_cell(run, name, run is top, {*shared, *own.get(run.letter, ())}) for run in runs],
         note=f"Not to be compared: {why}." if (why := comparable(having, name)) else "",
     )
@@ -247,22 +254,22 @@ def _shared(depends: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {k: v for k, v in first.items() if all(k in one and one[k] == v for one in others)}
 
 
-def _without(depends: Mapping[str, Any], keys: Container[str]) -> dict[str, Any]:
+def _without(provenance: Mapping[str, Any], keys: Container[str]) -> dict[str, Any]:
     return {key: value for key, value in depends.items() if key not in keys}
 
 
-def _cell(run: Facts, name: str, is_best: bool, said: Container[str]) -> Cell:
-    measure = run.measures.get(name)
+def _cell(run: RunSummary, name: str, is_best: bool, said: Container[str]) -> Cell:
+    measure = run.figures.get(name)
     if measure is None:
         return Cell()
-    small = [_words(_without(measure.depends, said))]
+    small = [_words(_without(measure.provenance, said))]
     if isinstance(value := measure.details.get("drawn"), float):
         small.append(f"drawn codes {number(value, 3)}")
     text = plus_minus(measure.value, measure.error)
     return Cell(text, is_best, ", ".join(filter(None, small)))
 
 
-def _words(depends: Mapping[str, Any], short: bool = False) -> str:
+def _words(provenance: Mapping[str, Any], short: bool = False) -> str:
     """`test split, 10 000 images, classifier classifier-cnn, …`.
 
     In short without what the title or the floor says, and without the digests of judges, which
@@ -306,7 +313,7 @@ def _amounts(
     return Row(title, cells)
 
 
-def _measured(runs: Sequence[Facts], title: str, name: str) -> Row:
+def _measured(runs: Sequence[RunSummary], title: str, name: str) -> Row:
     """A cost that `evaluate` measured, with its unit where that is not in the title."""
     found = [run.costs.get(name) for run in runs]
     unit = "".join({one.unit for one in found if one} - {"images per s"})
@@ -318,6 +325,6 @@ def _rounded(value: float) -> str:
     return number(value, 3)
 
 
-def _environment(runs: Sequence[Facts], title: str, key: str) -> Row:
+def _environment(runs: Sequence[RunSummary], title: str, key: str) -> Row:
     values = [run.environment.get(key) for run in runs]
     return Row(title, [Cell("" if value is None else str(value)) for value in values])

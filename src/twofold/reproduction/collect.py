@@ -14,7 +14,7 @@ from twofold.settings import flat
 __all__ = ["collect", "command_of", "settings_of"]
 
 ENVIRONMENT = ("twofold", "python", "torch", "processor", "cores", "threads", "device")
-KEPT = ("title", "value", "error", "unit", "better", "floor", "depends")
+KEPT = ("title", "value", "error", "unit", "better", "reference", "provenance")
 FREE = WORDS | UPKEEP | {"name", "seed"}  # what needs no change in a command
 
 

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
-from twofold.apply.common.result import Result
 from twofold.experiments.run import Run
 from twofold.files import write_bytes
 from twofold.reproduction.reports import Figure, ReportExperiment
+from twofold.verbs.result import Result
 
 __all__ = ["SAMPLES", "VERBS", "draw_figures", "picture_name", "verb_of"]
 
@@ -33,7 +33,7 @@ def picture_name(stem: str, seed: int, picture: str = SAMPLES) -> str:
 
 def verb_of(figure: Figure) -> Callable[..., Result]:
     """The function that draws a figure."""
-    return getattr(import_module(f"twofold.apply.{figure.verb}"), figure.verb)
+    return getattr(import_module(f"twofold.verbs.{figure.verb}"), figure.verb)
 
 
 def draw_figures(experiment: ReportExperiment, run: Run, folder: Path, anew: bool = False) -> None:

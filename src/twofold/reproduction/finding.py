@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from twofold.metrics.measure import Measure
+from twofold.evaluation.figure import Figure
 from twofold.pictures.charts import Panel, draw_dots
 from twofold.pictures.style import Picture
-from twofold.report.words import mean_and_spread, number, with_unit
 from twofold.reproduction.figures import picture_name
 from twofold.reproduction.reports import Finding, Report
 from twofold.reproduction.results import Draws, Results
+from twofold.words import mean_and_spread, number, with_unit
 
 __all__ = ["Answer", "answers"]
 
@@ -30,7 +30,7 @@ class Answer:
     finding: Finding
     draws: dict[str, Draws | None]  # of each row, None where it was not run
 
-    def measures(self, row: str, heading: str) -> list[Measure]:
+    def measures(self, row: str, heading: str) -> list[Figure]:
         """One figure of one row, of every run; empty unless all have it."""
         draws, one = self.draws[row], self.finding.rows[row]
         if draws is None or heading in one.without:
@@ -70,7 +70,9 @@ class Answer:
         """Of each column the figure of real data, where all runs agree on it."""
         found: dict[str, float | None] = {}
         for heading in self.finding.columns:
-            floors = [one.floor for row in self.finding.rows for one in self.measures(row, heading)]
+            floors = [
+                one.reference for row in self.finding.rows for one in self.measures(row, heading)
+            ]
             known = {number(floor): floor for floor in floors if floor is not None}
             found[heading] = next(iter(known.values())) if len(known) == 1 else None
         return found

@@ -10,15 +10,6 @@ from typing import get_args
 
 from twofold.experiments.resolve import load_experiment
 from twofold.files import write_bytes, write_text
-from twofold.report.words import (
-    capitalize,
-    count,
-    listing,
-    mean_and_spread,
-    number,
-    plural,
-    with_unit,
-)
 from twofold.reproduction.figures import SAMPLES, VERBS, picture_name
 from twofold.reproduction.finding import Answer, answers
 from twofold.reproduction.reports import Report, ReportExperiment
@@ -29,6 +20,15 @@ from twofold.reproduction.results import (
     Verdict,
     compare_result,
     load_results,
+)
+from twofold.words import (
+    capitalize,
+    count,
+    listing,
+    mean_and_spread,
+    number,
+    plural,
+    with_unit,
 )
 
 __all__ = ["page", "publish", "why"]
@@ -255,7 +255,7 @@ def _finding(answer: Answer, results: Results) -> Iterator[str]:
         rows.append((row.label, *cells, runs + aside))
     floors = ["" if floor is None else number(floor) for floor in answer.floors.values()]
     if any(floors):
-        rows.append((finding.floor, *floors, ""))
+        rows.append((finding.reference, *floors, ""))
     yield from _table(("", *finding.columns, "n"), "l" + "r" * (len(floors) + 1), rows)
     if answer.reading:
         yield from ("", answer.reading)

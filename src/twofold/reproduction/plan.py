@@ -10,16 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from twofold.data import ImageDataset
+from twofold.evaluation.cost import wait_for
 from twofold.experiments.data import load_data
 from twofold.experiments.parallel import num_cores
 from twofold.experiments.schema import Experiment
 from twofold.experiments.seed_runs import SeedRun, Seeds, plan_seeds
 from twofold.experiments.train import make_trainer
-from twofold.metrics.cost import wait_for
-from twofold.report.words import duration, plural
 from twofold.reproduction.reports import Budget, Report, ReportExperiment
 from twofold.training.loop import Trainer
 from twofold.training.progress import Silent
+from twofold.words import duration, plural
 
 __all__ = ["Load", "Step", "about", "loads", "plan"]
 

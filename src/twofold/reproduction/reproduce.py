@@ -8,14 +8,12 @@ from pathlib import Path
 
 import torch
 
-from twofold.apply.evaluate import evaluate
 from twofold.errors import UsageError, unknown_name
 from twofold.experiments.environment import pick_device
 from twofold.experiments.parallel import ParallelRunner, num_cores, threads_each
 from twofold.experiments.run import Run
 from twofold.experiments.seed_runs import Seeds
 from twofold.files import write_json
-from twofold.report.words import duration
 from twofold.reproduction.collect import collect
 from twofold.reproduction.figures import draw_figures
 from twofold.reproduction.page import publish
@@ -23,6 +21,8 @@ from twofold.reproduction.plan import Load, Step, about, loads
 from twofold.reproduction.plan import plan as plan_steps
 from twofold.reproduction.reports import BUDGETS, Report, load_report, report_names
 from twofold.training.progress import Console, Progress
+from twofold.verbs.evaluate import evaluate
+from twofold.words import duration
 
 __all__ = ["Reproduction", "plan_reproduction", "reproduce"]
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from twofold.errors import RunError
+from twofold.evaluation.figure import Figure
 from twofold.experiments.schema import Reported
-from twofold.metrics.measure import Measure
 from twofold.reproduction.reports import BUDGETS, Budget, ReportExperiment
 
 __all__ = ["Comparison", "Draws", "Results", "Verdict", "compare_result", "load_results"]
@@ -30,12 +30,12 @@ class Draws:
         """Of the first run, whose pictures are shown."""
         return self.runs[0]["seed"]
 
-    def measures(self, name: str) -> list[Measure]:
+    def measures(self, name: str) -> list[Figure]:
         """A measure of every run; empty unless all have it."""
         found = [run["measures"][name] for run in self.runs if run["measures"].get(name)]
         if len(found) < len(self.runs):
             return []
-        return [Measure(name=name, **entry) for entry in found]
+        return [Figure(name=name, **entry) for entry in found]
 
 
 class Results:
@@ -87,7 +87,7 @@ class Comparison:
 
 
 def compare_result(
-    reported: Reported, measured: Sequence[Measure], was_run: bool = True
+    reported: Reported, measured: Sequence[Figure], was_run: bool = True
 ) -> Comparison:
     """A verdict on one printed figure, by our measure of it of each draw.
 

@@ -1,0 +1,64 @@
+"""Bins of similar training images, and in how many of them generated images are over- or underfull.
+
+References:
+    On GANs and GMMs (Richardson and Weiss, 2018), section 3, https://arxiv.org/abs/1805.12462
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twofold.errors import NotMeasured
+
+__all__ = ["assign_bins", "different_bins", "jensen_shannon", "make_bins"]
+
+SIGNIFICANT = 1.96  # a two-sided test at 5 %: 5 % of bins differ by chance
+
+
+def make_bins(pixels: NDArray[np.float32], count: int = 100, seed: int = 0) -> NDArray[np.float32]:
+    """Centers of `count` = K clusters of training images (N, D) by k-means, shape (K, D).
+
+    Raises:
+        NotMeasured: If there are fewer than 10 images to a bin.
+    """
+    from sklearn.cluster import MiniBatchKMeans
+
+    if len(pixels) < 10 * count:
+        raise NotMeasured(
+            f"{count} bins need {10 * count} training images, and there are {len(pixels)}"
+        )
+    means = MiniBatchKMeans(count, batch_size=4096, n_init="auto", random_state=seed).fit(pixels)
+    return np.asarray(means.cluster_centers_, np.float32)
+
+
+def assign_bins(pixels: NDArray[np.float32], centers: NDArray[np.float32]) -> NDArray[np.int64]:
+    """How many images are nearest to each center, shape (K,)."""
+    apart = (centers**2).sum(axis=1) - 2 * pixels @ centers.T
+    return np.bincount(apart.argmin(axis=1), minlength=len(centers)).astype(np.int64)
+
+
+def different_bins(a: NDArray[np.int64], b: NDArray[np.int64]) -> float:
+    """Share of bins whose proportions differ significantly, NDB / K, of counts (K,) of two sets.
+
+    Example:
+        >>> different_bins(np.array([500, 500]), np.array([500, 500]))
+        0.0
+        >>> different_bins(np.array([500, 500]), np.array([900, 100]))
+        1.0
+    """
+    n, m = a.sum(), b.sum()
+    pooled = (a + b) / (n + m)
+    error = np.sqrt(pooled * (1 - pooled) * (1 / n + 1 / m))
+    apart = np.abs(a / n - b / m)
+    return float((apart > SIGNIFICANT * error).mean())
+
+
+def jensen_shannon(a: NDArray[np.int64], b: NDArray[np.int64]) -> float:
+    """Jensen-Shannon divergence of two histograms, nats, 0 to ln 2.
+
+    Example:
+        >>> round(jensen_shannon(np.array([1, 0]), np.array([0, 1])), 6)
+        0.693147
+    """
+    from scipy.spatial.distance import jensenshannon
+
+    return float(jensenshannon(a / a.sum(), b / b.sum())) ** 2

@@ -1,0 +1,189 @@
+"""The images that a verb is given: test images of the run, a path, a named set, or an array."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from twofold.data import ImageDataset, as_dataset, load_images
+from twofold.data.batches import Batch
+from twofold.data.dataset import UNLABELED
+from twofold.data.preprocess import fix_binary
+from twofold.data.resize import resize as resized
+from twofold.data.resize import to_gray
+from twofold.data.splits import balanced_order
+from twofold.errors import RunError, UsageError
+from twofold.experiments.context import Context, class_index, seeded
+
+__all__ = ["BATCH", "Images", "Inputs", "binarize_once", "load_inputs"]
+
+BATCH = 500  # images at a time on the device
+
+Images = str | Path | ImageDataset | NDArray[Any] | Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Inputs:
+    """Images of the model's size, with their classes where they are known.
+
+    Attributes:
+        dataset: uint8 (N, C, H, W), labels by the model's own classes. Of a static binarization
+            these are the images that were drawn, which going through batches leaves as they are.
+        context: For whom they are.
+        source: In words: `test images of mnist`.
+    """
+
+    dataset: ImageDataset
+    context: Context
+    source: str
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    @property
+    def labels(self) -> NDArray[np.int64] | None:
+        """Shape (N,), -1 where not known; None where none is."""
+        return self.dataset.labels
+
+    @property
+    def names(self) -> list[str]:
+        """The class of each image, "" where it is not known."""
+        names = (*self.dataset.class_names, "")
+        return [names[k] for k in ([-1] * len(self) if self.labels is None else self.labels)]
+
+    @property
+    def num_known(self) -> int:
+        """Of how many the class is known."""
+        return int(self.dataset.class_counts.sum())
+
+    @property
+    def num_conditioned(self) -> dict[str, int]:
+        """Of how many the model gets the class: only where it needs one that it cannot infer."""
+        return {"num_conditioned": self.num_known} if self.context.needs_class else {}
+
+    def batches(self, size: int = BATCH) -> Iterator[Batch]:
+        """The images as `Context.prepare` does; a dynamic binarization draws, within `seeded`."""
+        return self.context.prepare(self.dataset, size).in_order()
+
+    @torch.no_grad()
+    def each(self, make: Callable[[Batch], tuple], seed: int, size: int = BATCH) -> list[Any]:
+        """What a function makes of all images, on the CPU.
+
+        From a batch of at most `size` it makes tensors with that first axis, or None; it may draw.
+        """
+        with seeded(seed, self.context.device):
+            made = (make(batch) for batch in self.batches(size))
+            parts = [[x if x is None else x.cpu() for x in batch] for batch in made]
+        return [None if part[0] is None else torch.cat(part) for part in zip(*parts, strict=True)]
+
+
+def load_inputs(
+    context: Context,
+    images: Images | None = None,
+    *,
+    n: int | None = None,
+    label: int | str | None = None,
+    resize: bool = False,
+    seed: int = 0,
+) -> Inputs:
+    """Images for a model.
+
+    Arguments:
+        context: The model.
+        images: A path (a folder, an archive, a single image), a data set's name (its test images),
+            or what `as_dataset` takes; by default the test images of the run.
+        n: Draw so many, the classes in balance and in order; all by default.
+        label: The class of the images that have no label, by number or name.
+        resize: Bring images of another size or number of channels to the model's.
+        seed: Of the draw.
+
+    Raises:
+        UsageError: If the images do not fit the model, or there is no such class.
+        RunError: If the run has no test images, or they are gone.
+    """
+    dataset, source = _read(context, images, resize)
+    dataset = _labeled(binarize_once(_fitted(dataset, context, resize), context), context, label)
+    if n is not None:
+        if n < 1:
+            raise UsageError(f"n={n}: ask for at least one image")
+        dataset = dataset.subset(_draw(dataset, n, seed))
+    return Inputs(dataset, context, source)
+
+
+def binarize_once(dataset: ImageDataset, context: Context) -> ImageDataset:
+    """All images of a set with the binarization that happens once, as in training and measuring.
+
+    A static binarization goes through the set in order, so it comes before images are chosen: else
+    another choice would show other pixels of the same image.
+    """
+    data = context.run.experiment.data
+    images = fix_binary(torch.as_tensor(dataset.images), data.binarize, data.binarize_seed)
+    return replace(dataset, images=images.numpy())
+
+
+def _read(context: Context, images: Images | None, resize: bool) -> tuple[ImageDataset, str]:
+    if images is None:
+        whole = context.run.dataset()
+        if "test" not in whole.splits:
+            raise RunError(
+                f"{whole.name} has no test images to show; give some, or train with test=0.1"
+            )
+        return whole.split("test"), f"test images of {whole.name}"
+    if isinstance(images, str | Path):
+        C, H, W = context.model.image_shape
+        fit: dict[str, Any] = {"size": (H, W), "gray": C == 1} if resize else {}
+        return load_images(images, **fit), str(images)
+    if isinstance(images, ImageDataset):
+        return images, images.name
+    return as_dataset(images, validation=0, test=0), "images"
+
+
+def _fitted(dataset: ImageDataset, context: Context, resize: bool) -> ImageDataset:
+    C, H, W = context.model.image_shape
+    if dataset.image_shape == (C, H, W):
+        return dataset
+    if not resize:
+        got, expected = (
+            f"{h}×{w} pixels in {'gray' if c == 1 else 'color'}"
+            for c, h, w in (dataset.image_shape, (C, H, W))
+        )
+        raise UsageError(
+            f"{dataset.name} has images of {got} and {context.run.name} was trained on {expected}; "
+            "resize them with --resize (in Python: resize=True)"
+        )
+    images = resized(to_gray(dataset.images) if C == 1 else dataset.images, (H, W))
+    if images.shape[1] < C:
+        images = images.repeat(C, axis=1)
+    return replace(dataset, images=images, splits={})
+
+
+def _labeled(dataset: ImageDataset, context: Context, label: int | str | None) -> ImageDataset:
+    """Labels by the model's classes: those of the same name, and `label` where there is none."""
+    names, labels = context.class_names, None
+    folders = {file.rpartition("/")[0] for file in dataset.files}  # one may be that of a class
+    if dataset.labels is not None and set(dataset.class_names) <= set(names):
+        numbers = np.array([names.index(name) for name in dataset.class_names])
+        labels = np.where(dataset.labels == UNLABELED, UNLABELED, numbers[dataset.labels])
+    elif dataset.labels is None and len(folders) == 1 and (folder := folders.pop()) in names:
+        labels = np.full(len(dataset), names.index(folder))
+    if label is not None:
+        known = np.full(len(dataset), UNLABELED) if labels is None else labels
+        labels = np.where(known == UNLABELED, class_index(label, names), known)
+    kept = names if labels is not None else ()
+    return replace(dataset, labels=labels, class_names=kept, splits={})
+
+
+def _draw(dataset: ImageDataset, n: int, seed: int) -> NDArray[np.int64]:
+    """Which `n` images, the classes in balance and in order."""
+    everything = np.arange(len(dataset))
+    if n >= len(dataset):
+        return everything
+    if dataset.labels is None:
+        return np.sort(np.random.default_rng(seed).permutation(everything)[:n])
+    chosen = balanced_order(everything, dataset.labels, seed)[:n]
+    return chosen[np.argsort(dataset.labels[chosen], kind="stable")]
