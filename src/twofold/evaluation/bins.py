@@ -4,12 +4,22 @@ References:
     On GANs and GMMs (Richardson and Weiss, 2018), section 3, https://arxiv.org/abs/1805.12462
 """
 
+from collections.abc import Callable, Iterator
+
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from twofold.errors import NotMeasured
+from twofold.evaluation.cache import digest_of, remember
+from twofold.evaluation.figure import Figure, Quantity
+from twofold.evaluation.measure import Measure
+from twofold.evaluation.questions import COVERAGE
+from twofold.evaluation.samples import generated_by
+from twofold.experiments.context import Context
+from twofold.registry import register
 
-__all__ = ["assign_bins", "different_bins", "jensen_shannon", "make_bins"]
+__all__ = ["Bins", "assign_bins", "different_bins", "jensen_shannon", "make_bins"]
 
 SIGNIFICANT = 1.96  # a two-sided test at 5 %: 5 % of bins differ by chance
 
@@ -62,3 +72,49 @@ def jensen_shannon(a: NDArray[np.int64], b: NDArray[np.int64]) -> float:
     from scipy.spatial.distance import jensenshannon
 
     return float(jensenshannon(a / a.sum(), b / b.sum())) ** 2
+
+
+RICHARDSON = "Richardson and Weiss (2018), section 3"
+NDB = Quantity(
+    "ndb",
+    "bins over- or underfull, NDB / K",
+    "%",
+    "lower",
+    paper=RICHARDSON,
+    least=0.0,
+    most=100.0,
+)
+JS = Quantity("js", "Jensen-Shannon divergence over bins", "nats", "lower", paper=RICHARDSON)
+
+
+@register("measure", "bins")
+class Bins(Measure):
+    """NDB / K and the Jensen-Shannon divergence over bins of similar training images."""
+
+    question = COVERAGE
+    quantities = (NDB, JS)
+
+    def take(self, context: Context) -> Iterator[Figure]:
+        made, train = generated_by(context), context.real("train")
+        kept = remember("bins", [digest_of(train)], lambda: {"centers": make_bins(_flat(train))})
+        centers = kept["centers"]
+        count = min(len(made), len(context.batches))  # the fewer images, the fewer bins differ
+        expected, fake, real = (
+            assign_bins(_flat(images), centers)
+            for images in (train, made.x[:count], context.real("test", count))
+        )
+        figures: dict[Quantity, Callable[..., float]] = {
+            NDB: lambda *counts: 100 * different_bins(*counts),
+            JS: jensen_shannon,
+        }
+        for quantity, figure in figures.items():
+            yield quantity.figure(
+                figure(fake, expected),
+                reference=figure(real, expected),
+                provenance={**made.provenance, "bins": len(centers), "of_each": count},
+                notes=made.notes,
+            )
+
+
+def _flat(images: Tensor) -> np.ndarray:
+    return images.flatten(1).cpu().numpy()
