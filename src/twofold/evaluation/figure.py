@@ -32,6 +32,7 @@ class Figure:
         details: Plain data behind the figure, such as a curve or a matrix, which the measure that
             took it draws.
         interval: Ends of a 95 % interval where it is not `value` ± 1.96 `error`, or None.
+        aside: What stands small beside the number: `drawn codes 81.2`.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Figure:
     notes: Sequence[str] = ()
     details: Mapping[str, Any] = field(default_factory=dict)
     interval: Sequence[float] | None = None
+    aside: str = ""
 
     @classmethod
     def of_mean(cls, name: str, title: str, values: Tensor, unit: str, **others: Any) -> "Figure":

@@ -35,6 +35,7 @@ class RunSummary:
     figures: Mapping[str, Figure] = field(default_factory=dict)  # empty if not evaluated
     not_measured: Mapping[str, str] = field(default_factory=dict)  # in vain, and why
     arrays: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # beside the measures
+    taken: Sequence[str] = ()  # the measures that gave the figures
     evaluated: bool = False  # whether there is an evaluation.json
     evaluated_step: int | None = None  # of the weights that were measured, where that is known
     finished: bool = True  # trained to the end
@@ -101,6 +102,18 @@ class RunSummary:
     @property
     def train_count(self) -> int | None:
         return (self.data.get("splits") or {}).get("train")
+
+    @property
+    def test_count(self) -> int | None:
+        """Test images that its figures are of."""
+        counts = {f.provenance.get("images") for f in self.figures.values()}
+        counts = {n for n in counts if isinstance(n, int)}
+        return max(counts, default=(self.data.get("splits") or {}).get("test"))
+
+    @property
+    def data_notes(self) -> list[str]:
+        """What was known of the images before training."""
+        return [str(text) for text in self.data.get("notes") or []]
 
     @property
     def last(self) -> Mapping[str, Any]:
@@ -208,7 +221,7 @@ def figures_of(evaluation: Mapping[str, Any] | None) -> dict[str, Figure]:
 
 def _summary(run: Run, letter: str, name: str) -> RunSummary:
     evaluation = run.evaluation or {}
-    taken = {entry.get("kind") for entry in evaluation.get("measures") or []}
+    taken = {str(one["kind"]) for one in evaluation.get("measures") or [] if one.get("kind")}
     try:
         finished, model_step = run.finished, run.model_step
     except RunError:
@@ -225,9 +238,10 @@ def _summary(run: Run, letter: str, name: str) -> RunSummary:
         not_measured=evaluation.get("not_measured") or {},
         arrays={  # of measures that still hold; older weights may have left others
             kept: arrays
-            for kept in sorted(filter(None, taken))
+            for kept in sorted(taken)
             if (arrays := run.arrays(kept)) is not None
         },
+        taken=sorted(taken),
         evaluated=run.evaluation is not None,
         evaluated_step=(evaluation.get("settings") or {}).get("step"),
         finished=finished,

@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from twofold.evaluation.pictures import Panel
 from twofold.evaluation.summary import RunSummary
-from twofold.pictures.style import MUTED, PAPER, Picture, canvas, color, drawing, render
-from twofold.words import slug
+from twofold.pictures.style import MUTED, PAPER, Picture, canvas, drawing, render
+from twofold.words import capitalize, slug
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["Curve", "Panel", "diagnosis_panels", "draw_panel", "panels"]
+__all__ = ["Curve", "Curves", "draw_training"]
 
 SIZE = (4.0, 2.55)
 POINTS = 90  # of a curve, each the mean of a stretch
@@ -50,10 +51,11 @@ class Curve:
     x: Sequence[float]  # epochs
     y: Sequence[float]  # in the panel's unit
     held_out: bool = False  # on held-out images
+    middle: bool = False  # whether a value is the mean of all since the one before
 
 
 @dataclass(frozen=True)
-class Panel:
+class Curves:
     """One small figure."""
 
     key: str  # names its file: `vae-kl`
@@ -64,7 +66,14 @@ class Panel:
     across: str = "epoch"  # what the horizontal axis counts
 
 
-def panels(runs: Sequence[RunSummary]) -> list[Panel]:
+def draw_training(runs: Sequence[RunSummary]) -> list[Panel]:
+    """What training did: a panel for every term, gradient norm and diagnosis that has a curve."""
+    return [
+        Panel(one.title, draw_curves(one, runs)) for one in [*panels(runs), *diagnosis_panels(runs)]
+    ]
+
+
+def panels(runs: Sequence[RunSummary]) -> list[Curves]:
     """A panel for every term of every phase, then one of gradient norms per phase."""
     found = []
     terms = dict.fromkeys(
@@ -78,22 +87,28 @@ def panels(runs: Sequence[RunSummary]) -> list[Panel]:
         if _repeats_loss(runs, phase, term):
             continue
         key = f"{phase}/{term}"
-        title, unit = TITLES.get(key, (f"{phase}: {term.replace('_', ' ')}", NATS))
-        found.append(Panel(slug(key), title, unit, _curves(runs, "terms", phase, term)))
+        title, unit = TITLES.get(
+            key, (f"{capitalize(term.replace('_', ' '))}, {_phase(phase)}", NATS)
+        )
+        found.append(Curves(slug(key), title, unit, _curves(runs, "terms", phase, term)))
     for phase in dict.fromkeys(phase for phase, _ in terms):
-        title = f"Gradient norm, {phase.upper() if phase == 'vae' else phase}"
+        title = f"Gradient norm, {_phase(phase)}"
         curves = _curves(runs, "grad_norm", phase)
-        found.append(Panel(slug(f"{phase}/grad_norm"), title, "norm", curves, log=True))
-    return [panel for panel in found if panel.curves]
+        found.append(Curves(slug(f"{phase}/grad_norm"), title, "norm", curves, log=True))
+    return [panel for panel in found if any(len(curve.x) > 1 for curve in panel.curves)]
 
 
-def diagnosis_panels(runs: Sequence[RunSummary]) -> list[Panel]:
+def _phase(name: str) -> str:
+    return name.upper() if name == "vae" else name.replace("_", " ")
+
+
+def diagnosis_panels(runs: Sequence[RunSummary]) -> list[Curves]:
     """Panels of what the diagnosis counts while a run goes on."""
     found = []
     for name, (title, unit) in DIAGNOSES.items():
         curves = _curves(runs, "diagnosis", name)
         if any(len(curve.x) > 1 for curve in curves):
-            found.append(Panel(slug(f"diagnosis/{name}"), title, unit, curves))
+            found.append(Curves(slug(f"diagnosis/{name}"), title, unit, curves))
     ranked = [
         Curve(index, range(1, len(kls) + 1), sorted(kls, reverse=True))
         for index, run in enumerate(runs)
@@ -101,17 +116,17 @@ def diagnosis_panels(runs: Sequence[RunSummary]) -> list[Panel]:
     ]
     if ranked:
         title = "KL of each latent dimension"
-        found.append(Panel("kl-per-dim", title, NATS, ranked, across="dimension, by its KL"))
+        found.append(Curves("kl-per-dim", title, NATS, ranked, across="dimension, by its KL"))
     return found
 
 
-def draw_panel(panel: Panel, runs: Sequence[RunSummary]) -> Picture:
+def draw_curves(panel: Curves, runs: Sequence[RunSummary]) -> Picture:
     """Curves over epochs; a line is a mean over a stretch, its band the range within."""
     with drawing():
         figure, axes = canvas(SIZE)
         shown, ends = [], {}
         for curve in panel.curves:
-            x, mean = _draw_curve(axes, curve)
+            x, mean = _draw_curve(axes, curve, runs)
             shown.append((x, mean))
             ends.setdefault(curve.index, (x[-1], mean[-1]))  # training before held-out
         axes.set_xlabel(panel.across)
@@ -120,7 +135,7 @@ def draw_panel(panel: Panel, runs: Sequence[RunSummary]) -> Picture:
         axes.set_xlim(0, max(x[-1] for x, _ in shown) or 1)
         _scale(axes, panel, shown)
         _few_ticks(axes)
-        _label_ends(axes, [(x, y, runs[i].letter, color(i)) for i, (x, y) in ends.items()])
+        _label_ends(axes, [(x, y, runs[i].letter, runs[i].ink) for i, (x, y) in ends.items()])
         letters = ", ".join(runs[i].letter for i in ends)
         return render(figure, panel.key, f"{panel.title} by {panel.across}, runs {letters}")
 
@@ -133,7 +148,7 @@ def _curves(runs: Sequence[RunSummary], *where: str) -> list[Curve]:
             points = list(_points(run, kind, where))
             if points:
                 x, y = zip(*points, strict=True)
-                found.append(Curve(index, x, y, kind == "validation"))
+                found.append(Curve(index, x, y, kind == "validation", kind == "train"))
     return found
 
 
@@ -159,13 +174,17 @@ def _repeats_loss(runs: Sequence[RunSummary], phase: str, term: str) -> bool:
     )
 
 
-def _draw_curve(axes: "Axes", curve: Curve) -> tuple[np.ndarray, np.ndarray]:
+def _draw_curve(
+    axes: "Axes", curve: Curve, runs: Sequence[RunSummary]
+) -> tuple[np.ndarray, np.ndarray]:
     """Draws a curve; gives the epochs and means of the `POINTS` stretches that it shows."""
     stretches = np.array_split(np.arange(len(curve.x)), min(POINTS, len(curve.x)))
-    x = np.array([curve.x[stretch[-1]] for stretch in stretches])
+    before = [0.0, *curve.x] if curve.middle else [curve.x[0], *curve.x]
+    ends = [(before[s[0]], curve.x[s[-1]]) for s in stretches]
+    x = np.array([(a + b) / 2 if curve.middle else b for a, b in ends])
     parts = [np.asarray(curve.y)[stretch] for stretch in stretches]
     mean = np.array([part.mean() for part in parts])
-    ink = color(curve.index)
+    ink = runs[curve.index].ink
     if curve.held_out:
         marks = {"marker": "o", "markersize": 2.6, "markerfacecolor": PAPER}
         axes.plot(x, mean, color=ink, linewidth=0.9, linestyle=(0, (3, 2)), **marks)
@@ -176,7 +195,7 @@ def _draw_curve(axes: "Axes", curve: Curve) -> tuple[np.ndarray, np.ndarray]:
     return x, mean
 
 
-def _scale(axes: "Axes", panel: Panel, shown: Sequence[tuple[np.ndarray, np.ndarray]]) -> None:
+def _scale(axes: "Axes", panel: Curves, shown: Sequence[tuple[np.ndarray, np.ndarray]]) -> None:
     if panel.log and all((mean > 0).all() for _, mean in shown):
         axes.set_yscale("log")
     elif panel.unit == "share":

@@ -1,22 +1,70 @@
-"""The settings of runs: which differ, in few words, and the command that repeats them."""
+"""The settings of runs: how they differ, in few words, and the commands that repeat them."""
 
 import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import yaml
 from pydantic import BaseModel
 
 from twofold.errors import UsageError
+from twofold.evaluation.comparison import group_by_recipe
+from twofold.evaluation.measure import default_measures, measures
 from twofold.evaluation.summary import RunSummary
 from twofold.experiments.resolve import resolve
-from twofold.experiments.schema import Experiment
+from twofold.experiments.schema import UPKEEP, WORDS, Experiment
 from twofold.settings import flat
 from twofold.training.settings import OptimizerSettings
+from twofold.words import shorten
 
-__all__ = ["compact", "differing", "train_command"]
+__all__ = ["commands", "compact", "differing", "label", "varied"]
 
-UPKEEP = ("log_every", "validate_every", "sample_every", "checkpoint_every", "loggers")
+DRAWS = ("seed", "data.label_seed")  # what sets runs of one recipe apart
+MOST = 2  # settings that name a recipe; more are no name
+
+
+def varied(runs: Sequence[RunSummary], beside: str = "/") -> dict[str, list[str]]:
+    """The fields in which runs differ, other than by seed, each with a value for every run.
+
+    A field has the last part of its path for a name; fields of one name and the same values, such
+    as the learning rates of both players, are one. A run that lacks a field has an empty value.
+    Fields that begin with `beside` are left out.
+    """
+    values = [flat(run.experiment.model_dump(mode="json")) for run in runs]
+    found: dict[str, list[str]] = {}
+    for key in dict.fromkeys(key for one in values for key in one):
+        of_runs = ["" if one.get(key) is None else _text(one[key]) for one in values]
+        top, last = key.split(".")[0], key.rsplit(".", 1)[-1]
+        skipped = WORDS | UPKEEP | {"name", "evaluation"} | set(DRAWS)
+        if len(set(of_runs)) < 2 or skipped & {top, key, last} or key.startswith(beside):
+            continue
+        if found.get(last, of_runs) != of_runs:
+            last = key
+        found[last] = of_runs
+    return found
+
+
+def label(runs: Sequence[RunSummary]) -> list[RunSummary]:
+    """The runs, each named by what sets it apart: its model, its settings, its seed or its folder."""
+    names: list[str] = []
+    for run in runs:
+        kin = [one for one in runs if one.model_title == run.model_title]
+        recipes = [group.runs[0] for group in group_by_recipe(kin)]
+        parts = [run.model_title]
+        if len(recipes) > 1:
+            fields = varied(recipes)
+            mine = next(i for i, one in enumerate(recipes) if one.hue == run.hue)
+            few = len(fields) <= MOST and all(len(v) <= 16 for of in fields.values() for v in of)
+            parts += [f"{k}={of[mine]}" for k, of in fields.items()] if few else [run.name]
+        if sum(one.hue == run.hue for one in kin) > 1:
+            parts.append(f"seed {run.experiment.seed}")
+        names.append(" ".join(parts))
+    distinct = [
+        shorten(name, 40) if names.count(name) == 1 else shorten(run.name)
+        for name, run in zip(names, runs, strict=True)
+    ]
+    return [replace(run, short=name) for run, name in zip(runs, distinct, strict=True)]
 
 
 def compact(experiment: Experiment) -> dict[str, str]:
@@ -61,14 +109,39 @@ def differing(runs: Sequence[RunSummary]) -> list[tuple[str, list[str]]]:
     return found
 
 
-def train_command(run: RunSummary) -> str:
-    """The command that trains a run again: by name and changes, or by its experiment.yaml."""
-    out = f"--out runs/{shlex.quote(run.name + '-again')}"
+def commands(runs: Sequence[RunSummary], out: str) -> list[str]:
+    """What was typed for these runs and this page, into the folders where they lie."""
+    paths = [_path(str(run.path)) for run in runs]
+    found = [f"{_train_command(run)} --out {path}" for run, path in zip(runs, paths, strict=True)]
+    found += [
+        f"twofold resume {path}" for path, run in zip(paths, runs, strict=True) if not run.finished
+    ]
+    found += [
+        f"twofold evaluate {path}{_taken(run)}" for path, run in zip(paths, runs, strict=True)
+    ]
+    return [*found, f"twofold compare {' '.join(paths)} --out {_path(out)}"]
+
+
+def _taken(run: RunSummary) -> str:
+    """The measures that a run was asked for, where they are not the usual ones."""
+    asked = {*run.taken, *run.not_measured}
+    if not asked or asked == set(default_measures()):
+        return ""
+    return f" --measures {','.join(name for name in measures() if name in asked)}"
+
+
+def _path(text: str) -> str:
+    """A path as an argument, also where it begins with a hyphen."""
+    return shlex.quote(f"./{text}" if text.startswith("-") else text)
+
+
+def _train_command(run: RunSummary) -> str:
+    """The command that trains a run: by name and changes, or by its experiment.yaml."""
     changes = _changes(run.experiment)
     if changes is None:
-        return f"twofold train {shlex.quote(str(run.path / 'experiment.yaml'))} {out}"
+        return f"twofold train {_path(str(run.path / 'experiment.yaml'))}"
     words = [run.experiment.name, *(shlex.quote(f"{k}={_yaml(v)}") for k, v in changes.items())]
-    return f"twofold train {' '.join(words)} {out}"
+    return f"twofold train {' '.join(words)}"
 
 
 def _changes(experiment: Experiment) -> dict[str, Any] | None:
@@ -96,6 +169,10 @@ def _yaml(value: Any) -> str:
         value = int(value)
     text = yaml.safe_dump(value, default_flow_style=True, width=10_000)
     return text.removesuffix("\n").removesuffix("\n...")
+
+
+def _text(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _optimizer(settings: OptimizerSettings) -> str:

@@ -1,7 +1,7 @@
 """The tables of the report as plain rows of text; the template only lays them out."""
 
 import re
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,17 +14,18 @@ from twofold.evaluation.comparison import (
     has_repeats,
     interval,
 )
+from twofold.evaluation.figure import Figure
+from twofold.evaluation.measure import OTHER, Question, measures, quantity_of
 from twofold.evaluation.summary import RunSummary, those_with
-from twofold.report.kinds import Kind, by_kind
 from twofold.words import (
+    capitalize,
     common_title,
     count,
-    duration,
-    memory,
+    listing,
     number,
     plural,
     plus_minus,
-    with_unit,
+    to_precision,
 )
 
 __all__ = [
@@ -33,19 +34,16 @@ __all__ = [
     "MeasureRow",
     "Row",
     "SeedTable",
-    "class_tables",
-    "cost_rows",
+    "failures",
     "measure_groups",
     "missing",
-    "one_machine",
+    "of_environment",
     "seed_table",
     "version_rows",
 ]
 
 ARROWS = {"higher": "↑", "lower": "↓", None: ""}
-BY_CLASS = ("gan_test/classifier-cnn", "fid/classifier", "coverage/classifier", "accuracy")
 DIGEST = re.compile(r" ([0-9a-f]{6})[0-9a-f]{10}$")
-MACHINE = ("device", "processor", "cores", "threads")
 OBVIOUS = ("extractor", "classifier_accuracy")
 VERSIONS = {
     "Twofold": "twofold",
@@ -85,15 +83,17 @@ class MeasureRow(Row):
     depends: str = ""
     floor: str = ""
     note: str = ""
+    hint: str = ""  # where it comes from, and when it misleads
 
 
 @dataclass(frozen=True)
 class MeasureGroup:
     """The measures of a kind, and what need not be said of each."""
 
-    kind: Kind
+    question: Question
     depends: list[str]  # on what all their figures do, then on what all of a run do
     note: str  # why none of them may be compared, where it is the same for all
+    notes: list[str]  # what the figures say of themselves, and whose
     rows: list[MeasureRow]
 
 
@@ -109,7 +109,21 @@ class SeedTable:
 
 def measure_groups(runs: Sequence[RunSummary]) -> list[MeasureGroup]:
     """A row for every measure that any run has."""
-    return [_group(runs, kind, names) for kind, names in by_kind(runs)]
+    return [_group(runs, question, names) for question, names in by_question(runs)]
+
+
+def by_question(runs: Sequence[RunSummary]) -> list[tuple[Question, list[str]]]:
+    """The names of all listed figures that any run has, by question; what fits none comes last."""
+    found: dict[Question, list[str]] = {}
+    known: set[str] = set()
+    for measure in measures().values():
+        names = [name for name in measure.names(runs) if name not in known]
+        known |= set(names)
+        listed = [name for name in names if measure.quantity(name).listed]
+        found.setdefault(measure.question, []).extend(listed)
+    everything = dict.fromkeys(name for run in runs for name in run.figures)
+    found.setdefault(OTHER, []).extend(name for name in everything if name not in known)
+    return [(question, names) for question, names in found.items() if names]
 
 
 def missing(runs: Sequence[RunSummary]) -> list[str]:
@@ -121,22 +135,6 @@ def missing(runs: Sequence[RunSummary]) -> list[str]:
     return [f"{name} {' '.join(marks)}: {reason}." for (name, reason), marks in found.items()]
 
 
-def class_tables(runs: Sequence[RunSummary]) -> list[tuple[str, str, str, list[Row]]]:
-    """For each of a few measures by class: name, title, unit and a row per class."""
-    found = []
-    for name in BY_CLASS:
-        having = those_with(runs, name)
-        by_class = [run.figures[name].per_class if run in having else {} for run in runs]
-        rows = [
-            Row(key, [Cell("" if one.get(key) is None else number(one[key])) for one in by_class])
-            for key in dict.fromkeys(key for one in by_class for key in one)
-        ]
-        if rows:
-            first = having[0].figures[name]
-            found.append((name, first.title, first.unit, rows))
-    return found
-
-
 def seed_table(runs: Sequence[RunSummary]) -> SeedTable | None:
     """Means over seeds or label draws, where any recipe has several."""
     if not has_repeats(runs):
@@ -146,7 +144,7 @@ def seed_table(runs: Sequence[RunSummary]) -> SeedTable | None:
     heads = [(group.mention, plural(len(group.draws), group.noun)) for group in groups]
     two = len(groups) == 2
     rows = []
-    for name in [name for _, names in by_kind(runs) for name in names]:
+    for name in [name for _, names in by_question(runs) for name in names]:
         known = [run.figures[name] for run in those_with(runs, name)]
         title = common_title([measure.title for measure in known])
         cells = []
@@ -160,48 +158,12 @@ def seed_table(runs: Sequence[RunSummary]) -> SeedTable | None:
     return SeedTable(over, [*heads, ("difference", "")] if two else heads, rows, two)
 
 
-def cost_rows(runs: Sequence[RunSummary]) -> list[Row]:
-    """What the runs cost: time, speed, memory, operations, parameters, machine."""
-    sizes = [run.parameters for run in runs]
-    rows = [
-        _amounts("Time per epoch", [run.seconds_per_epoch for run in runs], duration),
-        _amounts("Training time in all", [run.seconds for run in runs], duration),
-        _amounts("Epochs done", [run.epochs_done for run in runs], number, bar=False),
-        _amounts("Images a second", [run.images_per_second for run in runs], _rounded),
-        _measured(runs, "Images generated a second", "generation_speed"),
-        _amounts("Peak memory in training", [run.last.get("memory") for run in runs], memory),
-        _measured(runs, "Operations per image in training", "training_flops"),
-        _measured(runs, "Operations per generated image", "generation_flops"),
-        _amounts("Parameters in all", [sum(one.values()) for one in sizes], count),
-    ]
-    for network in dict.fromkeys(name for one in sizes for name in one):
-        title = f"… of the {network.replace('_', ' ')}"
-        rows.append(_amounts(title, [one.get(network) for one in sizes], count, bar=False))
-    if not one_machine(runs):
-        rows += [_environment(runs, key.capitalize(), key) for key in MACHINE]
-    return [row for row in rows if any(cell.text for cell in row.cells)]
-
-
-def one_machine(runs: Sequence[RunSummary]) -> str:
-    """`AMD EPYC, 2 cores, 1 thread, cpu` where all runs are of one machine, or nothing."""
-    if len({run.hardware for run in runs}) > 1:
-        return ""
-    processor, cores, threads, device = runs[0].hardware
-    parts = [
-        str(processor or ""),
-        plural(cores, "core") if cores else "",
-        plural(threads, "thread") if threads else "",
-        f"device {device}" if device else "",
-    ]
-    return ", ".join(filter(None, parts))
-
-
 def version_rows(runs: Sequence[RunSummary]) -> list[Row]:
     """The software that made each run."""
-    return [_environment(runs, title, key) for title, key in VERSIONS.items()]
+    return [of_environment(runs, title, key) for title, key in VERSIONS.items()]
 
 
-def _group(runs: Sequence[RunSummary], kind: Kind, names: Sequence[str]) -> MeasureGroup:
+def _group(runs: Sequence[RunSummary], question: Question, names: Sequence[str]) -> MeasureGroup:
     several = len(names) > 1
     of_runs = {
         run.letter: found
@@ -219,8 +181,24 @@ def _group(runs: Sequence[RunSummary], kind: Kind, names: Sequence[str]) -> Meas
     if note:
         rows = [replace(row, note="") for row in rows]
     own_words = [f"{run.mark} {text}" for run in runs if (text := _words(own.get(run.letter, {})))]
-    provenance = [f"All: {text}" for text in [_words(shared, short=True)] if text]
-    return MeasureGroup(kind, depends + own_words, note, rows)
+    depends = [f"All: {text}" for text in [_words(shared, short=True)] if text]
+    return MeasureGroup(question, depends + own_words, note, _notes(runs, names), rows)
+
+
+def _notes(runs: Sequence[RunSummary], names: Sequence[str]) -> list[str]:
+    """What figures say of themselves, each text once, with the figures and the runs it is of."""
+    said: dict[str, tuple[dict[str, None], dict[str, None]]] = {}
+    for name in names:
+        for run in those_with(runs, name):
+            for text in run.figures[name].notes:
+                titles, of = said.setdefault(text, ({}, {}))
+                titles[run.figures[name].title] = None
+                of[run.mark] = None
+    whom = [f" {' '.join(of)}" if len(runs) > 1 else "" for _, of in said.values()]
+    return [
+        f"{capitalize(listing(list(titles)))}{who}: {text.rstrip('.')}."
+        for (text, (titles, _)), who in zip(said.items(), whom, strict=True)
+    ]
 
 
 def _row(
@@ -231,16 +209,17 @@ def _row(
 ) -> MeasureRow:
     """A row, which need not repeat what is said of its group or of a run in it."""
     having = those_with(runs, name)
-    measures = [run.figures[name] for run in having]
-    top = None if has_repeats(runs) else best(runs, name)
-    shared = _shared([measure.provenance for measure in measures])
+    measured = [run.figures[name] for run in having]
+    top = None if has_repeats(runs) or all(map(failures, runs)) else best(runs, name)
+    shared = _shared([one.provenance for one in measured])
     said = {*known, *set.intersection(*(set(own[run.letter]) for run in having))}
-    floors = dict.fromkeys(number(m.reference, 3) for m in measures if m.reference is not None)
+    floors = dict.fromkeys(number(m.reference, 3) for m in measured if m.reference is not None)
     return MeasureRow(
         name=name,
-        title=common_title([measure.title for measure in measures]),
-        unit=measures[0].unit,
-        arrow=ARROWS.get(measures[0].better, ""),
+        title=common_title([one.title for one in measured]),
+        unit=measured[0].unit,
+        arrow=ARROWS.get(measured[0].better, ""),
+        hint=hint_of(name),
         provenance=_words(_without(shared, said), short=True),
         reference=" / ".join(floors),
         cells=[_cell(run, name, run is top, {*shared, *own.get(run.letter, ())}) for run in runs],
@@ -254,7 +233,7 @@ def _shared(depends: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {k: v for k, v in first.items() if all(k in one and one[k] == v for one in others)}
 
 
-def _without(provenance: Mapping[str, Any], keys: Container[str]) -> dict[str, Any]:
+def _without(depends: Mapping[str, Any], keys: Container[str]) -> dict[str, Any]:
     return {key: value for key, value in depends.items() if key not in keys}
 
 
@@ -263,13 +242,13 @@ def _cell(run: RunSummary, name: str, is_best: bool, said: Container[str]) -> Ce
     if measure is None:
         return Cell()
     small = [_words(_without(measure.provenance, said))]
-    if isinstance(value := measure.details.get("drawn"), float):
-        small.append(f"drawn codes {number(value, 3)}")
-    text = plus_minus(measure.value, measure.error)
+    if measure.aside:
+        small.append(measure.aside)
+    text = figure_text(measure)
     return Cell(text, is_best, ", ".join(filter(None, small)))
 
 
-def _words(provenance: Mapping[str, Any], short: bool = False) -> str:
+def _words(depends: Mapping[str, Any], short: bool = False) -> str:
     """`test split, 10 000 images, classifier classifier-cnn, …`.
 
     In short without what the title or the floor says, and without the digests of judges, which
@@ -290,6 +269,30 @@ def _words(provenance: Mapping[str, Any], short: bool = False) -> str:
     return ", ".join(words)
 
 
+def failures(run: RunSummary) -> list[str]:
+    """The plain checks that a run fails, by every measure's own rules."""
+    return [text for measure in measures().values() for text in measure.failures(run)]
+
+
+def figure_text(figure: Figure) -> str:
+    """A number with its standard error, or with the ends of its interval where that is lopsided."""
+    if figure.interval is None:
+        return plus_minus(figure.value, figure.error)
+    low, high = figure.interval
+    value, low, high = to_precision([figure.value, low, high], (high - low) / 2)
+    return f"{value} ({low} to {high})"
+
+
+def hint_of(name: str) -> str:
+    """Where a quantity comes from, and when it misleads."""
+    quantity = quantity_of(name)
+    return (
+        " ".join(filter(None, [quantity.paper and f"{quantity.paper}.", quantity.caveat]))
+        if quantity
+        else ""
+    )
+
+
 def _difference_cell(groups: Sequence[Group], name: str) -> Cell:
     """`26 (20 to 33)`, and whether that is noise."""
     found = contrast(groups, name)
@@ -301,30 +304,7 @@ def _difference_cell(groups: Sequence[Group], name: str) -> Cell:
     return Cell(f"{amount} ({ends})", not noise, small)
 
 
-def _amounts(
-    title: str, values: Sequence[float | None], text: Callable[[Any], str], bar: bool = True
-) -> Row:
-    most = max((value for value in values if value), default=0.0)
-    drawn = bar and len(values) > 1
-    cells = [
-        Cell(text(value), bar=value / most if drawn else None) if value else Cell()
-        for value in values
-    ]
-    return Row(title, cells)
-
-
-def _measured(runs: Sequence[RunSummary], title: str, name: str) -> Row:
-    """A cost that `evaluate` measured, with its unit where that is not in the title."""
-    found = [run.costs.get(name) for run in runs]
-    unit = "".join({one.unit for one in found if one} - {"images per s"})
-    values = [one and one.value for one in found]
-    return _amounts(title, values, lambda value: with_unit(_rounded(value), unit))
-
-
-def _rounded(value: float) -> str:
-    return number(value, 3)
-
-
-def _environment(runs: Sequence[RunSummary], title: str, key: str) -> Row:
+def of_environment(runs: Sequence[RunSummary], title: str, key: str) -> Row:
+    """What the environments of the runs say under a key."""
     values = [run.environment.get(key) for run in runs]
     return Row(title, [Cell("" if value is None else str(value)) for value in values])

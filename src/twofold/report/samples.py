@@ -1,10 +1,8 @@
-"""Images shown pixel by pixel: samples of every run, and pairs with training images."""
+"""Images shown pixel by pixel: samples of every run."""
 
 import base64
 import io
-from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,14 +14,12 @@ from twofold.pictures.sheets import contact_sheet
 from twofold.pictures.style import Picture, drawing, render
 from twofold.verbs.result import pixels as shown
 from twofold.verbs.sample import sample
-from twofold.words import epochs, number
+from twofold.words import epochs
 
-__all__ = ["Pixels", "draw_pairs", "draw_sheet", "grid"]
+__all__ = ["Pixels", "draw_sheet", "grid"]
 
 COLUMNS = 10
 MAX_CLASSES = 20
-PAIRS = {"first": "Not chosen", "closest": "Those that lie nearest"}
-ROWS = ("generated", "training")
 
 
 @dataclass(frozen=True)
@@ -76,45 +72,24 @@ def grid(images: NDArray[np.uint8], columns: int) -> NDArray[np.uint8]:
     return np.concatenate([color, opaque[:, :, None]], axis=2)
 
 
-def draw_sheet(run: Run, facts: RunSummary, seed: int) -> tuple[Pixels | None, str]:
+def draw_sheet(run: Run, of: RunSummary, seed: int) -> tuple[Pixels | None, str]:
     """Ten images of every class, or a hundred of a model that is conditioned on none.
 
     With them goes a caption: what was drawn from the seed, or why nothing was.
     """
     if not run.has_checkpoint:
         return None, "No samples: there is no checkpoint yet."
-    names = facts.class_names
-    rows = names[:MAX_CLASSES] if facts.condition == "class" else []
+    names = of.class_names
+    rows = names[:MAX_CLASSES] if of.condition == "class" else []
     labels = [name for name in rows for _ in range(COLUMNS)] or None
     try:
         samples = sample(run, n=COLUMNS * (len(rows) or 10), label=labels, seed=seed)
     except UsageError as error:
         return None, f"No samples: {error}."
-    array, alt = grid(shown(samples.images), COLUMNS), f"Samples of {facts.name}"
-    after = "" if facts.epochs_done is None else f" after {epochs(facts.epochs_done)}"
-    caption = f"{facts.model_title}{after}, seed {seed}, {facts.latent_dim} latents"
+    array, alt = grid(shown(samples.images), COLUMNS), f"Samples of {of.name}"
+    after = "" if of.epochs_done is None else f" after {epochs(of.epochs_done)}"
+    caption = f"{of.model_title}{after}, drawn with seed {seed}, {of.latent_dim} latents"
     if rows and len(names) > len(rows):
         caption += f"; the first {len(rows)} of {len(names)} classes"
     caption += "." if rows else "; not conditioned on the class, so rows mean nothing."
-    return Pixels(f"samples-{facts.letter}", alt, array, tuple(rows)), caption
-
-
-def draw_pairs(runs: Sequence[RunSummary]) -> list[tuple[str, list[tuple[str, Pixels]]]]:
-    """For every run that kept them: generated images above the training images nearest to them."""
-    found = [(run.mention, list(_strips(run, run.arrays.get("nearest") or {}))) for run in runs]
-    return [(mention, strips) for mention, strips in found if strips]
-
-
-def _strips(run: RunSummary, arrays: Mapping[str, Any]) -> Iterator[tuple[str, Pixels]]:
-    """From (2, n, C, H, W), generated and training."""
-    for kind, words in PAIRS.items():
-        pairs, distances = arrays.get(kind), arrays.get(f"{kind}_distance")
-        if pairs is None or pairs.ndim != 5 or len(pairs) != len(ROWS):
-            continue
-        caption = f"{words}."
-        if distances is not None and len(distances):
-            low, high = (number(float(end), 2) for end in (distances.min(), distances.max()))
-            caption = f"{words}; {low} to {high} apart."
-        alt = f"Images of {run.name} above the nearest training images: {words.lower()}"
-        array = grid(pairs.reshape(-1, *pairs.shape[2:]), pairs.shape[1])
-        yield caption, Pixels(f"nearest-{kind}-{run.letter}", alt, array, ROWS)
+    return Pixels(f"samples-{of.letter}", alt, array, tuple(rows)), caption
