@@ -40,7 +40,7 @@ ROWS = 10  # terminal lines of a preview; each holds two rows of pixels
 def show_measures(
     title: str, measures: "Sequence[Figure]", not_measured: Mapping[str, str]
 ) -> None:
-    """A table of figures with their standard errors and floors, and what is missing."""
+    """A table of figures with their standard errors and references, and what is missing."""
     rows = [
         (
             measure.title + {"higher": " ↑", "lower": " ↓", None: ""}[measure.better],
