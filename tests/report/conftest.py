@@ -104,7 +104,7 @@ def facts() -> Callable[..., RunSummary]:
             "path": Path(f"runs/run-{letter}"),
             "environment": environment,
             "records": [train_line()],
-            "measures": {m.name: m for m in measures},
+            "figures": {m.name: m for m in measures},
             "evaluated": bool(measures),
         }
         return RunSummary(letter=letter, experiment=resolved, **{**given, **fields})

@@ -5,9 +5,8 @@ import math
 import pytest
 
 from twofold.evaluation.comparison import best, comparable, difference
-from twofold.report.cautions import cautions, confounders, warnings
-from twofold.report.introduction import introduction, title
-from twofold.report.reading import active_units, likelihood, outcome, readings, speed, too_good
+from twofold.evaluation.findings import outcome
+from twofold.report.lead import findings, introduction, notes, title, warnings
 
 from .conftest import accuracy, elbo, train_line
 

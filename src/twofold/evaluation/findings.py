@@ -85,7 +85,7 @@ def _race(having: Sequence[RunSummary], name: str) -> str:
     """The first two by a measure, and whether the noise lies between them."""
     sign = -1 if having[0].figures[name].better == "higher" else 1
     first, second, *_ = sorted(having, key=lambda run: sign * run.figures[name].value)
-    a, b = first.figures[name], second.measures[name]
+    a, b = first.figures[name], second.figures[name]
     gap = difference(a, b)
     versus = f"{_of(first, name)}, {_of(second, name)}"
     apart = with_unit(number(abs(gap.amount), 2), "points" if a.unit == "%" else a.unit)

@@ -41,5 +41,5 @@ KINDS = {
     "head": Kind(home="twofold.models"),
     "loss": Kind(home="twofold.models"),
     "dataset": Kind(home="twofold.data"),
-    "measure": Kind(given=frozenset({"context"}), home="twofold.evaluation"),
+    "measure": Kind(home="twofold.evaluation"),
 }  # fmt: skip

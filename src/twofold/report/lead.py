@@ -131,7 +131,7 @@ def _seeds(noun: str, values: Sequence[int]) -> str:
 
 
 def warnings(runs: Sequence[RunSummary]) -> list[str]:
-    """What makes the rest worth little, or is missing: few test images, failed runs, old figures."""
+    """What makes the rest worth little: few test images, failed runs, old or missing figures."""
     found = list(_small_sets(runs))
     failed = {run.letter: failures(run) for run in runs}
     for text in dict.fromkeys(text for texts in failed.values() for text in texts):
@@ -219,7 +219,7 @@ def _leaders(runs: Sequence[RunSummary]) -> dict[str, str]:
 
 
 def _contradictions(runs: Sequence[RunSummary]) -> list[Finding]:
-    """Headlines that name different leaders, set against each other; and how many were looked at."""
+    """Headlines that name different leaders, set against each other, and how many there were."""
     leaders = _leaders(runs)
     ahead: dict[str, list[str]] = {}
     for measure, leader in leaders.items():
@@ -235,7 +235,7 @@ def _contradictions(runs: Sequence[RunSummary]) -> list[Finding]:
         found.append(Finding("the measures disagree", text))
     groups = len(group_by_recipe(runs))
     tests = sum(_compared(runs, name) for name in headlines(runs)) * (groups - 1)
-    if tests > 1:
+    if tests > 2:
         text = (
             f"About {tests} differences were looked at above, each by itself. Where there is none, "
             f"one in twenty shows one all the same: {number(tests * CHANCE, 2)} are to be expected."

@@ -46,7 +46,7 @@ def varied(runs: Sequence[RunSummary], beside: str = "/") -> dict[str, list[str]
 
 
 def label(runs: Sequence[RunSummary]) -> list[RunSummary]:
-    """The runs, each named by what sets it apart: its model, its settings, its seed or its folder."""
+    """The runs, each named by what sets it apart: model, settings, seed or folder."""
     names: list[str] = []
     for run in runs:
         kin = [one for one in runs if one.model_title == run.model_title]

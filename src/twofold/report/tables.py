@@ -220,8 +220,8 @@ def _row(
         unit=measured[0].unit,
         arrow=ARROWS.get(measured[0].better, ""),
         hint=hint_of(name),
-        provenance=_words(_without(shared, said), short=True),
-        reference=" / ".join(floors),
+        depends=_words(_without(shared, said), short=True),
+        floor=" / ".join(floors),
         cells=[_cell(run, name, run is top, {*shared, *own.get(run.letter, ())}) for run in runs],
         note=f"Not to be compared: {why}." if (why := comparable(having, name)) else "",
     )

@@ -109,8 +109,8 @@ def _measure(
         started = time.perf_counter()
         with seeded(context.settings["seed"], context.device):
             try:
-                for measure in functions[name](context):
-                    if wrong := _not_finite(measure):
+                for measure in functions[name].take(context):
+                    if wrong := measure.not_finite():
                         missing[name] = wrong
                     else:
                         found.append((name, measure))
@@ -150,12 +150,3 @@ def _chosen(measures: Sequence[str] | str | None) -> Sequence[str]:
         if name not in known and name != "all":
             raise unknown_name("measure", name, [*known, "all"])
     return [name for name in known if name in measures or "all" in measures]
-
-
-def _not_finite(measure: Figure) -> str:
-    """Which number of a measure is none, if any."""
-    numbers = {"": measure.value, "'s standard error": measure.error, "'s floor": measure.reference}
-    for what, number in numbers.items():
-        if number is not None and not math.isfinite(number):
-            return f"{measure.title}{what} is {number}; look at the run's losses and samples"
-    return ""

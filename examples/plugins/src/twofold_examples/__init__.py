@@ -7,5 +7,6 @@ from twofold_examples import (  # noqa: F401
     laplace,
     pearson,
     resmlp,
+    sharpness,
     student_t,
 )
