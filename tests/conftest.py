@@ -12,7 +12,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from twofold.data import ImageDataset
 from twofold.experiments.resolve import parse_experiment
+from twofold.experiments.run import Run
 from twofold.experiments.schema import Experiment
+from twofold.experiments.train import train
 from twofold.training.progress import Silent
 
 MODELS = {
@@ -60,6 +62,19 @@ MODELS["hybrid"] = {
     "adversary": {"discriminator": {"layers": "fc-16"}},
 }
 
+DRAW_GAN = {"autoencoder": {"family": "draw", "latent_dim": 2, "num_steps": 3, "hidden_dim": 12}}
+RUNS = {
+    "cvae": ("cvae", {}),
+    "vae": ("cvae", {"family": "vae", "condition": "none"}),
+    "plane": ("cvae", {"family": "vae", "condition": "none", "latent_dim": 2}),
+    "completion": ("cvae", {"condition": "left-half"}),
+    "cgan": ("cgan", {}),
+    "draw": ("draw", {}),
+    "draw-gan": ("hybrid", DRAW_GAN),
+    "m1m2": ("m1m2", {}),
+    "classifier": ("classifier", {}),
+}
+
 
 @pytest.fixture(scope="session")
 def toy_data() -> ImageDataset:
@@ -93,6 +108,34 @@ def toy_experiment() -> Callable[..., Experiment]:
 @pytest.fixture(scope="session")
 def silent() -> Silent:
     return Silent()
+
+
+@pytest.fixture(scope="session")
+def run_of(tmp_path_factory, toy_data, toy_experiment, silent) -> Callable[..., Run]:
+    """A trained run on the toy data, each once: a family, epochs, fields of the model."""
+    made: dict[tuple, Run] = {}
+
+    def make(family: str, /, epochs: int = 4, **model) -> Run:
+        key = (family, epochs, str(model))
+        if key not in made:
+            out = tmp_path_factory.mktemp("runs") / family
+            experiment = toy_experiment(family, model or None, epochs=epochs)
+            made[key] = train(experiment, out=out, dataset=toy_data, progress=silent)
+            made[key].dataset = lambda: toy_data
+        return made[key]
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def toy_run(run_of) -> Callable[[str], Run]:
+    """A trained run by the name of its kind."""
+
+    def find(name: str) -> Run:
+        family, changes = RUNS[name]
+        return run_of(family, epochs=20, **changes)
+
+    return find
 
 
 class NoDoubles(TorchDispatchMode):
@@ -141,8 +184,9 @@ def mnist_folder() -> Path:
 
 
 @pytest.fixture(scope="module")
-def toy_judges(tmp_path_factory):
-    """Judges of 100 steps that know the toy data, and stay out of the user's cache."""
+def toy_classifiers(tmp_path_factory):
+    """Reference classifiers of 100 steps that know the toy data, and stay out of the user's cache."""
+    from twofold.evaluation import classifiers
     from twofold.experiments.resolve import resolve
 
     recipe = {"images": 5000, "batch_size": 50, "layers": "fc-64", "shift": 0, "warmup": 0}

@@ -51,7 +51,7 @@ ADDED: dict[str, dict[str, str]] = {
     "a likelihood": {"likelihoods.py": example("laplace").partition('"""\n\n')[2]},
     "a data set": {"data/gratings.py": example("gratings")},
     "a verb": {
-        "apply/brightness.py": VERB,
+        "verbs/brightness.py": VERB,
         "__init__.py": "    from twofold.verbs.brightness import brightness as brightness\n",
     },
 }

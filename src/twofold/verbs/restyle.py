@@ -181,7 +181,9 @@ def _measured(
             continue  # it is that of light on black
         of = (before[:, i], after[:, :, i], column)
         found.append(
-            Quantity(f"style/{name}", f"{name} of the input kept, correlation", "", "higher").figure(
+            Quantity(
+                f"style/{name}", f"{name} of the input kept, correlation", "", "higher"
+            ).figure(
                 kept_within_class(*of),
                 error=kept_error(*of, seed=seed),
                 provenance={**provenance, "within": "pairs of different classes"},
