@@ -97,7 +97,7 @@ class Verdict:
         if limit.expected > asked:
             notes = (
                 f"{n} normal images cannot set a threshold of {100 * asked:.3g} % false alarms: "
-                f"{100 * limit.expected:.3g} % is the nearest, and more validation images allow less",
+                f"{100 * limit.expected:.3g} % is the nearest; more validation images allow less",
             )
         share = f"{100 * limit.expected:.2f} ± {100 * limit.error:.2f} % expected of normal images"
         of = f"what is expected has its ± from the {n} images that the threshold was set on"
