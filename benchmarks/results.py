@@ -45,7 +45,7 @@ def table(results: dict[str, Any]) -> str:
         cells = [_cell(entry["runs"], name) for entry in experiments.values()]
         title = first["title"].replace("|", chr(92) + "|")
         lines.append(
-            f"| {title} | {first['unit']} | {' | '.join(cells)} | {_floor(experiments, name)} |"
+            f"| {title} | {first['unit']} | {' | '.join(cells)} | {_reference(experiments, name)} |"
         )
     lines += ["", *_reported(experiments), "", *_hardware(experiments)]
     return "\n".join(lines) + "\n"
@@ -67,15 +67,15 @@ def _cell(runs: list[dict[str, Any]], name: str) -> str:
     return mean_and_spread(values)
 
 
-def _floor(experiments: dict[str, Any], name: str) -> str:
+def _reference(experiments: dict[str, Any], name: str) -> str:
     """The same of real data; where runs of different data have different ones, none."""
-    floors = {
+    found = {
         number(run["measures"][name]["reference"])
         for entry in experiments.values()
         for run in entry["runs"]
         if run["measures"].get(name, {}).get("reference") is not None
     }
-    return floors.pop() if len(floors) == 1 else ""
+    return found.pop() if len(found) == 1 else ""
 
 
 def _reported(experiments: dict[str, Any]) -> list[str]:

@@ -4,7 +4,7 @@
 
 No test image is looked at, so that the scale of an experiment can be chosen by it: the share of
 generated images that the classifier recognizes, and the share of the run's validation images that a
-classifier of generated images recognizes, by the judge's recipe. The run needs both classes and
+classifier of generated images recognizes, by the same recipe. The run needs both classes and
 validation images.
 """
 
@@ -13,10 +13,10 @@ import json
 from pathlib import Path
 
 import torch
+from twofold.evaluation.gan_train import taught_by
 
 from twofold.data.preprocess import to_unit
-from twofold.evaluation import classifiers
-from twofold.evaluation.m_recognition import taught_by
+from twofold.evaluation.classifiers import CNN, reference_classifier
 from twofold.evaluation.recognition import accuracy
 from twofold.evaluation.samples import classes_as_trained, sample_images
 from twofold.experiments.context import open_run
@@ -33,13 +33,13 @@ def measure(run: Run, scales: list[float], epochs: float | None) -> list[dict]:
     context = open_run(run, "auto", settings, progress)
     held_out = context.dataset.split("validation")
     x, y = to_unit(torch.as_tensor(held_out.images)), torch.as_tensor(held_out.labels)
-    judge = context.judge(classifiers.CNN)
+    reference = reference_classifier(context, CNN)
     found = []
     for scale in scales:
         context.model.sampling_scale = scale
         asked = classes_as_trained(context, settings["samples"])
         recognized = accuracy(
-            judge.classifier.classify(sample_images(context, len(asked), asked)), asked
+            reference.classifier.classify(sample_images(context, len(asked), asked)), asked
         )
         taught = taught_by(context, {} if epochs is None else {"epochs": epochs})
         found.append(

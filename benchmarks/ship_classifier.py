@@ -1,7 +1,7 @@
 """Puts a trained classifier into the package: its weights, their hash, and the recipe.
 
-    twofold train classifier-cnn validation=0 --out runs/judge
-    python benchmarks/ship_judge.py runs/judge
+    twofold train classifier-cnn validation=0 --out runs/classifier
+    python benchmarks/ship_classifier.py runs/classifier
 
 The weights are those of the run; optimizer state is left out. The file beside them says on which
 test images it may be used, by their fingerprint, and how many of them it recognizes.

@@ -9,8 +9,8 @@ The public names are few and imported when first used, so that `import twofold` 
     twofold.compare([run])
 
 A name is public by its import below, which type checkers read as they read any, and this module
-itself when the name is first used. A function of `apply`, in a file of its name, is thereby a
-command as well.
+itself when the name is first used. A function that takes a run, in a file of its name in `verbs` or
+in a package of its own, is thereby a command as well.
 """
 
 import ast

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = [
     "LISTS",
     "save_preview",
+    "show_columns",
     "show_data",
     "show_list",
     "show_measures",
@@ -40,7 +41,7 @@ ROWS = 10  # terminal lines of a preview; each holds two rows of pixels
 def show_measures(
     title: str, measures: "Sequence[Figure]", not_measured: Mapping[str, str]
 ) -> None:
-    """A table of figures with their standard errors and floors, and what is missing."""
+    """A table of figures with standard errors and references, their notes, and what is missing."""
     rows = [
         (
             measure.title + {"higher": " ↑", "lower": " ↓", None: ""}[measure.better],
@@ -52,9 +53,21 @@ def show_measures(
         for measure in measures
     ]
     console = Console()
-    console.print(_table(title, ("measure", "value", "± s.e.", "unit", "real data"), rows))
+    if rows:
+        columns = ("measure", "value", "± s.e.", "unit", "real data")
+        console.print(_table(title, columns, rows))
+    else:
+        _say(title)
+    for note in dict.fromkeys(note for measure in measures for note in measure.notes):
+        console.print(Text(f"note: {note}", style="dim"))
     for name, reason in not_measured.items():
         console.print(Text(f"not measured: {name}, for {reason}", style="dim"))
+
+
+def show_columns(columns: "Mapping[str, Sequence[str]]") -> None:
+    """A table by its headings; nothing where there are none."""
+    if columns:
+        Console().print(_table("", list(columns), list(zip(*columns.values(), strict=True))))
 
 
 def show_runs(trained: "Run | list[Run]") -> bool:

@@ -133,7 +133,7 @@ def test_the_baseline_is_the_error_of_principal_components(run_of, wide):
     assert "anomaly/auroc/components-relative" in figures
 
 
-def test_discriminators_judge_too(run_of, wide):
+def test_discriminators_score_too(run_of, wide):
     x = to_unit(torch.as_tensor(wide.split("test").images))
     for family in ("hybrid", "cgan"):
         run = run_of(family)
@@ -159,8 +159,8 @@ def test_figures_are_of_images_whose_class_is_known(run_of, wide):
         assert (one.name, one.value) == (other.name, pytest.approx(other.value))
         assert one.error == pytest.approx(other.error)
         assert one.provenance["unknown_class"] == 6
-        assert "6 images of unknown class are not judged" in one.notes
-        assert "unknown" not in other.notes
+        assert "6 images of unknown class are left out of the figures" in one.notes
+        assert not any("unknown" in note for note in other.notes)
     _, rows = found.table()
     assert [row[-1] for row in rows[:6]] == ["", 0, 1, 0, 0, ""]
     assert found.picture().shape == known.picture().shape
@@ -182,9 +182,9 @@ def test_errors_are_those_of_shares_and_of_delong(run_of, hard):
     area = area_under_roc(scores[~strange], scores[strange])
     auroc = figures["anomaly/auroc"]
     assert (auroc.value, auroc.error) == pytest.approx(area)
-    for name, influences in found.influences.items():
-        assert 0 < figures[name].error == pytest.approx(np.linalg.norm(influences))
-    assert set(found.influences) == {name for name in figures if "auroc" in name}
+    for one in found.detectors:
+        assert 0 < one.area.error == pytest.approx(np.linalg.norm(one.influences))
+    assert {one.area.name for one in found.detectors} == {n for n in figures if "auroc" in n}
 
 
 def test_the_error_of_the_baseline_is_of_as_many_components_as_latents(run_of, hard):
@@ -265,12 +265,12 @@ def test_the_error_of_a_mean_knows_that_the_images_are_the_same(run_of, wide, ha
         if measure.error is not None:
             assert measure.error == pytest.approx(alone[measure.name].error)
             assert measure.error > 0
-            assert "independent" not in measure.notes
+            assert not any("independent" in note for note in measure.notes)
     other = anomaly(run_of(), hard.subset(range(70)), false_alarms=0.2, device="cpu")
     mean = side_by_side([one, other]).measures[0]
     errors = [next(m.error for m in f.measures if m.name == "anomaly/auroc") for f in (one, other)]
     assert mean.error == pytest.approx(np.hypot(*errors) / 2)
-    assert "count as independent" in mean.notes
+    assert any("count as independent" in note for note in mean.notes)
 
 
 def test_the_error_of_a_mean_adds_what_each_image_does_to_all_models(run_of, hard):
@@ -315,9 +315,22 @@ def test_what_cannot_be_scored_says_why(run_of, wide):
         anomaly(run_of(), n=0, false_alarms=0.2, device="cpu")
 
 
-def test_without_a_threshold_images_are_ranked_and_none_is_flagged(run_of, wide, tmp_path):
+def test_too_few_validation_images_set_the_nearest_threshold_there_is(run_of, wide):
     few = anomaly(run_of(), false_alarms=0.01, device="cpu")
-    assert "30 normal images cannot set a threshold of 0.01" in few.not_measured["a threshold"]
+    assert few.threshold == few.held_out.max()
+    assert few.flagged.tolist() == (few.scores > few.threshold).tolist()
+    figures = {m.name: m for m in few.measures}
+    for name in ("false_alarms", "detected"):
+        (note,) = [n for n in figures[f"anomaly/{name}"].notes if "cannot" in n]
+        assert note.startswith(
+            "30 normal images cannot set a threshold of 1 % false alarms: 3.23 %"
+        )
+    enough = anomaly(run_of(), false_alarms=1 / 31, device="cpu")
+    assert enough.threshold == few.threshold
+    assert not any("cannot" in note for m in enough.measures for note in m.notes)
+
+
+def test_without_a_threshold_images_are_ranked_and_none_is_flagged(run_of, wide, tmp_path):
     run = Run(run_of().path)
     run.dataset = lambda: replace(
         wide, splits={name: wide.splits[name] for name in ("train", "test")}
@@ -325,14 +338,27 @@ def test_without_a_threshold_images_are_ranked_and_none_is_flagged(run_of, wide,
     none = anomaly(run, device="cpu")
     assert "train with validation=0.1" in none.not_measured["a threshold"]
     whole = anomaly(run_of(), false_alarms=0.2, device="cpu")
-    for found in (few, none):
-        torch.testing.assert_close(found.scores, whole.scores)
-        assert found.threshold is None
-        assert found.flagged is None
-        assert "flagged" not in found.save(tmp_path / "a.csv").read_text()
-        found.save(tmp_path / "a.png")
-        found.save(tmp_path / "a.npz")
-        assert {m.name for m in found.measures} < {m.name for m in whole.measures}
+    torch.testing.assert_close(none.scores, whole.scores)
+    assert none.threshold is None
+    assert none.flagged is None
+    assert "flagged" not in none.save(tmp_path / "a.csv").read_text()
+    none.save(tmp_path / "a.png")
+    none.save(tmp_path / "a.npz")
+    assert {m.name for m in none.measures} < {m.name for m in whole.measures}
+
+
+def test_the_strangest_are_named_with_their_ranks(run_of, hard):
+    found = anomaly(run_of(), hard, false_alarms=0.2, device="cpu")
+    columns, scores = found.highlights(), found.scores.numpy()
+    order = np.argsort(-scores, kind="stable")[:5]
+    assert columns["index"] == [str(i) for i in order]
+    assert columns["true"] == [hard.class_names[hard.labels[i]] for i in order]
+    others = [f"{100 * (n - 1) / (n - 1) - 100 * i / (n - 1):.1f}" for i, n in enumerate([75] * 5)]
+    assert columns["above % of the others"] == others
+    below = [100 * (found.held_out < scores[i]).mean() for i in order]
+    assert columns["above % of held-out images"] == [f"{share:.1f}" for share in below]
+    alone = anomaly(run_of(), hard.subset([0]), false_alarms=0.2, device="cpu").highlights()
+    assert alone["above % of the others"] == [""]
 
 
 def test_a_background_has_the_likelihood_of_the_same_pixels(run_of):

@@ -111,9 +111,17 @@ def test_a_threshold_is_one_of_the_scores_and_never_flags_too_many():
     assert threshold_at(scores, 0.5).expected <= 0.5
 
 
+def test_too_few_images_give_the_nearest_share_there_is():
+    few = threshold_at(np.arange(14.0), 0.05)
+    assert (few.value, few.expected) == (13.0, pytest.approx(1 / 15))
+    shares = 1 - np.array([threshold_at(RNG.uniform(size=14), 0.05).value for _ in range(4000)])
+    assert shares.mean() == pytest.approx(1 / 15, abs=4 * few.error / math.sqrt(4000))
+    assert threshold_at(np.arange(19.0), 0.05).expected == pytest.approx(0.05)
+    assert threshold_at(np.arange(3.0), 0.99).value == 0.0
+
+
 def test_too_few_images_are_refused():
-    with pytest.raises(NotMeasured, match=r"18 normal images cannot set a threshold of 0\.05"):
-        threshold_at(np.arange(18.0), 0.05)
-    assert threshold_at(np.arange(19.0), 0.05).value == 18.0
+    with pytest.raises(NotMeasured, match="no normal images that the model was not trained on"):
+        threshold_at(np.array([]), 0.05)
     with pytest.raises(NotMeasured, match="1 normal and 2 anomalous images have no ROC curve"):
         area_under_roc(np.zeros(1), np.zeros(2))

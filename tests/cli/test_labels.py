@@ -14,7 +14,7 @@ CHANGES = ("data=digits", "limit=200", "epochs=1", "layers=fc-16", "batch_size=5
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory, silent, toy_judges) -> Path:
+def runs(tmp_path_factory, silent, toy_classifiers) -> Path:
     folder = tmp_path_factory.mktemp("runs")
     train(resolve("lam2023-cvae", CHANGES), out=folder / "cvae", progress=silent)
     m2 = resolve("chen-fang-ju2016-ssl-fc-1000", (*CHANGES, "labels=50", "validation=0.1"))

@@ -16,7 +16,7 @@ from twofold.verbs.interpolate import interpolate
 from twofold.verbs.restyle import restyle
 from twofold.verbs.sample import sample
 
-pytestmark = pytest.mark.usefixtures("toy_judges")
+pytestmark = pytest.mark.usefixtures("toy_classifiers")
 
 
 @pytest.fixture(scope="module")

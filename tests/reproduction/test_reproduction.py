@@ -66,7 +66,7 @@ def test_an_error_beside_an_accuracy():
     assert worse.verdict == "not reproduced"
 
 
-def test_what_is_not_comparable_is_shown_and_not_judged():
+def test_what_is_not_comparable_is_shown_and_gets_no_verdict():
     found = compare_result(reported(incomparable="of another thing"), measured(5.0))
     assert found.verdict == "not comparable"
     assert found.values == (5.0,)

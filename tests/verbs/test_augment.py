@@ -12,7 +12,7 @@ from twofold.training.checkpoint import read_facts
 from twofold.verbs import augment as module
 from twofold.verbs.augment import PROVENANCE, augment
 
-pytestmark = pytest.mark.usefixtures("toy_judges")
+pytestmark = pytest.mark.usefixtures("toy_classifiers")
 
 
 @pytest.fixture(scope="module")

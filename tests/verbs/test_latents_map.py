@@ -64,10 +64,10 @@ def test_the_class_may_be_kept_from_the_encoder(run_of, toy_data):
     run, images = run_of("cvae"), toy_data.images[:30]
     by_class = [latents(run, images, label=k, device="cpu") for k in ("a", "b")]
     assert not torch.allclose(by_class[0].codes, by_class[1].codes)
-    kept = [latents(run, images, label=k, withheld=True, device="cpu") for k in ("a", "b")]
+    kept = [latents(run, images, label=k, label_free=True, device="cpu") for k in ("a", "b")]
     assert torch.equal(kept[0].codes, kept[1].codes)
     assert "a random class given to the encoder" in kept[0].caption
-    inferred = latents(run_of("m2"), images, withheld=True, device="cpu")
+    inferred = latents(run_of("m2"), images, label_free=True, device="cpu")
     assert "the class it infers given to the encoder" in inferred.caption
 
 

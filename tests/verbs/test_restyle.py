@@ -10,7 +10,7 @@ from twofold.evaluation.style import brightness, kept_error, kept_within_class, 
 from twofold.files import read_arrays
 from twofold.verbs.restyle import _recognized, restyle
 
-pytestmark = pytest.mark.usefixtures("toy_judges")
+pytestmark = pytest.mark.usefixtures("toy_classifiers")
 
 
 @pytest.fixture(scope="module")

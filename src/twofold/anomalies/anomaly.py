@@ -9,9 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from twofold.anomalies.detection import Curves
 from twofold.anomalies.scores import choose_score, component_scores, score_images
-from twofold.anomalies.verdict import Verdict
+from twofold.anomalies.verdict import Detector, Verdict
 from twofold.data.dataset import UNLABELED
 from twofold.data.preprocess import to_unit
 from twofold.errors import NotMeasured, UsageError
@@ -26,6 +25,7 @@ from twofold.verbs.result import Result, pixels
 __all__ = ["Anomalies", "anomaly"]
 
 SHOWN = 10  # images at either end of the picture
+STRANGEST = 5  # of which the command line has a line
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -41,12 +41,11 @@ class Anomalies(Result):
         shown: The strangest images and the most normal, in [0, 1], shape (2, S, C, H, W).
         shown_index: Which they are, shape (2, S).
         threshold: The score above which an image is flagged; None where it could not be set.
-        lines: Curves of the model and of the baseline, by what they are of.
+        held_out: Scores of the normal images that set it, shape (M,); None where there are none.
+        detectors: The model and the baselines, where it is known which images are anomalies.
         left_out: The classes that the model was not trained on.
         files: Where each image lay; empty where they come from no files.
-        judged: The fingerprint of the images.
-        influences: How far each image moves an area under the ROC curve, shape (N,), by the name
-            of its measure.
+        fingerprint: Of the images.
     """
 
     saved = ("scores", "flagged", "threshold", "anomalous")
@@ -58,11 +57,11 @@ class Anomalies(Result):
     shown: Tensor
     shown_index: Tensor
     threshold: float | None
-    lines: Mapping[str, Curves]
+    held_out: NDArray[np.float64] | None
+    detectors: Sequence[Detector]
     left_out: tuple[str, ...]
     files: Sequence[str]
-    judged: str
-    influences: Mapping[str, NDArray[np.float64]]
+    fingerprint: str
 
     def picture(self) -> NDArray[np.uint8]:
         """The strangest images and the most normal with their scores, below curves if any."""
@@ -71,12 +70,12 @@ class Anomalies(Result):
             grid(pixels(images[None]), [name], [f"{self.scores[i]:.3g}" for i in index])
             for name, images, index in zip(names, self.shown, self.shown_index, strict=True)
         ]
-        if not self.lines:
+        if not self.detectors:
             return stack(rows)
         assert self.anomalous is not None
         drawn = draw_detection(
-            [(name, line.false_alarms, line.hits) for name, line in self.lines.items()],
-            [(name, line.recall, line.precision) for name, line in self.lines.items()],
+            [(one.name, one.lines.false_alarms, one.lines.hits) for one in self.detectors],
+            [(one.name, one.lines.recall, one.lines.precision) for one in self.detectors],
             (self.anomalous[self.anomalous >= 0] == 1).double().mean().item(),
             "anomaly",
             f"ROC and precision-recall curves: {self.caption}",
@@ -84,16 +83,33 @@ class Anomalies(Result):
         return stack([raster(drawn, 2), *rows])
 
     def by_heading(self) -> Mapping[str, Sequence[Any]]:
-        columns: dict[str, Sequence[Any]] = {"index": range(len(self.scores))}
-        if self.files:
-            columns["file"] = self.files
-        if any(self.labels):
-            columns["true"] = self.labels
-        columns["score"] = self.scores.tolist()
+        columns = self._named(range(len(self.scores))) | {"score": self.scores.tolist()}
         if self.flagged is not None:
             columns["flagged"] = self.flagged.int().tolist()
         if self.anomalous is not None:
             columns["anomalous"] = ["" if a < 0 else a for a in self.anomalous.tolist()]
+        return columns
+
+    def highlights(self) -> Mapping[str, Sequence[str]]:
+        """The strangest images, and how many of the others and of normal ones they exceed."""
+        strangest, scores = self.shown_index[0, :STRANGEST].tolist(), self.scores.numpy()
+        columns = {name: list(map(str, column)) for name, column in self._named(strangest).items()}
+        columns["score"] = [f"{scores[i]:.4g}" for i in strangest]
+        sets = {"the others": (scores, len(scores) - 1)}
+        if self.held_out is not None:
+            sets["held-out images"] = (self.held_out, len(self.held_out))
+        for name, (among, rest) in sets.items():
+            below = [100 * (among < scores[i]).sum() / max(rest, 1) for i in strangest]
+            columns[f"above % of {name}"] = [f"{share:.1f}" if rest else "" for share in below]
+        return columns
+
+    def _named(self, index: Sequence[int]) -> dict[str, Sequence[Any]]:
+        """Which images these are: numbers, files and classes, as far as they are known."""
+        columns: dict[str, Sequence[Any]] = {"index": index}
+        if self.files:
+            columns["file"] = [self.files[i] for i in index]
+        if any(self.labels):
+            columns["true"] = [self.labels[i] for i in index]
         return columns
 
 
@@ -116,7 +132,7 @@ def anomaly(
 
     The threshold is set on the validation images of the run, of the classes it was trained on.
     Where it is known which images are anomalies, those of the classes left out of training
-    (`without`) or those given as such, the scores are judged too, beside principal components.
+    (`without`) or those given as such, the scores are measured too, beside principal components.
 
     Arguments:
         run: A run or its folder, such as runs/cvae.
@@ -127,7 +143,8 @@ def anomaly(
             `discriminator`; by default `relative`, for a model without encoder `discriminator`,
             with a background `ratio`.
         background: A run whose likelihood `ratio` divides by.
-        false_alarms: The share of normal images to flag.
+        false_alarms: The share of normal images to flag, or the nearest that there are enough
+            validation images for.
         num_draws: Draws of z for each image, where z is drawn.
         n: How many images, the classes in balance; all by default.
         label: The class of all images, by number or name, where they have no labels.
@@ -154,7 +171,7 @@ def anomaly(
     chosen = choose_score(context, score, other)
     _check_background(context, other)
 
-    def judge(inputs: Inputs) -> NDArray[np.float64]:
+    def scored(inputs: Inputs) -> NDArray[np.float64]:
         found = score_images(inputs, chosen, num_draws, seed)
         if other is not None:
             found -= score_images(replace(inputs, context=other), chosen, num_draws, seed)
@@ -164,13 +181,13 @@ def anomaly(
     looked_at = load_inputs(context, images, label=label, **draw)
     strange = None if anomalies is None else load_inputs(context, anomalies, **draw)
     parts, truth = _known(looked_at, strange, images is not None)
-    scores = np.concatenate([judge(part) for part in parts])
+    scores = np.concatenate([scored(part) for part in parts])
     of = ", ".join(part.source for part in parts)
     provenance = {"score": chosen.name, "images": len(scores), "of": of, "seed": seed}
     provenance |= {"num_samples": num_draws} if chosen.draws else {}
     provenance |= {"background": other.run.name} if other else {}
     found = Verdict(scores, truth, provenance)
-    threshold = found.flag(lambda: judge(_validation(context)), false_alarms)
+    found.flag(lambda: scored(_validation(context)), false_alarms)
     if truth is not None and (truth == 1).any():
         found.areas(lambda: component_scores(context, parts, seed), chosen.name)
     order = np.argsort(scores, kind="stable")
@@ -179,19 +196,18 @@ def anomaly(
     files = [file for part in parts for file in part.dataset.files or ("",) * len(part)]
     return Anomalies(
         torch.as_tensor(scores),
-        None if threshold is None else torch.as_tensor(scores > threshold),
+        found.flagged,
         None if truth is None else torch.as_tensor(truth),
         [name for part in parts for name in part.names],
         to_unit(torch.as_tensor(every[ends.ravel()])).unflatten(0, ends.shape),
         torch.as_tensor(ends),
-        threshold,
-        found.lines,
+        found.threshold,
+        found.held_out,
+        found.detectors,
         context.run.experiment.data.without,
         files if any(files) else [],
         " ".join(part.dataset.fingerprint for part in parts),
-        found.influences,
-        caption=f"{context.title}, {chosen.title}, of {of}"
-        + ("" if threshold is None else f"; flagged above {threshold:.4g}"),
+        caption=f"{context.title}, {chosen.title}, of {of}{found.how}",
         measures=found.measures,
         not_measured=found.missing,
     )

@@ -64,22 +64,25 @@ class Curves:
 
 
 def threshold_at(normal: Scores, false_alarms: float) -> Threshold:
-    r"""The threshold that flags at most a given share of normal images.
+    r"""The threshold that flags at most a given share of normal images, or the nearest possible.
 
     It is the k-th smallest of n scores, :math:`k = \lceil (n + 1)(1 - \alpha) \rceil`. Where scores
     have no ties, the share of further normal images above it is distributed over calibration sets
-    as Beta(n + 1 - k, k), whose mean is at most :math:`\alpha`. No training has seen these images.
+    as Beta(n + 1 - k, k), whose mean is at most :math:`\alpha`, unless n is too small for so low a
+    share: the highest score is then the threshold, and 1 / (n + 1) are flagged. No training has
+    seen these images.
 
     Raises:
-        NotMeasured: If n is too small for so low a share.
+        NotMeasured: If there are no scores.
+
+    Example:
+        >>> threshold_at(np.arange(14.0), 0.05)
+        Threshold(value=13.0, expected=0.0666..., error=0.0623...)
     """
     n = len(normal)
-    k = math.ceil(round((n + 1) * (1 - false_alarms), 9))
-    if not 1 <= k <= n:
-        raise NotMeasured(
-            f"{n} normal images cannot set a threshold of {false_alarms:.3g} false alarms; that "
-            f"takes a share between {1 / (n + 1):.2g} and 1, or more validation images"
-        )
+    if n == 0:
+        raise NotMeasured("there are no normal images that the model was not trained on")
+    k = min(max(math.ceil(round((n + 1) * (1 - false_alarms), 9)), 1), n)
     mean = (n + 1 - k) / (n + 1)
     error = math.sqrt(mean * (1 - mean) / (n + 2))
     return Threshold(float(np.partition(normal, k - 1)[k - 1]), mean, error)

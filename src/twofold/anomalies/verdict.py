@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from twofold.anomalies.detection import (
     Curves,
@@ -17,13 +19,38 @@ from twofold.anomalies.detection import (
 )
 from twofold.anomalies.scores import ComponentScores
 from twofold.errors import NotMeasured
-from twofold.evaluation.figure import Figure
+from twofold.evaluation.figure import Figure, Quantity
 from twofold.evaluation.recognition import accuracy_error
 
-__all__ = ["AREA", "Verdict"]
+__all__ = ["AREA", "Detector", "Verdict"]
 
-AREA = "anomaly/auroc"
+AREA = Quantity("anomaly/auroc", "area under the ROC curve", "", "higher", least=0.0, most=1.0)
+PRECISION = Quantity("anomaly/average_precision", "average precision", "", "higher")
+FALSE_ALARMS = Quantity("anomaly/false_alarms", "false alarms", "%", "lower")
+DETECTED = Quantity("anomaly/detected", "anomalies flagged", "%", "higher")
+FLAGGED = Quantity("anomaly/flagged", "images flagged", "%")
 Scores = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Detector:
+    """How well the scores of a model, or of a baseline, separate anomalies from normal images.
+
+    Attributes:
+        name: `model`, or that of a baseline.
+        by: The same in the names of figures: nothing for the model.
+        area: Under its ROC curve.
+        influences: How far each image moves that area, shape (N,).
+        lines: Its curves.
+        by_count: The area by the number of components, where the baseline has some.
+    """
+
+    name: str
+    by: str
+    area: Figure
+    influences: Scores
+    lines: Curves
+    by_count: Mapping[int, float] = field(default_factory=dict)
 
 
 @dataclass(eq=False)
@@ -34,12 +61,13 @@ class Verdict:
         scores: Shape (N,).
         truth: 1 for an anomaly, 0 for a normal image, -1 where it is not known, shape (N,); None
             where nothing is known of any.
-        depends: What all figures depend on.
+        provenance: What all figures depend on.
         measures: The figures.
         missing: What could not be measured, and why.
-        influences: How far each image moves an area under the ROC curve, shape (N,), by the name
-            of its measure.
-        lines: Curves of the scores and of the baselines, by what they are of.
+        detectors: The model and the baselines, where there are areas.
+        notes: What a reader must know of all figures.
+        held_out: Scores of normal images, which set the threshold, shape (M,).
+        threshold: The score above which images are flagged; None where it could not be set.
     """
 
     scores: Scores
@@ -47,9 +75,10 @@ class Verdict:
     provenance: Mapping[str, Any]
     measures: list[Figure] = field(default_factory=list)
     missing: dict[str, str] = field(default_factory=dict)
-    influences: dict[str, Scores] = field(default_factory=dict)
-    lines: dict[str, Curves] = field(default_factory=dict)
-    caution: str = ""
+    detectors: list[Detector] = field(default_factory=list)
+    notes: tuple[str, ...] = ()
+    held_out: Scores | None = None
+    threshold: float | None = None
 
     def __post_init__(self) -> None:
         if self.truth is None:
@@ -59,121 +88,134 @@ class Verdict:
             self.provenance = {**self.provenance, "anomalies": anomalies}
         if unknown:
             self.provenance = {**self.provenance, "unknown_class": unknown}
-            self.notes = f"{unknown} images of unknown class are not judged"
+            self.notes = (f"{unknown} images of unknown class are left out of the figures",)
 
-    def flag(self, held_out: Callable[[], Scores], asked: float) -> float | None:
+    @property
+    def flagged(self) -> Tensor | None:
+        """Whether each score is above the threshold, shape (N,); None where there is none."""
+        return None if self.threshold is None else torch.as_tensor(self.scores > self.threshold)
+
+    @property
+    def how(self) -> str:
+        """The threshold in words that follow others."""
+        return "" if self.threshold is None else f"; flagged above {self.threshold:.4g}"
+
+    def flag(self, held_out: Callable[[], Scores], asked: float) -> None:
         """The false alarms and the anomalies found; of images not known how many are flagged.
 
         Scores of held-out normal images set the threshold, at the share of false alarms asked for.
-
-        Returns:
-            The score above which images are flagged; None, with the reason, where it cannot be set.
         """
         try:
-            scores = held_out()
-            limit = threshold_at(scores, asked)
+            self.held_out = held_out()
+            limit, n = threshold_at(self.held_out, asked), len(self.held_out)
         except NotMeasured as reason:
             self.missing["a threshold"] = str(reason)
-            return None
-        provenance = {"threshold": limit.value, "validation_images": len(scores)}
-        figure = {
+            return
+        self.threshold = limit.value
+        provenance = {"threshold": limit.value, "validation_images": n}
+        notes: tuple[str, ...] = ()
+        if limit.expected > asked:
+            notes = (
+                f"{n} normal images cannot set a threshold of {100 * asked:.3g} % false alarms: "
+                f"{100 * limit.expected:.3g} % is the nearest; more validation images allow less",
+            )
+        share = f"{100 * limit.expected:.2f} ± {100 * limit.error:.2f} % expected of normal images"
+        of = f"what is expected has its ± from the {n} images that the threshold was set on"
+        of_normal = {
+            "variant": share,
             "provenance": {**provenance, "false_alarms_asked": asked},
-            "notes": f"what is expected has its ± from the {len(scores)} images that the "
-            "threshold was set on",
+            "notes": (of, *notes),
         }
-        expected = (
-            f"{100 * limit.expected:.2f} ± {100 * limit.error:.2f} % expected of normal images"
-        )
         if self.truth is None:
-            self._share("flagged", f"images flagged, {expected}", None, self.scores, **figure)
-            return limit.value
+            self._share(FLAGGED, self.scores, **of_normal)
+            return
         normal, strange = self._apart(self.scores)
         if len(normal):
-            self._share("false_alarms", f"false alarms, {expected}", "lower", normal, **figure)
+            self._share(FALSE_ALARMS, normal, **of_normal)
         else:
             self.missing["false alarms"] = "no image is known to be normal; give some that are"
         if len(strange):
-            self._share("detected", "anomalies flagged", "higher", strange, provenance)
-        return limit.value
+            self._share(DETECTED, strange, provenance=provenance, notes=notes)
 
     def areas(self, baseline: Callable[[], ComponentScores], score: str) -> None:
         """Areas under the curves, those of principal components beside them."""
         try:
-            self._area(AREA, "area under the ROC curve", self.scores)
+            self._detector("model", self.scores)
         except NotMeasured as reason:
             self.missing["curves and the areas under them"] = str(reason)
             return
         normal, strange = self._apart(self.scores)
         chance = len(strange) / (len(normal) + len(strange))
-        precision = average_precision(normal, strange)
-        self._add(
-            "anomaly/average_precision",
-            "average precision",
-            precision,
-            provenance={"chance": chance},
-        )
-        self.lines["model"] = curves(normal, strange)
+        self._add(PRECISION, average_precision(normal, strange), provenance={"chance": chance})
         components = baseline()
         self._components("squared", components.squared, components)
         if score == "relative":
             self._components("relative", components.relative, components)
 
     def _share(
-        self,
-        name: str,
-        title: str,
-        better: Literal["higher", "lower"] | None,
-        scores: Scores,
-        provenance: Mapping[str, Any],
-        caution: str = "",
+        self, quantity: Quantity, scores: Scores, *, provenance: Mapping[str, Any], **others: Any
     ) -> None:
         """Of some scores those above the threshold."""
         share = float((scores > provenance["threshold"]).mean())
         error = 100 * accuracy_error(share, len(scores))
-        figure = {"unit": "%", "better": better, "error": error, "notes": caution}
-        self._add(f"anomaly/{name}", title, 100 * share, provenance=provenance, **figure)
+        self._add(quantity, 100 * share, error=error, provenance=provenance, **others)
 
     def _components(self, kind: str, errors: Scores, components: ComponentScores) -> None:
         """Of errors (N, K), those of as many components as the model has latents."""
         by_count = {
-            str(count): area_under_roc(*self._apart(column))[0]
+            count: area_under_roc(*self._apart(column))[0]
             for count, column in zip(components.counts, errors.T, strict=True)
         }
-        title = f"{components.own} principal components, {kind} error"
         best = max(by_count, key=lambda count: by_count[count])
-        caution = (
-            f"{by_count[best]:.3f} with {best} components, the best here of several, chosen on "
-            "these very images"
+        self._detector(
+            f"principal components, {kind} error",
+            errors[:, components.counts.index(components.own)],
+            by_count,
+            by=f"components-{kind}",
+            variant=f"{components.own} principal components, {kind} error",
+            provenance={"score": f"{kind} error", "components": components.own},
+            notes=(
+                f"{by_count[best]:.3f} with {best} components, the best here of several, chosen on "
+                "these very images",
+            ),
+            details={"by_components": {str(count): area for count, area in by_count.items()}},
         )
-        provenance = {"score": f"{kind} error", "components": components.own}
-        own = errors[:, components.counts.index(components.own)]
-        figure = {
-            "provenance": provenance,
-            "notes": caution,
-            "details": {"by_components": by_count},
-        }
-        self._area(f"{AREA}/components-{kind}", f"the same, {title}", own, **figure)
-        self.lines[title] = curves(*self._apart(own))
 
-    def _area(self, name: str, title: str, scores: Scores, **figure: Any) -> None:
+    def _detector(
+        self,
+        name: str,
+        scores: Scores,
+        by_count: Mapping[int, float] | None = None,
+        by: str = "",
+        **others: Any,
+    ) -> None:
+        """Scores and the area under their ROC curve; arguments by name are as of `Quantity`."""
         value, error = area_under_roc(*self._apart(scores))
-        self.influences[name] = np.zeros(len(scores))
+        influences = np.zeros(len(scores))
         for kind, part in enumerate(area_influences(*self._apart(scores))):
-            self.influences[name][self.truth == kind] = part
-        self._add(name, title, value, error=error, **figure)
+            influences[self.truth == kind] = part
+        area = self._add(AREA, value, by=by, error=error, **others)
+        lines = curves(*self._apart(scores))
+        self.detectors.append(Detector(name, by, area, influences, lines, by_count or {}))
 
-    def _add(self, name: str, title: str, value: float, **figure: Any) -> None:
-        """A figure with what all depend on; arguments by name are as of `Figure`."""
-        provenance = {**self.provenance, **figure.pop("provenance", {})}
-        caution = join(figure.pop("notes", ""), self.notes)
-        figure = {
-            "unit": "",
-            "better": "higher",
-            "provenance": provenance,
-            "notes": caution,
-            **figure,
-        }
-        self.measures.append(Figure(name, title, value, **figure))
+    def _add(
+        self,
+        quantity: Quantity,
+        value: float,
+        *,
+        provenance: Mapping[str, Any] | None = None,
+        notes: tuple[str, ...] = (),
+        **others: Any,
+    ) -> Figure:
+        """A figure with what all depend on; arguments by name are as of `Quantity`."""
+        figure = quantity.figure(
+            value,
+            provenance={**self.provenance, **(provenance or {})},
+            notes=notes + self.notes,
+            **others,
+        )
+        self.measures.append(figure)
+        return figure
 
     def _apart(self, scores: Scores) -> tuple[Scores, Scores]:
         """Those of normal images, and those of anomalies."""

@@ -23,6 +23,7 @@ OTHERS = {
     "list": "twofold.terminal.show_list",
     "data": "twofold.terminal.show_data",
 }
+HOMES = ("verbs", "anomalies", "inpainting")  # packages whose functions are commands
 LOOKING = ("sample", "reconstruct", "interpolate", "manifold", "traverse", "canvases", "latents")
 LOOK, USE = "Look at a trained model", "Use a trained model"  # headings of the help
 
@@ -63,7 +64,11 @@ app = typer.Typer(
 
 def verbs() -> list[str]:
     """The public functions that use a model, each in the file of its name, in the help's order."""
-    found = [name for name, module in twofold.PUBLIC.items() if module == f"twofold.verbs.{name}"]
+    found = [
+        name
+        for name, module in twofold.PUBLIC.items()
+        if module.split(".")[1] in HOMES and module.endswith(f".{name}")
+    ]
     rest = [name for name in found if name not in LOOKING and name not in OTHERS]
     return [*LOOKING, *rest]
 

@@ -83,7 +83,7 @@ def _use_runs(function: Function, runs: Sequence[Path], values: dict[str, Any]) 
 
 def _hand_over(result: Any, verb: str, run: Path = Path(), out: str | None = None) -> None:
     """Shows what a function gave back, saves what is to be saved, and says where it is."""
-    from twofold.terminal import show_measures, show_runs
+    from twofold.terminal import show_columns, show_measures, show_runs
 
     if hasattr(result, "save"):
         paths = [Path(out)] if out else _places(result, run / verb)
@@ -92,6 +92,7 @@ def _hand_over(result: Any, verb: str, run: Path = Path(), out: str | None = Non
             show_measures(result.caption, result.measures, result.not_measured)
         else:
             typer.echo(result.caption, err=True)
+        show_columns(result.highlights())
         typer.echo("\n".join(map(str, saved)))
     elif hasattr(result, "measures"):
         show_measures(str(run), result.measures, result.not_measured)

@@ -198,7 +198,7 @@ class Context:
         )
 
     @property
-    def depends(self) -> dict[str, Any]:
+    def provenance(self) -> dict[str, Any]:
         """What any figure of the test images depends on."""
         found = {"split": "test", "images": len(self.batches), "seed": self.settings["seed"]}
         left_out = self.run.experiment.data.without
@@ -223,10 +223,7 @@ class Context:
         Of `test`, or of `train`, which the model has learnt from; `count` are drawn at random, the
         same for every run.
         """
-        if split == "test":
-            images = self.test.images[self.test_index]
-        else:
-            images = self.train.images
+        images = self.test.images[self.test_index] if split == "test" else self.train.images
         if count is not None and count < len(images):
             images = images[draw_index(len(images), count)]
         return to_unit(torch.as_tensor(images).to(self.device))

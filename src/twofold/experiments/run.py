@@ -51,7 +51,7 @@ class _Measured(BaseModel):
     title: str
     unit: str
     error: float | None = None
-    floor: float | None = None
+    reference: float | None = None
     provenance: dict[str, Any] = {}
     per_class: dict[str, float] = {}
     details: dict[str, Any] = {}

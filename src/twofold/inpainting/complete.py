@@ -11,6 +11,7 @@ from torch import Tensor
 
 from twofold.data.batches import Batch
 from twofold.errors import NotMeasured, UsageError
+from twofold.evaluation.figure import Quantity
 from twofold.evaluation.pixels import psnr, ssim
 from twofold.experiments.context import Subject, open_run, seeded
 from twofold.inpainting.inpainters import Inpainter, make_inpainter
@@ -20,9 +21,12 @@ from twofold.training.progress import Console, Progress
 from twofold.verbs.inputs import BATCH, Images, Inputs, load_inputs
 from twofold.verbs.per_image import PerImage, means
 from twofold.verbs.result import Result, pixels
+from twofold.words import plural
 
 __all__ = ["Completions", "complete"]
 
+PSNR = Quantity("completion/psnr", "PSNR of the hidden part", "dB", "higher")
+SSIM = Quantity("completion/ssim", "SSIM", "", "higher", least=-1.0, most=1.0)
 SCALE = 2  # of the picture
 HIDDEN = 0.7  # gray level of what is hidden, in the picture
 ROWS = 4_000  # completions at a time
@@ -120,19 +124,19 @@ def complete(
     progress = progress or Console()
     with seeded(seed, context.device):
         shown = examined = inputs(n)
-        progress.say(f"completing {_many(len(shown))}, {inpainter.how}")
+        progress.say(f"completing {plural(len(shown), 'image')}, {inpainter.how}")
         filled = list(_complete_batches(inpainter, shown, num_completions))
         batches = iter(filled if measure != 0 else ())
         if measure is not None and measure != 0:
             examined = inputs(None if measure == "all" else measure)
             batches = _complete_batches(inpainter, examined, num_completions)
         if measure != 0:
-            progress.say(f"measuring {_many(len(examined))}; measure 0 leaves this out")
+            progress.say(f"measuring {plural(len(examined), 'image')}; measure 0 leaves this out")
         missing: dict[str, str] = {}
         name = part_name(visible)
         provenance = {"visible": name, "completions": num_completions, "seed": seed}
         figures = (_figures(inpainter, visible, batch, made, missing) for batch, made in batches)
-        measures = means(figures, depends | examined.num_conditioned)
+        measures = means(figures, provenance | examined.num_conditioned)
     return Completions(
         torch.cat([batch.x for batch, _ in filled]).cpu(),
         visible.cpu(),
@@ -142,10 +146,6 @@ def complete(
         measures=measures,
         not_measured=missing,
     )
-
-
-def _many(count: int) -> str:
-    return f"{count} image{'s' * (count != 1)}"
 
 
 def _complete_batches(
@@ -166,21 +166,18 @@ def _figures(
     except NotMeasured as error:
         missing["log-likelihood of the hidden part"] = str(error)
     count = len(made)
-    for name, title, unit, figure in (
-        ("PSNR", "PSNR of the hidden part", "dB", lambda x: psnr(x, batch.x, ~visible)),
-        ("SSIM", "SSIM", "", lambda x: ssim(x, batch.x)),
+    for quantity, figure in (
+        (PSNR, lambda x: psnr(x, batch.x, ~visible)),
+        (SSIM, lambda x: ssim(x, batch.x)),
     ):
         try:
             each, of_mean = figure(made), figure(made.mean(dim=0))
         except NotMeasured as error:
-            missing[name] = str(error)
+            missing[quantity.title] = str(error)
             continue
         found += [
-            PerImage(f"completion/{name.lower()}/{which}", f"{title}, {words}", values, unit)
-            for which, words, values in (
-                ("of_mean", f"mean of {count} completions", of_mean),
-                ("average", f"average over {count} completions", each.mean(dim=0)),
-                ("best", f"best of {count} completions", each.amax(dim=0)),
-            )
+            PerImage(quantity, of_mean, "of_mean", f"mean of {count} completions"),
+            PerImage(quantity, each.mean(dim=0), "average", f"average over {count} completions"),
+            PerImage(quantity, each.amax(dim=0), "best", f"best of {count} completions"),
         ]
     return found

@@ -16,9 +16,10 @@ from twofold.conditions import ClassCondition
 from twofold.data.batches import Batch
 from twofold.data.dataset import UNLABELED
 from twofold.errors import NotMeasured
-from twofold.evaluation.m_likelihood import condition_in_title, what_is_no_probability
+from twofold.evaluation.figure import Quantity
+from twofold.evaluation.likelihood import what_is_no_probability
 from twofold.experiments.context import Context
-from twofold.inpainting.measures import (
+from twofold.inpainting.hidden import (
     Chains,
     codes_given,
     concatenate,
@@ -32,6 +33,10 @@ from twofold.verbs.per_image import PerImage
 __all__ = ["Inpainter", "make_inpainter"]
 
 CHAINS, TEMPERATURES = 32, 200  # of annealing; more chains where more completions are asked for
+LIKELIHOOD = Quantity(
+    "completion/log_likelihood", "ln p(hidden | visible)", "nats per image", "higher"
+)
+EFFECTIVE = Quantity("completion/effective_chains", "effective chains", "chains", "higher")
 
 
 @dataclass(frozen=True)
@@ -68,7 +73,7 @@ class Conditional:
             )
         given = (model, batch.x, self.context.condition_of(batch), ~self.visible, k)
         return [
-            _log_likelihood(self.context, name, how, estimate(*given), {"samples": k})
+            _log_likelihood(self.context, estimate(*given), name, how, {"samples": k})
             for name, how, estimate in (
                 ("bound", f"importance-weighted bound, k = {k}", hidden_bound),
                 ("prior", f"Monte Carlo over the prior, k = {k}", hidden_by_prior),
@@ -106,18 +111,16 @@ class Annealing:
     def likelihood(self, batch: Batch) -> list[PerImage]:
         seen, whole = self._seen(batch), self._codes(batch, torch.ones_like(self.visible))
         provenance = {"chains": self.chains, "temperatures": TEMPERATURES}
-        known = f"{condition_in_title(self.context.model)} where it is known"
-        aside = known if self.context.needs_class else ""
+        given = "given the class where it is known, " if self.context.needs_class else ""
         how = f"ln p(x) − ln p(visible) by AIS, {self.chains} chains, {TEMPERATURES} temperatures"
         difference = whole.log_likelihood - seen.log_likelihood
         effective = torch.minimum(seen.effective, whole.effective)
         return [
-            _log_likelihood(self.context, "ais", how, difference, provenance, aside),
+            _log_likelihood(self.context, difference, "ais", f"{given}{how}", provenance),
             PerImage(
-                "completion/effective_chains",
-                f"effective chains of {self.chains}, of the worse of the two",
+                EFFECTIVE,
                 effective,
-                "chains",
+                variant=f"of {self.chains}, of the worse of the two",
                 provenance=provenance,
             ),
         ]
@@ -169,21 +172,10 @@ def _with_visible(
 
 
 def _log_likelihood(
-    context: Context,
-    name: str,
-    how: str,
-    values: Tensor,
-    provenance: dict[str, Any],
-    aside: str = "",
+    context: Context, values: Tensor, by: str, how: str, provenance: dict[str, Any]
 ) -> PerImage:
     """ln p(hidden | visible) as a figure, whose title says how it was estimated, and given what."""
     able = context.model.capability(HasLikelihood, "measure the hidden part")
     data = {"binarize": context.run.experiment.data.binarize, "likelihood": able.likelihood.name}
-    return PerImage(
-        f"completion/log_likelihood/{name}",
-        f"ln p(hidden | visible){aside}: {how}",
-        values,
-        "nats per image",
-        provenance={**data, **provenance},
-        notes=what_is_no_probability(context.run, able),
-    )
+    notes = what_is_no_probability(context.run, able)
+    return PerImage(LIKELIHOOD, values, by, how, {**data, **provenance}, notes)

@@ -201,12 +201,12 @@ class Panel:
     Attributes:
         heading: What it is, with its unit.
         values: Of each thing, one for each run; empty where there is none.
-        floor: The same of real data, or None.
+        reference: The same of real data, or None.
     """
 
     heading: str
     values: Sequence[Sequence[float]]
-    floor: float | None = None
+    reference: float | None = None
 
 
 def draw_dots(names: Sequence[str], panels: Sequence[Panel], name: str, alt: str) -> Picture:

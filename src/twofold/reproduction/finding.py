@@ -66,14 +66,14 @@ class Answer:
         }
 
     @cached_property
-    def floors(self) -> dict[str, float | None]:
+    def references(self) -> dict[str, float | None]:
         """Of each column the figure of real data, where all runs agree on it."""
         found: dict[str, float | None] = {}
         for heading in self.finding.columns:
-            floors = [
+            each = [
                 one.reference for row in self.finding.rows for one in self.measures(row, heading)
             ]
-            known = {number(floor): floor for floor in floors if floor is not None}
+            known = {number(one): one for one in each if one is not None}
             found[heading] = next(iter(known.values())) if len(known) == 1 else None
         return found
 
@@ -84,7 +84,7 @@ class Answer:
             Panel(
                 heading,
                 [[measure.value for measure in self.measures(row, heading)] for row in rows],
-                self.floors[heading],
+                self.references[heading],
             )
             for heading in self.finding.columns
         ]

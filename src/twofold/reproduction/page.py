@@ -62,7 +62,7 @@ RUNS = ("run", "command", "budget", "minutes a run", "machine")
 
 
 @dataclass(frozen=True)
-class _Judged:
+class _Reproduced:
     """A printed figure of an experiment beside ours, which was not run where there are no draws."""
 
     experiment: ReportExperiment
@@ -86,7 +86,7 @@ def publish(reports: Sequence[Report], results: Path, path: Path) -> None:
 
 def page(reports: Sequence[Report], results: Results) -> str:
     """The whole page as Markdown."""
-    every = [one for report in reports for one in _judged(report, results)]
+    every = [one for report in reports for one in _compared(report, results)]
     overview = [f"In all, {_tally(every)}\n"] if len(reports) > 1 else []
     return "\n".join([HEAD, *overview, *(_section(report, results) for report in reports)])
 
@@ -94,12 +94,12 @@ def page(reports: Sequence[Report], results: Results) -> str:
 def _section(report: Report, results: Results) -> str:
     done = [(one, draws) for one in report.experiments if (draws := results.of(one)) is not None]
     numbers = {one.name: str(place) for place, (one, _) in enumerate(done, 1)}
-    judged = _judged(report, results)
+    compared = _compared(report, results)
     lines = [f"## {report.title}", "", report.source, ""]
-    if judged:
-        lines += [_tally(judged), ""]
-        lines += _table(RESULTS, "llrrrlr", (_cells(one, numbers) for one in judged))
-    lines += ["", *_notes(judged)]
+    if compared:
+        lines += [_tally(compared), ""]
+        lines += _table(RESULTS, "llrrrlr", (_cells(one, numbers) for one in compared))
+    lines += ["", *_notes(compared)]
     lines += [f"- {remark}" for remark in report.remarks]
     omitted = _together((why, f"`{name}`") for name, why in report.omitted.items())
     lines += [f"- Left out: {names}; {why}" for why, names in omitted.items()]
@@ -115,7 +115,7 @@ def _section(report: Report, results: Results) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _judged(report: Report, results: Results) -> list[_Judged]:
+def _compared(report: Report, results: Results) -> list[_Reproduced]:
     """Every printed figure of a report, in the order of its experiments."""
     found = []
     for experiment in report.experiments:
@@ -123,7 +123,7 @@ def _judged(report: Report, results: Results) -> list[_Judged]:
         for reported in load_experiment(experiment.name).reported:
             measured = draws.measures(reported.ours) if draws and reported.ours else []
             comparison = compare_result(reported, measured, was_run=draws is not None)
-            found.append(_Judged(experiment, draws, comparison))
+            found.append(_Reproduced(experiment, draws, comparison))
     return found
 
 
@@ -135,23 +135,23 @@ def _together(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
     return {reason: listing(things) for reason, things in found.items()}
 
 
-def _tally(judged: Sequence[_Judged]) -> str:
+def _tally(compared: Sequence[_Reproduced]) -> str:
     """How many of the reported results came out how."""
-    numbers = sum(not isinstance(one.comparison.reported.value, str) for one in judged)
-    found = Counter(one.comparison.verdict for one in judged)
+    numbers = sum(not isinstance(one.comparison.reported.value, str) for one in compared)
+    found = Counter(one.comparison.verdict for one in compared)
     words = [
         f"{found[verdict]} {verdict or 'not run or not measured'}"
         for verdict in get_args(Verdict)
         if found[verdict]
     ]
-    text = f"{plural(len(judged), 'result')}, {numbers} of them numbers: {listing(words)}."
-    cut = sum(one.reduced and one.comparison.verdict == "not reproduced" for one in judged)
+    text = f"{plural(len(compared), 'result')}, {numbers} of them numbers: {listing(words)}."
+    cut = sum(one.reduced and one.comparison.verdict == "not reproduced" for one in compared)
     if cut:
         text += f" Of those not reproduced, {count(cut)} had less training than the report's."
     return text
 
 
-def _cells(one: _Judged, numbers: dict[str, str]) -> Iterator[str]:
+def _cells(one: _Reproduced, numbers: dict[str, str]) -> Iterator[str]:
     name, draws, comparison = one.experiment.name, one.draws, one.comparison
     reported, values, verdict = comparison.reported, comparison.values, comparison.verdict
     yield f"`{name}`: {reported.measure}"
@@ -170,9 +170,9 @@ def _cells(one: _Judged, numbers: dict[str, str]) -> Iterator[str]:
     yield numbers[name]
 
 
-def _notes(judged: Sequence[_Judged]) -> Iterator[str]:
+def _notes(compared: Sequence[_Reproduced]) -> Iterator[str]:
     """Why figures are not the report's, those of an experiment together that have one reason."""
-    for experiment, ones in groupby(judged, key=lambda one: one.experiment):
+    for experiment, ones in groupby(compared, key=lambda one: one.experiment):
         reasons = []
         for one in ones:
             verdict, reported = one.comparison.verdict, one.comparison.reported
@@ -253,10 +253,10 @@ def _finding(answer: Answer, results: Results) -> Iterator[str]:
         aside = ", laptop budget" if draws and draws.budget != "full" else ""
         cells = (answer.cell(key, heading) for heading in finding.columns)
         rows.append((row.label, *cells, runs + aside))
-    floors = ["" if floor is None else number(floor) for floor in answer.floors.values()]
-    if any(floors):
-        rows.append((finding.reference, *floors, ""))
-    yield from _table(("", *finding.columns, "n"), "l" + "r" * (len(floors) + 1), rows)
+    references = ["" if one is None else number(one) for one in answer.references.values()]
+    if any(references):
+        rows.append((finding.reference, *references, ""))
+    yield from _table(("", *finding.columns, "n"), "l" + "r" * (len(references) + 1), rows)
     if answer.reading:
         yield from ("", answer.reading)
     if f"{finding.stem}.png" in results.sheets:

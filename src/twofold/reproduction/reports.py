@@ -78,7 +78,7 @@ class Finding(Strict):
     # What the figures say: `{row.heading}` stands for a figure of ours, so that no number is typed;
     # without one of them there is no reading
     reading: str = ""
-    floor: str = "real images"  # what the floors of the measures are of
+    reference: str = "real images"  # what the references of the figures are of
 
     @property
     def stem(self) -> str:

@@ -104,12 +104,12 @@ def augment(
     context = open_run(run, device)
     model = context.model.capability(Generative, "augment")
     context.require_class_condition("augment", "CVAE, CGAN, M2 or a hybrid of these")
-    critic = None
+    reference = None
     if min_confidence is not None:
-        critic = find_classifier(
+        reference = find_classifier(
             CNN, context.run.dataset(), str(context.device), progress or Console()
         )
-    draw = _Draw(context, model, critic, min_confidence or 0.0, seed)
+    draw = _Draw(context, model, reference, min_confidence or 0.0, seed)
     found = [draw.of_class(k, per_class) for k in context.known_classes]
     names = tuple(context.class_names[k] for k in context.known_classes)
     drawn = dict(zip(names, (count for _, count in found), strict=True))
@@ -130,7 +130,7 @@ class _Draw:
 
     context: Context
     model: Generative
-    critic: ReferenceClassifier | None
+    reference: ReferenceClassifier | None
     min_confidence: float
     seed: int
 
@@ -145,12 +145,12 @@ class _Draw:
                     f"recognizes {have} with probability {self.min_confidence:g} or more, and "
                     f"{count} are wanted; lower min_confidence, or train the model longer"
                 )
-            size = AT_ONCE if self.critic else min(AT_ONCE, count - have)
+            size = AT_ONCE if self.reference else min(AT_ONCE, count - have)
             x = self._some(k, size, rounds)
             rounds += 1
             good = torch.arange(len(x))
-            if self.critic is not None:
-                probability = self.critic.classifier.classify(x)[:, k].exp()
+            if self.reference is not None:
+                probability = self.reference.classifier.classify(x)[:, k].exp()
                 good = (probability >= self.min_confidence).nonzero().squeeze(1)
             good = good[: count - have]
             kept.append(x[good].cpu())
@@ -166,7 +166,7 @@ class _Draw:
 
     def provenance(self, per_class: int, drawn: Mapping[str, int]) -> dict[str, Any]:
         """Where the images come from, as plain data."""
-        run, critic, total = self.context.run, self.critic, per_class * len(drawn)
+        run, reference, total = self.context.run, self.reference, per_class * len(drawn)
         found: dict[str, Any] = {
             "what": "images that a model generated; none is real",
             "run": run.name,
@@ -182,12 +182,12 @@ class _Draw:
             "versions": describe_versions(),
             "date": datetime.now(UTC).isoformat(timespec="seconds"),
         }
-        if critic is not None:
+        if reference is not None:
             count = sum(drawn.values())
             found["filter"] = {
                 "min_confidence": self.min_confidence,
-                "classifier": f"{critic.name} {critic.digest}",
-                "classifier_trained_on": critic.trained_on,
+                "classifier": f"{reference.name} {reference.digest}",
+                "classifier_trained_on": reference.trained_on,
                 "drawn": dict(drawn),
                 "left_out": count - total,
                 "share_kept": total / count,

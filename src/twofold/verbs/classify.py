@@ -12,7 +12,7 @@ from torch import Tensor
 from twofold.data.dataset import UNLABELED
 from twofold.data.preprocess import to_unit
 from twofold.errors import UsageError
-from twofold.evaluation.figure import Figure
+from twofold.evaluation.figure import Figure, Quantity
 from twofold.evaluation.recognition import calibration, recognition
 from twofold.experiments.context import Subject, open_run
 from twofold.models.capabilities import Classifies
@@ -21,6 +21,8 @@ from twofold.verbs.inputs import Images, Inputs, load_inputs
 from twofold.verbs.result import Result, pixels
 
 __all__ = ["Classified", "classify"]
+
+CALIBRATION = Quantity("calibration_error", "expected calibration error", "%", "lower", least=0.0)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -153,16 +155,14 @@ def _measured(log_probs: Tensor, y: Tensor, inputs: Inputs) -> list[Figure]:
     found = calibration(log_probs, y)
     return [
         recognition("accuracy", "images recognized", log_probs, y, names, provenance),
-        Figure(
-            "calibration_error",
-            "expected calibration error",
+        CALIBRATION.figure(
             100 * found.error,
-            "%",
-            better="lower",
             error=100 * found.spread,
             provenance={**provenance, "bins": "15 of equal width"},
-            notes=f"with so few images a perfectly calibrated model would get "
-            f"{100 * found.by_chance:.2g} % by chance",
+            notes=(
+                "with so few images a perfectly calibrated model would get "
+                f"{100 * found.by_chance:.2g} % by chance",
+            ),
             details={
                 "confidence": found.confidence,
                 "accuracy": found.accuracy,

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from twofold.data.batches import Batch
 from twofold.errors import UsageError
+from twofold.evaluation.figure import Quantity
 from twofold.evaluation.inversion import invert_images
 from twofold.evaluation.pixels import psnr
 from twofold.experiments.context import Context, Subject, open_run, seeded
@@ -29,6 +30,11 @@ __all__ = ["Denoised", "add_noise", "denoise"]
 
 DRAWS = 3  # of the prior, from which the search begins as well
 NOISE = 0.3  # added where nothing else is asked for, and thought to be in images noisy already
+QUANTITIES = (  # of the images in `Done` after the clean ones, in their order
+    Quantity("denoise/psnr/noisy", "PSNR of the noisy images", "dB"),
+    Quantity("denoise/psnr/encoder", "PSNR by the encoder alone", "dB"),
+    Quantity("denoise/psnr/denoised", "PSNR after denoising", "dB", "higher"),
+)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -179,9 +185,5 @@ class _Denoiser:
 
 
 def _figures(done: Done) -> list[PerImage]:
-    noisy, encoded, denoised = (psnr(x, done[0]) for x in done[1:])
-    return [
-        PerImage("denoise/psnr/noisy", "PSNR of the noisy images", noisy, "dB", None),
-        PerImage("denoise/psnr/encoder", "PSNR by the encoder alone", encoded, "dB", None),
-        PerImage("denoise/psnr/denoised", "PSNR after denoising", denoised, "dB"),
-    ]
+    clean, *others = done
+    return [PerImage(of, psnr(x, clean)) for of, x in zip(QUANTITIES, others, strict=True)]

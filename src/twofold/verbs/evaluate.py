@@ -1,6 +1,5 @@
 """Measuring a run on held-out images, into its evaluation.json."""
 
-import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

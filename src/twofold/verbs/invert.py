@@ -10,6 +10,7 @@ from torch import Tensor
 from twofold.conditions import ImagePart
 from twofold.data.batches import Batch
 from twofold.errors import UsageError
+from twofold.evaluation.figure import Quantity
 from twofold.evaluation.inversion import invert_images
 from twofold.evaluation.pixels import psnr
 from twofold.experiments.context import Subject, open_run
@@ -106,11 +107,11 @@ def invert(
 
     x, found, z, labels = inputs.each(search, seed)
     hidden = ~condition.visible.cpu() if isinstance(condition, ImagePart) else None
-    of = "" if hidden is None else " of the hidden part"
+    of, whole = ("", " of the inversions") if hidden is None else (" of the hidden part", "")
     near = psnr(found, x, hidden)
     provenance = {"restarts": restarts, "steps": steps, "prior": prior, "seed": seed}
     figures = [
-        PerImage("invert/psnr", f"PSNR{of or ' of the inversions'}", near, "dB"),
+        PerImage(Quantity("invert/psnr", f"PSNR{whole}{of}", "dB", "higher"), near),
         squared_error("invert", f"inversions{of}", found, x, mask=hidden),
     ]
     how = f"{restarts} restarts, {steps} steps, seed {seed}"

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from twofold.data.batches import Batch
 from twofold.errors import UsageError, unknown_name
-from twofold.evaluation.m_latents import ways
+from twofold.evaluation.latents import ways
 from twofold.evaluation.planes import principal_axes, tsne
 from twofold.experiments.context import Subject, open_run
 from twofold.files import write_text
@@ -80,7 +80,7 @@ def latents(
     *,
     n: int = 2000,
     layout: Layout | None = None,
-    withheld: bool = False,
+    label_free: bool = False,
     label: int | str | None = None,
     resize: bool = False,
     seed: int = 0,
@@ -97,7 +97,7 @@ def latents(
         n: How many images, the classes in balance.
         layout: `direct`, the two latents themselves; `pca`, the first two principal components of
             the codes; or `tsne`. By default `direct` for two latents, else `pca`.
-        withheld: Keep the true class from the encoder of a class-conditional model: it gets the
+        label_free: Keep the true class from the encoder of a class-conditional model: it gets the
             class that the model infers, or a random one.
         label: The class of all images, by number or name, where they have no labels.
         resize: Bring images of another size or color to the model's.
@@ -116,21 +116,21 @@ def latents(
     context = open_run(run, device)
     able = context.model.capability(HasCodes, "map latents")
     inputs = load_inputs(context, images, n=n, label=label, resize=resize, seed=seed)
-    if withheld and context.model.condition.about != "class":
+    if label_free and context.model.condition.about != "class":
         raise UsageError(
-            f"this {context.model.title} is conditioned on no class that could be withheld; "
-            "leave withheld out"
+            f"this {context.model.title} is conditioned on no class that could be kept from it; "
+            "leave label_free out"
         )
-    condition = ways(able, seed)[-1 if withheld else 0]
+    condition = ways(able, seed)[-1 if label_free else 0]
 
     def encode(batch: Batch) -> tuple[Tensor]:
-        pick = context.condition_of if condition.name == "leaking" else condition.pick
+        pick = context.condition_of if condition.name == "label-conditioned" else condition.pick
         return (able.codes(batch.x, pick(batch)).float(),)
 
     (codes,) = inputs.each(encode, seed)
     points, axes_names, how = _laid_out(codes, layout)
     what, known = condition.what, inputs.num_known
-    if condition.name == "leaking" and known < len(inputs):
+    if condition.name == "label-conditioned" and known < len(inputs):
         inferred = "the class it infers"
         what = f"the true class of {known} and for the others {inferred}" if known else inferred
     given = f", {what} given to the encoder" if what else ""

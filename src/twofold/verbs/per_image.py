@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from twofold.evaluation.figure import Figure
+from twofold.evaluation.figure import Figure, Quantity
 from twofold.evaluation.pixels import mse
 
 __all__ = ["PerImage", "means", "squared_error"]
@@ -18,22 +18,20 @@ class PerImage:
     """A figure of each image of a batch.
 
     Attributes:
-        name: A key, the same in every batch.
-        title: For people.
+        quantity: What is measured.
         values: Shape (B,).
-        unit: Of the values.
-        better: Which way is better, or None where neither is.
-        depends: What the figure depends on.
-        caution: What a reader must know before comparing.
+        by: By what it was taken, for its name.
+        variant: The same in words, for its title.
+        provenance: What the figure depends on.
+        notes: What a reader must know before comparing.
     """
 
-    name: str
-    title: str
+    quantity: Quantity
     values: Tensor
-    unit: str
-    better: Literal["higher", "lower"] | None = "higher"
+    by: str = ""
+    variant: str = ""
     provenance: Mapping[str, Any] = field(default_factory=dict)
-    caution: str = ""
+    notes: Sequence[str] = ()
 
 
 def squared_error(
@@ -41,34 +39,35 @@ def squared_error(
     of: str,
     made: Tensor,
     truth: Tensor,
-    caution: str = "",
+    notes: Sequence[str] = (),
     mask: Tensor | None = None,
 ) -> PerImage:
     """The mean squared error over channels and pixels of images in [0, 1], (B, C, H, W) both.
 
     Only the pixels of a mask (H, W) count where there is one.
     """
-    title, unit = f"squared error of the {of}", "per pixel in [0, 1]"
-    return PerImage(f"{verb}/mse", title, mse(made, truth, mask), unit, "lower", notes=caution)
+    quantity = Quantity(
+        f"{verb}/mse", f"squared error of the {of}", "per pixel in [0, 1]", "lower", least=0.0
+    )
+    return PerImage(quantity, mse(made, truth, mask), notes=notes)
 
 
 def means(batches: Iterable[Sequence[PerImage]], provenance: Mapping[str, Any]) -> list[Figure]:
-    """The mean of each figure over the images of all batches; `depends` gets how many there are."""
-    first: dict[str, PerImage] = {}
-    values: dict[str, list[Tensor]] = {}
+    """The mean of each figure over the images of all batches, and how many these are."""
+    found: dict[tuple[str, str], list[PerImage]] = {}
     for batch in batches:
-        for figure in batch:
-            first.setdefault(figure.name, figure)
-            values.setdefault(figure.name, []).append(figure.values.cpu().double())
-    return [
-        Figure.of_mean(
-            name,
-            figure.title,
-            torch.cat(values[name]),
-            figure.unit,
-            better=figure.better,
-            provenance={"images": sum(map(len, values[name])), **provenance, **figure.provenance},
-            notes=figure.notes,
+        for one in batch:
+            found.setdefault((one.quantity.key, one.by), []).append(one)
+    figures = []
+    for each in found.values():
+        first, values = each[0], torch.cat([one.values.cpu().double() for one in each])
+        figures.append(
+            first.quantity.mean(
+                values,
+                first.by,
+                first.variant,
+                provenance={"images": len(values), **provenance, **first.provenance},
+                notes=tuple(first.notes),
+            )
         )
-        for name, figure in first.items()
-    ]
+    return figures

@@ -93,8 +93,8 @@ def reconstruct(
         return batch.x, model.reconstruct(batch.x, c).float(), maker.images_of(z, c)
 
     x, again, samples = inputs.each(three, seed)
-    caution = SHOWN if maker.condition.about == "image" else ""
-    error = squared_error("reconstruct", "reconstructions", again, x, caution)
+    notes = (SHOWN,) if maker.condition.about == "image" else ()
+    error = squared_error("reconstruct", "reconstructions", again, x, notes)
     return Reconstructions(
         x,
         again,

@@ -19,7 +19,7 @@ from twofold.data.batches import Batch
 from twofold.data.preprocess import to_unit
 from twofold.errors import UsageError
 from twofold.evaluation.classifiers import CNN, ReferenceClassifier, find_classifier
-from twofold.evaluation.figure import Figure, mean_and_error
+from twofold.evaluation.figure import Figure, Quantity, mean_and_error
 from twofold.evaluation.recognition import accuracy, recognition
 from twofold.evaluation.style import brightness, kept_error, kept_within_class, slant
 from twofold.experiments.context import Context, Subject, open_run
@@ -116,10 +116,10 @@ def restyle(
         drawn = load_inputs(context, n=measure, seed=seed)
         known = drawn.dataset.without(context.run.experiment.data.without)
         dataset = context.run.dataset()
-        critic = find_classifier(CNN, dataset, str(context.device), progress or Console())
+        reference = find_classifier(CNN, dataset, str(context.device), progress or Console())
         code = "drawn for each class" if fresh_noise else "posterior mean"
         provenance = {"split": "test", "images": len(known), "seed": seed, "code": code}
-        found = _measured(draw, replace(drawn, dataset=known), critic, dataset, provenance)
+        found = _measured(draw, replace(drawn, dataset=known), reference, dataset, provenance)
     how = "a code drawn afresh for each class" if fresh_noise else "one code along each row"
     caption = f"{context.title}: {inputs.source} in every class, {how}"
     return Restyled(x, made, y, classes, context.class_names, caption=caption, measures=found)
@@ -158,7 +158,7 @@ def _drawer(context: Context, fresh_noise: bool) -> Draw:
 def _measured(
     draw: Draw,
     inputs: Inputs,
-    critic: ReferenceClassifier,
+    reference: ReferenceClassifier,
     dataset: ImageDataset,
     provenance: Mapping[str, Any],
 ) -> list[Figure]:
@@ -169,27 +169,25 @@ def _measured(
     def examine(batch: Batch) -> tuple[Tensor, ...]:
         x, made, y = draw(batch)
         flat = made.flatten(0, 1)
-        seen = critic.classifier.classify(flat).unflatten(0, (-1, K))
+        seen = reference.classifier.classify(flat).unflatten(0, (-1, K))
         return seen, y, _features(x), _features(flat).unflatten(0, (-1, K))
 
     seed = provenance["seed"]
     log_probs, y, before, after = inputs.each(examine, seed, max(1, BATCH // K))
     column = torch.searchsorted(classes, y)  # (N,)
-    found = [_recognized(log_probs, y, classes, critic, dataset, provenance)]
+    found = [_recognized(log_probs, y, classes, reference, dataset, provenance)]
     for i, name in enumerate(("brightness", "slant")):
         if name == "slant" and dataset.image_shape[0] != 1:
             continue  # it is that of light on black
         of = (before[:, i], after[:, :, i], column)
         found.append(
-            Figure(
-                f"style/{name}",
-                f"{name} of the input kept, correlation",
+            Quantity(
+                f"style/{name}", f"{name} of the input kept, correlation", "", "higher"
+            ).figure(
                 kept_within_class(*of),
-                "",
-                better="higher",
                 error=kept_error(*of, seed=seed),
                 provenance={**provenance, "within": "pairs of different classes"},
-                notes="one simple sign of style, and not all of it",
+                notes=("one simple sign of style, and not all of it",),
             )
         )
     return found
@@ -205,7 +203,7 @@ def _recognized(
     log_probs: Tensor,
     y: Tensor,
     classes: Tensor,
-    critic: ReferenceClassifier,
+    reference: ReferenceClassifier,
     dataset: ImageDataset,
     provenance: Mapping[str, Any],
 ) -> Figure:
@@ -214,9 +212,9 @@ def _recognized(
     asked = classes.expand(N, K)
     real = dataset.split("test").labeled()
     x = to_unit(torch.as_tensor(real.images))
-    floor = accuracy(critic.classifier.classify(x), torch.as_tensor(real.labels))
+    real_share = accuracy(reference.classifier.classify(x), torch.as_tensor(real.labels))
     measure = recognition(
-        f"restyled/{critic.name}",
+        f"restyled/{reference.name}",
         "restyled images recognized",
         log_probs.flatten(0, 1),
         asked.flatten(),
@@ -224,11 +222,11 @@ def _recognized(
         {
             **provenance,
             "classes": K,
-            "classifier": f"{critic.name} {critic.digest}",
-            "classifier_accuracy": round(floor, 5),
+            "classifier": f"{reference.name} {reference.digest}",
+            "classifier_accuracy": round(real_share, 5),
         },
-        floor,
-        "each image as its own class is counted too; `others` in the details leaves it out",
+        real_share,
+        ("each image as its own class is counted too; `others` in the details leaves it out",),
     )
     hits = (log_probs.argmax(dim=2) == asked).double()  # (N, K)
     of_images = mean_and_error(hits.mean(dim=1))[1] or 0.0  # the K of one image fail together

@@ -66,6 +66,10 @@ class Result(ABC):
         """The columns of a table, where a spreadsheet says more than a picture; else none."""
         return {}
 
+    def highlights(self) -> Mapping[str, Sequence[str]]:
+        """The columns of the few lines that the command line prints; else none."""
+        return {}
+
     def table(self) -> tuple[Sequence[str], Sequence[Sequence[Any]]] | None:
         """Headings and rows, if there is a table."""
         columns = self.by_heading()

@@ -22,10 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from twofold.conditions import ClassCondition
-from twofold.distributions import (
-    ImageDistribution,
-    Masked,
-)
+from twofold.distributions import ImageDistribution, Masked
 from twofold.evaluation.annealed import Weighted, annealed_likelihood
 from twofold.evaluation.likelihood import running_log_mean_exp
 from twofold.models.base import evaluating

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from twofold.conditions import ClassCondition
 from twofold.evaluation.annealed import annealed_likelihood
-from twofold.inpainting.measures import Chains, PartOf, codes_given, hidden_bound, hidden_by_prior
+from twofold.inpainting.hidden import Chains, PartOf, codes_given, hidden_bound, hidden_by_prior
 
 VISIBLE = torch.zeros(3, 4, dtype=torch.bool)
 VISIBLE[:, :2] = True
