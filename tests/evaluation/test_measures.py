@@ -6,6 +6,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from twofold.evaluation.m_features import FIGURES, _coverage
 
 from twofold.data import load_dataset
 from twofold.errors import NotMeasured
@@ -13,7 +14,6 @@ from twofold.evaluation import cache
 from twofold.evaluation.cache import remember
 from twofold.evaluation.classifiers import SHIPPED
 from twofold.evaluation.figure import Figure
-from twofold.evaluation.m_features import FIGURES, _coverage
 from twofold.evaluation.measure import measures
 from twofold.evaluation.samples import (
     Extractor,

@@ -5,9 +5,9 @@ from importlib import import_module
 import numpy as np
 import pytest
 import torch
+from twofold.evaluation.m_latents import pixel_codes, posterior_codes
 
 from twofold.distributions import DiagonalGaussian
-from twofold.evaluation.m_latents import pixel_codes, posterior_codes
 from twofold.experiments.context import open_run
 from twofold.experiments.run import Run
 from twofold.experiments.train import train
