@@ -74,7 +74,12 @@ _LOSSES = (
         "minimax", _smoothed, F.softplus, lambda score: -F.softplus(score), smooths=True, unit=NATS
     ),
     AdversarialLoss(
-        "non-saturating", _smoothed, F.softplus, lambda score: F.softplus(-score), smooths=True, unit=NATS
+        "non-saturating",
+        _smoothed,
+        F.softplus,
+        lambda score: F.softplus(-score),
+        smooths=True,
+        unit=NATS,
     ),
     AdversarialLoss(
         "least-squares",
