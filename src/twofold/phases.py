@@ -1,6 +1,7 @@
 """What a model declares of its training: who minimizes what, as named terms.
 
-Every term is a batch mean in nats per image; their weighted sum is what a phase minimizes.
+Every term is a batch mean of a figure per image; their weighted sum is what a phase minimizes. A
+phase whose sum is in nats says so.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -11,7 +12,9 @@ from torch import Tensor, nn
 
 from twofold.data.batches import Batch
 
-__all__ = ["Phase", "Terms", "joined"]
+__all__ = ["NATS", "Phase", "Terms", "joined"]
+
+NATS = "nats per image"
 
 
 @dataclass(frozen=True)
@@ -19,7 +22,7 @@ class Terms:
     """The named scalars of one phase.
 
     Attributes:
-        terms: Batch means in nats per image, shape (), unweighted: what the log shows.
+        terms: Batch means, shape (), unweighted: what the log shows.
         weights: Factors other than 1 with which a term enters the total.
         watch: Scalars to log that nobody minimizes.
 
@@ -55,6 +58,8 @@ class Phase:
             pass; the two then take their steps together.
         part_of: The phase that it is a half of: its optimizer's settings serve where there are no
             others.
+        unit: Of the loss, `NATS` or none: what a hinge, a penalty or a weighted sum of features
+            gives is on no scale of its own.
 
     Example:
         >>> w = nn.Parameter(torch.tensor(3.0))
@@ -69,6 +74,7 @@ class Phase:
     after_step: Callable[[], None] | None = None
     keeps_graph: bool = False
     part_of: str = ""
+    unit: str = ""
 
 
 def joined(parts: Iterable[Terms]) -> Terms:

@@ -132,6 +132,11 @@ class Batches:
     def steps_per_epoch(self) -> float:
         return len(self) / self.batch_size
 
+    @property
+    def images_per_batch(self) -> int:
+        """How many images a step of training sees."""
+        return self.batch_size
+
     def training_batch(self, step: int) -> Batch:
         """Batch number `step` of the endless stream, counted from 0."""
         start = step * self.batch_size
@@ -226,6 +231,11 @@ class PartlyLabeled:
     @property
     def steps_per_epoch(self) -> float:
         return self.unlabeled.steps_per_epoch
+
+    @property
+    def images_per_batch(self) -> int:
+        """How many images a step of training sees, the labeled ones among them."""
+        return self.labeled.batch_size + self.unlabeled.batch_size
 
     def training_batch(self, step: int) -> Batch:
         """Batch number `step`: the labeled images first."""

@@ -95,13 +95,14 @@ def comparable(runs: Sequence[RunSummary], name: str) -> str:
     if not same_images(runs):
         return "the runs are of different images"
     provenance = [run.figures[name].provenance for run in runs]
+    for key, why in UNLIKE.items():  # and what one of them lacks makes it another kind as well
+        if _distinct(repr(one.get(key)) for one in provenance) > 1:
+            return why
     # What all figures say they depend on, and say differently; seeds may differ
     shared = set.intersection(*(set(one) for one in provenance)) - {"seed"}
     unlike = [
         k for k in provenance[0] if k in shared and _distinct(repr(d[k]) for d in provenance) > 1
     ]
-    for key in UNLIKE.keys() & set(unlike):
-        return UNLIKE[key]
     if unlike:
         words = ", ".join(key.replace("_", " ") for key in unlike)
         return f"they were not measured in the same way ({words})"

@@ -25,7 +25,7 @@ from twofold.models.base import AutoEncoder
 from twofold.models.capabilities import Encodes
 from twofold.models.heads import Shown
 from twofold.objectives import ELBO
-from twofold.phases import Phase, Terms
+from twofold.phases import NATS, Phase, Terms
 from twofold.registry import register
 
 __all__ = ["AAE"]
@@ -83,11 +83,11 @@ class AAE(Around):
     @property
     def phases(self) -> list[Phase]:
         whole, judge = list(self.autoencoder.parameters()), list(self.adversary.parameters())
-        encoder = self.autoencoder.encoder_parameters
+        encoder, units = self.autoencoder.encoder_parameters, self.adversary.units
         return [
-            Phase("autoencoder", whole, self.autoencoder_loss),
-            Phase("discriminator", judge, self.discriminator_loss),
-            Phase("encoder", encoder, self.encoder_loss, self.after_step),
+            Phase("autoencoder", whole, self.autoencoder_loss, unit=NATS),
+            Phase("discriminator", judge, self.discriminator_loss, unit=units[0]),
+            Phase("encoder", encoder, self.encoder_loss, self.after_step, unit=units[1]),
         ]
 
     def autoencoder_loss(self, batch: Batch) -> Terms:

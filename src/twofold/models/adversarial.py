@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from twofold.errors import UsageError
+from twofold.phases import NATS
 from twofold.registry import register
 
 __all__ = [
@@ -37,6 +38,7 @@ class AdversarialLoss:
         smooths: Whether it has a target of 1 to smooth.
         paired: Whether scores are of pairs: `fake` and `generator` get D(x_fake) - D(x), and there
             is no term of real images alone.
+        unit: Of both players' losses, where these are cross-entropies.
 
     Example:
         >>> from twofold.registry import make
@@ -54,6 +56,7 @@ class AdversarialLoss:
     threshold: float | None = 0.0
     smooths: bool = False
     paired: bool = False
+    unit: str = ""
 
 
 def _smoothed(score: Tensor, smoothing: float) -> Tensor:
@@ -68,10 +71,15 @@ def _smoothed(score: Tensor, smoothing: float) -> Tensor:
 # in the form of R3GAN (Huang et al., 2025), equation 2.
 _LOSSES = (
     AdversarialLoss(
-        "minimax", _smoothed, F.softplus, lambda score: -F.softplus(score), smooths=True
+        "minimax", _smoothed, F.softplus, lambda score: -F.softplus(score), smooths=True, unit=NATS
     ),
     AdversarialLoss(
-        "non-saturating", _smoothed, F.softplus, lambda score: F.softplus(-score), smooths=True
+        "non-saturating",
+        _smoothed,
+        F.softplus,
+        lambda score: F.softplus(-score),
+        smooths=True,
+        unit=NATS,
     ),
     AdversarialLoss(
         "least-squares",
@@ -86,6 +94,7 @@ _LOSSES = (
         lambda score, _: F.softplus(score),
         lambda score: F.softplus(-score),
         lambda score: F.softplus(-score),
+        unit=NATS,
     ),
     AdversarialLoss(
         "hinge",
@@ -107,6 +116,7 @@ _LOSSES = (
         lambda score: F.softplus(-score),
         threshold=None,
         paired=True,
+        unit=NATS,
     ),
 )
 

@@ -173,6 +173,12 @@ class Adversary(nn.Module):
 
     # --- what the players minimize ----------------------------------------------------------------
 
+    @property
+    def units(self) -> tuple[str, str]:
+        """Of L_D and L_G: squared gradients beside a cross-entropy leave it without one."""
+        penalized = self.r1 or self.r2 or self.gp_weight
+        return "" if penalized else self.loss.unit, self.loss.unit
+
     def discriminator_terms(self, real: Shown, fakes: Mapping[str, Shown]) -> Terms:
         """L_D; nothing of it reaches whoever made the fakes.
 

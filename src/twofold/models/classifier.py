@@ -10,7 +10,7 @@ from twofold.errors import DataError
 from twofold.models.base import Model, evaluating
 from twofold.models.parts import make_network
 from twofold.networks import Network
-from twofold.phases import Phase, Terms
+from twofold.phases import NATS, Phase, Terms
 from twofold.registry import register
 
 __all__ = ["Classifier"]
@@ -58,7 +58,7 @@ class Classifier(Model):
 
     @property
     def phases(self) -> list[Phase]:
-        return [Phase("classifier", list(self.network.parameters()), self.loss)]
+        return [Phase("classifier", list(self.network.parameters()), self.loss, unit=NATS)]
 
     def loss(self, batch: Batch) -> Terms:
         """Cross-entropy in nats per image."""

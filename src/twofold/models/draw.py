@@ -193,7 +193,7 @@ class DRAW(Variational):
 
     @property
     def phases(self) -> list[Phase]:
-        return [Phase("draw", list(self.parameters()), self.loss)]
+        return [Phase("draw", list(self.parameters()), self.loss, unit=self.objective.unit)]
 
     @property
     def encoder_parameters(self) -> list[nn.Parameter]:

@@ -105,9 +105,10 @@ class GAN(Generative):
     def phases(self) -> list[Phase]:
         made_by = [*self.generator.parameters(), *self.prior.parameters()]
         after = self._update_ema if self.generator_ema is not None else None
+        judges, units = list(self.adversary.parameters()), self.adversary.units
         return [
-            Phase("discriminator", list(self.adversary.parameters()), self.discriminator_loss),
-            Phase("generator", made_by, self.generator_loss, after),
+            Phase("discriminator", judges, self.discriminator_loss, unit=units[0]),
+            Phase("generator", made_by, self.generator_loss, after, unit=units[1]),
         ]
 
     def networks(self) -> Iterator[nn.Module]:

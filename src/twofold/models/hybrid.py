@@ -129,7 +129,8 @@ class Hybrid(Around):
 
     @property
     def phases(self) -> list[Phase]:
-        judge = Phase("discriminator", list(self.adversary.parameters()), self.discriminator_loss)
+        judges, unit = list(self.adversary.parameters()), self.adversary.units[0]
+        judge = Phase("discriminator", judges, self.discriminator_loss, unit=unit)
         whole = list(self.autoencoder.parameters())
         if self.routing == "summed":
             return [judge, Phase("autoencoder", whole, self.autoencoder_loss, self.after_step)]

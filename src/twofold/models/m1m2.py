@@ -128,8 +128,8 @@ class M1M2(Generative):
     @property
     def phases(self) -> list[Phase]:
         return [
-            Phase("m1", list(self.m1.parameters()), self.m1.loss),
-            Phase("m2", list(self.m2.parameters()), self.m2_loss),
+            Phase("m1", list(self.m1.parameters()), self.m1.loss, unit=self.m1.objective.unit),
+            Phase("m2", list(self.m2.parameters()), self.m2_loss, unit=self.m2.objective.unit),
         ]
 
     def networks(self) -> Iterator[nn.Module]:

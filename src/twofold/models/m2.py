@@ -112,7 +112,7 @@ class M2(AutoEncoder):
 
     @property
     def phases(self) -> list[Phase]:
-        return [Phase("m2", list(self.parameters()), self.loss)]
+        return [Phase("m2", list(self.parameters()), self.loss, unit=self.objective.unit)]
 
     @property
     def encoder_parameters(self) -> list[nn.Parameter]:

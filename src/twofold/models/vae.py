@@ -114,7 +114,7 @@ class VAE(Variational):
 
     @property
     def phases(self) -> list[Phase]:
-        return [Phase("vae", list(self.parameters()), self.loss)]
+        return [Phase("vae", list(self.parameters()), self.loss, unit=self.objective.unit)]
 
     @property
     def offers(self) -> frozenset[str]:

@@ -17,7 +17,7 @@ from twofold.data.batches import Batch
 from twofold.distributions import Density
 from twofold.errors import UsageError
 from twofold.objectives.bound import Bound
-from twofold.phases import Terms
+from twofold.phases import NATS, Terms
 from twofold.posteriors import LatentDistribution
 from twofold.priors import Prior
 from twofold.registry import name_of
@@ -82,11 +82,13 @@ class Objective(ABC):
         needs: What it asks of the auto-encoder beyond codes and images, keys of `NEEDS`.
         has_reconstruction: Whether it has a reconstruction term that stays open in its `bound`, so
             that a hybrid can compare images by other means.
+        unit: Of what is minimized.
     """
 
     registry_kind: ClassVar[str] = "objective"
     needs: frozenset[str] = frozenset()
     has_reconstruction: ClassVar[bool] = True
+    unit: ClassVar[str] = NATS
 
     @abstractmethod
     def bound(self, model: Any, batch: Batch) -> Bound:

@@ -65,6 +65,8 @@ class InfoVAE(LatentObjective):
         {'mmd': 100.0}
     """
 
+    unit = ""  # an MMD is on the scale of its kernel
+
     def __init__(
         self,
         alpha: float = 0.0,

@@ -116,10 +116,11 @@ class Trainer:
         self.device = model.device
         self.phase_optimizers = phase_optimizers(model, settings)
         self.step = 0
-        self.images_per_step = data.batch_size * settings.accumulate
-        self.steps_per_epoch = len(data) / self.images_per_step
+        self.images_per_step = data.images_per_batch * settings.accumulate
+        counted = data.batch_size * settings.accumulate  # of the images that make an epoch
+        self.steps_per_epoch = len(data) / counted
         images = settings.images or (settings.epochs or 0) * len(data)
-        self.total_steps = max(1, math.ceil(images / self.images_per_step - 1e-9))
+        self.total_steps = max(1, math.ceil(images / counted - 1e-9))
         self.epochs = self.total_steps / self.steps_per_epoch
         refuse_idle_phases(self.phase_optimizers, self.epochs)
         self.best = Best.of(settings, is_validated=validation is not None)
