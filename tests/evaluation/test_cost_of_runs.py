@@ -47,6 +47,37 @@ def test_operations_of_a_dense_cvae(cvae, silent):
     assert found["training_flops"].value == pytest.approx(2 * step / 1e6, rel=1e-12)
 
 
+def test_an_m2_counts_its_labeled_images_as_a_cvae_counts_all(
+    cvae, tmp_path, toy_experiment, silent
+):
+    """By a relaxed draw M2 is a CVAE with a classifier, through whose guess a gradient goes back.
+
+    Trap: the labeled half left out, which doubles the operations of an image and halves the speed.
+    """
+    changes = {"data": "digits", "labels": 100, "labeled_batch_size": 20, "images": 400}
+    experiment = toy_experiment("m2", {"objective": "relaxed-sum"})
+    run = train(experiment, changes, out=tmp_path / "r", progress=silent)
+    found = costs(run, silent)
+    first, classifier = (X + C) * H, 2 * (X * H + H * C) + H * C
+    step = costs(cvae, silent)["training_flops"].value + 2 * (first + classifier) / 1e6
+    assert found["training_flops"].value == pytest.approx(step, rel=1e-12)
+    assert found["training_flops"].provenance["images"] == 40
+    last = [line for line in run.records if line["kind"] == "train"][-1]
+    assert (last["step"], last["images"]) == (20, 800)
+    assert found["training_speed"].value == pytest.approx(800 / last["seconds"])
+
+
+def test_accumulated_batches_are_one_step(tmp_path, silent):
+    """Trap: the operations of one batch over the images of three."""
+    once, thrice = (
+        train("digits-cvae", {**TOY, "accumulate": n}, out=tmp_path / str(n), progress=silent)
+        for n in (1, 3)
+    )
+    found = [costs(run, silent)["training_flops"] for run in (once, thrice)]
+    assert found[0].value == pytest.approx(found[1].value, rel=1e-12)
+    assert [one.provenance["images"] for one in found] == [20, 60]
+
+
 @pytest.mark.parametrize("every", [1, 2])
 def test_operations_of_a_dense_cgan(tmp_path, silent, every):
     changes = {**TOY, "training.optimizers.generator.every": every}

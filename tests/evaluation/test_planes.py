@@ -22,6 +22,19 @@ def test_components_are_those_of_a_singular_value_decomposition():
     assert 0.6 < axes.shares[0] < 0.8
 
 
+def test_components_of_points_of_more_dimensions_than_points_are_the_same():
+    """3 000 dimensions would be a matrix of 72 MB: the 20 points span 19 of them."""
+    x = np.random.default_rng(0).standard_normal((20, 3000)) * np.linspace(0.1, 3, 3000)
+    axes = principal_axes(x, 25)
+    _, values, directions = np.linalg.svd(x - x.mean(axis=0), full_matrices=False)
+    shares = values**2 / (values**2).sum()
+    assert axes.shares == pytest.approx(shares, abs=1e-12)
+    found = np.abs(axes.directions.T @ directions.T)[:19, :19]
+    assert found == pytest.approx(np.eye(19), abs=1e-8)
+    largest = np.abs(axes.directions).argmax(axis=0)
+    assert (axes.directions[largest, range(20)] > 0).all()
+
+
 def test_projections_are_centered_and_uncorrelated():
     x = points()
     axes = principal_axes(x, 4)

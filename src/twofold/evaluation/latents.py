@@ -1,4 +1,10 @@
-r"""What codes say about classes: how far these lie apart, and how well they are read.
+r"""What latent codes say about classes: how far these lie apart, and how well they are read.
+
+Every figure of an encoder that is given the class comes as `latents/label-conditioned/…` and as
+`latents/label-free/…`, and its reference is the same figure of as many principal components of the
+pixels as the code has dimensions; which codes are read is in `codes.py`. They are posterior means,
+as is usual. A unit that the decoder ignores has a mean that hardly varies, drowned in the noise of
+z, and is read all the same; so the figure for drawn codes stands beside it.
 
 Notation: codes (N, D) with labels y (N,), and test_codes (M, D) with labels test_y (M,). Silhouette
 and neighbors go by Euclidean distances between codes as they are, so a dimension counts by its
@@ -13,16 +19,41 @@ References:
 """
 
 import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from twofold.errors import NotMeasured
+from twofold.evaluation.cache import digest_of, remember
+from twofold.evaluation.codes import Codes, Posterior, pixel_codes, posterior_codes, read_index
+from twofold.evaluation.figure import Figure, Quantity
+from twofold.evaluation.measure import Measure
+from twofold.evaluation.pictures import Panel
+from twofold.evaluation.planes import principal_axes, tsne
+from twofold.evaluation.questions import LATENTS
+from twofold.evaluation.recognition import accuracy_error
+from twofold.evaluation.summary import RunSummary
+from twofold.experiments.context import Context, draw_index
+from twofold.pictures.charts import draw_scatter
+from twofold.registry import register
+from twofold.words import number, slug
 
-__all__ = ["draw", "knn_accuracy", "linear_accuracy", "mlp_accuracy", "silhouette"]
+__all__ = [
+    "Latents",
+    "LatentsMLP",
+    "draw",
+    "knn_accuracy",
+    "linear_accuracy",
+    "mlp_accuracy",
+    "silhouette",
+]
 
 Array = NDArray[Any]
+HIDDEN, EPOCHS, BATCH = 512, 20, 100  # of the classifier with a hidden layer
 
 
 def draw(count: int, most: int) -> Array:
@@ -32,7 +63,7 @@ def draw(count: int, most: int) -> Array:
         >>> draw(3, 5).tolist(), len(draw(10, 5))
         ([0, 1, 2], 5)
     """
-    return np.sort(np.random.default_rng(0).permutation(count)[:most])
+    return np.sort(draw_index(count, most))
 
 
 def silhouette(codes: Array, y: Array) -> Array:
@@ -113,3 +144,207 @@ def _accuracy(classifier: Any, codes: Array, y: Array, test_codes: Array, test_y
         warnings.simplefilter("ignore", ConvergenceWarning)
         fitted = make_pipeline(StandardScaler(), classifier).fit(codes, y)
     return float(fitted.score(test_codes, test_y))
+
+
+SILHOUETTE_POINTS, MAP_POINTS = 5_000, 2_000
+NEIGHBORS, STEPS = 5, 100
+MEANS = "posterior means are read, without the noise of z that drawn codes have"
+CONDITIONS = {
+    "label-free": "the true class kept from the encoder",
+    "label-conditioned": "encoder given the true class",
+}
+LAYOUTS = {"code": "The two latents", "pca": "Principal components", "tsne": "t-SNE"}
+READ = Quantity("latents", "labels read from latents")
+
+
+@dataclass(frozen=True)
+class Probe:
+    """One way to score codes.
+
+    Attributes:
+        suffix: Of the figure's name.
+        title: For people.
+        score: From codes and a seed to a figure and its standard error.
+        unit: Of the figure.
+        provenance: The recipe.
+    """
+
+    suffix: str
+    title: str
+    score: Callable[[Codes, int], tuple[float, float]]
+    unit: str = "%"
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+
+@register("measure", "latents")
+class Latents(Measure):
+    """Silhouette of the classes in latent codes, labels read from these, and maps of them."""
+
+    question = LATENTS
+    quantities = (READ,)
+    slow = True
+
+    def take(self, context: Context) -> Iterator[Figure]:
+        found = list(posterior_codes(context))
+        yield from _compared(context, found, (SILHOUETTE, KNN, LINEAR))
+        context.progress.say("maps of the latents")
+        context.run.keep_arrays("latents", _maps(context, found))
+
+    def panels(self, runs: Sequence[RunSummary]) -> Iterator[Panel]:
+        for run in runs:
+            yield from _draw_maps(run, run.arrays.get("latents") or {})
+
+
+@register("measure", "latents-mlp")
+class LatentsMLP(Measure):
+    """Labels read from latent codes by a classifier with one hidden layer."""
+
+    question = LATENTS
+    quantities = (READ,)
+    slow = True
+
+    def take(self, context: Context) -> Iterator[Figure]:
+        yield from _compared(context, list(posterior_codes(context)), (MLP,))
+
+
+def _compared(
+    context: Context, found: Sequence[Posterior], probes: Sequence[Probe]
+) -> Iterator[Figure]:
+    """Each probe of each kind of codes, and of the pixels."""
+    seed, dim = context.settings["seed"], found[0].means.codes.shape[1]
+    pixels = pixel_codes(context, dim)
+    digests = [digest_of(torch.as_tensor(array)) for array in pixels]
+    for probe in probes:
+        context.progress.say(probe.title)
+        parts = [probe.suffix, dict(probe.provenance), seed, *digests]
+        kept = remember("references", parts, lambda r=probe: {"value": r.score(pixels, seed)[0]})
+        for condition, means, draws in found:
+            value, error = probe.score(means, seed)
+            drawn, what = probe.score(draws, seed)[0], condition.what
+            quantity = replace(READ, title=probe.title, unit=probe.unit, better=condition.better)
+            yield quantity.figure(
+                value,
+                condition.name + probe.suffix,
+                f"{what} given to the encoder" if what else "",
+                error=error,
+                reference=float(kept["value"]),
+                provenance={
+                    **context.provenance,
+                    "images": len(means.test_y),
+                    **probe.provenance,
+                    "training_images": len(means.y),
+                    "codes": "posterior means",
+                    "condition": what or "none",
+                },
+                notes=(*condition.notes, MEANS),
+                details={
+                    "reference": f"{pixels.codes.shape[1]} principal components of the pixels",
+                    "drawn": drawn,
+                },
+                aside=f"drawn codes {number(drawn, 3)}",
+            )
+
+
+def _maps(context: Context, found: Sequence[Posterior]) -> dict[str, Any]:
+    """Test images on the plane, at most `MAP_POINTS` = M of them, drawn at random.
+
+    Returns:
+        `image`, which test images (M,); `label`, their classes (M,); `class_names` (K,); and for
+        each NAME of `label-conditioned` and `label-free` that there is: `NAME_pca` (M, 2),
+        coordinates along the first principal components, `NAME_pca_share` (2,), the shares of these
+        in the variance, `NAME_tsne` (M, 2), and for codes of two dimensions `NAME_code` (M, 2),
+        these themselves. A code of one dimension has one principal component.
+    """
+    first = found[0].means
+    read = read_index(len(context.batches), first.codes.shape[1])
+    point = draw(len(read), MAP_POINTS)
+    arrays: dict[str, Any] = {
+        "image": context.test_index[read[point]],
+        "label": first.test_y[point],
+        "class_names": np.array(context.dataset.class_names),
+    }
+    for condition, means, _ in found:
+        points = means.test_codes[point]
+        axes = principal_axes(means.test_codes, 2)
+        arrays[f"{condition.name}_pca"] = axes.project(points).astype(np.float32)
+        arrays[f"{condition.name}_pca_share"] = axes.shares
+        arrays[f"{condition.name}_tsne"] = tsne(points)
+        if points.shape[1] == 2:
+            arrays[f"{condition.name}_code"] = points
+    return arrays
+
+
+def _draw_maps(run: RunSummary, arrays: Mapping[str, Any]) -> Iterator[Panel]:
+    """The maps that were kept of a run, those without the class first."""
+    for condition, words in CONDITIONS.items():
+        flat = "code" if f"{condition}_code" in arrays else "pca"
+        for layout in (flat, "tsne"):
+            name = f"{condition}_{layout}"
+            points = arrays.get(name)
+            if points is None or points.ndim != 2 or points.shape[1] != 2:
+                continue
+            title = LAYOUTS[layout]
+            if f"label-conditioned_{layout}" in arrays:
+                title += f", {words}"
+            picture = draw_scatter(
+                points,
+                np.asarray(arrays["label"]),
+                [str(one) for one in arrays["class_names"]],
+                _axes_names(layout, arrays.get(f"{condition}_pca_share", [])),
+                f"latents-{slug(name)}-{run.letter}",
+                f"Codes of {len(points)} test images by {run.name}: {title}, colored by class",
+            )
+            yield Panel(f"{run.mention} {title}", picture)
+
+
+def _axes_names(layout: str, shares: Sequence[float]) -> tuple[str, str] | None:
+    """What the directions mean; in t-SNE they mean nothing."""
+    if layout == "tsne":
+        return None
+    if layout == "pca" and len(shares) == 2:
+        first, second = (100 * share for share in shares)
+        return f"first, {first:.0f} % of variance", f"second, {second:.0f} % of variance"
+    return "first latent", "second latent"
+
+
+def _silhouette(codes: Codes, _seed: int) -> tuple[float, float]:
+    some = draw(len(codes.test_y), SILHOUETTE_POINTS)
+    each = silhouette(codes.test_codes[some], codes.test_y[some])
+    return float(each.mean()), float(each.std(ddof=1) / len(each) ** 0.5)
+
+
+def _per_cent(read: Callable[[Codes, int], float]) -> Callable[[Codes, int], tuple[float, float]]:
+    """A share of the test codes as a score."""
+
+    def score(codes: Codes, seed: int) -> tuple[float, float]:
+        share = read(codes, seed)
+        return 100 * share, 100 * accuracy_error(share, len(codes.test_y))
+
+    return score
+
+
+SILHOUETTE = Probe(
+    "/silhouette",
+    "silhouette of the classes in latents",
+    _silhouette,
+    unit="",
+    provenance={"points": f"at most {SILHOUETTE_POINTS} test images, drawn at random"},
+)
+KNN = Probe(
+    "/knn",
+    f"labels read from latents by {NEIGHBORS} nearest neighbors",
+    _per_cent(lambda codes, _: knn_accuracy(*codes, NEIGHBORS)),
+    provenance={"neighbors": NEIGHBORS},
+)
+LINEAR = Probe(
+    "/linear",
+    "labels read from latents by a linear classifier",
+    _per_cent(lambda codes, _: linear_accuracy(*codes, STEPS)),
+    provenance={"classifier": f"logistic regression, at most {STEPS} steps"},
+)
+MLP = Probe(
+    "",
+    "labels read from latents by an MLP",
+    _per_cent(lambda codes, seed: mlp_accuracy(*codes, seed=seed)),
+    provenance={"classifier": f"{HIDDEN} hidden units, {EPOCHS} epochs in batches of {BATCH}"},
+)

@@ -45,7 +45,9 @@ __all__ = [
     "what_is_no_probability",
 ]
 
-ROWS = 20_000  # decoded images at a time: what bounds the memory
+# Decoded images at a time, which bound the memory: as many as a CPU has caches for, or keep a GPU at
+# work. An image is encoded once for each so many of its draws.
+ROWS, ROWS_ELSEWHERE, DRAWS = 2_000, 20_000, 40
 
 
 @torch.no_grad()
@@ -102,7 +104,7 @@ def iwae_bounds(
     model: HasLikelihood,
     batches: Iterable[Batch],
     num_samples: int,
-    rows: int = ROWS,
+    rows: int | None = None,
 ) -> dict[int, Tensor]:
     """The IWAE bounds on ln p(x|c) of every image, in bounded memory.
 
@@ -112,7 +114,8 @@ def iwae_bounds(
         model: One that bounds ln p(x|c).
         batches: Held-out images.
         num_samples: The largest k.
-        rows: How many images may be decoded at once, whatever k is.
+        rows: How many images may be decoded at once, whatever k is; by default as many as the
+            device is fastest with.
 
     Returns:
         L_k in nats per image, float64, shape (N,), for each k of `sample_counts`.
@@ -122,7 +125,7 @@ def iwae_bounds(
     """
     if num_samples < 1:
         raise ValueError(f"a bound needs at least one sample, got {num_samples}")
-    counts = sample_counts(num_samples)
+    counts, rows = sample_counts(num_samples), rows or _rows(model)
     bounds: dict[int, list[Tensor]] = {k: [] for k in counts}
     with evaluating(model):
         for batch in batches:
@@ -133,6 +136,10 @@ def iwae_bounds(
                 if k in bounds:
                     bounds[k].append(bound.cpu())
     return {k: torch.cat(parts) for k, parts in bounds.items()}
+
+
+def _rows(model: HasLikelihood) -> int:
+    return ROWS if model.device.type == "cpu" else ROWS_ELSEWHERE
 
 
 def _stretches(counts: list[int], longest: int) -> Iterator[int]:
@@ -189,7 +196,7 @@ class Likelihood(Measure):
         yield RECON.mean(recon, **shared)
         yield KL.mean(kl, **shared)
         k = context.settings["iwae_samples"]
-        bounds = iwae_bounds(model, context.batches.in_order(), k)
+        bounds = iwae_bounds(model, context.batches.in_order(_rows(model) // DRAWS), k)
         shared["provenance"] = {**shared["provenance"], "samples": k}
         shared["notes"] += _unconverged(bounds, k)
         variant = ", ".join(filter(None, [f"k = {k}", given_words(context)]))

@@ -45,24 +45,34 @@ class Axes:
 
 
 def principal_axes(points: NDArray[Any], count: int) -> Axes:
-    """The first principal components of points (N, D), at most D of them.
+    """The first principal components of points (N, D), at most D of them, or N of wider points.
 
     Each direction points to where its largest entry is positive; all shares are 0 where all points
     are the same.
     """
-    from scipy.linalg import eigh
-
     mean = points.mean(axis=0, dtype=np.float64)
     centered = points - mean
-    covariance = centered.T @ centered / len(points)
-    dim = len(mean)
-    variances, directions = eigh(covariance, subset_by_index=[max(0, dim - count), dim - 1])
-    variances, directions = variances[::-1].clip(0), directions[:, ::-1]
+    wide = centered.shape[1] > len(centered)  # then the products of points are the smaller matrix
+    products = (centered @ centered.T if wide else centered.T @ centered) / len(points)
+    variances, directions = _largest(products, count)
+    if wide:
+        directions = centered.T @ directions
+        lengths = np.linalg.norm(directions, axis=0)
+        directions = directions / np.where(lengths > 0, lengths, 1.0)
     largest = np.abs(directions).argmax(axis=0)
     signs = np.sign(directions[largest, np.arange(len(largest))])
-    total = np.trace(covariance)
+    total = np.trace(products)
     shares = variances / total if total else np.zeros_like(variances)
     return Axes(mean, directions * signs, shares)
+
+
+def _largest(symmetric: NDArray[np.float64], count: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    """The largest eigenvalues of a matrix (M, M), at most `count`, and vectors (M, count)."""
+    from scipy.linalg import eigh
+
+    size = len(symmetric)
+    values, vectors = eigh(symmetric, subset_by_index=[max(0, size - count), size - 1])
+    return values[::-1].clip(0), vectors[:, ::-1]
 
 
 def tsne(points: NDArray[Any]) -> NDArray[np.float32]:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from twofold.data.batches import Batch
 from twofold.errors import UsageError, unknown_name
-from twofold.evaluation.latents import ways
+from twofold.evaluation.codes import ways
 from twofold.evaluation.planes import principal_axes, tsne
 from twofold.experiments.context import Subject, open_run
 from twofold.files import write_text
