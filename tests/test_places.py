@@ -1,4 +1,4 @@
-"""How many files one more family, network, likelihood, data set, measure or verb touches: by adding them.
+"""How many files one more family, network, likelihood, measure … touches: by adding them.
 
 The table in docs/architecture.md is held against it.
 """

@@ -175,8 +175,8 @@ class Verdict:
             variant=f"{components.own} principal components, {kind} error",
             provenance={"score": f"{kind} error", "components": components.own},
             notes=(
-                f"{by_count[best]:.3f} with {best} components, the best here of several, chosen on "
-                "these very images",
+                f"{best} components have {by_count[best]:.3f} by {kind} error, the best here of "
+                "several, chosen on these very images",
             ),
             details={"by_components": {str(count): area for count, area in by_count.items()}},
         )
