@@ -1,6 +1,7 @@
 """The adversary by hand: gradients of both players, heads, penalties, averages, augmentation."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
@@ -263,6 +264,40 @@ def test_a_projection_on_nothing_is_the_binary_head_behind_its_linear_layer():
     torch.testing.assert_close(cgan.adversary.score(shown), binary.score(shown))
 
 
+# --- whom the batch holds -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_images_count_as_in_the_data_however_many_labeled_ones_are_in_a_batch(loss):
+    """A quarter of the data is labeled and white, the rest black: by hand, for every mix.
+
+    The critic reads the mean pixel, fakes of the prior are all gray, and so are reconstructions.
+    """
+    found = []
+    for labeled, others in ((1, 5), (3, 3), (5, 1), (20, 1)):
+        x = torch.cat([torch.ones(labeled, *SHAPE), torch.zeros(others, *SHAPE)])
+        y = torch.cat([torch.zeros(labeled), -torch.ones(others)]).long()
+        batch = Batch(x, y, num_labeled=labeled, labeled_share=0.25)
+        critic = nn.Sequential(nn.Flatten(), nn.Linear(16, 1))
+        nn.init.constant_(critic[1].weight, 0.25)
+        nn.init.constant_(critic[1].bias, 0.5)
+        hybrid = make_m2_hybrid(Adversary(critic, loss=loss))
+        for parameter in hybrid.autoencoder.decoder.parameters():
+            nn.init.zeros_(parameter)
+        found.append(hybrid.discriminator_loss(batch))
+    of_real, of_fake, _ = BY_HAND[loss]
+    white, black, gray = torch.tensor(4.5), torch.tensor(-3.5), torch.tensor(0.5)
+
+    def counted(value: Callable[[Tensor], Tensor]) -> Tensor:
+        return 0.25 * value(white) + 0.75 * value(black)
+
+    by_hand = counted(of_real) + 2 * counted(lambda real: of_fake(real, gray))
+    for one in found:
+        torch.testing.assert_close(one.terms["adversarial"], by_hand)
+        watched = one.watch.get("accuracy_real", torch.tensor(0.25)).item()
+        assert watched == pytest.approx(0.25)
+
+
 # --- penalties ------------------------------------------------------------------------------------
 
 
@@ -313,7 +348,8 @@ def test_penalties_of_a_quadratic_critic_around_m2():
     torch.manual_seed(1)
     shown = hybrid.shown
     shown.bound(batch)
-    sets, real = [shown.prior(batch), shown.recon(batch)], shown.real(batch)
+    real = shown.real(batch)
+    sets = [replace(shown.prior(batch), weight=real.weight), shown.recon(batch)]
     assert len(sets[1].x) == 2 + 4 * K
     assert sets[1].weight.sum().item() == pytest.approx(1)
     torch.manual_seed(2)
@@ -327,12 +363,12 @@ def test_penalties_of_a_quadratic_critic_around_m2():
         own = real.x if fake.rows is None else real.x[fake.rows]
         between = mix * own + (1 - mix) * fake.x
         gp = gp + mean(fake, (a * square(between).sqrt() - 1) ** 2)
-    torch.testing.assert_close(found.terms["r1"], a**2 / 2 * square(real.x).mean())
+    torch.testing.assert_close(found.terms["r1"], a**2 / 2 * mean(real, square(real.x)))
     r2 = sum(mean(fake, square(fake.x)) for fake in sets)
     torch.testing.assert_close(found.terms["r2"], a**2 / 2 * r2)
     torch.testing.assert_close(found.terms["gp"], gp)
     (slope,) = torch.autograd.grad(found.terms["r1"], critic.a)
-    torch.testing.assert_close(slope, a * square(real.x).mean())
+    torch.testing.assert_close(slope, a * mean(real, square(real.x)))
 
 
 def test_penalties_may_be_watched_while_nobody_learns():
@@ -492,3 +528,17 @@ def test_what_cannot_be():
         UsageError, match=r"gives a shape of \(6, 2\) for a batch, expected \(B, 1\)"
     ):
         gan.discriminator_loss(Batch(torch.rand(B, *SHAPE)))
+
+
+@pytest.mark.parametrize("penalty", ["r1", "r2", "gp_weight"])
+def test_penalties_are_of_single_images_and_refuse_batch_norm(penalty):
+    """With it the gradient of the sum of scores is that of no image's own score."""
+    asked = {"discriminator": {"layers": "fc-8", "norm": "batch"}, penalty: 1.0}
+    words = rf"{penalty} penalizes .*batch norm.*norm=none or norm=spectral"
+    with pytest.raises(UsageError, match=words):
+        make_gan(Adversary(**asked))
+    with pytest.raises(UsageError, match=words):
+        make_hybrid(Adversary(nn.Sequential(nn.Flatten(), nn.BatchNorm1d(16)), **{penalty: 1.0}))
+    for norm in ("none", "spectral"):
+        make_gan(Adversary(**{**asked, "discriminator": {"layers": "fc-8", "norm": norm}}))
+    make_gan(Adversary(**{**asked, penalty: 0.0}))
