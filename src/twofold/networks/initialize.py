@@ -12,6 +12,7 @@ from twofold.errors import unknown_name
 
 __all__ = ["INITS", "WEIGHTED", "fan_in", "initialize"]
 
+
 def fan_in(layer: nn.Module) -> int:
     """How many numbers a unit of the layer adds up, a stride of 1 taken for granted.
 
