@@ -231,7 +231,8 @@ def test_an_optimizer_for_a_phase_that_is_not_there(toy_data):
         ("seed=99999999999999999999999", "seed: got 9999"),
         ("seed=2020-13-45", "seed: got '2020-13-45'"),
         ("betas=[2, 2]", "betas.0: got 2"),
-        ("momentum=0.9", "momentum has no effect on adam"),
+        ("momentum=0.9", "momentum has no effect on adam, but on sgd and rmsprop; leave it out"),
+        ("decay=0.5", "decay has no effect on constant, but on exponential"),
         ("notes=[a]", "notes is a list"),
     ],
 )

@@ -566,7 +566,7 @@ def test_diagnosis_watches_the_discriminator():
         ({"routing": "larson"}, "routing: got 'larson'; .*'summed' or 'larsen'"),
         ({"recon_weight": -1.0}, "recon_weight: got -1.0; input should be greater"),
         ({"recon_weight": 0.0}, "nothing holds the reconstruction"),
-        ({"feature_weight": 1.0}, "needs feature_layer"),
+        ({"feature_weight": 1.0}, "feature_layer=null need each other"),
         ({"feature_layer": "fc-8", "feature_weight": 1.0}, "unknown feature layer"),
         ({"canvases": True}, "VAE makes its images at one go; use DRAW"),
         ({"label_reader": "discriminator"}, "needs a head that names classes: plus-one"),

@@ -118,11 +118,10 @@ class Adversary(nn.Module):
         if not self._parts:
             raise UsageError("this Adversary is part of a model already; make another")
         (network, asked), self._parts = self._parts, ()
-        made: Head = make("head", asked or head)
+        self.head = made = make("head", asked or head)
         made.join(model, num_classes)
         given = model.condition if made.reads_condition else None
         self.discriminator = make_network(network, shape, (made.outputs,), given)
-        self.head = made
         self._check_batch_norm()
         if self.augment and shape is not None and len(shape) != 3:
             raise UsageError("augment changes images, and these are codes; leave it out")

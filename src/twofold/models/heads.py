@@ -254,6 +254,11 @@ class PlusOne(Classes):
 
     def join(self, model: Any, num_classes: int) -> None:
         super().join(model, num_classes)
+        if model is not None and not self.guesses_classes and model.labels != "some":
+            raise UsageError(
+                f"unlabeled=real has no effect in {model.title}, which learns from labeled images "
+                "alone; leave it out"
+            )
         if self.asks_class:
             _check_class(model, "asks_class=true", "asks_class=false")
 
