@@ -37,7 +37,7 @@ _SCHEMES: dict[str, Callable[[Any], object]] = {
     "fan-in": lambda layer: _normal(layer, 1.0),
 }
 INITS = ("torch", *_SCHEMES, "normal-STD", "normal-STD-all")
-_NORMAL = re.compile(r"normal-(?P<std>\d*\.?\d+(?:e-?\d+)?)(?P<everything>-all)?")
+_NORMAL = re.compile(r"normal-(?P<std>\d*\.?\d+(?:e-?\d+)?)(?P<everything>-all)?", re.ASCII)
 WEIGHTED = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)
 _NORMALIZING = (_NormBase, nn.GroupNorm, nn.LayerNorm, nn.RMSNorm)
 

@@ -32,7 +32,7 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
     "gelu": nn.GELU,
     "silu": nn.SiLU,
 }
-_SLOPE = re.compile(r"\d*\.?\d+")
+_SLOPE = re.compile(r"\d*\.?\d+", re.ASCII)
 ORDERS = ("norm activation dropout", "activation norm dropout", "norm dropout activation")
 
 

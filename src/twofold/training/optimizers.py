@@ -72,9 +72,12 @@ class PhaseOptimizer:
 
     def is_due(self, step: int, epoch: float = 0.0) -> bool:
         """Whether this phase takes a step at this batch, so many epochs into the run."""
+        return self.takes_part(epoch) and (step + 1) % self.settings.every == 0
+
+    def takes_part(self, epoch: float) -> bool:
+        """Whether so many epochs into the run is after its start and before its end."""
         settings = self.settings
-        within = settings.start <= epoch and (settings.stop is None or epoch < settings.stop)
-        return within and (step + 1) % settings.every == 0
+        return settings.start <= epoch and (settings.stop is None or epoch < settings.stop)
 
     def minimize(self, total: Tensor, step: int, total_steps: int) -> None:
         """One step of the optimizer; no parameter but the phase's own receives a gradient."""
