@@ -292,7 +292,7 @@ def test_gan_train_sees_the_generated_images_and_no_others(cvae, silent, quick_j
     seen = []
     train_classifier = classifiers.train_classifier
     monkeypatch.setattr(
-        judges,
+        gan_train,
         "train_classifier",
         lambda *a, **k: (seen.append(a[1]), train_classifier(*a, **k))[1],
     )

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 import torch
-
 from twofold.apply.sample import sample
+
 from twofold.data.batches import Batches
 from twofold.errors import RunError
 from twofold.experiments.adopt import adopt
