@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+
 from twofold.evaluation.distances import DIRECTIONS, Pool
 from twofold.evaluation.memorization import is_copy
 from twofold.evaluation.neighbors import nearest, neighborhood
