@@ -14,7 +14,7 @@ from twofold.evaluation.cache import remember
 from twofold.evaluation.classifiers import SHIPPED, find_classifier
 from twofold.evaluation.coverage import Coverage, _shares
 from twofold.evaluation.figure import Figure
-from twofold.evaluation.measure import measures
+from twofold.evaluation.measure import Measure, measures
 from twofold.evaluation.samples import (
     Extractor,
     Features,
@@ -244,11 +244,12 @@ def test_images_of_one_class_or_none_have_figures_on_random_features(classes, tm
 
 
 def test_a_figure_that_is_no_number_is_not_measured(run, monkeypatch):
-    def diverged(context):
-        yield Figure("elbo", "ELBO", -1.0, "nats per image")
-        yield Figure("kl", "KL", float("nan"), "nats per image")
+    class Diverged(Measure):
+        def take(self, context):
+            yield Figure("elbo", "ELBO", -1.0, "nats per image")
+            yield Figure("kl", "KL", float("nan"), "nats per image")
 
-    functions = {**measures(), "likelihood": diverged}
+    functions = {**measures(), "likelihood": Diverged()}
     monkeypatch.setattr("twofold.verbs.evaluate.known_measures", lambda: functions)
     evaluation = evaluate(run, ["likelihood"], device="cpu", progress=Silent())
     assert [measure.name for measure in evaluation.measures] == ["elbo"]
