@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from twofold.errors import UsageError
+from twofold.errors import UsageError, shorten
 
 __all__ = [
     "Count",
@@ -97,9 +97,7 @@ def _reason(problem: Any) -> str:
         return "missing"
     if kind == "value_error":
         return message
-    got = repr(problem["input"])
-    shown = got if len(got) <= 80 else f"{got[:77]}..."
-    return f"got {shown}; {message[0].lower()}{message[1:]}"
+    return f"got {shorten(problem['input'])}; {message[0].lower()}{message[1:]}"
 
 
 def _sentence(where: str, text: str) -> str:
