@@ -16,17 +16,21 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
-from twofold.errors import RunError
+from twofold.errors import RunError, shorten
 
 __all__ = [
     "atomic_folder",
     "atomic_write",
+    "parse_yaml",
     "read_arrays",
     "write_arrays",
     "write_bytes",
     "write_json",
     "write_text",
 ]
+
+_MOST_VALUES = 100_000  # of a YAML file
+_DEEPEST = 200  # mappings and lists in one another
 
 
 @contextmanager
@@ -86,10 +90,52 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
 
 
 def parse_yaml(text: str) -> Any:
-    """YAML as plain data, by the fast parser where there is one."""
+    """YAML as plain data, by the fast parser where there is one.
+
+    Raises:
+        ValueError: If a key is given twice in one mapping, or what is written is nested too deeply
+            or, its aliases written out, grows too large.
+        yaml.YAMLError: If it is no YAML.
+    """
     import yaml
 
-    return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
+    base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+    class Loader(base):
+        def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+            keys = [(key.tag, str(key.value)) for key, _ in node.value]
+            if twice := [value for key, value in keys if keys.count((key, value)) > 1]:
+                raise ValueError(f"the key {shorten(twice[0])} is given twice; keep one of them")
+            if any(tag == "tag:yaml.org,2002:merge" for tag, _ in keys):
+                raise ValueError("the merge key << is not read; write the fields out")
+            return super().construct_mapping(node, deep)
+
+    try:
+        if max(map(text.count, "[{-?")) > _DEEPEST:  # which the parser in C would not survive
+            depth = 0
+            for event in yaml.parse(text, Loader=base):
+                starts = isinstance(event, yaml.CollectionStartEvent)
+                depth += starts - isinstance(event, yaml.CollectionEndEvent)
+                if depth > _DEEPEST:
+                    raise RecursionError
+        content = yaml.load(text, Loader=Loader)  # noqa: S506
+        too_large = _written_out(content, {}) > _MOST_VALUES
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+    if too_large:
+        raise ValueError(f"it holds more than {_MOST_VALUES} values, its aliases written out")
+    return content
+
+
+def _written_out(value: Any, known: dict[int, int]) -> int:
+    """How many values plain data has when what is shared is written each time."""
+    if not isinstance(value, dict | list):
+        return 1
+    if id(value) not in known:
+        known[id(value)] = _MOST_VALUES  # should it hold itself
+        inner = value.values() if isinstance(value, dict) else value
+        known[id(value)] = 1 + sum(_written_out(one, known) for one in inner)
+    return known[id(value)]
 
 
 def write_bytes(path: str | Path, content: bytes) -> None:
