@@ -91,10 +91,10 @@ def compare(runs: Sequence[Subject], out: str | Path = "report.html", seed: int 
         commands=_commands(facts, out),
         figures_folder=f"{out.stem}-figures",
     )
-    with atomic_folder(out.with_name(f"{out.stem}-figures")) as folder:
+    with atomic_folder(out.with_name(f"{out.stem}-figures"), is_replaced=True) as folder:
         for picture in [*shown, *(one.draw() for one in pixels)]:
             picture.save(folder)
-        write_text(out, html)
+    write_text(out, html)
     return out
 
 
