@@ -94,7 +94,7 @@ def compare(runs: Sequence[Subject], out: str | Path = "report.html", seed: int 
     with atomic_folder(out.with_name(f"{out.stem}-figures"), is_replaced=True) as folder:
         for picture in [*shown, *(one.draw() for one in pixels)]:
             picture.save(folder)
-    write_text(out, html)
+        write_text(out, html)
     return out
 
 
