@@ -12,7 +12,12 @@ SOURCE = Path(__file__).parents[1] / "src" / "twofold"
 # From the ground up. A room may import from the floors below its own.
 FLOORS = [
     {"_version", "errors"},
+<<<<<<< HEAD
     {"files", "ranges", "words", "docstrings", "settings"},
+=======
+    {"locks"},
+    {"files", "ranges", "docstrings", "settings"},
+>>>>>>> durable
     {"signatures", "registry"},
     {"data", "pictures"},
     {"distributions", "conditions", "networks"},

@@ -106,6 +106,7 @@ def compare(
         commands=commands(summaries, str(out)),
         figures_folder=f"{out.stem}-figures",
     )
+<<<<<<< HEAD
     panels = [*training, *cost, *(p for one in galleries for p in [*one.panels, *one.folded])]
     drawn = [panel.picture for panel in panels] + [one.draw() for one, _ in sheets if one]
     replaced = out.exists()
@@ -115,6 +116,11 @@ def compare(
         for picture in drawn:
             picture.save(new)
         kept = {folder / path.name for path in new.iterdir()}
+=======
+    with atomic_folder(out.with_name(f"{out.stem}-figures"), is_replaced=True) as folder:
+        for picture in [*shown, *(one.draw() for one in pixels)]:
+            picture.save(folder)
+>>>>>>> durable
         write_text(out, html)
     for path in before - kept:  # of the page that was here
         path.unlink(missing_ok=True)

@@ -11,6 +11,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+<<<<<<< HEAD:src/twofold/verbs/augment.py
+=======
+from twofold.apply.common.result import Result, Save, pixels, write_images
+from twofold.apply.context import Context, Subject, open_run
+from twofold.apply.judges import JUDGE, Judge, judge
+>>>>>>> durable:src/twofold/apply/augment.py
 from twofold.errors import RunError, UsageError
 from twofold.evaluation.classifiers import CNN, ReferenceClassifier, find_classifier
 from twofold.experiments.context import Context, Subject, open_run
@@ -59,10 +65,9 @@ class Augmented(Result):
 
     def _save_folder(self, folder: Path) -> None:
         """A PNG each in a folder per class, which is a data set, and the provenance beside them."""
-        require_free(folder)
         with atomic_folder(folder) as temporary:
-            write_image_folder(temporary, self.images, self.labels, self.class_names)
             write_json(temporary / PROVENANCE, self.provenance)
+            write_images(temporary, self.images, self.labels, self.class_names)
 
 
 def augment(
