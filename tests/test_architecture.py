@@ -12,12 +12,8 @@ SOURCE = Path(__file__).parents[1] / "src" / "twofold"
 # From the ground up. A room may import from the floors below its own.
 FLOORS = [
     {"_version", "errors"},
-<<<<<<< HEAD
-    {"files", "ranges", "words", "docstrings", "settings"},
-=======
     {"locks"},
-    {"files", "ranges", "docstrings", "settings"},
->>>>>>> durable
+    {"files", "ranges", "words", "docstrings", "settings"},
     {"signatures", "registry"},
     {"data", "pictures"},
     {"distributions", "conditions", "networks"},

@@ -10,11 +10,9 @@ import unicodedata
 from collections.abc import Iterable
 from typing import Any
 
-<<<<<<< HEAD
-__all__ = ["DataError", "NotMeasured", "RunError", "TwofoldError", "UsageError", "unknown_name"]
-=======
 __all__ = [
     "DataError",
+    "NotMeasured",
     "RunError",
     "TwofoldError",
     "UsageError",
@@ -28,7 +26,6 @@ _NO_TEXT = ("Cc", "Cs", "Zl", "Zp")  # categories of Unicode: controls, halves o
 
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 80
->>>>>>> datain
 
 
 class TwofoldError(Exception):

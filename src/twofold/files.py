@@ -19,15 +19,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NoReturn
 
-<<<<<<< HEAD
-from twofold.errors import RunError, shorten
-=======
-from twofold.errors import RunError, UsageError
+from twofold.errors import RunError, UsageError, shorten
 from twofold.locks import new_temporary, sweep
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
->>>>>>> durable
 
 __all__ = [
     "atomic_folder",

@@ -106,21 +106,14 @@ def compare(
         commands=commands(summaries, str(out)),
         figures_folder=f"{out.stem}-figures",
     )
-<<<<<<< HEAD
     panels = [*training, *cost, *(p for one in galleries for p in [*one.panels, *one.folded])]
     drawn = [panel.picture for panel in panels] + [one.draw() for one, _ in sheets if one]
-    replaced = out.exists()
-    folder = out.with_name(f"{out.stem}-figures")
+    replaced, folder = out.exists(), out.with_name(f"{out.stem}-figures")
     before = {path for ending in ("png", "svg") for path in folder.glob(f"*.{ending}")}
-    with atomic_folder(folder) as new:
+    with atomic_folder(folder, is_replaced=True) as new:
         for picture in drawn:
             picture.save(new)
         kept = {folder / path.name for path in new.iterdir()}
-=======
-    with atomic_folder(out.with_name(f"{out.stem}-figures"), is_replaced=True) as folder:
-        for picture in [*shown, *(one.draw() for one in pixels)]:
-            picture.save(folder)
->>>>>>> durable
         write_text(out, html)
     for path in before - kept:  # of the page that was here
         path.unlink(missing_ok=True)

@@ -11,12 +11,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-<<<<<<< HEAD:src/twofold/verbs/augment.py
-=======
-from twofold.apply.common.result import Result, Save, pixels, write_images
-from twofold.apply.context import Context, Subject, open_run
-from twofold.apply.judges import JUDGE, Judge, judge
->>>>>>> durable:src/twofold/apply/augment.py
 from twofold.errors import RunError, UsageError
 from twofold.evaluation.classifiers import CNN, ReferenceClassifier, find_classifier
 from twofold.experiments.context import Context, Subject, open_run
@@ -26,7 +20,7 @@ from twofold.models.base import Generative
 from twofold.pictures.sheets import MAX_ROWS, grid
 from twofold.training.checkpoint import read_facts
 from twofold.training.progress import Console, Progress
-from twofold.verbs.result import Result, Save, pixels, require_free, write_image_folder
+from twofold.verbs.result import Result, Save, pixels, write_images
 
 __all__ = ["PROVENANCE", "Augmented", "augment"]
 

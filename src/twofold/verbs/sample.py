@@ -11,19 +11,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-<<<<<<< HEAD:src/twofold/verbs/sample.py
 from twofold.errors import UsageError
 from twofold.experiments.context import Classes, Subject, open_run
-=======
-from twofold.apply.common.result import Result, Save, pixels, write_images
-from twofold.apply.context import Classes, Subject, open_run
-from twofold.errors import UsageError
 from twofold.files import atomic_folder
->>>>>>> durable:src/twofold/apply/sample.py
 from twofold.models.base import Generative
 from twofold.pictures.sheets import BACKGROUND, grid
 from twofold.ranges import name_list, whole_numbers
-from twofold.verbs.result import Result, Save, pixels, write_image_folder
+from twofold.verbs.result import Result, Save, pixels, write_images
 
 __all__ = ["Samples", "sample"]
 
