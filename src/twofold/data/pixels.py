@@ -222,14 +222,14 @@ def stack_images(
     sizes: list[tuple[int, int] | None] = []
     num_gray = 0
     for i, image in enumerate(images):
-        sizes.append(None if image is None else image.shape[1:])
+        sizes.append(None if image is None else (image.shape[1], image.shape[2]))
         if image is None or (out.size and image.shape[1:] != out.shape[2:]):
             continue
         if len(image) > out.shape[1]:
-            _, H, W = image.shape
+            H, W = image.shape[1], image.shape[2]
             what, mend = f"{where}: {count} images of {H}×{W}", "pass a size, for example size=64"
             check_room(image.nbytes * count, what, mend)
-            before, out = out, np.empty((count, *image.shape), np.uint8)
+            before, out = out, np.empty((count, len(image), H, W), np.uint8)
             if before.size:
                 out[:i] = before[:i]
         out[i] = image

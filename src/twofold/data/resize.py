@@ -4,7 +4,7 @@ import io
 import re
 import reprlib
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,10 +37,10 @@ def checked_size(size: int | str | Sequence[int] | None) -> tuple[int, int] | No
     """
     if size is None:
         return None
-    pair = size if isinstance(size, tuple | list) else (size, size)
+    pair: list[Any] = list(size) if isinstance(size, tuple | list) else [size, size]
     if isinstance(size, str) and re.fullmatch(r"[0-9]{1,4}(\s*[,x×]\s*[0-9]{1,4})?", size.strip()):
         sides = [int(side) for side in re.findall("[0-9]+", size)]
-        pair = sides[0], sides[-1]
+        pair = [sides[0], sides[-1]]
     whole = all(isinstance(side, int | np.integer) and not isinstance(side, bool) for side in pair)
     if len(pair) != 2 or not whole or not all(1 <= side <= 4096 for side in pair):
         raise UsageError(
