@@ -297,12 +297,11 @@ class _Builder:
 
     def _add_res(self, layer: Layer) -> None:
         channels, *sides = self._image(layer)
-        out, kernel = self._width(layer), layer.kernel
-        before, self.modules = self.modules, []
+        out, before, self.modules = self._width(layer), self.modules, []
+        given = {"kernel_size": layer.kernel, "padding": _same_padding(layer), "bias": layer.bias}
         for into in (channels, out):
             self._finish(layer, (into, *sides))
-            conv = nn.Conv2d(into, out, kernel, padding=_same_padding(layer), bias=layer.bias)
-            self._weighted(layer, conv)
+            self._weighted(layer, nn.Conv2d(into, out, **given))
         skip = nn.Identity() if channels == out else nn.Conv2d(channels, out, 1, bias=False)
         self._bound(layer, skip)
         self.modules = [*before, _Residual(nn.Sequential(*self.modules), skip)]
