@@ -13,10 +13,10 @@ import json
 from pathlib import Path
 
 import torch
-from twofold.evaluation.gan_train import taught_by
 
 from twofold.data.preprocess import to_unit
 from twofold.evaluation.classifiers import CNN, reference_classifier
+from twofold.evaluation.gan_train import taught_by
 from twofold.evaluation.recognition import accuracy
 from twofold.evaluation.samples import classes_as_trained, sample_images
 from twofold.experiments.context import open_run

@@ -105,9 +105,10 @@ class GANTest(Measure):
             return
         chance = 100.0 / len(figure.per_class)
         if figure.value - 2 * (figure.error or 0.0) <= chance:
+            share = with_its_unit(figure.value, figure)
             yield (
-                f"fails a plain check: a classifier recognizes {with_its_unit(figure.value, figure)} "
-                f"of what it was asked to draw, and always guessing would give {number(chance, 3)} %"
+                f"fails a plain check: a classifier recognizes {share} of what it was asked to "
+                f"draw, and guessing would give {number(chance, 3)} %"
             )
             return
         lost = [
@@ -117,8 +118,8 @@ class GANTest(Measure):
         ]
         if lost:
             yield (
-                f"fails a plain check: it draws nothing that is recognized as {listing(lost)}, where "
-                f"guessing would give {number(chance, 3)} %"
+                "fails a plain check: what it draws is hardly ever recognized as "
+                f"{listing(lost)}, where guessing would give {number(chance, 3)} %"
             )
 
 
