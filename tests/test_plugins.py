@@ -147,7 +147,7 @@ def test_the_page_runs_as_a_notebook_does(tmp_path, monkeypatch, silent):
     monkeypatch.setattr("twofold.experiments.fit.Console", lambda: silent)
     monkeypatch.setattr("twofold.experiments.train.Console", lambda: silent)
     cells = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
-    assert len(cells) == 5
+    assert len(cells) == 6
     notebook: dict[str, object] = {"__name__": "notebook"}
     for cell in cells:
         exec(compile(cell, "docs/extending.md", "exec"), notebook)
