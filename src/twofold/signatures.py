@@ -47,9 +47,9 @@ class Function:
     Example:
         >>> compare = Function("twofold.report.compare.compare")
         >>> [argument.name for argument in compare.arguments]
-        ['runs', 'out', 'seed']
-        >>> compare.arguments[1].default
-        'report.html'
+        ['runs', 'out', 'seed', 'progress']
+        >>> compare.arguments[2].default
+        0
     """
 
     path: str
