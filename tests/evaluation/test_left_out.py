@@ -8,9 +8,10 @@ import torch
 
 from twofold.data import load_dataset
 from twofold.evaluation import classifiers
+from twofold.experiments.context import open_run
 from twofold.experiments.resolve import resolve
 from twofold.experiments.run import Run
-from twofold.experiments.train import train
+from twofold.experiments.train import make_trainer, train
 from twofold.verbs.augment import PROVENANCE, augment
 from twofold.verbs.interpolate import interpolate
 from twofold.verbs.restyle import restyle
@@ -65,3 +66,13 @@ def test_images_are_restyled_and_measured_in_the_classes_it_knows(run, toy_data,
     assert recognized.value > 70
     assert list(recognized.per_class) == ["a", "c"]
     assert recognized.provenance["images"] == brightness.provenance["images"] == 10
+
+
+def test_figures_and_validation_are_of_the_classes_it_knows(run, toy_data, silent):
+    context = open_run(run, "cpu", {"samples": 20, "seed": 0}, silent)
+    known = toy_data.split("test").without(["b"])
+    assert len(context.batches) == len(context.real("test")) == len(known)
+    assert set(context.labels.tolist()) == {0, 2}
+    assert context.provenance["without"] == "b"
+    trainer = make_trainer(run.experiment, toy_data, run.path, silent)
+    assert set(trainer.validation.labels.tolist()) == {0, 2}

@@ -5,12 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from twofold.evaluation import measure as measure_module
 from twofold.evaluation.comparison import best, comparable, difference
-from twofold.evaluation.figure import Figure, Quantity
+from twofold.evaluation.figure import Figure
 from twofold.evaluation.findings import outcome
-from twofold.evaluation.measure import Measure
-from twofold.report import lead, tables
+from twofold.evaluation.measure import checked
 from twofold.report.lead import findings, introduction, notes, title, warnings
 from twofold.report.settings import label
 from twofold.report.tables import measure_groups
@@ -200,28 +198,31 @@ def test_few_test_images_are_said_before_anything_else(facts):
     assert warnings([facts("A", "digits-cvae", many)]) == []
 
 
-def test_nothing_is_best_when_every_run_fails_a_plain_check(facts, monkeypatch):
-    class Picky(Measure):
-        quantities = (Quantity("gan_test", "GAN-test", headline=True),)
-        bad = "AB"
-
-        def failures(self, run):
-            return ["paints one image"] if run.letter in self.bad else []
-
-    picky = Picky()
-    for module in (measure_module, lead, tables):
-        monkeypatch.setattr(module, "measures", lambda: {"picky": picky})
+def test_nothing_is_best_when_every_run_fails_a_plain_check(facts):
     runs = [facts("A", "lam2023-cvae", accuracy(99)), facts("B", "lam2023-cgan", accuracy(90))]
-    assert warnings(runs) == [
-        "⟦A⟧ and ⟦B⟧ paints one image.",
+    failed = [replace(run, failed=("paint one image",)) for run in runs]
+    assert warnings(failed) == [
+        "⟦A⟧ and ⟦B⟧ paint one image.",
         "No run passes these plain checks, so none is called the best below.",
     ]
-    ((_, row),) = [(g, r) for g in measure_groups(runs) for r in g.rows]
+    ((_, row),) = [(g, r) for g in measure_groups(failed) for r in g.rows]
     assert not any(cell.best for cell in row.cells)
-    picky.bad = "B"
-    assert warnings(runs) == ["⟦B⟧ paints one image."]
-    ((_, row),) = [(g, r) for g in measure_groups(runs) for r in g.rows]
+    assert "so that none is ahead" in text_of(outcome(failed, GAN_TEST))
+    one = [runs[0], failed[1]]
+    assert warnings(one) == ["⟦B⟧ paint one image."]
+    ((_, row),) = [(g, r) for g in measure_groups(one) for r in g.rows]
     assert [cell.best for cell in row.cells] == [True, False]
+    assert "⟦A⟧ is ahead" in text_of(outcome(one, GAN_TEST))
+
+
+def test_plain_checks_are_those_of_the_measures(facts):
+    """Always the larger class: most are recognized, and one class never."""
+    classes = {"0": 99.0, "1": 0.0}
+    ill = facts("A", "lam2023-cvae", accuracy(49.5, 0.2, per_class=classes))
+    well = facts("B", "lam2023-cvae", accuracy(98.0, 0.2, per_class={"0": 99.0, "1": 97.0}))
+    first, second = checked([ill, well])
+    assert "guessing would give 50 %" in first.failed[0]
+    assert second.failed == ()
 
 
 def test_measures_that_disagree_are_set_against_each_other(facts):

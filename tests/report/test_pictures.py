@@ -9,10 +9,9 @@ from twofold.evaluation.coverage import Coverage
 from twofold.evaluation.distance import Distance
 from twofold.evaluation.figure import Figure, Quantity
 from twofold.evaluation.measure import measures
-from twofold.evaluation.pictures import draw_by_class, draw_dots
+from twofold.evaluation.pictures import draw_by_class, draw_dots, image_grid
 from twofold.report.cost import draw_quality_and_cost
 from twofold.report.curves import panels
-from twofold.report.samples import grid
 
 from .conftest import accuracy, train_line
 
@@ -133,7 +132,7 @@ def test_the_limit_of_fid_is_drawn_at_infinity(facts):
 
 
 def test_a_grid_is_transparent_between_images():
-    array = grid(np.full((3, 3, 4, 4), 9, np.uint8), columns=2)
+    array = image_grid(np.full((3, 3, 4, 4), 9, np.uint8), columns=2)
     assert array.shape == (11, 11, 4)
     assert (array[..., 3] == 255).sum() == 3 * 16
     assert (array[0] == 0).all()

@@ -19,7 +19,15 @@ from twofold.data.stacked import stack
 from twofold.errors import DataError, UsageError, unknown_name
 from twofold.registry import is_known, make
 
-__all__ = ["Division", "fit", "gather", "load_dataset", "load_images", "prepare"]
+__all__ = [
+    "Division",
+    "fit",
+    "gather",
+    "load_dataset",
+    "load_images",
+    "load_undivided",
+    "prepare",
+]
 
 
 def load_dataset(
@@ -98,12 +106,23 @@ def load_images(
     """
     if isinstance(source, str) and source in CATALOG:
         return load_dataset(source, size=size, gray=gray).split("test")
+    return replace(load_undivided(source, size=size, gray=gray), splits={})
+
+
+def load_undivided(
+    source: str | Path, *, size: int | str | tuple[int, int] | None = None, gray: bool = False
+) -> ImageDataset:
+    """The images of a path with the splits that they come with, and no others.
+
+    Arguments:
+        source, size, gray: As for `load_images`.
+    """
     path, shape = _existing(source), checked_size(size)
     parts = read_path(path, shape, gray)
     groups = [parts.groups[split] for split in SPLITS if split in parts.groups]
     files = tuple(file for group in groups for file in group.files)
     dataset = gather(parts, path.resolve().name, str(path))
-    return fit(replace(dataset, splits={}, files=files), shape, gray)
+    return fit(replace(dataset, files=files), shape, gray)
 
 
 @dataclass(frozen=True)

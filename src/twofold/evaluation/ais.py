@@ -16,7 +16,6 @@ from twofold.errors import NotMeasured
 from twofold.evaluation.annealed import Annealed, annealed_likelihood
 from twofold.evaluation.figure import Figure, Quantity, mean_and_error
 from twofold.evaluation.likelihood import (
-    NATS,
     given_words,
     iwae_bounds,
     of_densities,
@@ -41,7 +40,6 @@ FEWEST = 2.0  # effective chains per image, below which the estimate hangs on on
 LOG_P = Quantity(
     "ais",
     "ln p(x) by AIS",
-    NATS,
     "higher",
     paper="Wu et al. (2017), section 3",
     caveat="Of a few images, and too low where the chains have not mixed.",

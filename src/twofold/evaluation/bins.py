@@ -93,6 +93,7 @@ class Bins(Measure):
 
     question = COVERAGE
     quantities = (NDB, JS)
+    of_images = True
 
     def take(self, context: Context) -> Iterator[Figure]:
         made, train = generated_by(context), context.real("train")

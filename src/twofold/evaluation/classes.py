@@ -43,6 +43,7 @@ class Classes(Measure):
 
     question = CLASSES
     quantities = (CLASS_KL, INCEPTION)
+    of_images = True
 
     def take(self, context: Context) -> Iterator[Figure]:
         labels, made = context.labels, generated_by(context)
@@ -69,7 +70,7 @@ class Classes(Measure):
             kl_of_shares(shares, data),
             reference=_reference(class_shares(real), data),
             provenance=provenance,
-            notes=made.notes if made.y is None else (*made.notes, asked),
+            notes=(*made.notes, asked) if "classes" in made.provenance else made.notes,
             details={
                 "generated": dict(zip(names, shares.tolist(), strict=True)),
                 "data": dict(zip(names, data.tolist(), strict=True)),

@@ -14,8 +14,8 @@ from functools import cache
 from pathlib import Path
 
 from twofold.data import ImageDataset
+from twofold.data.download import cache_folder
 from twofold.errors import NotMeasured
-from twofold.evaluation.cache import cache_folder
 from twofold.experiments.build import build_model
 from twofold.experiments.context import Context
 from twofold.experiments.resolve import parse_experiment, resolve

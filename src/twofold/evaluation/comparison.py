@@ -78,10 +78,15 @@ def difference(a: Figure, b: Figure) -> Difference:
 
 
 def best(runs: Sequence[RunSummary], name: str) -> RunSummary | None:
-    """The run whose figure is better than every other's by more than noise, or None."""
+    """The run whose figure is better than every other's by more than noise, or None.
+
+    Where every run fails a plain check none is better.
+    """
     having = those_with(runs, name)
     better = having[0].figures[name].better if having else None
     if len(having) < 2 or better is None or comparable(having, name):
+        return None
+    if all(run.failed for run in having):
         return None
     sign = 1 if better == "higher" else -1
     top = max(having, key=lambda run: sign * run.figures[name].value)

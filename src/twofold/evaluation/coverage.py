@@ -49,6 +49,7 @@ class Coverage(Measure):
 
     question = COVERAGE
     quantities = (PRECISION, DENSITY, RECALL, COVERED)
+    of_images = True
 
     def take(self, context: Context) -> Iterator[Figure]:
         for features in features_of(context):

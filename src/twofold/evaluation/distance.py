@@ -205,6 +205,7 @@ class Distance(Measure):
 
     question = DISTANCE
     quantities = (FID, LIMIT, KID)
+    of_images = True
 
     def take(self, context: Context) -> Iterator[Figure]:
         missing = []

@@ -50,12 +50,6 @@ class Figure:
     aside: str = ""
 
     @classmethod
-    def of_mean(cls, name: str, title: str, values: Tensor, unit: str, **others: Any) -> "Figure":
-        """The mean of a figure of each image (N,), with its standard error."""
-        value, error = mean_and_error(values)
-        return cls(name, title, value, unit, error=error, **others)
-
-    @classmethod
     def from_dict(cls, entry: Mapping[str, Any]) -> "Figure | None":
         """One that `to_dict` made plain; None where its value is no number."""
         value = entry.get("value")

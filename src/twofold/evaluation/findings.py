@@ -19,12 +19,22 @@ from twofold.evaluation.comparison import (
 )
 from twofold.evaluation.figure import Figure
 from twofold.evaluation.summary import RunSummary, those_with
-from twofold.words import FIXED, common_title, listing, number, plural, plus_minus, with_unit
+from twofold.words import (
+    FIXED,
+    common_title,
+    listing,
+    number,
+    plural,
+    plus_minus,
+    to_precision,
+    with_unit,
+)
 
 __all__ = [
     "Finding",
     "above_reference",
     "default_findings",
+    "figure_text",
     "outcome",
     "over_seeds",
     "value_of",
@@ -56,6 +66,8 @@ def outcome(runs: Sequence[RunSummary], name: str) -> list[Finding]:
         text = f"{figures}."
     elif why := comparable(having, name):
         text = f"{figures}. These are not to be compared: {why}."
+    elif all(run.failed for run in having):
+        text = f"{figures}. All fail a plain check, so that none is ahead."
     else:
         text = _race(having, name)
     return [Finding(common_title([run.figures[name].title for run in having]), text)]
@@ -76,6 +88,8 @@ def over_seeds(runs: Sequence[RunSummary], name: str) -> list[Finding]:
     text = f"Mean ± standard deviation: {listing(means)}."
     if why := comparable(counted, name):
         text += f" These are not to be compared: {why}."
+    elif all(run.failed for run in counted):
+        text += " All fail a plain check, so that none is ahead."
     elif measure.better is not None and (found := contrast(having, name)):
         text += _verdict(found)
     return [Finding(measure.title, text)]
@@ -142,9 +156,18 @@ def above_reference(figure: Figure, sign: int = 1) -> bool:
     return sign * (figure.value - figure.reference) > THRESHOLD * figure.error
 
 
+def figure_text(figure: Figure) -> str:
+    """A number with its standard error, or with the ends of its interval where that is lopsided."""
+    if figure.interval is None:
+        return plus_minus(figure.value, figure.error)
+    low, high = figure.interval
+    value, low, high = to_precision([figure.value, low, high], (high - low) / 2)
+    return f"{value} ({low} to {high})"
+
+
 def value_of(figure: Figure) -> str:
     """Its number with error and unit."""
-    return with_unit(plus_minus(figure.value, figure.error), figure.unit)
+    return with_unit(figure_text(figure), figure.unit)
 
 
 def with_its_unit(value: float | None, figure: Figure) -> str:

@@ -9,13 +9,12 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from twofold.errors import NotMeasured
 from twofold.evaluation.classifiers import CNN, MLP, ReferenceClassifier, reference_classifier
+from twofold.evaluation.confusions import draw_confusions
 from twofold.evaluation.figure import Figure, Quantity
 from twofold.evaluation.findings import Finding, above_reference, with_its_unit
 from twofold.evaluation.measure import Measure
@@ -26,18 +25,15 @@ from twofold.evaluation.recognition import (
     accuracy_per_class,
     balanced,
     confusion,
-    recognition,
 )
 from twofold.evaluation.samples import generated_by
 from twofold.evaluation.summary import RunSummary, mentions, those_with
 from twofold.experiments.context import Context
-from twofold.models.capabilities import Classifies, Reconstructs
-from twofold.pictures.style import INK, PAPER, Picture, canvas, cut, drawing, render
+from twofold.models.capabilities import Reconstructs
 from twofold.registry import register
-from twofold.words import listing, number, slug
+from twofold.words import listing, number
 
-__all__ = ["ACCURACY", "GAN_TEST", "Classification", "GANTest", "RecognitionByMLP",
-           "Reconstruction", "draw_confusions"]  # fmt: skip
+__all__ = ["GAN_TEST", "GANTest", "RecognitionByMLP", "Reconstruction"]
 
 SHARE: dict[str, Any] = {"unit": "%", "better": "higher", "least": 0.0, "most": 100.0}
 GAN_TEST = Quantity(
@@ -54,19 +50,11 @@ RECONSTRUCTED = Quantity(
     caveat="A model that is given the class can draw it without having seen it.",
     **SHARE,
 )
-ACCURACY = Quantity("accuracy", "test images recognized", headline=True, **SHARE)
 GIVEN = {
     "class": "the model is given the true class of the image",
     "image": "the model is given a part of the image",
 }
 FEW = 100  # images, below which a share says little
-LEGIBLE = 12  # classes up to which shares are printed
-LEAST = 0.005  # a share that rounds to 1 %
-MOST = 30  # classes up to which the map is drawn
-NOTE = (
-    "Per cent of each row; the stronger the color the more, by its square root, so that rare "
-    "mistakes are seen. Less than half a per cent is blank."
-)
 
 
 @register("measure", "gan-test")
@@ -75,6 +63,7 @@ class GANTest(Measure):
 
     question = RECOGNITION
     quantities = (GAN_TEST,)
+    of_images = True
 
     def take(self, context: Context) -> Iterator[Figure]:
         yield _of_generated(context, reference_classifier(context, CNN))
@@ -153,27 +142,6 @@ class RecognitionByMLP(Measure):
             raise NotMeasured("; ".join(missing))
 
 
-@register("measure", "classification")
-class Classification(Measure):
-    """Test accuracy of a model that names classes itself."""
-
-    question = RECOGNITION
-    quantities = (ACCURACY,)
-
-    def take(self, context: Context) -> Iterator[Figure]:
-        model = context.model.capability(Classifies)
-        if model is None:
-            raise NotMeasured(f"a {context.model.title} names no classes; an M2 or ACGAN does")
-        y = context.labels
-        log_probs = model.classify(torch.cat([batch.x for batch in context.batches.in_order()]))
-        names = context.dataset.class_names
-        yield recognition("accuracy", ACCURACY.title, log_probs, y, names, context.provenance)
-
-    def panels(self, runs: Sequence[RunSummary]) -> Iterator[Panel]:
-        yield from super().panels(runs)
-        yield from draw_confusions(runs, "accuracy", "true class")
-
-
 def _real_share(context: Context, classifier: ReferenceClassifier) -> float:
     """A classifier on the real test images, undisturbed by any binarization."""
     return balanced(classifier.classifier.classify(context.real("test")), context.labels)[0]
@@ -241,49 +209,3 @@ def _recognized(
         },
         notes=notes,
     )
-
-
-def draw_confusions(runs: Sequence[RunSummary], name: str, rows: str) -> Iterator[Panel]:
-    """A heat map for every run whose figure has a matrix of confusions."""
-    for run in those_with(runs, name):
-        figure = run.figures[name]
-        counts = np.array(figure.details.get("confusion", []), np.float64)
-        square = counts.ndim == 2 and counts.shape[0] == counts.shape[1] <= MOST
-        if square and counts.sum() > 0:
-            picture = _draw_confusion(counts, run, figure, rows)
-            yield Panel(f"{run.mention} {figure.title}", picture, NOTE, folded=len(runs) > 4)
-
-
-def _draw_confusion(
-    counts: NDArray[np.float64], run: RunSummary, figure: Figure, rows: str
-) -> Picture:
-    """From images of class i (rows) taken for class j (columns), shape (K, K)."""
-    from matplotlib.patches import Rectangle
-
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    num_classes = len(shares)
-    known = len(run.class_names) == num_classes
-    names = run.class_names if known else [str(k) for k in range(num_classes)]
-    with drawing():
-        drawn, axes = canvas((4.0, 3.7))
-        axes.grid(False)
-        strength = np.sqrt(shares)  # so that rare mistakes are seen
-        for row, column in np.argwhere(shares >= LEAST):
-            style = {"alpha": float(strength[row, column]), "linewidth": 0}
-            corner = (column - 0.48, row - 0.48)
-            axes.add_patch(Rectangle(corner, 0.96, 0.96, facecolor=run.ink, **style))
-            if num_classes <= LEGIBLE:
-                text = f"{100 * shares[row, column]:.0f}"
-                ink = PAPER if strength[row, column] > 0.7 else INK
-                style = {"ha": "center", "va": "center_baseline", "fontsize": 7}
-                axes.text(column, row, text, color=ink, **style)
-        axes.set_xlim(-0.5, num_classes - 0.5)
-        axes.set_ylim(num_classes - 0.5, -0.5)
-        axes.set_aspect("equal")
-        long = max(map(len, names)) > 2
-        axes.set_xticks(range(num_classes), [cut(n, 12) for n in names], rotation=90 if long else 0)
-        axes.set_yticks(range(num_classes), [cut(n, 12) for n in names])
-        axes.set_xlabel("recognized as")
-        axes.set_ylabel(rows)
-        alt = f"{figure.title}: shares of each class taken for each, {run.name}"
-        return render(drawn, f"confusion-{slug(figure.name)}-{run.letter}", alt)

@@ -25,8 +25,8 @@ from twofold.evaluation.classifiers import (
     find_classifier,
     train_classifier,
 )
+from twofold.evaluation.confusions import draw_confusions
 from twofold.evaluation.figure import Figure, Quantity
-from twofold.evaluation.gan_test import draw_confusions
 from twofold.evaluation.measure import Measure
 from twofold.evaluation.pictures import Panel
 from twofold.evaluation.questions import RECOGNITION

@@ -29,6 +29,7 @@ from twofold.experiments.context import Context
 from twofold.experiments.run import Run
 from twofold.models.base import evaluating
 from twofold.models.capabilities import HasLikelihood
+from twofold.phases import NATS
 from twofold.pictures.style import canvas, drawing, label_ticks, render
 from twofold.registry import register
 from twofold.words import count as in_groups
@@ -149,7 +150,6 @@ def _stretches(counts: list[int], longest: int) -> Iterator[int]:
 
 
 MOVED = 0.5  # nats in the last tenfold of k, above which a bound has not converged
-NATS = "nats per image"
 GIVEN = {"class": "given the class", "image": "given what is shown"}
 ELBO = Quantity(
     "elbo",

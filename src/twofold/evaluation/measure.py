@@ -13,8 +13,9 @@ A file of this package, or a plugin, registers a class:
 `evaluate` then takes it, `compare` shows it, and both know nothing of it but this.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import ClassVar
 
@@ -25,7 +26,7 @@ from twofold.evaluation.summary import RunSummary
 from twofold.experiments.context import Context
 from twofold.registry import entries
 
-__all__ = ["Measure", "Panel", "Question", "default_measures", "measures", "quantity_of"]
+__all__ = ["Measure", "Question", "checked", "default_measures", "measures", "quantity_of"]
 
 
 @dataclass(frozen=True)
@@ -46,41 +47,40 @@ class Question:
 OTHER = Question("Other")
 
 
-class Measure:
+class Measure(ABC):
     """One way to answer a question about a trained model.
 
     Attributes:
         question: The group of the report that it belongs to.
         quantities: What it measures, in the order of the report.
         slow: Whether `evaluate` takes it only where it is asked for by name.
+        of_images: Whether it looks at generated and real images alone, so that it can be taken of
+            images without a model.
     """
 
     question: ClassVar[Question] = OTHER
     quantities: ClassVar[tuple[Quantity, ...]] = ()
     slow: ClassVar[bool] = False
+    of_images: ClassVar[bool] = False
 
+    @abstractmethod
     def take(self, context: Context) -> Iterator[Figure]:
         """Takes the figures of a trained model.
 
         Raises:
             NotMeasured: If the model or the images cannot answer; what was given so far stays.
         """
-        raise NotImplementedError
 
     def panels(self, runs: Sequence[RunSummary]) -> Iterable[Panel]:
         """Pictures of the figures of some runs; by default a dot per run of each headline."""
-        for name in self.names(runs):
-            quantity = self.quantity(name)
-            if quantity.headline and (panel := draw_dots(runs, quantity, name)):
-                yield panel
-            if quantity.headline and (panel := draw_by_class(runs, name)):
-                yield panel
+        for name in self.headlines(runs):
+            drawn = draw_dots(runs, self.quantities[self.place(name)], name)
+            yield from filter(None, [drawn, draw_by_class(runs, name)])
 
     def findings(self, runs: Sequence[RunSummary]) -> Iterable[Finding]:
         """What the figures say of some runs, in words; by default who is ahead by each headline."""
-        for name in self.names(runs):
-            if self.quantity(name).headline:
-                yield from default_findings(runs, name)
+        for name in self.headlines(runs):
+            yield from default_findings(runs, name)
 
     def failures(self, run: RunSummary) -> Iterable[str]:  # noqa: ARG002
         """Plain checks that a run fails, in words that follow its name: `paints one image`."""
@@ -89,27 +89,18 @@ class Measure:
     def names(self, runs: Sequence[RunSummary]) -> list[str]:
         """The names of its figures that any run has, by quantity; those of random features last."""
         found = dict.fromkeys(name for run in runs for name in run.figures)
-        keys = [quantity.key for quantity in self.quantities]
-        mine = [name for name in found if quantity_key(name, keys)]
-        return sorted(
-            mine, key=lambda name: (keys.index(quantity_key(name, keys)), name.endswith("/random"))
-        )
+        mine = [name for name in found if self.place(name) >= 0]
+        return sorted(mine, key=lambda name: (self.place(name), name.endswith("/random")))
 
-    def quantity(self, name: str) -> Quantity:
-        """The quantity of a figure by its name."""
-        keys = [quantity.key for quantity in self.quantities]
-        return self.quantities[keys.index(quantity_key(name, keys))]
+    def headlines(self, runs: Sequence[RunSummary]) -> list[str]:
+        """The names of those that have a picture and a sentence of their own."""
+        return [name for name in self.names(runs) if self.quantities[self.place(name)].headline]
 
-
-def quantity_key(name: str, keys: Sequence[str]) -> str:
-    """Which of the keys a figure's name begins with, the longest; nothing where none is.
-
-    Example:
-        >>> quantity_key("latents/label-free/knn", ["latents", "elbo"])
-        'latents'
-    """
-    fitting = [key for key in keys if name == key or name.startswith(f"{key}/")]
-    return max(fitting, key=len, default="")
+    def place(self, name: str) -> int:
+        """Which of its quantities a figure is of, by the longest key; -1 for none."""
+        keys = [one.key for one in self.quantities]
+        fitting = [key for key in keys if name == key or name.startswith(f"{key}/")]
+        return keys.index(max(fitting, key=len)) if fitting else -1
 
 
 @cache
@@ -132,7 +123,15 @@ def default_measures() -> list[str]:
 def quantity_of(name: str) -> Quantity | None:
     """The quantity of a figure by its name, where a registered measure has it."""
     for measure in measures().values():
-        keys = [quantity.key for quantity in measure.quantities]
-        if key := quantity_key(name, keys):
-            return measure.quantities[keys.index(key)]
+        if (place := measure.place(name)) >= 0:
+            return measure.quantities[place]
     return None
+
+
+def checked(runs: Sequence[RunSummary]) -> list[RunSummary]:
+    """The runs, each with the plain checks that it fails by any measure's rules."""
+    known = measures().values()
+    return [
+        replace(run, failed=tuple(text for one in known for text in one.failures(run)))
+        for run in runs
+    ]

@@ -22,7 +22,7 @@ from twofold.evaluation.figure import Figure, Quantity
 from twofold.evaluation.findings import above_reference, with_its_unit
 from twofold.evaluation.measure import Measure
 from twofold.evaluation.neighbors import nearest
-from twofold.evaluation.pictures import Panel, draw_strip
+from twofold.evaluation.pictures import Panel, draw_grid, image_grid
 from twofold.evaluation.questions import MEMORIZATION
 from twofold.evaluation.recognition import accuracy_error, wilson
 from twofold.evaluation.samples import Generated, generated_by
@@ -110,6 +110,7 @@ class Memorization(Measure):
 
     question = MEMORIZATION
     quantities = (COPIES, NEAREST, COPYING, DUPLICATES)
+    of_images = True
 
     def take(self, context: Context) -> Iterator[Figure]:
         made = generated_by(context)
@@ -220,5 +221,6 @@ def _strips(run: RunSummary, arrays: Mapping[str, Any]) -> Iterator[Panel]:
             heading += f"; {low} to {high} apart"
         alt = f"Images of {run.name} above the nearest training images: {words.lower()}"
         rows = ("generated", "training")
-        picture = draw_strip(pairs, rows, f"nearest-{kind}-{run.letter}", alt)
+        grid = image_grid(pairs.reshape(-1, *pairs.shape[2:]), pairs.shape[1])
+        picture = draw_grid(grid, rows, f"nearest-{kind}-{run.letter}", alt)
         yield Panel(heading, picture, NOTE)

@@ -140,6 +140,7 @@ class Modes(Measure):
 
     question = CLASSES
     quantities = (MODES, SURE, MODES_KL)
+    of_images = True
 
     def take(self, context: Context) -> Iterator[Figure]:
         digits = _digits(context)

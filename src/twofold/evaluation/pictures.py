@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 __all__ = ["DASHED", "SQUARE", "THIN", "WIDE", "Panel", "axis_title", "bars", "draw_by_class",
-           "draw_dots", "draw_reference", "draw_strip", "draw_tradeoff", "keep_within"]  # fmt: skip
+           "draw_dots", "draw_grid", "draw_reference", "draw_tradeoff", "image_grid",
+           "keep_within"]  # fmt: skip
 
 SQUARE, WIDE = (4.0, 3.4), (4.0, 2.8)
 THIN: dict[str, Any] = {"linewidth": 1.2}
@@ -148,16 +149,24 @@ def draw_tradeoff(
     return Panel(f"{capitalize(of_y.title)} and {of_x.title}", picture, note)
 
 
-def draw_strip(images: NDArray[np.uint8], rows: Sequence[str], name: str, alt: str) -> Picture:
-    """Images (R, n, C, H, W) pixel by pixel, with the names of the R rows."""
-    sheet = contact_sheet(images.reshape(-1, *images.shape[2:]), images.shape[1], gap=1)
-    height, width = sheet.shape[:2]
+def image_grid(images: NDArray[np.uint8], columns: int) -> NDArray[np.uint8]:
+    """Images (N, C, H, W) in rows of so many, on nothing: shape (height, width, 4)."""
+    gap = 2 if images.shape[2] > 16 else 1
+    sheet = contact_sheet(images, columns, gap=gap, background=0)
+    color = sheet if sheet.ndim == 3 else sheet[:, :, None].repeat(3, axis=2)
+    opaque = contact_sheet(np.full_like(images[:, :1], 255), columns, gap, background=0)
+    return np.concatenate([color, opaque[:, :, None]], axis=2)
+
+
+def draw_grid(grid: NDArray[np.uint8], rows: Sequence[str], name: str, alt: str) -> Picture:
+    """What `image_grid` gives, pixel by pixel, with the names of its rows, if any."""
+    height, width = grid.shape[:2]
     with drawing():
-        figure, axes = canvas((5.0, max(0.7, 5.0 * height / width)))
-        axes.imshow(sheet, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+        figure, axes = canvas((5.0, max(0.6, 5.0 * height / width)))
+        axes.imshow(grid, interpolation="nearest")
         axes.grid(False)
         axes.spines[:].set_visible(False)
-        step = height / len(rows)
+        step = height / max(1, len(rows))
         axes.set_xticks([])
         axes.set_yticks([step * (i + 0.5) for i in range(len(rows))], rows)
         return render(figure, name, alt)

@@ -41,6 +41,7 @@ class RunSummary:
     finished: bool = True  # trained to the end
     model_step: int | None = None  # of the weights it has now, where that is known
     hue: int = 0  # of its recipe among those of the page
+    failed: Sequence[str] = ()  # plain checks, in words that follow its name
 
     @property
     def mention(self) -> str:

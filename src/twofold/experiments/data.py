@@ -39,7 +39,9 @@ def load_data(settings: DataSettings) -> ImageDataset:
 
 
 def prepare_images(images: Any, settings: DataSettings) -> ImageDataset:
-    """Images that are given, divided as the experiment says."""
+    """Images that are given, divided as the experiment says, if that was not done already."""
+    if isinstance(images, ImageDataset) and name_in_memory(images) == settings.name:
+        return images
     name = getattr(images, "name", None)
     named = {"name": name} if isinstance(name, str) and name else {}
     return as_dataset(images, **named, **_division(settings))

@@ -1,5 +1,6 @@
 """Two sets of images as a run, so that every measure can look at them without a model."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,9 @@ import numpy as np
 import torch
 
 from twofold.data import ImageDataset, as_dataset, load_dataset
+from twofold.data.catalog import CATALOG
 from twofold.data.dataset import UNLABELED
+from twofold.data.load import load_undivided
 from twofold.errors import DataError, UsageError
 from twofold.experiments.adopt import adopt
 from twofold.experiments.run import Run
@@ -40,7 +43,9 @@ def run_of_images(generated: Any, real: Any, out: str | Path | None = None) -> R
     model = GivenImages(len(held), image_shape=held.image_shape)
     model.x.copy_(torch.as_tensor(held.images))
     model.y.copy_(torch.as_tensor(_labels(held, whole)))
-    split = {} if "test" in whole.splits else {"test": 0.5}
+    split: dict[str, Any] = {} if "validation" in whole.splits else {"validation": 0.0}
+    if "test" not in whole.splits:
+        split["test"] = 0.5
     try:
         return adopt(model.eval(), real, out=out, name=held.name, **split)
     except UsageError as error:
@@ -48,7 +53,14 @@ def run_of_images(generated: Any, real: Any, out: str | Path | None = None) -> R
 
 
 def _read(images: Any) -> ImageDataset:
-    return load_dataset(str(images)) if isinstance(images, str | Path) else as_dataset(images)
+    """Images with the splits that they bring, which a data set of the catalog always does."""
+    if isinstance(images, ImageDataset):
+        return images
+    if isinstance(images, str | Path):
+        return load_dataset(images) if images in CATALOG else load_undivided(images)
+    own = images if isinstance(images, Mapping) else {}
+    validation, test = (None if split in own else 0.0 for split in ("validation", "test"))
+    return as_dataset(images, validation=validation, test=test)
 
 
 def _labels(held: ImageDataset, whole: ImageDataset) -> np.ndarray:

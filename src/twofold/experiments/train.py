@@ -170,7 +170,7 @@ def make_trainer(
             channels_last=model.is_convolutional,
         )
 
-    held_out = _held_out(dataset, model)
+    held_out = _held_out(dataset, experiment, model)
     validation = batches(held_out, min(len(held_out), 500)) if held_out else None
     data: Batches | PartlyLabeled = batches(train_split, settings.batch_size)
     if train_split.labels is not None and train_split.num_unlabeled and model.labels == "some":
@@ -228,10 +228,15 @@ def _why_plain(model: Model) -> str:
     return f"{model.title} does not learn from unlabeled images beside labeled ones; leave it out"
 
 
-def _held_out(dataset: ImageDataset, model: Model) -> ImageDataset | None:
-    """The validation images, of which a model that reads labels takes those that have one."""
-    held_out = dataset.split("validation") if "validation" in dataset.splits else None
-    if held_out is None or model.labels == "none" or not held_out.num_unlabeled:
+def _held_out(dataset: ImageDataset, experiment: Experiment, model: Model) -> ImageDataset | None:
+    """The validation images of the classes that are trained on, labeled if the model reads labels.
+
+    None where there are none.
+    """
+    if "validation" not in dataset.splits:
+        return None
+    held_out = dataset.split("validation").without(experiment.data.without)
+    if model.labels == "none" or not held_out.num_unlabeled:
         return held_out
     return held_out.labeled() if held_out.num_unlabeled < len(held_out) else None
 

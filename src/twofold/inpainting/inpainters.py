@@ -28,14 +28,13 @@ from twofold.inpainting.hidden import (
 )
 from twofold.models.base import Generative
 from twofold.models.capabilities import Decodes, Encodes, HasLikelihood
+from twofold.phases import NATS
 from twofold.verbs.per_image import PerImage
 
 __all__ = ["Inpainter", "make_inpainter"]
 
 CHAINS, TEMPERATURES = 32, 200  # of annealing; more chains where more completions are asked for
-LIKELIHOOD = Quantity(
-    "completion/log_likelihood", "ln p(hidden | visible)", "nats per image", "higher"
-)
+LIKELIHOOD = Quantity("completion/log_likelihood", "ln p(hidden | visible)", NATS, "higher")
 EFFECTIVE = Quantity("completion/effective_chains", "effective chains", "chains", "higher")
 
 

@@ -82,11 +82,11 @@ class AAE(Around):
 
     @property
     def phases(self) -> list[Phase]:
-        whole, judge = list(self.autoencoder.parameters()), list(self.adversary.parameters())
+        whole, critic = list(self.autoencoder.parameters()), list(self.adversary.parameters())
         encoder, units = self.autoencoder.encoder_parameters, self.adversary.units
         return [
             Phase("autoencoder", whole, self.autoencoder_loss, unit=NATS),
-            Phase("discriminator", judge, self.discriminator_loss, unit=units[0]),
+            Phase("discriminator", critic, self.discriminator_loss, unit=units[0]),
             Phase("encoder", encoder, self.encoder_loss, self.after_step, unit=units[1]),
         ]
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from twofold._version import __version__
 from twofold.errors import UsageError
 from twofold.evaluation.comparison import THRESHOLD
-from twofold.evaluation.measure import measures
+from twofold.evaluation.measure import checked, measures
 from twofold.evaluation.pictures import Panel
 from twofold.evaluation.summary import RunSummary, gather
 from twofold.experiments.adopt import Subject, as_run
@@ -90,7 +90,7 @@ def compare(
         raise UsageError(f"out={out}: the report is a web page; name it with .html")
     opened = [as_run(run) for run in runs]
     out = Path(out or _name_of(opened))
-    summaries = label(gather(opened))
+    summaries = checked(label(gather(opened)))
     sheets = [draw_sheet(r, s, seed) for r, s in zip(opened, summaries, strict=True)]
     training, cost = draw_training(summaries), draw_quality_and_cost(summaries)
     galleries = list(_galleries(summaries))

@@ -10,6 +10,7 @@ import numpy as np
 
 from twofold.evaluation.pictures import Panel
 from twofold.evaluation.summary import RunSummary
+from twofold.phases import NATS
 from twofold.pictures.style import MUTED, PAPER, Picture, canvas, drawing, render
 from twofold.words import capitalize, slug
 
@@ -20,7 +21,6 @@ __all__ = ["Curve", "Curves", "draw_training"]
 
 SIZE = (4.0, 2.55)
 POINTS = 90  # of a curve, each the mean of a stretch
-NATS = "nats per image"
 # phase/term -> (title, unit)
 TITLES: dict[str, tuple[str, str]] = {
     "vae/loss": ("Loss of the VAE", NATS),

@@ -20,7 +20,6 @@ from twofold.evaluation.measure import measures, quantity_of
 from twofold.evaluation.summary import RunSummary, marks, mentions, those_with
 from twofold.report.cost import headlines
 from twofold.report.settings import varied
-from twofold.report.tables import failures
 from twofold.training.diagnosis import warnings_of
 from twofold.words import count, duration, epochs, listing, number, plural
 
@@ -133,10 +132,9 @@ def _seeds(noun: str, values: Sequence[int]) -> str:
 def warnings(runs: Sequence[RunSummary]) -> list[str]:
     """What makes the rest worth little: few test images, failed runs, old or missing figures."""
     found = list(_small_sets(runs))
-    failed = {run.letter: failures(run) for run in runs}
-    for text in dict.fromkeys(text for texts in failed.values() for text in texts):
-        found.append(f"{mentions([run for run in runs if text in failed[run.letter]])} {text}.")
-    if len(runs) > 1 and all(failed.values()):
+    for text in dict.fromkeys(text for run in runs for text in run.failed):
+        found.append(f"{mentions([run for run in runs if text in run.failed])} {text}.")
+    if len(runs) > 1 and all(run.failed for run in runs):
         found.append("No run passes these plain checks, so none is called the best below.")
     for run in runs:
         if not run.finished and run.epochs_done is None:
@@ -202,7 +200,7 @@ def findings(runs: Sequence[RunSummary]) -> list[tuple[str, list[str]]]:
 def _leaders(runs: Sequence[RunSummary]) -> dict[str, str]:
     """Who is ahead by more than noise by each headline that can say so."""
     found: dict[str, str] = {}
-    if all(map(failures, runs)):
+    if all(run.failed for run in runs):
         return found
     groups = group_by_recipe(runs)
     for name in dict.fromkeys(name for run in runs for name in run.figures):

@@ -8,15 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twofold.errors import UsageError
+from twofold.evaluation.pictures import draw_grid, image_grid
 from twofold.evaluation.summary import RunSummary
 from twofold.experiments.run import Run
-from twofold.pictures.sheets import contact_sheet
-from twofold.pictures.style import Picture, drawing, render
+from twofold.pictures.style import Picture
 from twofold.verbs.result import pixels as shown
 from twofold.verbs.sample import sample
 from twofold.words import epochs
 
-__all__ = ["Pixels", "draw_sheet", "grid"]
+__all__ = ["Pixels", "draw_sheet"]
 
 COLUMNS = 10
 MAX_CLASSES = 20
@@ -48,28 +48,7 @@ class Pixels:
 
     def draw(self) -> Picture:
         """The grid with the names of its rows."""
-        from matplotlib.figure import Figure
-
-        height, width = self.array.shape[:2]
-        with drawing():
-            figure = Figure(figsize=(5.0, max(0.6, 5.0 * height / width)), layout="constrained")
-            axes = figure.add_subplot()
-            axes.imshow(self.array, interpolation="nearest")
-            axes.grid(False)
-            axes.spines[:].set_visible(False)
-            step = height / max(1, len(self.rows))
-            axes.set_xticks([])
-            axes.set_yticks([step * (i + 0.5) for i in range(len(self.rows))], self.rows)
-            return render(figure, self.name, self.alt)
-
-
-def grid(images: NDArray[np.uint8], columns: int) -> NDArray[np.uint8]:
-    """Images (N, C, H, W) in rows of so many, on nothing: shape (height, width, 4)."""
-    gap = 2 if images.shape[2] > 16 else 1
-    sheet = contact_sheet(images, columns, gap=gap, background=0)
-    color = sheet if sheet.ndim == 3 else sheet[:, :, None].repeat(3, axis=2)
-    opaque = contact_sheet(np.full_like(images[:, :1], 255), columns, gap, background=0)
-    return np.concatenate([color, opaque[:, :, None]], axis=2)
+        return draw_grid(self.array, self.rows, self.name, self.alt)
 
 
 def draw_sheet(run: Run, of: RunSummary, seed: int) -> tuple[Pixels | None, str]:
@@ -86,7 +65,7 @@ def draw_sheet(run: Run, of: RunSummary, seed: int) -> tuple[Pixels | None, str]
         samples = sample(run, n=COLUMNS * (len(rows) or 10), label=labels, seed=seed)
     except UsageError as error:
         return None, f"No samples: {error}."
-    array, alt = grid(shown(samples.images), COLUMNS), f"Samples of {of.name}"
+    array, alt = image_grid(shown(samples.images), COLUMNS), f"Samples of {of.name}"
     after = "" if of.epochs_done is None else f" after {epochs(of.epochs_done)}"
     caption = f"{of.model_title}{after}, drawn with seed {seed}, {of.latent_dim} latents"
     if rows and len(names) > len(rows):

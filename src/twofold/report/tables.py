@@ -14,7 +14,7 @@ from twofold.evaluation.comparison import (
     has_repeats,
     interval,
 )
-from twofold.evaluation.figure import Figure
+from twofold.evaluation.findings import figure_text
 from twofold.evaluation.measure import OTHER, Question, measures, quantity_of
 from twofold.evaluation.summary import RunSummary, those_with
 from twofold.words import (
@@ -24,8 +24,6 @@ from twofold.words import (
     listing,
     number,
     plural,
-    plus_minus,
-    to_precision,
 )
 
 __all__ = [
@@ -34,7 +32,6 @@ __all__ = [
     "MeasureRow",
     "Row",
     "SeedTable",
-    "failures",
     "measure_groups",
     "missing",
     "of_environment",
@@ -119,7 +116,7 @@ def by_question(runs: Sequence[RunSummary]) -> list[tuple[Question, list[str]]]:
     for measure in measures().values():
         names = [name for name in measure.names(runs) if name not in known]
         known |= set(names)
-        listed = [name for name in names if measure.quantity(name).listed]
+        listed = [name for name in names if measure.quantities[measure.place(name)].listed]
         of_question = found.setdefault(measure.question, [])
         of_question += listed
         of_question.sort(key=lambda name: name.endswith("/random"))
@@ -212,7 +209,7 @@ def _row(
     """A row, which need not repeat what is said of its group or of a run in it."""
     having = those_with(runs, name)
     measured = [run.figures[name] for run in having]
-    top = None if has_repeats(runs) or all(map(failures, runs)) else best(runs, name)
+    top = None if has_repeats(runs) else best(runs, name)
     shared = _shared([one.provenance for one in measured])
     said = {*known, *set.intersection(*(set(own[run.letter]) for run in having))}
     real = dict.fromkeys(number(m.reference, 3) for m in measured if m.reference is not None)
@@ -271,28 +268,11 @@ def _words(provenance: Mapping[str, Any], short: bool = False) -> str:
     return ", ".join(words)
 
 
-def failures(run: RunSummary) -> list[str]:
-    """The plain checks that a run fails, by every measure's own rules."""
-    return [text for measure in measures().values() for text in measure.failures(run)]
-
-
-def figure_text(figure: Figure) -> str:
-    """A number with its standard error, or with the ends of its interval where that is lopsided."""
-    if figure.interval is None:
-        return plus_minus(figure.value, figure.error)
-    low, high = figure.interval
-    value, low, high = to_precision([figure.value, low, high], (high - low) / 2)
-    return f"{value} ({low} to {high})"
-
-
 def hint_of(name: str) -> str:
     """Where a quantity comes from, and when it misleads."""
-    quantity = quantity_of(name)
-    return (
-        " ".join(filter(None, [quantity.paper and f"{quantity.paper}.", quantity.caveat]))
-        if quantity
-        else ""
-    )
+    if (quantity := quantity_of(name)) is None:
+        return ""
+    return " ".join(filter(None, [quantity.paper and f"{quantity.paper}.", quantity.caveat]))
 
 
 def _difference_cell(groups: Sequence[Group], name: str) -> Cell:
