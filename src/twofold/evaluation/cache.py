@@ -1,4 +1,4 @@
-"""What was computed once of real images and is wanted again: judges, features, floors."""
+"""What was computed once of real images and is wanted again: classifiers, features, references."""
 
 import hashlib
 import os

@@ -241,7 +241,7 @@ def _frechet(features: Features, class_names: tuple[str, ...]) -> Iterator[Figur
     value, bias = frechet_distance(test, generated), frechet_bias(test, len(generated))
     error = frechet_error(test, generated)
     by = (features.name, f"{features.name} features")
-    fewer, many = len(features.train), len(generated)
+    fewer, many = len(features.real), len(generated)
     notes = features.notes
     if fewer < many:
         notes += (f"the reference is of {fewer} real images, not {many}",)

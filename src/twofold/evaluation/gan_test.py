@@ -25,7 +25,9 @@ from twofold.evaluation.recognition import (
     accuracy,
     accuracy_per_class,
     balanced,
+    balanced_interval,
     confusion,
+    notes_of_few,
     recognition,
 )
 from twofold.evaluation.samples import generated_by
@@ -59,7 +61,6 @@ GIVEN = {
     "class": "the model is given the true class of the image",
     "image": "the model is given a part of the image",
 }
-FEW = 100  # images, below which a share says little
 LEGIBLE = 12  # classes up to which shares are printed
 LEAST = 0.005  # a share that rounds to 1 %
 MOST = 30  # classes up to which the map is drawn
@@ -180,10 +181,12 @@ def _real_share(context: Context, classifier: ReferenceClassifier) -> float:
 
 
 def _shares(log_probs: Tensor, y: Tensor, class_names: Sequence[str]) -> dict[str, Any]:
-    """Of images with labels y what a figure has beside its value: error, classes, confusions."""
+    """Of images with labels y what a figure has beside its value: error, interval, classes …"""
     by_class = zip(class_names, accuracy_per_class(log_probs, y), strict=True)
+    value, error = balanced(log_probs, y)
     return {
-        "error": 100 * balanced(log_probs, y)[1],
+        "error": 100 * error,
+        "interval": [100 * end for end in balanced_interval(value, y)],
         "per_class": {name: 100 * share for name, share in by_class if not math.isnan(share)},
         "details": {
             "confusion": confusion(log_probs, y).tolist(),
@@ -224,8 +227,6 @@ def _recognized(
 ) -> Figure:
     """How often a classifier sees y in the images x, beside the same on real test images."""
     log_probs, real = classifier.classifier.classify(x), _real_share(context, classifier)
-    if len(context.labels) < FEW:
-        notes += (f"the real images that the classifier was tried on are {len(context.labels)}",)
     return quantity.figure(
         100 * balanced(log_probs, y)[0],
         classifier.name,
@@ -239,7 +240,7 @@ def _recognized(
             "chance": f"{100 / context.dataset.num_classes:.3g} %",
             "mean": "over classes",
         },
-        notes=notes,
+        notes=notes + notes_of_few(len(context.labels)),
     )
 
 

@@ -25,7 +25,8 @@ from twofold.evaluation.summary import RunSummary
 from twofold.experiments.context import Context
 from twofold.registry import entries
 
-__all__ = ["Measure", "Panel", "Question", "default_measures", "measures", "quantity_of"]
+__all__ = ["Measure", "Panel", "Question", "default_measures", "measure_of", "measures",
+           "quantity_of"]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -129,10 +130,15 @@ def default_measures() -> list[str]:
     return [name for name, measure in measures().items() if not measure.slow]
 
 
+def measure_of(name: str) -> Measure | None:
+    """The registered measure that has the quantity of a figure, by the figure's name."""
+    for measure in measures().values():
+        if quantity_key(name, [quantity.key for quantity in measure.quantities]):
+            return measure
+    return None
+
+
 def quantity_of(name: str) -> Quantity | None:
     """The quantity of a figure by its name, where a registered measure has it."""
-    for measure in measures().values():
-        keys = [quantity.key for quantity in measure.quantities]
-        if key := quantity_key(name, keys):
-            return measure.quantities[keys.index(key)]
-    return None
+    measure = measure_of(name)
+    return measure.quantity(name) if measure else None

@@ -27,11 +27,13 @@ __all__ = [
     "accuracy_error",
     "accuracy_per_class",
     "balanced",
+    "balanced_interval",
     "calibration",
     "class_shares",
     "confusion",
     "inception_score",
     "kl_of_shares",
+    "notes_of_few",
     "recognition",
     "wilson",
 ]
@@ -144,7 +146,7 @@ def recognition(
     """The share of images that are recognized as y, in per cent, over all and by class.
 
     The reference is the same share of real images, from 0 to 1; else arguments are as of `Figure`.
-    Of few images there is Wilson's interval.
+    The interval is Wilson's.
     """
     value = accuracy(log_probs, y)
     shares = zip(class_names, accuracy_per_class(log_probs, y), strict=True)
@@ -158,13 +160,39 @@ def recognition(
         reference=None if reference is None else 100 * reference,
         provenance=provenance,
         per_class={label: 100 * share for label, share in shares if not math.isnan(share)},
-        notes=notes,
+        notes=notes + notes_of_few(len(y)),
         details={"confusion": confusion(log_probs, y).tolist()},
-        interval=[100 * end for end in wilson(value, len(y))] if len(y) < FEW else None,
+        interval=[100 * end for end in wilson(value, len(y))],
     )
 
 
-def wilson(share: float, count: int) -> tuple[float, float]:
+def notes_of_few(count: int) -> tuple[str, ...]:
+    """What a reader must know of a share of so many test images.
+
+    Example:
+        >>> notes_of_few(14)
+        ('there are only 14 test images, and a single one is 7.1 % of them',)
+    """
+    if count >= FEW:
+        return ()
+    return (f"there are only {count} test images, and a single one is {100 / count:.2g} % of them",)
+
+
+def balanced_interval(share: float, y: Tensor) -> tuple[float, float]:
+    """Ends of Wilson's 95 % interval of a `balanced` share of images with labels y (N,).
+
+    It is that of K² / Σ 1/n_k images, N where the K classes are equally large.
+
+    Example:
+        >>> [round(end, 3) for end in balanced_interval(1.0, torch.arange(14) % 2)]
+        [0.785, 1.0]
+    """
+    counts = bincount(y)
+    counts = counts[counts > 0].double()
+    return wilson(share, len(counts) ** 2 / (1 / counts).sum().item())
+
+
+def wilson(share: float, count: float) -> tuple[float, float]:
     """Ends of Wilson's 95 % interval of a share of so many images.
 
     Example:

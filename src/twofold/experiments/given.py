@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from twofold.data import ImageDataset, as_dataset, load_dataset
+from twofold.data import ImageDataset, as_dataset
 from twofold.data.dataset import UNLABELED
 from twofold.errors import DataError, UsageError
 from twofold.experiments.adopt import adopt
@@ -19,8 +19,8 @@ __all__ = ["run_of_images"]
 def run_of_images(generated: Any, real: Any, out: str | Path | None = None) -> Run:
     """A run whose samples are given images, beside real ones.
 
-    Real images without test images of their own are divided in halves: one is what figures are
-    taken against, the other stands for training images and gives the references.
+    Of real images that come undivided, half are what figures are taken against, a fifth are
+    validation images, which give the references, and the rest stand for training images.
 
     Arguments:
         generated: A folder, an archive, an array or whatever else `fit` takes.
@@ -30,7 +30,8 @@ def run_of_images(generated: Any, real: Any, out: str | Path | None = None) -> R
     Raises:
         UsageError, DataError: If either cannot be read, or the two differ in shape.
     """
-    held, whole = _read(generated), _read(real)
+    held, _ = _read(generated, {"test": 0, "validation": 0})
+    whole, division = _read(real, {"test": 0.5, "validation": 0.2})
     if held.image_shape != whole.image_shape:
         sizes = " and ".join("×".join(map(str, one.image_shape)) for one in (held, whole))
         raise DataError(
@@ -40,15 +41,18 @@ def run_of_images(generated: Any, real: Any, out: str | Path | None = None) -> R
     model = GivenImages(len(held), image_shape=held.image_shape)
     model.x.copy_(torch.as_tensor(held.images))
     model.y.copy_(torch.as_tensor(_labels(held, whole)))
-    split = {} if "test" in whole.splits else {"test": 0.5}
     try:
-        return adopt(model.eval(), real, out=out, name=held.name, **split)
+        return adopt(model.eval(), real, out=out, name=held.name, **division)
     except UsageError as error:
         raise UsageError(f"{error} (of the real images)") from error
 
 
-def _read(images: Any) -> ImageDataset:
-    return load_dataset(str(images)) if isinstance(images, str | Path) else as_dataset(images)
+def _read(images: Any, division: dict[str, Any]) -> tuple[ImageDataset, dict[str, Any]]:
+    """Images, divided so where they come undivided, and how they were divided."""
+    try:
+        return as_dataset(images, **division), division
+    except UsageError:  # they come with splits of their own, or cannot be read at all
+        return as_dataset(images), {}
 
 
 def _labels(held: ImageDataset, whole: ImageDataset) -> np.ndarray:

@@ -30,6 +30,8 @@ from twofold.training.record import read_records
 
 __all__ = ["Run", "differences"]
 
+MEASURED = ("step", "sha256", "sampling_scale")  # what must be as it was for figures to hold
+
 
 class _Data(BaseModel):
     image_shape: tuple[int, int, int]
@@ -147,10 +149,13 @@ class Run:
     @property
     def current_evaluation(self) -> dict[str, Any]:
         """What was measured of the weights as they are, sampled as they are now; else empty."""
-        found = self.evaluation or {}
-        settings = found.get("settings", {})
-        then = (settings.get("step"), settings.get("sampling_scale", 1.0))
-        return found if then == (self.model_step, self.sampling_scale) else {}
+        from twofold.training.checkpoint import read_facts
+
+        found, facts = self.evaluation or {}, read_facts(self.checkpoint)
+        now = {**facts, "sampling_scale": self.sampling_scale}
+        then = {"step": None, "sampling_scale": 1.0, **found.get("settings", {})}
+        same = all(then.get(key, now[key]) == now[key] for key in MEASURED)
+        return found if same else {}
 
     def keep_arrays(self, name: str, arrays: Mapping[str, Any]) -> None:
         """Keeps arrays behind a figure, as evaluation/NAME.npz."""

@@ -12,7 +12,7 @@ from twofold.data.batches import Batches, PartlyLabeled
 from twofold.data.preprocess import to_unit
 from twofold.errors import RunError, UsageError
 from twofold.experiments.build import build_model
-from twofold.experiments.data import load_data
+from twofold.experiments.data import known_images, load_data
 from twofold.experiments.environment import pick_device
 from twofold.experiments.extend import extend, finish_extension, with_duration
 from twofold.experiments.resolve import parse_changes, resolve
@@ -170,7 +170,7 @@ def make_trainer(
             channels_last=model.is_convolutional,
         )
 
-    held_out = _held_out(dataset, model)
+    held_out = _held_out(dataset, experiment, model)
     validation = batches(held_out, min(len(held_out), 500)) if held_out else None
     data: Batches | PartlyLabeled = batches(train_split, settings.batch_size)
     if train_split.labels is not None and train_split.num_unlabeled and model.labels == "some":
@@ -211,8 +211,7 @@ def training_images(dataset: ImageDataset, experiment: Experiment, model: Model)
 
     A model that needs every label learns from the labeled images alone.
     """
-    dataset = dataset.split("train") if dataset.splits else dataset
-    dataset = dataset.without(experiment.data.without)
+    dataset = known_images(dataset, "train", experiment.data)
     if experiment.data.labels is not None:
         dataset = dataset.keep_labels(experiment.data.labels, experiment.data.label_seed)
     if model.labels == "all" and dataset.num_unlabeled:
@@ -228,10 +227,15 @@ def _why_plain(model: Model) -> str:
     return f"{model.title} does not learn from unlabeled images beside labeled ones; leave it out"
 
 
-def _held_out(dataset: ImageDataset, model: Model) -> ImageDataset | None:
-    """The validation images, of which a model that reads labels takes those that have one."""
-    held_out = dataset.split("validation") if "validation" in dataset.splits else None
-    if held_out is None or model.labels == "none" or not held_out.num_unlabeled:
+def _held_out(dataset: ImageDataset, experiment: Experiment, model: Model) -> ImageDataset | None:
+    """The validation images of the classes that the experiment keeps.
+
+    A model that reads labels takes those that have one.
+    """
+    if "validation" not in dataset.splits:
+        return None
+    held_out = known_images(dataset, "validation", experiment.data)
+    if model.labels == "none" or not held_out.num_unlabeled:
         return held_out
     return held_out.labeled() if held_out.num_unlabeled < len(held_out) else None
 

@@ -31,12 +31,12 @@ class Evaluation:
     Attributes:
         measures: In the order of the report.
         not_measured: What could not be measured, and why.
-        path: The evaluation.json.
+        path: The evaluation.json; None of two sets of images that were not kept.
     """
 
     measures: tuple[Figure, ...]
     not_measured: Mapping[str, str]
-    path: Path
+    path: Path | None
 
     def __getitem__(self, name: str) -> Figure:
         for measure in self.measures:
@@ -101,10 +101,11 @@ def evaluate(
     record = _Record(context, settings)
     for index, name in enumerate(chosen):
         if len(chosen) > 1:
-            context.progress.say(f"{name} ({index + 1} of {len(chosen)})")
+            context.progress.say(f"{name} (measure {index + 1} of {len(chosen)})")
         record.take(name)
     track_figures(context.run, context.progress)
-    return Evaluation(tuple(record.figures), record.missing, record.path)
+    lasts = against is None or keep is not None
+    return Evaluation(tuple(record.figures), record.missing, record.path if lasts else None)
 
 
 class _Record:
