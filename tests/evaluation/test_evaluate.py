@@ -60,25 +60,33 @@ def cgan(tmp_path_factory, silent):
 def test_a_cvae_is_measured_on_the_test_images(cvae, silent, quick_recipes):
     evaluation = evaluate(cvae, num_samples=200, iwae_samples=20, device="cpu", progress=silent)
     names = [measure.name for measure in evaluation.measures]
-    assert names == [
-        *("elbo", "recon_nll", "kl", "iwae/20", "bits_per_dim"),
-        *("gan_test/classifier-cnn", "reconstruction/classifier-cnn"),
-        *("fid/classifier", "kid/classifier", "fid/random", "kid/random"),
-        *(
-            f"{figure}/{features}"
-            for features in ("classifier", "random")
-            for figure in ("precision", "density", "recall", "coverage")
-        ),
-        *("copies", "nearest", "copying", "duplicates"),
-        *("inception_score", "class_kl"),
-        *(
-            f"loss/{split}/vae{part}"
-            for split in ("train", "validation")
-            for part in ("", "/recon_nll", "/kl")
-        ),
-        *("seconds_per_epoch", "training_seconds", "training_speed", "peak_memory", "parameters"),
-        *("training_flops", "generation_flops", "generation_speed"),
-    ]
+    assert sorted(names) == sorted(
+        [
+            *("elbo", "recon_nll", "kl", "iwae/20", "bits_per_dim"),
+            *("fid/classifier", "kid/classifier", "fid/random", "kid/random"),
+            *(
+                f"{figure}/{features}"
+                for features in ("classifier", "random")
+                for figure in ("precision", "density", "recall", "coverage")
+            ),
+            *("copies", "nearest", "copying", "duplicates"),
+            *("gan_test/classifier-cnn", "inception_score", "class_kl"),
+            "reconstruction/classifier-cnn",
+            *(
+                f"loss/{split}/vae{part}"
+                for split in ("train", "validation")
+                for part in ("", "/recon_nll", "/kl")
+            ),
+            *(
+                "seconds_per_epoch",
+                "training_seconds",
+                "training_speed",
+                "peak_memory",
+                "parameters",
+            ),
+            *("training_flops", "generation_flops", "generation_speed"),
+        ]
+    )
     elbo, recon, kl = (evaluation[name].value for name in names[:3])
     assert elbo == pytest.approx(-(recon + kl), rel=1e-6)
     assert evaluation["elbo"].provenance["images"] == 180
@@ -318,7 +326,7 @@ def test_gan_train_asks_for_the_classes_the_model_has_seen(tmp_path, silent, qui
     assert set(generated_by(context).y.tolist()) == set(range(10)) - {4, 9}
     measure = evaluate(run, ["gan-train"], device="cpu", progress=silent).measures[0]
     assert measure.provenance["samples"] == 80
-    assert measure.per_class["9"] == 0.0
+    assert "9" not in measure.per_class, "what it never saw is not what it is measured on"
 
 
 def test_some_test_images_are_drawn_from_all_of_them(tmp_path, silent):

@@ -151,7 +151,7 @@ def test_a_small_number_of_images_is_refused_or_warned_of(context):
     reasons = figures(showing(context, real_images("validation")[0][:12]), "distance")
     assert "fid/classifier" not in reasons
     assert "kid/classifier" in reasons
-    with pytest.raises(NotMeasured, match="on classifier features, the covariance of 16"):
+    with pytest.raises(NotMeasured, match="on classifier features: the covariance of 16"):
         list(measures()["distance"].take(context))
     few = figures(showing(context, real_images("validation")[0][:100]), "distance")
     assert any("an FID of about" in note for note in few["fid/classifier"].notes)
