@@ -7,7 +7,8 @@ import pytest
 from twofold.errors import UsageError
 from twofold.evaluation.figure import Figure
 from twofold.evaluation.measure import Measure, measures
-from twofold.experiments.train import train
+from twofold.experiments.run import Run
+from twofold.experiments.train import resume, train
 from twofold.verbs.evaluate import evaluate
 
 TOY = {"epochs": 1, "layers": "fc-16", "latent_dim": 4, "limit": 200, "log_every": 5}
@@ -40,6 +41,25 @@ def test_each_figure_is_kept_as_soon_as_its_measure_is_done(tmp_path, silent, mo
     (run.path / "evaluation.json").write_text(json.dumps(saved))
     evaluate(run, "likelihood", iwae_samples=2, device="cpu", progress=silent)
     assert "loss/train/vae" not in {m["name"] for m in run.evaluation["measures"]}
+
+
+def test_a_run_that_trains_on_keeps_the_figures_of_the_weights_that_are_measured(
+    tmp_path, silent, monkeypatch
+):
+    class Trained(Measure):
+        def take(self, context):
+            resume(run, silent, epochs=2)
+            yield Figure("seen", "seen", 1.0, "")
+
+    run = train("digits-cvae", TOY, out=tmp_path / "r", progress=silent)
+    step = run.model_step
+    functions = {**measures(), "cost": Trained()}
+    monkeypatch.setattr("twofold.verbs.evaluate.known_measures", lambda: functions)
+    evaluate(run, ["losses", "cost"], device="cpu", progress=silent)
+    saved = json.loads((run.path / "evaluation.json").read_text())
+    assert {"loss/train/vae", "seen"} <= {measure["name"] for measure in saved["measures"]}
+    assert saved["settings"]["step"] == step < run.model_step
+    assert Run(run.path).current_evaluation == {}
 
 
 def test_a_figure_is_asked_for_by_its_measure(cvae, silent):

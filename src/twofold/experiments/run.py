@@ -151,11 +151,14 @@ class Run:
         """What was measured of the weights as they are, sampled as they are now; else empty."""
         from twofold.training.checkpoint import read_facts
 
-        found, facts = self.evaluation or {}, read_facts(self.checkpoint)
-        now = {**facts, "sampling_scale": self.sampling_scale}
+        return self.evaluation_of(read_facts(self.checkpoint))
+
+    def evaluation_of(self, facts: Mapping[str, Any]) -> dict[str, Any]:
+        """What was measured of the weights of these facts, sampled as now; else empty."""
+        found = self.evaluation or {}
+        asked = {**facts, "sampling_scale": self.sampling_scale}
         then = {"step": None, "sampling_scale": 1.0, **found.get("settings", {})}
-        same = all(then.get(key, now[key]) == now[key] for key in MEASURED)
-        return found if same else {}
+        return found if all(then.get(k, asked[k]) == asked[k] for k in MEASURED) else {}
 
     def keep_arrays(self, name: str, arrays: Mapping[str, Any]) -> None:
         """Keeps arrays behind a figure, as evaluation/NAME.npz."""

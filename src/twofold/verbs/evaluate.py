@@ -137,7 +137,7 @@ class _Record:
         self._write(name, found, missing, round(time.perf_counter() - started, 2))
 
     def _write(self, name: str, found: Sequence[Figure], missing: str, seconds: float) -> None:
-        before = self.context.run.current_evaluation
+        before = self.context.run.evaluation_of(self.settings)  # a run may be training on
         again = {name, *(figure.name for figure in found)}
         kept = [
             entry
