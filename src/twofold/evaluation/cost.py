@@ -98,6 +98,7 @@ class Cost(Measure):
     """Time, speed and memory of training by the log; parameters; operations and speed per image."""
 
     question = COST
+    of_model = True
     quantities = (EPOCH, SECONDS, SPEED, MEMORY, PARAMETERS,
                   TRAINING, GENERATION, GENERATION_SPEED)  # fmt: skip
 

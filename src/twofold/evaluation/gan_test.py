@@ -130,6 +130,7 @@ class Reconstruction(Measure):
 
     question = RECOGNITION
     quantities = (RECONSTRUCTED,)
+    of_model = True
 
     def take(self, context: Context) -> Iterator[Figure]:
         yield _of_reconstructed(context, reference_classifier(context, CNN))
@@ -160,6 +161,7 @@ class Classification(Measure):
 
     question = RECOGNITION
     quantities = (ACCURACY,)
+    of_model = True
 
     def take(self, context: Context) -> Iterator[Figure]:
         model = context.model.capability(Classifies)

@@ -179,6 +179,7 @@ class Likelihood(Measure):
 
     question = LIKELIHOOD
     quantities = (ELBO, RECON, KL, IWAE, BITS)
+    of_model = True
 
     def take(self, context: Context) -> Iterator[Figure]:
         model = context.model.capability(HasLikelihood)

@@ -31,6 +31,7 @@ class Losses(Measure):
     """
 
     question = LOSSES
+    of_model = True
     quantities = (LOSS,)
 
     def take(self, context: Context) -> Iterator[Figure]:

@@ -54,11 +54,13 @@ class Measure:
         question: The group of the report that it belongs to.
         quantities: What it measures, in the order of the report.
         slow: Whether `evaluate` takes it only where it is asked for by name.
+        of_model: Whether it is of a trained model and not of images, which two sets of these lack.
     """
 
     question: ClassVar[Question] = OTHER
     quantities: ClassVar[tuple[Quantity, ...]] = ()
     slow: ClassVar[bool] = False
+    of_model: ClassVar[bool] = False
 
     def take(self, context: Context) -> Iterator[Figure]:
         """Takes the figures of a trained model.

@@ -21,8 +21,6 @@ from twofold.verbs.track import track_figures
 
 __all__ = ["Evaluation", "evaluate"]
 
-OF_TRAINING = ("losses", "cost", "likelihood", "ais", "latents", "reconstruction", "classification")
-
 
 @dataclass(frozen=True)
 class Evaluation:
@@ -92,7 +90,7 @@ def evaluate(
     chosen = _chosen(measures)
     if against is not None:
         run = run_of_images(run, against, keep)
-        chosen = chosen if measures else [name for name in chosen if name not in OF_TRAINING]
+        chosen = chosen if measures else [n for n in chosen if not known_measures()[n].of_model]
     settings = {"samples": num_samples, "iwae_samples": iwae_samples, "seed": seed}
     context = open_run(run, device, {**settings, "images": num_images}, progress or Console())
     _ = context.dataset  # fails before anything is measured
