@@ -45,6 +45,11 @@ def taken(toy_run, silent, monkeypatch):
     return take
 
 
+def answers(y: torch.Tensor) -> torch.Tensor:
+    """Log-probabilities of a classifier that says y."""
+    return torch.eye(int(y.max()) + 1)[y].log()
+
+
 def failures(figure: Figure, run) -> list[str]:
     (summary,) = gather([run])
     return list(GANTest().failures(replace(summary, figures={NAME: figure})))
@@ -79,18 +84,23 @@ def test_all_of_a_few_images_right_is_not_certain(taken):
     assert figure.notes == ("there are only 15 test images, and a single one is 6.7 % of them",)
 
 
-def test_the_interval_of_a_balanced_share_holds_it_as_often_as_it_states():
+@pytest.mark.parametrize("rates", [(0.9, 0.9), (0.98, 0.6), (0.5, 0.95)])
+def test_the_interval_of_a_balanced_share_holds_it_as_often_as_it_states(rates):
     """900 images of one class and 60 of another, again and again; 95 %, give or take 5 errors."""
     generator, y = torch.Generator().manual_seed(0), torch.tensor([0] * 900 + [1] * 60)
-    held = []
+    rate, truth, held = torch.tensor(rates)[y], sum(rates) / 2, []
     for _ in range(2000):
-        hits = torch.rand(960, generator=generator) < 0.9
-        share = (hits[:900].double().mean() + hits[900:].double().mean()).item() / 2
-        low, high = balanced_interval(share, y)
-        held.append(low <= 0.9 <= high)
+        hits = torch.rand(960, generator=generator) < rate
+        low, high = balanced_interval(answers(torch.where(hits, y, 1 - y)), y)
+        held.append(low <= truth <= high)
     assert sum(held) / 2000 == pytest.approx(0.95, abs=5 * (0.95 * 0.05 / 2000) ** 0.5)
-    even = torch.arange(50) % 5
-    assert balanced_interval(0.8, even) == pytest.approx(wilson(0.8, 50))
+
+
+def test_the_interval_of_equally_large_classes_is_wilsons():
+    y = torch.arange(50) % 5
+    wrong = torch.where(torch.arange(50) < 10, (y + 1) % 5, y)  # two of ten in every class
+    assert balanced_interval(answers(wrong), y) == pytest.approx(wilson(0.8, 50))
+    assert balanced_interval(answers(y), y) == pytest.approx(wilson(1.0, 50))
 
 
 @pytest.mark.usefixtures("toy_classifiers")
@@ -98,7 +108,7 @@ def test_runs_that_differ_in_their_references_alone_are_compared(toy_run, silent
     evaluate(toy_run("cvae"), ["gan-test"], num_samples=30, device="cpu", progress=silent)
     (one,) = gather([toy_run("cvae")])
     figure = one.figures[NAME]
-    other = replace(figure, provenance={**figure.provenance, "reference": "train images"})
+    other = replace(figure, provenance={**figure.provenance, "reference": "training images"})
     this = replace(figure, provenance={**figure.provenance, "reference": "validation images"})
     a, b = (replace(one, figures={NAME: of}) for of in (this, other))
     assert comparable([a, b], NAME) == ""

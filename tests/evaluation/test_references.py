@@ -59,7 +59,7 @@ def test_without_a_hundred_validation_images_training_images_are_taken_and_said(
     asked = ["coverage", "classes"]
     found = evaluate(run, asked, num_samples=150, device="cpu", progress=silent)
     for name in ("coverage/classifier", "class_kl"):
-        assert found[name].provenance["reference"] == "train images"
+        assert found[name].provenance["reference"] == "training images"
         assert sum(SEEN in note for note in found[name].notes) == 1
     assert not any(SEEN in note for note in found["coverage/random"].notes), "which saw nothing"
     context = open_run(run, "cpu", {"samples": 9, "seed": 0}, silent)

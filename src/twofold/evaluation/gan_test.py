@@ -169,8 +169,9 @@ class Classification(Measure):
             raise NotMeasured(f"a {context.model.title} names no classes; an M2 or ACGAN does")
         y = context.labels
         log_probs = model.classify(torch.cat([batch.x for batch in context.batches.in_order()]))
-        names = context.dataset.class_names
-        yield recognition("accuracy", ACCURACY.title, log_probs, y, names, context.provenance)
+        names, notes = context.dataset.class_names, notes_of_few(len(y))
+        given = (log_probs, y, names, context.provenance)
+        yield recognition("accuracy", ACCURACY.title, *given, notes=notes)
 
     def panels(self, runs: Sequence[RunSummary]) -> Iterator[Panel]:
         yield from super().panels(runs)
@@ -185,10 +186,9 @@ def _real_share(context: Context, classifier: ReferenceClassifier) -> float:
 def _shares(log_probs: Tensor, y: Tensor, class_names: Sequence[str]) -> dict[str, Any]:
     """Of images with labels y what a figure has beside its value: error, interval, classes …"""
     by_class = zip(class_names, accuracy_per_class(log_probs, y), strict=True)
-    value, error = balanced(log_probs, y)
     return {
-        "error": 100 * error,
-        "interval": [100 * end for end in balanced_interval(value, y)],
+        "error": 100 * balanced(log_probs, y)[1],
+        "interval": [100 * end for end in balanced_interval(log_probs, y)],
         "per_class": {name: 100 * share for name, share in by_class if not math.isnan(share)},
         "details": {
             "confusion": confusion(log_probs, y).tolist(),

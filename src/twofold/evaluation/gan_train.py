@@ -30,7 +30,7 @@ from twofold.evaluation.gan_test import draw_confusions
 from twofold.evaluation.measure import Measure
 from twofold.evaluation.pictures import Panel
 from twofold.evaluation.questions import RECOGNITION
-from twofold.evaluation.recognition import accuracy, recognition
+from twofold.evaluation.recognition import accuracy, notes_of_few, recognition
 from twofold.evaluation.samples import classes_as_trained, notes_of_codes, of_codes, sample_images
 from twofold.evaluation.summary import RunSummary
 from twofold.experiments.context import Context
@@ -94,7 +94,7 @@ class GANTrain(Measure):
                 "reference": real.trained_on,
             },
             accuracy(real.classifier.classify(x), y),
-            (ONE, *notes_of_codes(context)),
+            (ONE, *notes_of_codes(context), *notes_of_few(len(y))),
         )
 
     def panels(self, runs: Sequence[RunSummary]) -> Iterator[Panel]:

@@ -160,7 +160,7 @@ def recognition(
         reference=None if reference is None else 100 * reference,
         provenance=provenance,
         per_class={label: 100 * share for label, share in shares if not math.isnan(share)},
-        notes=notes + notes_of_few(len(y)),
+        notes=notes,
         details={"confusion": confusion(log_probs, y).tolist()},
         interval=[100 * end for end in wilson(value, len(y))],
     )
@@ -178,18 +178,27 @@ def notes_of_few(count: int) -> tuple[str, ...]:
     return (f"there are only {count} test images, and a single one is {100 / count:.2g} % of them",)
 
 
-def balanced_interval(share: float, y: Tensor) -> tuple[float, float]:
-    """Ends of Wilson's 95 % interval of a `balanced` share of images with labels y (N,).
+def balanced_interval(log_probs: Tensor, y: Tensor) -> tuple[float, float]:
+    r"""Ends of Wilson's 95 % interval of a `balanced` share, of labels y (N,).
 
-    It is that of K² / Σ 1/n_k images, N where the K classes are equally large.
+    It is that of so many images as have the variance of the mean over classes of n_k images,
+    :math:`\frac{1}{K^2} \sum_k p_k (1 - p_k) / n_k`, and of no more than where all p_k are one:
+    of N where classes are equally large and equally well recognized.
 
     Example:
-        >>> [round(end, 3) for end in balanced_interval(1.0, torch.arange(14) % 2)]
+        >>> y = torch.arange(14) % 2
+        >>> [round(end, 3) for end in balanced_interval(torch.eye(2)[y].log(), y)]
         [0.785, 1.0]
     """
-    counts = bincount(y)
-    counts = counts[counts > 0].double()
-    return wilson(share, len(counts) ** 2 / (1 / counts).sum().item())
+    counts = confusion(log_probs, y).cpu().double()
+    n = counts.sum(dim=1)
+    p, n = (counts.diagonal() / n)[n > 0], n[n > 0]
+    K = len(n)
+    share, variance = p.mean().item(), (p * (1 - p) / n).sum().item() / K**2
+    count = K**2 / (1 / n).sum().item()
+    if variance > 0:
+        count = min(count, share * (1 - share) / variance)
+    return wilson(share, count)
 
 
 def wilson(share: float, count: float) -> tuple[float, float]:

@@ -171,7 +171,7 @@ class Context:
 
     @cached_property
     def reference(self) -> tuple[str, ImageDataset]:
-        """The real images that take the place of generated ones for a reference, and their split.
+        """What real images take the place of generated ones for a reference, and these.
 
         The validation images, which neither model nor classifier has learnt from; where these are
         fewer than a hundred, the training images.
@@ -180,7 +180,7 @@ class Context:
             held_out = known_images(self.dataset, "validation", self.run.experiment.data)
             if len(held_out) >= ENOUGH:
                 return "validation", held_out
-        return "train", self.train
+        return "training", self.train
 
     @cached_property
     def test_index(self) -> NDArray[np.int64]:
