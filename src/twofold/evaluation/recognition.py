@@ -38,7 +38,7 @@ __all__ = [
     "wilson",
 ]
 
-FEW = 100  # images, below which a share has no normal law
+FEW = 100  # test images, below which a single one is more than a point of a share
 
 
 def accuracy(log_probs: Tensor, y: Tensor) -> float:
@@ -181,9 +181,9 @@ def notes_of_few(count: int) -> tuple[str, ...]:
 def balanced_interval(log_probs: Tensor, y: Tensor) -> tuple[float, float]:
     r"""Ends of Wilson's 95 % interval of a `balanced` share, of labels y (N,).
 
-    It is that of so many images as have the variance of the mean over classes of n_k images,
-    :math:`\frac{1}{K^2} \sum_k p_k (1 - p_k) / n_k`, and of no more than where all p_k are one:
-    of N where classes are equally large and equally well recognized.
+    It is that of as many images as have the variance of this mean,
+    :math:`\frac{1}{K^2} \sum_k p_k (1 - p_k) / n_k` for n_k images of class k, and of at most
+    :math:`K^2 / \sum_k 1 / n_k`; both are N where classes are alike in size and share.
 
     Example:
         >>> y = torch.arange(14) % 2
