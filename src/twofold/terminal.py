@@ -22,14 +22,17 @@ if TYPE_CHECKING:
     from twofold.evaluation.figure import Figure
     from twofold.experiments.run import Run
     from twofold.experiments.schema import Experiment
+    from twofold.verbs.evaluate import Evaluation
 
 __all__ = [
     "LISTS",
     "save_preview",
     "show_columns",
     "show_data",
+    "show_evaluation",
     "show_list",
     "show_measures",
+    "show_next",
     "show_preview",
     "show_runs",
 ]
@@ -39,29 +42,53 @@ ROWS = 10  # terminal lines of a preview; each holds two rows of pixels
 
 
 def show_measures(
-    title: str, measures: "Sequence[Figure]", not_measured: Mapping[str, str]
+    title: str,
+    measures: "Sequence[Figure]",
+    not_measured: Mapping[str, str],
+    heading: "Callable[[Figure], str] | None" = None,
 ) -> None:
-    """A table of figures with standard errors and references, their notes, and what is missing."""
-    rows = [
-        (
-            measure.title + {"higher": " ↑", "lower": " ↓", None: ""}[measure.better],
-            number(measure.value),
-            "" if measure.error is None else number(measure.error, 2),
-            measure.unit,
-            "" if measure.reference is None else number(measure.reference),
-        )
-        for measure in measures
-    ]
+    """A table of figures with standard errors and references, their notes, and what is missing.
+
+    Arguments:
+        title: Above the table.
+        measures: A row each.
+        not_measured: What is missing, and why.
+        heading: That under which a figure stands; those of one heading follow one another.
+    """
     console = Console()
-    if rows:
-        columns = ("measure", "value", "± s.e.", "unit", "real data")
-        console.print(_table(title, columns, rows))
+    if measures:
+        table = _table(title, ("measure", "value", "± s.e.", "unit", "real data"), ())
+        above = ""
+        for one in measures:
+            if heading and heading(one) != above:
+                above = heading(one)
+                table.add_section()
+                table.add_row(Text(above, style="bold"))
+            table.add_row(*_row(one))
+        console.print(table)
     else:
         _say(title)
     for note in dict.fromkeys(note for measure in measures for note in measure.notes):
         console.print(Text(f"note: {note}", style="dim"))
     for name, reason in not_measured.items():
-        console.print(Text(f"not measured: {name}, for {reason}", style="dim"))
+        console.print(Text(f"{name} was not measured: {reason}", style="dim"))
+
+
+def show_evaluation(title: str, found: "Evaluation") -> None:
+    """The figures of a run, under the questions that they answer."""
+    from twofold.evaluation.measure import measure_of
+
+    def question(figure: "Figure") -> str:
+        measure = measure_of(figure.name)
+        return measure.question.title if measure else "Other"
+
+    show_measures(title, found.measures, found.not_measured, question)
+
+
+def show_next(verb: str, runs: Sequence[Path]) -> None:
+    """The command that comes next, of some runs; nothing where there are none."""
+    if runs:
+        _say(f"next: twofold {verb} {shlex.join(map(str, runs))}", stderr=True)
 
 
 def show_columns(columns: "Mapping[str, Sequence[str]]") -> None:
@@ -255,6 +282,16 @@ def _by_class(dataset: "ImageDataset", columns: int) -> Any:
     classes = range(min(dataset.num_classes, MAX_ROWS))
     rows = [np.flatnonzero(dataset.labels == k)[:columns] for k in classes]
     return dataset.images[np.concatenate([np.resize(row, columns) for row in rows if len(row)])]
+
+
+def _row(figure: "Figure") -> tuple[str, ...]:
+    return (
+        figure.title + {"higher": " ↑", "lower": " ↓", None: ""}[figure.better],
+        number(figure.value),
+        "" if figure.error is None else number(figure.error, 2),
+        figure.unit,
+        "" if figure.reference is None else number(figure.reference),
+    )
 
 
 def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:

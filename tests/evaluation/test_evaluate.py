@@ -27,14 +27,14 @@ TOY = {"epochs": 2, "layers": "fc-16", "latent_dim": 4, "limit": 200, "log_every
 
 @pytest.fixture(scope="module", autouse=True)
 def cache(tmp_path_factory):
-    """Judges of the tests stay out of the user's cache."""
+    """Classifiers of the tests stay out of the user's cache."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TWOFOLD_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
 
 
 @pytest.fixture(scope="module")
-def quick_judges(cache):
+def quick_recipes(cache):
     """The recipes, for 30 steps."""
 
     def quick(name, dataset):
@@ -57,7 +57,7 @@ def cgan(tmp_path_factory, silent):
     return train("digits-cgan", TOY, out=out, progress=silent)
 
 
-def test_a_cvae_is_measured_on_the_test_images(cvae, silent, quick_judges):
+def test_a_cvae_is_measured_on_the_test_images(cvae, silent, quick_recipes):
     evaluation = evaluate(cvae, num_samples=200, iwae_samples=20, device="cpu", progress=silent)
     names = [measure.name for measure in evaluation.measures]
     assert sorted(names) == sorted(
@@ -106,7 +106,7 @@ def test_a_cvae_is_measured_on_the_test_images(cvae, silent, quick_judges):
     assert set(saved["seconds"]) == set(default_measures())
 
 
-def test_every_measure_is_kept_when_another_is_taken(cvae, silent, quick_judges):
+def test_every_measure_is_kept_when_another_is_taken(cvae, silent, quick_recipes):
     evaluate(cvae, ["gan-test", "modes"], num_samples=200, device="cpu", progress=silent)
     evaluate(cvae, ["recognition-mlp"], num_samples=200, device="cpu", progress=silent)
     saved = json.loads((cvae.path / "evaluation.json").read_text())
@@ -252,7 +252,7 @@ def test_the_elbo_is_of_the_test_split_and_no_other(cvae, silent):
     assert measured != pytest.approx(by_split["train"], rel=1e-5)
 
 
-def test_a_gan_has_no_likelihood_and_nothing_is_made_up(cgan, silent, quick_judges):
+def test_a_gan_has_no_likelihood_and_nothing_is_made_up(cgan, silent, quick_recipes):
     evaluation = evaluate(cgan, num_samples=100, device="cpu", progress=silent)
     names = [measure.name for measure in evaluation.measures]
     assert not any(name.startswith(("elbo", "iwae", "recon")) for name in names)
@@ -265,12 +265,12 @@ def test_a_gan_has_no_likelihood_and_nothing_is_made_up(cgan, silent, quick_judg
     ("condition", "given"),
     [("none", ""), ("class", "the true class of the image"), ("left-half", "a part of the image")],
 )
-def test_what_a_reconstruction_was_given_is_said(condition, given, tmp_path, silent, quick_judges):
+def test_what_a_reconstruction_was_given_is_said(condition, given, tmp_path, silent, quick_recipes):
     changes = {**TOY, "epochs": 1, "condition": condition}
     run = train("digits-cvae", changes, out=tmp_path / "r", progress=silent)
     evaluation = evaluate(run, ["reconstruction"], device="cpu", progress=silent)
-    caution = evaluation["reconstruction/classifier-cnn"].notes
-    assert caution == ((f"the model is given {given}",) if given else ())
+    notes = evaluation["reconstruction/classifier-cnn"].notes
+    assert notes == ((f"the model is given {given}",) if given else ())
 
 
 def test_the_label_leak_is_shown_beside_the_figure_without_it(cvae, silent, monkeypatch):
@@ -296,7 +296,9 @@ def test_the_label_leak_is_shown_beside_the_figure_without_it(cvae, silent, monk
         assert told.better is kept.better is None
 
 
-def test_gan_train_sees_the_generated_images_and_no_others(cvae, silent, quick_judges, monkeypatch):
+def test_gan_train_sees_the_generated_images_and_no_others(
+    cvae, silent, quick_recipes, monkeypatch
+):
     seen = []
     train_classifier = classifiers.train_classifier
     monkeypatch.setattr(
@@ -316,7 +318,7 @@ def test_gan_train_sees_the_generated_images_and_no_others(cvae, silent, quick_j
     assert other["gan_train/classifier-cnn"].reference == first.reference
 
 
-def test_gan_train_asks_for_the_classes_the_model_has_seen(tmp_path, silent, quick_judges):
+def test_gan_train_asks_for_the_classes_the_model_has_seen(tmp_path, silent, quick_recipes):
     changes = {**TOY, "epochs": 1, "without": ["9", "4"], "labels": 80}
     run = train("digits-cvae", changes, out=tmp_path / "run", progress=silent)
     context = open_run(run, "cpu", {"samples": 50, "seed": 0}, silent)
@@ -347,7 +349,7 @@ def test_some_test_images_are_drawn_from_all_of_them(tmp_path, silent):
     assert torch.allclose(torch.cat([batch.x for batch in context.batches.in_order()]), whole)
 
 
-def test_figures_of_a_measure_that_is_taken_again_do_not_outlive_it(cvae, silent, quick_judges):
+def test_figures_of_a_measure_that_is_taken_again_do_not_outlive_it(cvae, silent, quick_recipes):
     evaluate(cvae, ["distance"], num_samples=200, device="cpu", progress=silent)
     assert "fid/classifier" in {m["name"] for m in cvae.evaluation["measures"]}
     evaluate(cvae, ["distance"], num_samples=50, device="cpu", progress=silent)
@@ -371,7 +373,7 @@ def test_the_same_seed_measures_the_same(cvae, silent):
     assert [m.value for m in first] == [m.value for m in again]
 
 
-def test_a_judge_is_trained_once(silent, quick_judges, tmp_path, monkeypatch):
+def test_a_classifier_is_trained_once(silent, quick_recipes, tmp_path, monkeypatch):
     monkeypatch.setenv("TWOFOLD_CACHE", str(tmp_path))
     dataset = load_dataset("digits")
     first = find_classifier("classifier-mlp", dataset, progress=silent)
@@ -386,7 +388,7 @@ def test_a_judge_is_trained_once(silent, quick_judges, tmp_path, monkeypatch):
     tensors.write_bytes(whole[:-1])
     with pytest.raises(RunError, match=rf"{tensors.name} is damaged"):
         find_classifier("classifier-mlp", dataset, progress=silent)
-    assert tensors.exists(), "a damaged judge is reported and not wiped"
+    assert tensors.exists(), "a damaged one is reported and not wiped"
     x = torch.as_tensor(dataset.split("test").images) / 255
     log_probs = first.classifier.classify(x)
     assert log_probs.shape == (180, 10)

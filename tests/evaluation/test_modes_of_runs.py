@@ -43,7 +43,7 @@ def gan(tmp_path_factory, silent):
 
 @pytest.fixture
 def asked(monkeypatch):
-    """Puts the oracle in the judge's place; lists what it was asked for."""
+    """Puts the oracle in the classifier's place; lists what it was asked for."""
     questions = []
 
     def find(name, dataset, *_rest):
@@ -88,14 +88,14 @@ def test_a_collapsed_model_has_one_mode(gan, count):
     assert found["modes_kl"].value == pytest.approx(math.log(1000))
 
 
-@pytest.mark.parametrize(("number", "cautioned"), [(500, True), (26_000, False)])
-def test_the_floor_is_of_as_many_real_images(gan, count, number, cautioned):
+@pytest.mark.parametrize(("number", "noted"), [(500, True), (26_000, False)])
+def test_the_reference_is_of_as_many_real_images(gan, count, number, noted):
     """What independent draws reach, not what the whole test split does."""
     found = count(gan.dataset().split("test").images[:1].repeat(number, axis=0))
     expected = 1000 * (1 - 0.999**number)
     assert found["modes"].details["expected_of_equal_shares"] == pytest.approx(expected, abs=0.01)
     assert found["modes"].reference == pytest.approx(expected, abs=30)
-    assert any("--num-samples 26000" in note for note in found["modes_kl"].notes) == cautioned
+    assert any("--num-samples 26000" in note for note in found["modes_kl"].notes) == noted
     if number == 26_000:
         assert found["modes_kl"].reference == pytest.approx(999 / 52_000, abs=0.006)
 

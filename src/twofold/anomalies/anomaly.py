@@ -15,6 +15,7 @@ from twofold.data.dataset import UNLABELED
 from twofold.data.preprocess import to_unit
 from twofold.errors import NotMeasured, UsageError
 from twofold.experiments.context import Context, Subject, open_run
+from twofold.experiments.data import known_images
 from twofold.models.capabilities import HasLikelihood
 from twofold.pictures.charts import draw_detection
 from twofold.pictures.sheets import grid, stack
@@ -251,9 +252,8 @@ def _validation(context: Context) -> Inputs:
         raise NotMeasured(
             f"{whole.name} has no validation images to set one on; train with validation=0.1"
         )
-    split = binarize_once(whole.split("validation"), context)
-    kept = split.without(context.run.experiment.data.without)
-    return Inputs(kept, context, f"validation images of {whole.name}")
+    kept = known_images(whole, "validation", context.run.experiment.data)
+    return Inputs(binarize_once(kept, context), context, f"validation images of {whole.name}")
 
 
 def _known(

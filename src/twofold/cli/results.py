@@ -57,6 +57,8 @@ def _with_changes(call: Callable[..., Any], changes: list[str], run: Path, **val
 
 def _use_runs(function: Function, runs: Sequence[Path], values: dict[str, Any]) -> None:
     """Calls a function for each run; one that fails does not lose the results of the others."""
+    from twofold.terminal import show_next
+
     call, out = function.load(), values.pop("out", None)
     if "changes" in [argument.name for argument in function.arguments]:
         runs, changes = _apart(runs)
@@ -69,13 +71,18 @@ def _use_runs(function: Function, runs: Sequence[Path], values: dict[str, Any]) 
     if several and out is not None:
         raise UsageError(f"--out {out} names one result, and there are {len(runs)} runs")
     failures: dict[Path, RunError] = {}
+    measured: list[Path] = []
     for run in runs:
         try:
-            _hand_over(call(run, **values), function.name, run, out)
+            found = call(run, **values)
+            _hand_over(found, function.name, run, out)
+            if function.name == "evaluate" and found.path is not None:
+                measured.append(found.path.parent)
         except RunError as error:
             if not several:
                 raise
             failures[run] = error
+    show_next("compare", measured)
     if failures:
         head = f"{function.name} failed for {len(failures)} of {len(runs)} runs:"
         raise RunError("\n".join([head, *(f"{run}: {error}" for run, error in failures.items())]))
@@ -83,7 +90,7 @@ def _use_runs(function: Function, runs: Sequence[Path], values: dict[str, Any]) 
 
 def _hand_over(result: Any, verb: str, run: Path = Path(), out: str | None = None) -> None:
     """Shows what a function gave back, saves what is to be saved, and says where it is."""
-    from twofold.terminal import show_columns, show_measures, show_runs
+    from twofold.terminal import show_columns, show_evaluation, show_measures, show_runs
 
     if hasattr(result, "save"):
         paths = [Path(out)] if out else _places(result, run / verb)
@@ -95,7 +102,7 @@ def _hand_over(result: Any, verb: str, run: Path = Path(), out: str | None = Non
         show_columns(result.highlights())
         typer.echo("\n".join(map(str, saved)))
     elif hasattr(result, "measures"):
-        show_measures(str(run), result.measures, result.not_measured)
+        show_evaluation(str(run), result)
     elif isinstance(result, list) or hasattr(result, "progress"):
         if not show_runs(result):
             raise typer.Exit(130)

@@ -11,7 +11,7 @@ from twofold.evaluation.figure import Figure, Quantity
 from twofold.evaluation.measure import Measure
 from twofold.evaluation.questions import CLASSES
 from twofold.evaluation.recognition import class_shares, inception_score, kl_of_shares
-from twofold.evaluation.samples import generated_by
+from twofold.evaluation.samples import generated_by, notes_of_reference
 from twofold.evaluation.summary import RunSummary
 from twofold.experiments.context import Context
 from twofold.registry import register
@@ -39,7 +39,10 @@ HARDLY = 0.1  # of a class's share in the data: below it the class is missing
 
 @register("measure", "classes")
 class Classes(Measure):
-    """Histogram of generated classes against the data's, and the Inception Score by classifier."""
+    """Histogram of generated classes against the data's, and the Inception Score by classifier.
+
+    Both are among the classes that the model knows: one that was left out of training is none.
+    """
 
     question = CLASSES
     quantities = (CLASS_KL, INCEPTION)
@@ -48,29 +51,34 @@ class Classes(Measure):
     def take(self, context: Context) -> Iterator[Figure]:
         labels, made = context.labels, generated_by(context)
         classifier = reference_classifier(context, CNN)
-        seen = classifier.classifier.classify(made.x)
-        real = classifier.classifier.classify(context.real("train", len(made)))
+        known = context.known_classes
+        seen, real = (
+            classifier.classifier.classify(x)[:, known].log_softmax(dim=1)
+            for x in (made.x, context.real("reference", len(made)))
+        )
+        notes = made.notes + notes_of_reference(context)
         provenance = {
             **made.provenance,
             "split": "test",
             "images": len(labels),
             "classifier": f"{classifier.name} {classifier.digest}",
+            "reference": f"{context.reference[0]} images",
         }
         yield INCEPTION.figure(
             inception_score(seen),
             reference=inception_score(real),
             provenance=provenance,
-            notes=made.notes,
+            notes=notes,
         )
-        num_classes = context.dataset.num_classes
-        data = torch.bincount(labels, minlength=num_classes).double() / len(labels)
-        shares, names = class_shares(seen), context.dataset.class_names
+        counts = torch.bincount(labels, minlength=context.dataset.num_classes)[known]
+        data, shares = counts.double() / len(labels), class_shares(seen)
+        names = [context.dataset.class_names[k] for k in known]
         asked = "the model was asked for the classes in these proportions"
         yield CLASS_KL.figure(
             kl_of_shares(shares, data),
             reference=_reference(class_shares(real), data),
             provenance=provenance,
-            notes=(*made.notes, asked) if "classes" in made.provenance else made.notes,
+            notes=(*notes, asked) if "classes" in made.provenance else notes,
             details={
                 "generated": dict(zip(names, shares.tolist(), strict=True)),
                 "data": dict(zip(names, data.tolist(), strict=True)),
@@ -95,7 +103,7 @@ class Classes(Measure):
 
 
 def _reference(shares: Tensor, data: Tensor) -> float | None:
-    """That of as many training images, where the test images have all of their classes."""
+    """That of as many real images, where the test images have all of their classes."""
     try:
         return kl_of_shares(shares, data)
     except NotMeasured:

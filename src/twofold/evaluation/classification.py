@@ -10,7 +10,7 @@ from twofold.evaluation.figure import Figure, Quantity
 from twofold.evaluation.measure import Measure
 from twofold.evaluation.pictures import Panel
 from twofold.evaluation.questions import RECOGNITION
-from twofold.evaluation.recognition import recognition
+from twofold.evaluation.recognition import notes_of_few, recognition
 from twofold.evaluation.summary import RunSummary
 from twofold.experiments.context import Context
 from twofold.models.capabilities import Classifies
@@ -36,8 +36,8 @@ class Classification(Measure):
             raise NotMeasured(f"a {context.model.title} names no classes; an M2 or ACGAN does")
         y = context.labels
         log_probs = model.classify(torch.cat([batch.x for batch in context.batches.in_order()]))
-        names = context.dataset.class_names
-        yield recognition("accuracy", ACCURACY.title, log_probs, y, names, context.provenance)
+        given = (log_probs, y, context.dataset.class_names, context.provenance)
+        yield recognition("accuracy", ACCURACY.title, *given, notes=notes_of_few(len(y)))
 
     def panels(self, runs: Sequence[RunSummary]) -> Iterator[Panel]:
         yield from super().panels(runs)

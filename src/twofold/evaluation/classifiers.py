@@ -1,17 +1,22 @@
 """Classifiers trained on the real images of a data set, kept for the next time.
 
 A reference classifier is an ordinary run of an ordinary experiment, in the cache folder under a
-name that hashes the recipe and the images: change either and another one is trained. For MNIST one
-is shipped with the package: its weights, their hash, and the recipe of both
-(`benchmarks/ship_classifier.py`).
+name that hashes the recipe and the images: change either and another one is trained. It learns from
+the training images alone, so that validation and test images are new to it. For MNIST one is
+shipped with the package: its weights, their hash, the recipe of both, and the images that it has
+not learnt from (`benchmarks/ship_classifier.py`).
 """
 
 import hashlib
 import json
 import shutil
+import zlib
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+
+import torch
+from torch import Tensor
 
 from twofold.data import ImageDataset
 from twofold.data.download import cache_folder
@@ -31,6 +36,7 @@ __all__ = [
     "MLP",
     "SHIPPED",
     "ReferenceClassifier",
+    "checksums",
     "classifier_key",
     "classifier_recipe",
     "find_classifier",
@@ -41,6 +47,7 @@ __all__ = [
 CNN = "classifier-cnn"
 MLP = "classifier-mlp"  # the kind of Lam (2023)
 SHIPPED = Path(__file__).parent / "shipped"
+HELD_OUT = "held_out"  # the tensor of a shipped one: checksums of its validation images
 _facts = cache(read_facts)
 
 
@@ -90,8 +97,9 @@ def find_classifier(
 ) -> ReferenceClassifier:
     """A classifier trained on real training images: shipped, from the cache, or trained now.
 
-    A shipped one has seen the whole training set, and measures runs that were given a part of it
-    too, unless one is wanted that has seen `exactly` the training images of the data set.
+    A shipped one measures the runs whose validation and test images it has not learnt from, also
+    those that were given a part of its training images, unless one is wanted that has seen
+    `exactly` the training images of the data set.
 
     Raises:
         DataError: If the training images have no labels.
@@ -149,16 +157,34 @@ def reference_classifier(context: Context, name: str) -> ReferenceClassifier:
     return find_classifier(name, dataset, str(context.device), context.progress)
 
 
+def checksums(images: ImageDataset) -> Tensor:
+    """A CRC-32 of the pixels of each image, shape (N,), int64: equal images have the same."""
+    return torch.tensor([zlib.crc32(image.tobytes()) for image in images.images])
+
+
 def _shipped_for(name: str, dataset: ImageDataset, exactly: bool) -> Path | None:
-    """The facts of the shipped one whose test or `exactly` training images are the data set's."""
+    """The facts of the shipped one that fits the data set.
+
+    Its test images are the data set's, whose validation images are among those held out from it;
+    or it has `exactly` the training images of the data set.
+    """
     split = "train" if exactly else "test"
     if split not in dataset.splits:
         return None
     fingerprint = dataset.split(split).fingerprint
     for path in sorted(SHIPPED.glob(f"{name}-*.json")):
-        if _facts(path)[f"{split}_fingerprint"] == fingerprint:
+        same = _facts(path)[f"{split}_fingerprint"] == fingerprint
+        if same and (exactly or _is_held_out(path, dataset)):
             return path
     return None
+
+
+def _is_held_out(path: Path, dataset: ImageDataset) -> bool:
+    """Whether a shipped one has learnt from none of the validation images."""
+    if "validation" not in dataset.splits:
+        return True
+    held_out = load_checkpoint(path)[0][HELD_OUT]
+    return bool(torch.isin(checksums(dataset.split("validation")), held_out).all())
 
 
 def _load_shipped(name: str, path: Path, dataset: ImageDataset, device: str) -> ReferenceClassifier:

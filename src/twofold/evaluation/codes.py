@@ -19,6 +19,7 @@ from twofold.errors import NotMeasured
 from twofold.evaluation.figure import Direction
 from twofold.evaluation.planes import principal_axes
 from twofold.experiments.context import Context, draw_index
+from twofold.experiments.data import known_images
 from twofold.models.capabilities import Classifies, Encodes, HasCodes
 
 __all__ = [
@@ -152,7 +153,7 @@ def read_index(count: int, dim: int) -> NDArray[Any]:
 def _images(context: Context, dim: int) -> tuple[Batches, Batches]:
     """The labeled training images of the classes that the model knows, and the test images."""
     test_y = context.labels
-    train = context.dataset.split("train").without(context.run.experiment.data.without)
+    train = known_images(context.dataset, "train", context.run.experiment.data)
     classes = min(int((train.class_counts > 0).sum()), len(test_y.unique()))
     if classes < 2:
         raise NotMeasured(

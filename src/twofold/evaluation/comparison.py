@@ -103,8 +103,9 @@ def comparable(runs: Sequence[RunSummary], name: str) -> str:
     for key, why in UNLIKE.items():  # and what one of them lacks makes it another kind as well
         if _distinct(repr(one.get(key)) for one in provenance) > 1:
             return why
-    # What all figures say they depend on, and say differently; seeds may differ
-    shared = set.intersection(*(set(one) for one in provenance)) - {"seed"}
+    # What all figures say they depend on, and say differently; seeds may differ, and references do
+    # not touch the value
+    shared = set.intersection(*(set(one) for one in provenance)) - {"seed", "reference"}
     unlike = [
         k for k in provenance[0] if k in shared and _distinct(repr(d[k]) for d in provenance) > 1
     ]
@@ -128,7 +129,7 @@ def same_images(runs: Sequence[RunSummary]) -> bool:
             s.gray,
             s.test,
             s.split_seed,
-            s.without,
+            frozenset(s.without),
             (data.get("splits") or {}).get("test"),
         )
         for s, data in settings

@@ -84,7 +84,7 @@ def _shares(
     found = neighborhood(features.test[some], features.generated[:count], K)
     y_test = None if features.y_test is None else features.y_test[some]
     references = features.reference("coverage", _references) or [None] * len(quantities)
-    least = min(len(features.train), count)
+    least = min(len(features.real), count)
     notes = features.notes
     if least < count:
         notes += (f"the reference is of {least} images each",)

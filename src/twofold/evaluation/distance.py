@@ -181,7 +181,7 @@ def kernel_distance(x: Tensor, y: Tensor, subsets: int = SUBSETS) -> tuple[float
 
 
 FEW = 10  # images per feature, below which a covariance is mostly noise
-ENOUGH = 200  # images for the reference of a kernel distance
+ENOUGH = 100  # images for the reference of a kernel distance
 KERNEL_UNIT = 1000.0  # kernel distances are printed in thousandths
 HEUSEL = "Heusel et al. (2017), equation 6"
 FID = Quantity(
@@ -242,7 +242,7 @@ def _frechet(features: Features, class_names: tuple[str, ...]) -> Iterator[Figur
     value, bias = frechet_distance(test, generated), frechet_bias(test, len(generated))
     error = frechet_error(test, generated)
     by = (features.name, f"{features.name} features")
-    fewer, many = len(features.train), len(generated)
+    fewer, many = len(features.real), len(generated)
     notes = features.notes
     if fewer < many:
         notes += (f"the reference is of {fewer} real images, not {many}",)

@@ -24,7 +24,9 @@ from twofold.evaluation.recognition import (
     accuracy,
     accuracy_per_class,
     balanced,
+    balanced_interval,
     confusion,
+    notes_of_few,
 )
 from twofold.evaluation.samples import generated_by
 from twofold.evaluation.summary import RunSummary, mentions, those_with
@@ -54,7 +56,6 @@ GIVEN = {
     "class": "the model is given the true class of the image",
     "image": "the model is given a part of the image",
 }
-FEW = 100  # images, below which a share says little
 
 
 @register("measure", "gan-test")
@@ -148,10 +149,11 @@ def _real_share(context: Context, classifier: ReferenceClassifier) -> float:
 
 
 def _shares(log_probs: Tensor, y: Tensor, class_names: Sequence[str]) -> dict[str, Any]:
-    """Of images with labels y what a figure has beside its value: error, classes, confusions."""
+    """Of images with labels y what a figure has beside its value: error, interval, classes …"""
     by_class = zip(class_names, accuracy_per_class(log_probs, y), strict=True)
     return {
         "error": 100 * balanced(log_probs, y)[1],
+        "interval": [100 * end for end in balanced_interval(log_probs, y)],
         "per_class": {name: 100 * share for name, share in by_class if not math.isnan(share)},
         "details": {
             "confusion": confusion(log_probs, y).tolist(),
@@ -192,8 +194,6 @@ def _recognized(
 ) -> Figure:
     """How often a classifier sees y in the images x, beside the same on real test images."""
     log_probs, real = classifier.classifier.classify(x), _real_share(context, classifier)
-    if len(context.labels) < FEW:
-        notes += (f"the real images that the classifier was tried on are {len(context.labels)}",)
     return quantity.figure(
         100 * balanced(log_probs, y)[0],
         classifier.name,
@@ -207,5 +207,5 @@ def _recognized(
             "chance": f"{100 / context.dataset.num_classes:.3g} %",
             "mean": "over classes",
         },
-        notes=notes,
+        notes=notes + notes_of_few(len(context.labels)),
     )

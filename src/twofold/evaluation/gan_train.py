@@ -30,10 +30,11 @@ from twofold.evaluation.figure import Figure, Quantity
 from twofold.evaluation.measure import Measure
 from twofold.evaluation.pictures import Panel
 from twofold.evaluation.questions import RECOGNITION
-from twofold.evaluation.recognition import accuracy, recognition
+from twofold.evaluation.recognition import accuracy, notes_of_few, recognition
 from twofold.evaluation.samples import classes_as_trained, notes_of_codes, of_codes, sample_images
 from twofold.evaluation.summary import RunSummary
 from twofold.experiments.context import Context
+from twofold.experiments.data import known_images
 from twofold.experiments.resolve import resolve
 from twofold.pictures.sheets import to_uint8
 from twofold.registry import register
@@ -74,8 +75,7 @@ class GANTrain(Measure):
                 f"a {model.title} is conditioned on no class: its images have no labels"
             )
         taught = taught_by(context)
-        left_out = context.run.experiment.data.without
-        train = context.dataset.split("train").without(left_out).labeled()
+        train = known_images(context.dataset, "train", context.run.experiment.data).labeled()
         learnt_from = replace(train, splits={"train": np.arange(len(train))})  # with all labels
         real = find_classifier(CNN, learnt_from, str(model.device), context.progress, exactly=True)
         x, y = context.real("test"), context.labels
@@ -94,7 +94,7 @@ class GANTrain(Measure):
                 "reference": real.trained_on,
             },
             accuracy(real.classifier.classify(x), y),
-            (ONE, *notes_of_codes(context)),
+            (ONE, *notes_of_codes(context), *notes_of_few(len(y))),
         )
 
     def panels(self, runs: Sequence[RunSummary]) -> Iterator[Panel]:

@@ -120,12 +120,15 @@ def default_measures() -> list[str]:
     return [name for name, measure in measures().items() if not measure.slow]
 
 
+def measure_of(name: str) -> Measure | None:
+    """The registered measure that has the quantity of a figure, by the figure's name."""
+    return next((one for one in measures().values() if one.place(name) >= 0), None)
+
+
 def quantity_of(name: str) -> Quantity | None:
     """The quantity of a figure by its name, where a registered measure has it."""
-    for measure in measures().values():
-        if (place := measure.place(name)) >= 0:
-            return measure.quantities[place]
-    return None
+    measure = measure_of(name)
+    return measure.quantities[measure.place(name)] if measure else None
 
 
 def checked(runs: Sequence[RunSummary]) -> list[RunSummary]:

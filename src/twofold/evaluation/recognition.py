@@ -27,16 +27,18 @@ __all__ = [
     "accuracy_error",
     "accuracy_per_class",
     "balanced",
+    "balanced_interval",
     "calibration",
     "class_shares",
     "confusion",
     "inception_score",
     "kl_of_shares",
+    "notes_of_few",
     "recognition",
     "wilson",
 ]
 
-FEW = 100  # images, below which a share has no normal law
+FEW = 100  # test images, below which a single one is more than a point of a share
 
 
 def accuracy(log_probs: Tensor, y: Tensor) -> float:
@@ -144,7 +146,7 @@ def recognition(
     """The share of images that are recognized as y, in per cent, over all and by class.
 
     The reference is the same share of real images, from 0 to 1; else arguments are as of `Figure`.
-    Of few images there is Wilson's interval.
+    The interval is Wilson's.
     """
     value = accuracy(log_probs, y)
     shares = zip(class_names, accuracy_per_class(log_probs, y), strict=True)
@@ -160,11 +162,45 @@ def recognition(
         per_class={label: 100 * share for label, share in shares if not math.isnan(share)},
         notes=notes,
         details={"confusion": confusion(log_probs, y).tolist()},
-        interval=[100 * end for end in wilson(value, len(y))] if len(y) < FEW else None,
+        interval=[100 * end for end in wilson(value, len(y))],
     )
 
 
-def wilson(share: float, count: int) -> tuple[float, float]:
+def notes_of_few(count: int) -> tuple[str, ...]:
+    """What a reader must know of a share of so many test images.
+
+    Example:
+        >>> notes_of_few(14)
+        ('there are only 14 test images, and a single one is 7.1 % of them',)
+    """
+    if count >= FEW:
+        return ()
+    return (f"there are only {count} test images, and a single one is {100 / count:.2g} % of them",)
+
+
+def balanced_interval(log_probs: Tensor, y: Tensor) -> tuple[float, float]:
+    r"""Ends of Wilson's 95 % interval of a `balanced` share, of labels y (N,).
+
+    It is that of as many images of one share p as have the variance of this mean,
+    :math:`p (1 - p) / n = \frac{1}{K^2} \sum_k p_k (1 - p_k) / n_k` for n_k images of class k: of N
+    where classes are alike in size and share. Shares are taken with one more image right and one
+    more wrong, so that a small class without a mistake is not thought certain.
+
+    Example:
+        >>> y = torch.arange(14) % 2
+        >>> [round(end, 3) for end in balanced_interval(torch.eye(2)[y].log(), y)]
+        [0.785, 1.0]
+    """
+    counts = confusion(log_probs, y).cpu().double()
+    right, n = counts.diagonal(), counts.sum(dim=1)
+    right, n = right[n > 0], n[n > 0]
+    p = (right + 1) / (n + 2)
+    variance = (p * (1 - p) / n).sum() / len(n) ** 2
+    share, spread = (right / n).mean().item(), p.mean() * (1 - p.mean())
+    return wilson(share, (spread / variance).item())
+
+
+def wilson(share: float, count: float) -> tuple[float, float]:
     """Ends of Wilson's 95 % interval of a share of so many images.
 
     Example:

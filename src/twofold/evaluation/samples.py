@@ -33,6 +33,7 @@ __all__ = [
     "features_of",
     "generated_by",
     "notes_of_codes",
+    "notes_of_reference",
     "of_codes",
     "random_extractor",
     "sample_images",
@@ -109,18 +110,18 @@ class Features:
         extractor: Who.
         generated: Of the generated images.
         test: Of the real test images.
-        train: Of as many of the model's training images as were generated, or all there are: in the
-            place of the generated ones they give the reference.
+        real: Of as many other real images as were generated, or all there are: in the place of the
+            generated ones they give the reference.
         y_generated: The class each generated image was asked to be, or None.
         y_test: The classes of the test images, or None.
         provenance: What any figure of them depends on.
-        notes: What a reader must know of the generated images.
+        notes: What a reader must know of the images.
     """
 
     extractor: Extractor
     generated: Tensor
     test: Tensor
-    train: Tensor
+    real: Tensor
     y_generated: Tensor | None
     y_test: Tensor | None
     provenance: dict[str, Any]
@@ -131,13 +132,13 @@ class Features:
         return self.extractor.name
 
     def reference(self, name: str, figure: Callable[[Tensor, Tensor], Any]) -> Any:
-        """A figure of training images in the place of generated ones, a number or list, cached.
+        """A figure of real images in the place of generated ones, a number or list, cached.
 
         Where these are too few it is None: a model may have learnt from a handful.
         """
-        parts = [name, digest_of(self.test), digest_of(self.train)]
+        parts = [name, digest_of(self.test), digest_of(self.real)]
         try:
-            found = remember("references", parts, lambda: {name: figure(self.test, self.train)})
+            found = remember("references", parts, lambda: {name: figure(self.test, self.real)})
         except NotMeasured:
             return None
         return found[name].tolist()
@@ -240,14 +241,14 @@ def _features(context: Context) -> tuple[Features, ...]:
     extractors = [random_extractor(context.dataset.image_shape, device)]
     if context.dataset.num_classes > 1:
         extractors.insert(0, classifier_extractor(reference_classifier(context, CNN)))
-    test, train = context.real("test"), context.real("train", len(made))
+    test, real = context.real("test"), context.real("reference", len(made))
     context.progress.say("features of generated and real images")
     return tuple(
         Features(
             extractor,
             extractor(made.x),
             _of_real_images(extractor, test),
-            _of_real_images(extractor, train),
+            _of_real_images(extractor, real),
             made.y,
             context.batches.labels,
             {
@@ -255,10 +256,21 @@ def _features(context: Context) -> tuple[Features, ...]:
                 "split": "test",
                 "images": len(test),
                 "extractor": f"{extractor.name} {extractor.digest}",
+                "reference": f"{context.reference[0]} images",
             },
-            made.notes,
+            made.notes + (notes_of_reference(context) if extractor.name == "classifier" else ()),
         )
         for extractor in extractors
+    )
+
+
+def notes_of_reference(context: Context) -> tuple[str, ...]:
+    """What a reader must know of a classifier's figure of the reference images."""
+    if context.reference[0] == "validation":
+        return ()
+    return (
+        "the reference is of training images, which the classifier has seen: fresh real images "
+        "would not reach it",
     )
 
 

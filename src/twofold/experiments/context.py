@@ -21,6 +21,7 @@ from twofold.data.dataset import UNLABELED
 from twofold.data.preprocess import to_unit
 from twofold.errors import NotMeasured, RunError, UsageError, unknown_name
 from twofold.experiments.adopt import Subject, as_run
+from twofold.experiments.data import known_images
 from twofold.experiments.environment import pick_device
 from twofold.experiments.run import Run
 from twofold.experiments.train import training_images
@@ -31,6 +32,7 @@ from twofold.training.progress import Progress, Silent
 __all__ = ["Classes", "Context", "Subject", "class_index", "draw_index", "open_run", "seeded"]
 
 
+ENOUGH = 100  # images for a reference
 T = TypeVar("T")
 Classes = int | str | Sequence[int | str]  # one by number or name, or several
 
@@ -159,16 +161,26 @@ class Context:
 
     @cached_property
     def test(self) -> ImageDataset:
-        """The test images of the classes that the model was trained on: what figures are of.
-
-        Which images a figure is of is decided here and nowhere else.
-        """
-        return self.dataset.split("test").without(self.run.experiment.data.without)
+        """The test images of the classes that the model was trained on: what figures are of."""
+        return known_images(self.dataset, "test", self.run.experiment.data)
 
     @cached_property
     def train(self) -> ImageDataset:
         """The images that the model has learnt from, with the labels it was given."""
         return training_images(self.dataset, self.run.experiment, self.model)
+
+    @cached_property
+    def reference(self) -> tuple[str, ImageDataset]:
+        """What real images take the place of generated ones for a reference, and these.
+
+        The validation images, which neither model nor classifier has learnt from; where these are
+        fewer than a hundred, the training images.
+        """
+        if "validation" in self.dataset.splits:
+            held_out = known_images(self.dataset, "validation", self.run.experiment.data)
+            if len(held_out) >= ENOUGH:
+                return "validation", held_out
+        return "training", self.train
 
     @cached_property
     def test_index(self) -> NDArray[np.int64]:
@@ -202,7 +214,7 @@ class Context:
         """What any figure of the test images depends on."""
         found = {"split": "test", "images": len(self.batches), "seed": self.settings["seed"]}
         left_out = self.run.experiment.data.without
-        return {**found, "without": " ".join(map(str, left_out))} if left_out else found
+        return {**found, "without": " ".join(sorted(map(str, left_out)))} if left_out else found
 
     @property
     def labels(self) -> Tensor:
@@ -220,10 +232,13 @@ class Context:
     def real(self, split: str, count: int | None = None) -> Tensor:
         """Images (N, C, H, W) in [0, 1] as they are in the data, without any binarization.
 
-        Of `test`, or of `train`, which the model has learnt from; `count` are drawn at random, the
-        same for every run.
+        Of `test`, of `train`, which the model has learnt from, or of `reference`; `count` are drawn
+        at random, the same for every run.
         """
-        images = self.test.images[self.test_index] if split == "test" else self.train.images
+        if split == "test":
+            images = self.test.images[self.test_index]
+        else:
+            images = (self.train if split == "train" else self.reference[1]).images
         if count is not None and count < len(images):
             images = images[draw_index(len(images), count)]
         return to_unit(torch.as_tensor(images).to(self.device))

@@ -13,6 +13,7 @@ __all__ = [
     "IN_MEMORY",
     "keep_images",
     "kept_images",
+    "known_images",
     "load_data",
     "name_in_memory",
     "prepare_images",
@@ -45,6 +46,17 @@ def prepare_images(images: Any, settings: DataSettings) -> ImageDataset:
     name = getattr(images, "name", None)
     named = {"name": name} if isinstance(name, str) and name else {}
     return as_dataset(images, **named, **_division(settings))
+
+
+def known_images(dataset: ImageDataset, split: str, settings: DataSettings) -> ImageDataset:
+    """The images of a split, of the classes that the experiment does not leave out.
+
+    What a model learns from, is validated on and is measured on goes through here.
+
+    Raises:
+        UsageError: If there is no such split, or nothing is left of it.
+    """
+    return dataset.split(split).without(settings.without)
 
 
 def name_in_memory(dataset: ImageDataset) -> str:

@@ -22,8 +22,8 @@ __all__ = ["run_of_images"]
 def run_of_images(generated: Any, real: Any, out: str | Path | None = None) -> Run:
     """A run whose samples are given images, beside real ones.
 
-    Real images without test images of their own are divided in halves: one is what figures are
-    taken against, the other stands for training images and gives the references.
+    Of real images that come undivided, half are what figures are taken against, a fifth are
+    validation images, which give the references, and the rest stand for training images.
 
     Arguments:
         generated: A folder, an archive, an array or whatever else `fit` takes.
@@ -43,11 +43,8 @@ def run_of_images(generated: Any, real: Any, out: str | Path | None = None) -> R
     model = GivenImages(len(held), image_shape=held.image_shape)
     model.x.copy_(torch.as_tensor(held.images))
     model.y.copy_(torch.as_tensor(_labels(held, whole)))
-    split: dict[str, Any] = {} if "validation" in whole.splits else {"validation": 0.0}
-    if "test" not in whole.splits:
-        split["test"] = 0.5
     try:
-        return adopt(model.eval(), real, out=out, name=held.name, **split)
+        return adopt(model.eval(), real, out=out, name=held.name, **_division(whole))
     except UsageError as error:
         raise UsageError(f"{error} (of the real images)") from error
 
@@ -61,6 +58,13 @@ def _read(images: Any) -> ImageDataset:
     own = images if isinstance(images, Mapping) else {}
     validation, test = (None if split in own else 0.0 for split in ("validation", "test"))
     return as_dataset(images, validation=validation, test=test)
+
+
+def _division(whole: ImageDataset) -> dict[str, float]:
+    """The shares of what real images do not bring; all training images stay if there are test."""
+    if "test" in whole.splits:
+        return {} if "validation" in whole.splits else {"validation": 0.0}
+    return {"test": 0.5} if "validation" in whole.splits else {"test": 0.5, "validation": 0.2}
 
 
 def _labels(held: ImageDataset, whole: ImageDataset) -> np.ndarray:

@@ -30,6 +30,8 @@ from twofold.training.record import read_records
 
 __all__ = ["Run", "differences"]
 
+MEASURED = ("step", "sha256", "sampling_scale")  # what must be as it was for figures to hold
+
 
 class _Data(BaseModel):
     image_shape: tuple[int, int, int]
@@ -147,10 +149,16 @@ class Run:
     @property
     def current_evaluation(self) -> dict[str, Any]:
         """What was measured of the weights as they are, sampled as they are now; else empty."""
+        from twofold.training.checkpoint import read_facts
+
+        return self.evaluation_of(read_facts(self.checkpoint))
+
+    def evaluation_of(self, facts: Mapping[str, Any]) -> dict[str, Any]:
+        """What was measured of the weights of these facts, sampled as now; else empty."""
         found = self.evaluation or {}
-        settings = found.get("settings", {})
-        then = (settings.get("step"), settings.get("sampling_scale", 1.0))
-        return found if then == (self.model_step, self.sampling_scale) else {}
+        asked = {**facts, "sampling_scale": self.sampling_scale}
+        then = {"step": None, "sampling_scale": 1.0, **found.get("settings", {})}
+        return found if all(then.get(k, asked[k]) == asked[k] for k in MEASURED) else {}
 
     def keep_arrays(self, name: str, arrays: Mapping[str, Any]) -> None:
         """Keeps arrays behind a figure, as evaluation/NAME.npz."""

@@ -12,7 +12,7 @@ from twofold.data.batches import Batches, PartlyLabeled
 from twofold.data.preprocess import to_unit
 from twofold.errors import RunError, UsageError
 from twofold.experiments.build import build_model
-from twofold.experiments.data import load_data
+from twofold.experiments.data import known_images, load_data
 from twofold.experiments.environment import pick_device
 from twofold.experiments.extend import extend, finish_extension, with_duration
 from twofold.experiments.resolve import parse_changes, resolve
@@ -211,8 +211,7 @@ def training_images(dataset: ImageDataset, experiment: Experiment, model: Model)
 
     A model that needs every label learns from the labeled images alone.
     """
-    dataset = dataset.split("train") if dataset.splits else dataset
-    dataset = dataset.without(experiment.data.without)
+    dataset = known_images(dataset, "train", experiment.data)
     if experiment.data.labels is not None:
         dataset = dataset.keep_labels(experiment.data.labels, experiment.data.label_seed)
     if model.labels == "all" and dataset.num_unlabeled:
@@ -229,13 +228,13 @@ def _why_plain(model: Model) -> str:
 
 
 def _held_out(dataset: ImageDataset, experiment: Experiment, model: Model) -> ImageDataset | None:
-    """The validation images of the classes that are trained on, labeled if the model reads labels.
+    """The validation images of the classes that the experiment keeps.
 
-    None where there are none.
+    A model that reads labels takes those that have one.
     """
     if "validation" not in dataset.splits:
         return None
-    held_out = dataset.split("validation").without(experiment.data.without)
+    held_out = known_images(dataset, "validation", experiment.data)
     if model.labels == "none" or not held_out.num_unlabeled:
         return held_out
     return held_out.labeled() if held_out.num_unlabeled < len(held_out) else None

@@ -29,12 +29,12 @@ class Evaluation:
     Attributes:
         measures: In the order of the report.
         not_measured: What could not be measured, and why.
-        path: The evaluation.json.
+        path: The evaluation.json; None of two sets of images that were not kept.
     """
 
     measures: tuple[Figure, ...]
     not_measured: Mapping[str, str]
-    path: Path
+    path: Path | None
 
     def __getitem__(self, name: str) -> Figure:
         for measure in self.measures:
@@ -90,9 +90,7 @@ def evaluate(
     chosen = _chosen(measures)
     if against is not None:
         run = run_of_images(run, against, keep)
-        chosen = (
-            chosen if measures else [name for name in chosen if known_measures()[name].of_images]
-        )
+        chosen = chosen if measures else [n for n in chosen if known_measures()[n].of_images]
     settings = {"samples": num_samples, "iwae_samples": iwae_samples, "seed": seed}
     context = open_run(run, device, {**settings, "images": num_images}, progress or Console())
     _ = context.dataset  # fails before anything is measured
@@ -101,10 +99,11 @@ def evaluate(
     record = _Record(context, settings)
     for index, name in enumerate(chosen):
         if len(chosen) > 1:
-            context.progress.say(f"{name} ({index + 1} of {len(chosen)})")
+            context.progress.say(f"{name} (measure {index + 1} of {len(chosen)})")
         record.take(name)
     track_figures(context.run, context.progress)
-    return Evaluation(tuple(record.figures), record.missing, record.path)
+    lasts = against is None or keep is not None
+    return Evaluation(tuple(record.figures), record.missing, record.path if lasts else None)
 
 
 class _Record:
@@ -136,7 +135,7 @@ class _Record:
         self._write(name, found, missing, round(time.perf_counter() - started, 2))
 
     def _write(self, name: str, found: Sequence[Figure], missing: str, seconds: float) -> None:
-        before = self.context.run.current_evaluation
+        before = self.context.run.evaluation_of(self.settings)  # a run may be training on
         again = {name, *(figure.name for figure in found)}
         kept = [
             entry
