@@ -12,7 +12,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "twofold"
 # From the ground up. A room may import from the floors below its own.
 FLOORS = [
     {"_version", "errors"},
-    {"files", "ranges", "words", "docstrings", "settings"},
+    {"files", "ranges", "streams", "words", "docstrings", "settings"},
     {"signatures", "registry"},
     {"data", "pictures"},
     {"distributions", "conditions", "networks"},
