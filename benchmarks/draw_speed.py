@@ -101,7 +101,7 @@ def contest(glimpse: int | None, rounds: int) -> dict[str, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--save", type=Path, help="write the results as JSON")
     arguments = parser.parse_args()

@@ -13,15 +13,16 @@ import json
 from pathlib import Path
 
 import torch
-from twofold.evaluation.gan_train import taught_by
 
 from twofold.data.preprocess import to_unit
 from twofold.evaluation.classifiers import CNN, reference_classifier
+from twofold.evaluation.gan_train import taught_by
 from twofold.evaluation.recognition import accuracy
 from twofold.evaluation.samples import classes_as_trained, sample_images
 from twofold.experiments.context import open_run
 from twofold.experiments.environment import describe_machine, pick_device
 from twofold.experiments.run import Run
+from twofold.models.base import Generative
 from twofold.reproduction.collect import command_of
 from twofold.training.progress import Console
 
@@ -34,9 +35,9 @@ def measure(run: Run, scales: list[float], epochs: float | None) -> list[dict]:
     held_out = context.dataset.split("validation")
     x, y = to_unit(torch.as_tensor(held_out.images)), torch.as_tensor(held_out.labels)
     reference = reference_classifier(context, CNN)
-    found = []
+    model, found = context.model.capability(Generative, "sample"), []
     for scale in scales:
-        context.model.sampling_scale = scale
+        model.sampling_scale = scale
         asked = classes_as_trained(context, settings["samples"])
         recognized = accuracy(
             reference.classifier.classify(sample_images(context, len(asked), asked)), asked
@@ -54,7 +55,7 @@ def measure(run: Run, scales: list[float], epochs: float | None) -> list[dict]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("run", type=Path)
     parser.add_argument("scales", nargs="+", type=float)
     parser.add_argument("--epochs", type=float, help="of the classifier that learns from samples")

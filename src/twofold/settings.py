@@ -4,14 +4,23 @@ The aliases name the bounds that signatures use, so that a constructor's argumen
 it may be: `beta: NonNegative = 1.0`.
 """
 
+import typing
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
 from twofold.errors import UsageError
 
 __all__ = [
+    "MOST",
     "Count",
     "Natural",
     "NonNegative",
@@ -25,15 +34,19 @@ __all__ = [
 ]
 
 Seed = Annotated[int, Field(ge=0, lt=1 << 63)]
-Count = Annotated[int, Field(ge=1)]  # 1, 2, …
-Natural = Annotated[int, Field(ge=0)]  # 0, 1, …
+MOST = 10**6  # of units, dimensions or draws: more would ask for memory that nobody has
+Count = Annotated[int, Field(ge=1, le=MOST)]  # 1, 2, …
+Natural = Annotated[int, Field(ge=0, le=MOST)]  # 0, 1, …
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Strict(BaseModel):
-    """Settings that refuse unknown keys and infinite numbers, and do not change once made."""
+    """Settings that refuse unknown keys and infinite numbers, and do not change once made.
+
+    Nor is `true` a number: whoever writes it means something else than 1.
+    """
 
     model_config = ConfigDict(
         extra="forbid",
@@ -41,6 +54,15 @@ class Strict(BaseModel):
         validate_default=True,
         allow_inf_nan=False,
     )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_truth_for_numbers(cls, value: Any, field: ValidationInfo) -> Any:
+        if isinstance(value, bool):
+            taken = _types(cls.model_fields[field.field_name or ""].annotation)
+            if taken & {int, float} and bool not in taken:
+                raise ValueError(f"got {str(value).lower()}; expected a number")
+        return value
 
 
 class SettingsError(UsageError):
@@ -87,6 +109,14 @@ def flat(section: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             found[prefix + key] = value
     return found
+
+
+def _types(annotation: Any) -> set[Any]:
+    """The types that an annotation is of, those within unions and literals too."""
+    if typing.get_origin(annotation) is Literal:
+        return {type(value) for value in typing.get_args(annotation)}
+    within = typing.get_args(annotation)
+    return set().union(*map(_types, within)) if within else {annotation}
 
 
 def _reason(problem: Any) -> str:

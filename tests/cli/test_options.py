@@ -65,8 +65,8 @@ def test_the_defaults_are_those_of_the_function():
 
 
 def test_a_file_and_a_public_name_make_a_command(monkeypatch, tmp_path: Path):
-    (tmp_path / "twofold" / "apply").mkdir(parents=True)
-    (tmp_path / "twofold" / "apply" / "shout.py").write_text(
+    (tmp_path / "twofold" / "verbs").mkdir(parents=True)
+    (tmp_path / "twofold" / "verbs" / "shout.py").write_text(
         "def shout(run: str, *, loud: bool = False, num_times: int = 2) -> None:\n"
         '    """Shouts.\n\n    Arguments:\n        loud: Very.\n    """\n'
     )

@@ -156,6 +156,25 @@ def test_static_binarization_is_one_fixed_draw():
     )
 
 
+def test_static_binarization_is_part_of_the_data():
+    """Whatever is left out, kept or divided: the same image is the same draw."""
+    rng = np.random.default_rng(1)
+    images = rng.integers(0, 256, (60, 1, 4, 4)).astype(np.uint8)
+    splits = {"train": np.arange(40), "test": np.arange(40, 60)}
+    whole = ImageDataset(images, np.arange(60) % 3, ("a", "b", "c"), "toy", splits=splits)
+
+    def drawn(part: ImageDataset) -> dict[bytes, bytes]:
+        x = Batches(part, 5, binarize="static", binarize_seed=2).images.numpy()
+        return {a.tobytes(): b.tobytes() for a, b in zip(part.images, x, strict=True)}
+
+    everything = drawn(whole)
+    train = whole.split("train")
+    for part in (train, whole.split("test"), train.without(("b",)), train.subset(np.arange(9, 30))):
+        found = drawn(part)
+        assert len(found) < 60
+        assert found.items() <= everything.items()
+
+
 def test_dynamic_binarization_is_fresh_every_time():
     batches = Batches(gray(), 50, binarize="dynamic")
     torch.manual_seed(0)

@@ -41,18 +41,69 @@ def test_threshold_is_above_one_half():
     assert binary.flatten()[127:129].tolist() == [0, 255]
 
 
+def shuffled_levels(count: int) -> Tensor:
+    """Images of all 256 levels, each in places of its own."""
+    places = torch.rand(count, 256).argsort(dim=1)
+    return LEVELS.flatten()[places].reshape(count, 1, 16, 16)
+
+
 def test_static_is_a_bernoulli_draw_named_by_its_seed():
-    images = LEVELS.expand(400, 1, 16, 16)
+    images = shuffled_levels(400)
     state = torch.get_rng_state()
     binary = fix_binary(images, "static", seed=3)
     assert torch.equal(torch.get_rng_state(), state)
     assert torch.equal(fix_binary(images, "static", seed=3), binary)
     assert not torch.equal(fix_binary(images, "static", seed=4), binary)
     assert set(binary.unique().tolist()) == {0, 255}
-    p = to_unit(LEVELS)[0]
+    p = to_unit(LEVELS).flatten()
     error = (p * (1 - p) / 400).sqrt()
-    assert ((to_unit(binary).mean(dim=0) - p).abs() <= 5 * error).all()  # 0 and 255 exactly
+    order = images.flatten(1).long().argsort(dim=1)
+    of_level = to_unit(binary).flatten(1).gather(1, order).mean(dim=0)
+    assert ((of_level - p).abs() <= 5 * error).all()  # 0 and 255 exactly
     assert len(binary.unique(dim=0)) == 400
+
+
+def test_a_static_draw_is_of_its_image_whatever_stands_beside_it():
+    """In any order and subset; an image that is there already is binarized the same again."""
+    images = shuffled_levels(5000)  # more than are drawn at a time
+    binary = fix_binary(images, "static", seed=3)
+    index = torch.randperm(5000)[:50]
+    assert torch.equal(fix_binary(images[index], "static", seed=3), binary[index])
+    assert torch.equal(fix_binary(images[4999:], "static", seed=3), binary[4999:])
+    assert torch.equal(fix_binary(binary, "static", seed=3), binary)
+
+
+@pytest.mark.parametrize("change", ["a level", "a seed", "two pixels"])
+def test_static_draws_of_different_images_have_nothing_in_common(change):
+    """Of pixels that are as often on as off, half agree, within five errors, by image and place.
+
+    Images that differ by one level in one pixel, or in two pixels that were exchanged, are others.
+    """
+    count = 400
+    gray = torch.full((count, 1, 16, 16), 127, dtype=torch.uint8)
+    numbers = torch.arange(count)
+    gray[:, 0, 0, 0], gray[:, 0, 0, 1] = numbers % 256, numbers // 256
+    other, seeds = gray.clone(), (0, 0)
+    if change == "a level":
+        other[:, 0, 15, 15] += 1
+    elif change == "two pixels":
+        other[:, 0, 15, 15], other[:, 0, 7, 7] = 120, 130
+        gray[:, 0, 15, 15], gray[:, 0, 7, 7] = 130, 120
+    else:
+        seeds = (0, 1)
+    a, b = (
+        to_unit(fix_binary(x, "static", seed=s)).flatten(1)[:, 2:250]
+        for x, s in zip((gray, other), seeds, strict=True)
+    )
+    p = 127 / 255
+    same = p**2 + (1 - p) ** 2
+    for one, two in ((a, b), (a, a.roll(1, dims=0)), (a, a.roll(1, dims=1))):
+        agree = (one == two).double()
+        for dim, n in ((0, count), (1, 248)):
+            error = (same * (1 - same) / n) ** 0.5
+            found = agree.mean(dim=dim)[3:-3]
+            assert (found - same).abs().max().item() < 5 * error
+    assert a.mean(dim=1).sub(p).abs().max().item() < 5 * (p * (1 - p) / 248) ** 0.5
 
 
 @pytest.mark.parametrize("name", ["none", "dynamic"])

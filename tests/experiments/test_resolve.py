@@ -231,13 +231,28 @@ def test_an_optimizer_for_a_phase_that_is_not_there(toy_data):
         ("seed=99999999999999999999999", "seed: got 9999"),
         ("seed=2020-13-45", "seed: got '2020-13-45'"),
         ("betas=[2, 2]", "betas.0: got 2"),
-        ("momentum=0.9", "momentum has no effect on adam"),
+        ("momentum=0.9", "momentum has no effect on adam, but on sgd and rmsprop; leave it out"),
+        ("decay=0.5", "decay has no effect on constant, but on exponential"),
         ("notes=[a]", "notes is a list"),
+        ("epochs=true", "training.epochs: got true; expected a number"),
+        ("batch_size=true", "training.batch_size: got true; expected a number"),
+        ("clip=false", "clip: got false; expected a number"),
+        ("size=true", "data.size: got true; expected a number"),
+        ("beta=true", "model.objective.beta: got true; expected a number"),
+        ("epochs=\uff18", "training.epochs: got '\uff18'"),  # a full-width 8
+        ("latent_dim=99999999999999999999", "less than or equal to 1000000"),
+        ("latent_dim=1000001", "less than or equal to 1000000"),
     ],
 )
 def test_a_value_that_cannot_be_is_refused(change: str, message: str):
     with pytest.raises(UsageError, match=re.escape(message)):
         resolve("digits-cvae", [change])
+
+
+def test_a_truth_is_no_number_and_a_number_no_truth():
+    """Where either is taken, `true` stays what it is."""
+    resolved = resolve("digits-cvae", ["simultaneous=true", "compile=false"])
+    assert (resolved.training.simultaneous, resolved.training.compile) == (True, False)
 
 
 def test_an_unlike_key_lists_the_bare_ones():

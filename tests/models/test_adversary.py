@@ -1,6 +1,7 @@
 """The adversary by hand: gradients of both players, heads, penalties, averages, augmentation."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
@@ -150,20 +151,16 @@ def test_relativistic_pairs_set_each_fake_against_its_own_image():
     torch.testing.assert_close(by_g.terms["adversarial"], -(weight * ln(gaps)).sum())
 
 
-@pytest.mark.parametrize("routing", ["summed", "larsen"])
-def test_an_adversary_without_weight_leaves_the_autoencoders_gradients_alone(routing):
-    hybrid = make_hybrid(adversarial_weight=0.0, routing=routing)
+def test_an_adversary_without_weight_leaves_the_autoencoders_gradients_alone():
+    hybrid = make_hybrid(adversarial_weight=0.0)
     batch = Batch(torch.rand(B, *SHAPE))
     torch.manual_seed(1)
     hybrid.discriminator_loss(batch)
-    terms = [phase.loss(batch) for phase in hybrid.phases[1:]]
-    found = [torch.autograd.grad(term.total, phase.parameters, retain_graph=True)
-             for term, phase in zip(terms, hybrid.phases[1:], strict=True)]  # fmt: skip
+    _, phase = hybrid.phases
+    found = torch.autograd.grad(phase.loss(batch).total, phase.parameters)
     torch.manual_seed(1)
     total = hybrid.autoencoder.loss(batch.afresh()).total
-    for gradients, phase in zip(found, hybrid.phases[1:], strict=True):
-        assert_same(gradients, torch.autograd.grad(total, phase.parameters, retain_graph=True),
-                    rtol=0, atol=1e-6)  # fmt: skip
+    assert_same(found, torch.autograd.grad(total, phase.parameters), rtol=0, atol=1e-6)
 
 
 def test_nothing_of_the_discriminators_phase_reaches_the_autoencoder():
@@ -263,6 +260,40 @@ def test_a_projection_on_nothing_is_the_binary_head_behind_its_linear_layer():
     torch.testing.assert_close(cgan.adversary.score(shown), binary.score(shown))
 
 
+# --- whom the batch holds -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_images_count_as_in_the_data_however_many_labeled_ones_are_in_a_batch(loss):
+    """A quarter of the data is labeled and white, the rest black: by hand, for every mix.
+
+    The critic reads the mean pixel, fakes of the prior are all gray, and so are reconstructions.
+    """
+    found = []
+    for labeled, others in ((1, 5), (3, 3), (5, 1), (20, 1)):
+        x = torch.cat([torch.ones(labeled, *SHAPE), torch.zeros(others, *SHAPE)])
+        y = torch.cat([torch.zeros(labeled), -torch.ones(others)]).long()
+        batch = Batch(x, y, num_labeled=labeled, labeled_share=0.25)
+        critic = nn.Sequential(nn.Flatten(), nn.Linear(16, 1))
+        nn.init.constant_(critic[1].weight, 0.25)
+        nn.init.constant_(critic[1].bias, 0.5)
+        hybrid = make_m2_hybrid(Adversary(critic, loss=loss))
+        for parameter in hybrid.autoencoder.decoder.parameters():
+            nn.init.zeros_(parameter)
+        found.append(hybrid.discriminator_loss(batch))
+    of_real, of_fake, _ = BY_HAND[loss]
+    white, black, gray = torch.tensor(4.5), torch.tensor(-3.5), torch.tensor(0.5)
+
+    def counted(value: Callable[[Tensor], Tensor]) -> Tensor:
+        return 0.25 * value(white) + 0.75 * value(black)
+
+    by_hand = counted(of_real) + 2 * counted(lambda real: of_fake(real, gray))
+    for one in found:
+        torch.testing.assert_close(one.terms["adversarial"], by_hand)
+        watched = one.watch.get("accuracy_real", torch.tensor(0.25)).item()
+        assert watched == pytest.approx(0.25)
+
+
 # --- penalties ------------------------------------------------------------------------------------
 
 
@@ -313,7 +344,8 @@ def test_penalties_of_a_quadratic_critic_around_m2():
     torch.manual_seed(1)
     shown = hybrid.shown
     shown.bound(batch)
-    sets, real = [shown.prior(batch), shown.recon(batch)], shown.real(batch)
+    real = shown.real(batch)
+    sets = [replace(shown.prior(batch), weight=real.weight), shown.recon(batch)]
     assert len(sets[1].x) == 2 + 4 * K
     assert sets[1].weight.sum().item() == pytest.approx(1)
     torch.manual_seed(2)
@@ -327,12 +359,12 @@ def test_penalties_of_a_quadratic_critic_around_m2():
         own = real.x if fake.rows is None else real.x[fake.rows]
         between = mix * own + (1 - mix) * fake.x
         gp = gp + mean(fake, (a * square(between).sqrt() - 1) ** 2)
-    torch.testing.assert_close(found.terms["r1"], a**2 / 2 * square(real.x).mean())
+    torch.testing.assert_close(found.terms["r1"], a**2 / 2 * mean(real, square(real.x)))
     r2 = sum(mean(fake, square(fake.x)) for fake in sets)
     torch.testing.assert_close(found.terms["r2"], a**2 / 2 * r2)
     torch.testing.assert_close(found.terms["gp"], gp)
     (slope,) = torch.autograd.grad(found.terms["r1"], critic.a)
-    torch.testing.assert_close(slope, a * square(real.x).mean())
+    torch.testing.assert_close(slope, a * mean(real, square(real.x)))
 
 
 def test_penalties_may_be_watched_while_nobody_learns():
@@ -492,3 +524,32 @@ def test_what_cannot_be():
         UsageError, match=r"gives a shape of \(6, 2\) for a batch, expected \(B, 1\)"
     ):
         gan.discriminator_loss(Batch(torch.rand(B, *SHAPE)))
+
+
+@pytest.mark.parametrize("penalty", ["r1", "r2", "gp_weight"])
+def test_penalties_are_of_single_images_and_refuse_batch_norm(penalty):
+    """With it the gradient of the sum of scores is that of no image's own score."""
+    asked = {"discriminator": {"layers": "fc-8", "norm": "batch"}, penalty: 1.0}
+    words = rf"{penalty} penalizes .*batch norm.*norm=none or norm=spectral"
+    with pytest.raises(UsageError, match=words):
+        make_gan(Adversary(**asked))
+    with pytest.raises(UsageError, match=words):
+        make_hybrid(Adversary(nn.Sequential(nn.Flatten(), nn.BatchNorm1d(16)), **{penalty: 1.0}))
+    for norm in ("none", "spectral"):
+        make_gan(Adversary(**{**asked, "discriminator": {"layers": "fc-8", "norm": norm}}))
+    make_gan(Adversary(**{**asked, penalty: 0.0}))
+
+
+def test_options_without_effect():
+    weak = {"adversarial_weight": 0.0}
+    with pytest.raises(UsageError, match="routing=larsen has no effect at adversarial_weight=0"):
+        make_hybrid(routing="larsen", **weak)
+    with pytest.raises(UsageError, match="asks_class=false has no effect at adversarial_weight=0"):
+        make_m2_hybrid(Adversary("fc-8", head=PlusOne(asks_class=False)), **weak)
+    for half in ({"feature_weight": 0.5}, {"feature_layer": "fc-8"}):
+        with pytest.raises(UsageError, match="need each other"):
+            make_hybrid(**half)
+    with pytest.raises(UsageError, match="unlabeled=real has no effect in CGAN, which learns from"):
+        make_gan(
+            Adversary("fc-8", head=PlusOne(unlabeled="real")), condition="class", num_classes=K
+        )

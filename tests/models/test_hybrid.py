@@ -325,7 +325,12 @@ def test_a_real_image_without_label_is_merely_not_fake():
 
 @pytest.mark.parametrize("unlabeled", ["soft", "real"])
 def test_the_discriminators_terms_on_a_partly_labeled_batch(unlabeled):
-    """Labels where known, q(y|x) or merely `real` elsewhere; fakes averaged over q(y|x)."""
+    """Labels where known, q(y|x) or merely `real` elsewhere; fakes averaged over q(y|x).
+
+    Two images stand for a tenth of the data and four for the rest; the class is the mean over the
+    images that have one.
+    """
+    each = torch.tensor([0.1 / 2] * 2 + [0.9 / 4] * 4)
     head = {"name": "plus-one", "unlabeled": unlabeled}
     model, batch = make_hybrid("m2", True, {"head": head}), make_batch("m2")
     torch.manual_seed(1)
@@ -339,10 +344,12 @@ def test_the_discriminators_terms_on_a_partly_labeled_batch(unlabeled):
     if unlabeled == "soft":
         unknown = [-(q[i] * log_d[i, :K]).sum() for i in range(2, 6)]
         of_class += [-(q[i] * log_class[i]).sum() for i in range(2, 6)]
+        real = (each * torch.stack(known + unknown)).sum()
+        torch.testing.assert_close(found["class_real"], (each * torch.stack(of_class)).sum())
     else:
-        unknown = [-(1 - log_d[i, K].exp()).log() for i in range(2, 6)]
-    real = sum(known + unknown) / 6
-    torch.testing.assert_close(found["class_real"], sum(of_class) / 6)
+        score = -(1 - log_d[:, K].exp()).log()
+        real = (each * score).sum() + sum(of_class) / 2
+        torch.testing.assert_close(found["class_real"], sum(of_class) / 2)
     x_recon = model.shown.bound(batch).p.mean
     fake = -model.adversary.discriminator(x_recon * 2 - 1).log_softmax(dim=1)[:, K]
     rows = [0.1 / 2 * fake[i] for i in range(2)]
@@ -559,7 +566,7 @@ def test_diagnosis_watches_the_discriminator():
         ({"routing": "larson"}, "routing: got 'larson'; .*'summed' or 'larsen'"),
         ({"recon_weight": -1.0}, "recon_weight: got -1.0; input should be greater"),
         ({"recon_weight": 0.0}, "nothing holds the reconstruction"),
-        ({"feature_weight": 1.0}, "needs feature_layer"),
+        ({"feature_weight": 1.0}, "feature_layer=null need each other"),
         ({"feature_layer": "fc-8", "feature_weight": 1.0}, "unknown feature layer"),
         ({"canvases": True}, "VAE makes its images at one go; use DRAW"),
         ({"label_reader": "discriminator"}, "needs a head that names classes: plus-one"),

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from twofold.errors import UsageError
+from twofold.networks import build_network
 from twofold.networks.initialize import initialize
 
 DENSE = (300, 200)  # inputs, outputs
@@ -76,11 +77,42 @@ def test_torch_leaves_everything_as_it_was():
     assert torch.equal(layer.bias, dense("torch").bias)
 
 
-def test_batch_norm_keeps_its_ones_and_zeros():
-    network = nn.Sequential(nn.Linear(3, 4, bias=False), nn.BatchNorm1d(4))
-    initialize(network, "normal-0.02")
+@pytest.mark.parametrize("scheme", [*STD, "orthogonal"])
+@pytest.mark.parametrize("norm", [nn.BatchNorm1d, nn.LayerNorm, lambda n: nn.GroupNorm(2, n)])
+def test_normalizations_keep_their_ones_and_zeros(scheme, norm):
+    network = nn.Sequential(nn.Linear(3, 4, bias=False), norm(4))
+    before = network[0].weight.clone()
+    initialize(network, scheme)
+    assert not torch.equal(network[0].weight, before)
     assert network[1].weight.tolist() == [1] * 4
     assert network[1].bias.tolist() == [0] * 4
+
+
+@pytest.mark.parametrize("groups", [1, 4])
+@pytest.mark.parametrize(("scheme", "gain"), [("fan-in", 1), ("kaiming", 2)])
+def test_a_transposed_convolution_keeps_the_variance_of_what_it_reads(scheme, gain, groups):
+    """A pixel inside adds up in_channels / groups x k x k unit normals: variance 1, or kaiming's 2.
+
+    Far from square, so that outputs taken for inputs would be wrong eightfold.
+    """
+    torch.manual_seed(0)
+    layer = nn.ConvTranspose2d(64, 8, 5, padding=2, groups=groups)
+    initialize(layer, scheme)
+    fan_in = 64 // groups * 25
+    count = layer.weight.numel()
+    assert layer.weight.std().item() == pytest.approx(
+        math.sqrt(gain / fan_in), rel=5 / math.sqrt(2 * count)
+    )
+    out = layer(torch.randn(200, 64, 9, 9))[:, :, 4, 4]  # (200, 8)
+    assert out.var().item() == pytest.approx(gain, rel=0.35)
+
+
+def test_the_notation_starts_a_decoder_by_what_it_reads():
+    torch.manual_seed(0)
+    network = build_network("deconv5-32 deconv5-out", (256, 4, 4), (1, 4, 4), init="fan-in")
+    first, last = (m for m in network.after if isinstance(m, nn.ConvTranspose2d))
+    assert first.weight.std().item() == pytest.approx(1 / math.sqrt(256 * 25), rel=TOLERANCE)
+    assert last.weight.std().item() == pytest.approx(1 / math.sqrt(32 * 25), rel=0.13)
 
 
 @pytest.mark.parametrize("scheme", ["xaviar", "normal", "normal-", "normal-STD", "normal-x", ""])

@@ -1,11 +1,14 @@
 """From the layer notation to modules: shapes by hand, the condition, norms, impossible sizes."""
 
+import importlib
+
 import pytest
 import torch
 from torch import Tensor, nn
 
 from twofold.errors import UsageError
 from twofold.networks import Network, build_network
+from twofold.registry import register
 
 WEIGHTED = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)
 RESHAPES = ("Flatten", "Unflatten", "_Reshape")
@@ -299,6 +302,19 @@ def test_a_layer_changes_its_own_defaults_only():
     assert biases == [True, True, False, True]
 
 
+@pytest.fixture
+def plugin_layer(monkeypatch):
+    """A layer of a plugin, of two dense ones."""
+    table = importlib.import_module("twofold.registry.entries")
+    monkeypatch.setattr(table, "_entries", dict(table._entries))
+
+    @register("layer", "twice")
+    def twice(input_shape: tuple[int, ...]) -> nn.Module:
+        size = input_shape[0]
+        return nn.Sequential(nn.Linear(size, size), nn.ReLU(), nn.Linear(size, size))
+
+
+@pytest.mark.usefixtures("plugin_layer")
 @pytest.mark.parametrize("init", ["torch", "normal-0.02", "orthogonal", "xavier"])
 @pytest.mark.parametrize(
     ("layers", "given", "wanted"),
@@ -306,15 +322,20 @@ def test_a_layer_changes_its_own_defaults_only():
         ("fc-12 fc-9", (1, 4, 4), (3,)),
         ("conv3-8/2 conv4-6/2", (3, 8, 8), (1,)),
         ("base-8 deconv4-6/2 deconv3-out", (5,), (3, 8, 8)),
+        ("conv3-4 res3-6 res3-6 fc-5", (3, 6, 6), (2,)),
+        ("twice fc-9", (6,), (2,)),
     ],
 )
-def test_spectral_norm_bounds_the_top_singular_value(layers, given, wanted, init):
-    """At one, within 2 %, of every layer, after the power iterations of a few dozen steps."""
+def test_spectral_norm_bounds_every_top_singular_value(layers, given, wanted, init):
+    """At one, within 2 %, of every layer, after the power iterations of a few dozen steps.
+
+    Of skips and of layers within a plugin's layer too.
+    """
     torch.manual_seed(0)
     network = build_network(layers, given, wanted, norm="spectral", init=init)
     for _ in range(60):
         network(normals(2, *given))
-    weighted = [m for m in leaves(network.eval()) if isinstance(m, WEIGHTED)]
+    weighted = [m for m in network.eval().modules() if isinstance(m, WEIGHTED)]
     assert len(weighted) >= 3
     for module in weighted:
         weight = module.weight.detach()

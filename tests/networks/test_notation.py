@@ -75,6 +75,10 @@ def test_out_layers_have_weights():
         ("conv3-64/0", "sizes start at 1"),
         ("conv3-64/00", "sizes start at 1"),
         ("reshape-3x0x3", "sizes start at 1"),
+        ("fc-1000001", "sizes end at 1000000"),
+        ("reshape-3x3x9999999", "sizes end at 1000000"),
+        ("fc-\uff18", "no such layer"),  # a full-width 8
+        ("conv\u0663-64", "no such layer"),  # an Arabic 3
         ("reshape-64", "names channels, height and width"),
         ("reshape-out", "names channels, height and width"),
         ("fc-3x4x5", "only a reshape names three sizes"),
@@ -97,3 +101,12 @@ def test_unreadable_layers(token, why):
     assert f"cannot read the layer {token!r}: " in str(error.value)
     assert why in str(error.value)
     assert "layers look like fc-512, conv5-64/2" in str(error.value)
+
+
+def test_sizes_that_are_no_numbers_to_python():
+    """Python reads no more than 4 300 digits; the sentence shows the first few."""
+    with pytest.raises(UsageError, match="sizes end at 1000000") as error:
+        parse_layers(f"fc-{'9' * 5000}")
+    assert len(str(error.value)) < 250
+    assert parse_layers("fc-1000000")[0].width == 10**6
+    assert parse_layers("fc-00512")[0].width == 512

@@ -7,7 +7,6 @@ from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree
 
-import numpy as np
 import pytest
 import yaml
 
@@ -15,9 +14,10 @@ from twofold.errors import RunError, UsageError
 from twofold.evaluation.summary import gather
 from twofold.experiments.run import Run
 from twofold.report.compare import compare
-from twofold.report.pixels import draw_sheet
+from twofold.report.samples import draw_sheet
+from twofold.training.progress import Silent
 
-from .conftest import accuracy, elbo, evaluate_by_hand
+from .conftest import accuracy, evaluate_by_hand
 
 HOSTILE = "<script>alert(1)</script>&\"' $x_1$ ⟦A⟧"
 
@@ -149,28 +149,6 @@ def test_names_are_text_and_never_markup(runs, tmp_path):
     assert all(re.fullmatch(r"[\w-]+\.(png|svg)", path.name) for path in figures)
 
 
-def test_arrays_kept_with_measures_reach_the_page_and_older_ones_do_not(runs, tmp_path):
-    folder = tmp_path / "kept"
-    shutil.copytree(runs["cgan"].path, folder)
-    run = Run(folder)
-    run.keep_arrays("nearest", {"first": np.zeros((2, 3, 1, 8, 8), np.uint8)})
-    points = {"withheld_tsne": np.eye(4)[:, :2], "label": np.arange(4) % 2}
-    run.keep_arrays("latents", {**points, "class_names": np.array([HOSTILE, "b"])})
-    copies = accuracy(0.0, name="copies", title="copies")
-    evaluate_by_hand(run, copies, accuracy(9.0, name="latents/label-free/knn", title="labels"))
-    content = compare([folder, runs["cvae"]], tmp_path / "o.html").read_text()
-    assert "Nearest training images" in content
-    assert "Maps of the latents" in content
-    assert "<script" not in content
-    assert {"nearest-first-A.png", "latents-withheld-tsne-A.svg"} <= {
-        path.name for path in (tmp_path / "o-figures").iterdir()
-    }
-    evaluate_by_hand(run, elbo(-9.0))
-    content = compare([folder], tmp_path / "o.html").read_text()
-    assert "Nearest training images" not in content
-    assert "Maps of the latents" not in content
-
-
 def test_what_was_not_measured_is_on_the_page(runs, tmp_path):
     folder = tmp_path / "cgan"
     shutil.copytree(runs["cgan"].path, folder)
@@ -250,3 +228,31 @@ def test_a_report_in_the_same_place_leaves_what_is_not_its_own(runs, tmp_path):
     assert (tmp_path / "o-figures" / "mine.txt").read_text() == "dear to someone"
     assert (tmp_path / "o-figures" / "samples-A.png").exists()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["o-figures", "o.html"]
+
+
+def test_a_page_is_named_after_its_runs_and_says_what_it_replaces(runs, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    said = []
+
+    class Loud(Silent):
+        def say(self, text):
+            said.append(text)
+
+    first = compare([runs["cvae"], runs["cgan"]], progress=Loud())
+    second = compare([runs["vae"]], progress=Loud())
+    assert (str(first), str(second)) == ("report-cvae-cgan.html", "report-vae.html")
+    assert said == []
+    both = set(Path("report-cvae-cgan-figures").iterdir())
+    Path("report-cvae-cgan-figures/mine.png").unlink(missing_ok=True)
+    compare([runs["cvae"]], "report-cvae-cgan.html", progress=Loud())
+    assert said == ["replaced report-cvae-cgan.html"]
+    left = set(Path("report-cvae-cgan-figures").iterdir())
+    assert left < both
+    assert not any(path.stem.endswith("-B") for path in left), "figures of the page that was here"
+
+
+def test_every_entry_of_the_contents_leads_somewhere(page):
+    tags = Page(page.read_text()).tags
+    targets = [a["href"][1:] for tag, a in tags if tag == "a" and a["href"].startswith("#")]
+    places = {a.get("id") for _, a in tags}
+    assert {"short", "measures", "settings"} <= set(targets) <= places

@@ -5,9 +5,9 @@ import statistics
 import pytest
 
 from twofold.evaluation.comparison import contrast, group_by_recipe, has_repeats
+from twofold.evaluation.findings import over_seeds
 from twofold.evaluation.seeds import paired_difference, welch_difference
-from twofold.report.cautions import cautions
-from twofold.report.reading import over_seeds, readings
+from twofold.report.lead import findings, notes
 from twofold.report.tables import seed_table
 
 from .conftest import accuracy, elbo, train_line
@@ -128,7 +128,7 @@ def test_a_repeated_or_unfinished_or_stale_run_is_no_further_draw(family):
     (group,) = group_by_recipe([*cvaes, *family("C", CVAE, (50,), seeds=[2])])
     assert len(group.values(GAN_TEST)) == 3
     assert not has_repeats([cvaes[0], *family("C", CVAE, (50,))])
-    assert "each run has one seed" in " ".join(cautions([cvaes[0], *family("C", CVAE, (50,))]))
+    assert "each run has one seed" in " ".join(notes([cvaes[0], *family("C", CVAE, (50,))]))
 
 
 def test_likelihoods_that_cannot_be_compared_have_means_and_no_verdict(family):
@@ -211,8 +211,8 @@ def test_headline_measures_speak_of_seeds_in_short(family, name):
         return accuracy(value, name=name, title="A headline", better="lower")
 
     runs = [*family("AB", CVAE, (5, 6), of=headline), *family("CD", CGAN, (7, 8), of=headline)]
-    assert [r.topic for r in readings(runs) if "over 2 seeds" in r.text] == ["A headline"]
-    assert not any("over" in r.text for r in readings(runs[::2]) if r.topic == "A headline")
+    assert "over 2 seeds" in " ".join(dict(findings(runs))["A headline"])
+    assert "over" not in " ".join(dict(findings(runs[::2]))["A headline"])
 
 
 def test_an_evaluation_of_the_last_step_is_not_stale(facts):

@@ -2,15 +2,17 @@
 
 import json
 import shlex
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from twofold.evaluation.figure import Figure
-from twofold.evaluation.summary import gather, measures_of
+from twofold.evaluation.summary import figures_of, gather
 from twofold.experiments.resolve import resolve
+from twofold.report.cost import cost_rows
 from twofold.report.curves import panels
-from twofold.report.settings import compact, differing, train_command
-from twofold.report.tables import class_tables, cost_rows, measure_groups, missing
+from twofold.report.settings import commands, compact, differing
+from twofold.report.tables import measure_groups, missing
 from twofold.verbs.evaluate import evaluate
 
 from .conftest import accuracy, elbo
@@ -29,7 +31,6 @@ def test_a_measure_that_a_run_lacks_is_blank(facts):
     rows = {row.name: row for row in measure_rows(runs)}
     assert [cell.text for cell in rows["elbo"].cells] == ["−90.00\u00a0±\u00a00.20", ""]
     assert not rows["elbo"].cells[0].best  # alone is not ahead
-    assert [row.cells[1] for _, _, _, rows in class_tables(runs) for row in rows] == []
 
 
 def test_only_a_figure_beyond_noise_is_marked(facts):
@@ -66,15 +67,15 @@ def test_measures_stand_by_kind_in_an_order_of_their_own(facts):
         "copies",
     )
     groups = measure_groups([facts("A", "lam2023-cvae", *map(one, names), elbo(-9.0))])
-    assert {group.kind.title: [row.name for row in group.rows] for group in groups} == {
+    assert {group.question.title: [row.name for row in group.rows] for group in groups} == {
         "Likelihood": ["elbo"],
         "Distance": ["fid/classifier", "kid/classifier", "fid/random"],
         "Memorization": ["copies"],
         "Latent space": ["latents/label-free"],
         "Other": ["new"],
     }
-    assert [group.kind.title for group in groups][::4] == ["Likelihood", "Other"]
-    assert all(group.kind.text for group in groups[:-1])
+    assert [group.question.title for group in groups][::4] == ["Likelihood", "Other"]
+    assert all(group.question.text for group in groups[:-1])
 
 
 def test_a_group_says_once_what_its_figures_depend_on_and_what_those_of_a_run_do(facts):
@@ -124,18 +125,11 @@ def test_what_was_not_measured_stands_with_its_reason_and_runs(facts):
     assert missing([facts("A", "lam2023-cvae")]) == []
 
 
-def test_only_a_few_measures_have_a_table_by_class(facts):
-    classes = {"0": 1.0}
-    names = ("precision/classifier", "fid/classifier")
-    run = facts("A", "lam2023-cvae", *(accuracy(1.0, name=n, per_class=classes) for n in names))
-    assert [name for name, *_ in class_tables([run])] == ["fid/classifier"]
-
-
 def test_a_figure_that_is_no_number_is_left_out():
     entry = accuracy(1.0).to_dict()
     odd = [{**entry, "name": "a", "value": None}, {**entry, "name": "b", "value": float("nan")}]
-    assert measures_of({"measures": [*odd, {**entry, "future": 1}]}).keys() == {entry["name"]}
-    assert measures_of(None) == {}
+    assert figures_of({"measures": [*odd, {**entry, "future": 1}]}).keys() == {entry["name"]}
+    assert figures_of(None) == {}
 
 
 def test_costs_are_blank_before_the_first_line_of_the_log(facts):
@@ -144,32 +138,39 @@ def test_costs_are_blank_before_the_first_line_of_the_log(facts):
     assert cost_texts(both)["Time per epoch"] == ["", "2\u00a0s"]
 
 
-def test_memory_operations_and_speed_stand_among_the_costs(facts):
-    line = {"kind": "train", "epoch": 1, "seconds": 2.0, "images": 10, "memory": 300 * 2**20}
-    costs = {
-        "generation_flops": Figure("generation_flops", "", 1.4, "MFLOP"),
-        "generation_speed": Figure("generation_speed", "", 35_902.46, "images per s"),
-    }
-    a = facts("A", "lam2023-cvae", records=[line], costs=costs)
-    b = facts("B", "lam2023-cgan", records=[{**line, "memory": 0}])
-    rows = cost_texts([a, b])
-    assert rows["Peak memory in training"] == ["300\u00a0MiB", ""]
-    assert rows["Operations per generated image"] == ["1.4\u00a0MFLOP", ""]
-    assert rows["Images generated a second"] == ["35\u202f902", ""]
-    assert "Operations per image in training" not in rows
-
-
 def test_a_cost_stands_in_one_table_alone(runs):
-    made = evaluate(runs["vae"], ["cost"], device="cpu").measures
+    evaluate(runs["vae"], ["cost"], device="cpu")
     try:
         (found,) = gather([runs["vae"]])
     finally:
         (runs["vae"].path / "evaluation.json").unlink()
-    assert found.costs.keys() == {measure.name for measure in made}
-    assert not found.measures
+    assert {"training_seconds", "generation_flops"} <= found.figures.keys()
+    listed = {row.name: row.cells[0].text for row in measure_rows([found])}
+    assert listed["generation_flops"] == "0.00106"  # millions, 2·(2·8 + 8·64)
+    assert "training_seconds" not in listed
     shown = cost_texts([found])
-    assert shown["Operations per generated image"] == ["0.00106\u00a0MFLOP"]  # 2·(2·8 + 8·64)
     assert shown["Peak memory in training"][0].endswith("iB")
+    assert "Training time in all" in shown
+
+
+def test_notes_of_figures_stand_with_their_group_and_are_said_once(facts):
+    noted = [
+        accuracy(9.0, name=name, title=name, notes=("few images", "smooth"))
+        for name in ("fid/classifier", "kid/classifier")
+    ]
+    runs = [facts("A", "lam2023-cvae", *noted), facts("B", "lam2023-cgan", noted[0])]
+    (group,) = measure_groups(runs)
+    assert group.notes == [
+        "Fid/classifier and kid/classifier ⟦A·⟧ ⟦B·⟧: few images.",
+        "Fid/classifier and kid/classifier ⟦A·⟧ ⟦B·⟧: smooth.",
+    ]
+    (alone,) = measure_groups(runs[1:])
+    assert alone.notes == ["Fid/classifier: few images.", "Fid/classifier: smooth."]
+
+
+def test_a_lopsided_interval_is_written_by_its_ends(facts):
+    run = facts("A", "lam2023-cvae", accuracy(100.0, None, interval=(78.0, 100.0)))
+    assert measure_rows([run])[0].cells[0].text == "100 (78 to 100)"
 
 
 def test_only_settings_that_differ_are_listed(facts):
@@ -186,15 +187,21 @@ def test_only_settings_that_differ_are_listed(facts):
 def test_the_command_repeats_the_run(facts):
     changes = ["latent_dim=2", "epochs=3", "model.generator.layers=fc-8 fc-8"]
     run = facts("A", "lam2023-cgan", changes=changes)
-    command = train_command(run)
+    command, measured, compared = commands([run], "o.html")
     assert command.startswith("twofold train lam2023-cgan ")
     assert " latent_dim=2 " in command
     assert "'model.generator.layers=fc-8 fc-8'" in command
     words = shlex.split(command)
     assert resolve(words[2], words[3:-2]) == run.experiment
+    assert words[-2:] == ["--out", "runs/run-A"]
+    assert measured == "twofold evaluate runs/run-A"
+    assert compared == "twofold compare runs/run-A --out o.html"
+    some = facts("A", "lam2023-cgan", taken=["coverage", "distance"])
+    assert commands([some], "o.html")[1].endswith(" --measures distance,coverage")
+    assert "--out ./-x" in commands([facts("A", "lam2023-cgan", path=Path("-x"))], "o.html")[0]
     own = run.experiment.model_copy(update={"name": "mine"})
     other = facts("A", "lam2023-cgan", path=run.path)
-    assert "experiment.yaml" in train_command(type(other)(**{**vars(other), "experiment": own}))
+    assert "experiment.yaml" in commands([replace(other, experiment=own)], "o.html")[0]
 
 
 def test_every_term_has_a_panel_and_none_is_drawn_twice(runs):

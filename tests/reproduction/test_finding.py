@@ -78,7 +78,7 @@ def test_a_reading_is_filled_in():
     (answer,) = answers(REPORT, results())
     assert answer.reading == "The CVAE has 91.0\u00a0±\u00a01.0\u00a0%, the CGAN 80\u00a0%."
     assert answer.cell("vae", "FID") == ""
-    assert answer.floors == {"recognized": 99.5, "FID": 99.5}
+    assert answer.references == {"recognized": 99.5, "FID": 99.5}
     picture = answer.picture()
     assert picture.png.startswith(b"\x89PNG")
     assert "a CVAE" in picture.svg

@@ -101,7 +101,7 @@ def test_an_error_at_the_start_leaves_a_run_of_no_steps(trained, tmp_path, silen
 def test_a_run_that_goes_wrong_ends_for_its_callbacks_too(
     tmp_path, toy_data, toy_experiment, silent, monkeypatch
 ):
-    monkeypatch.setattr("twofold.training.loop.all_finite", lambda _: False)
+    monkeypatch.setattr("twofold.training.guard.all_finite", lambda _: False)
     listener = Everything()
     with pytest.raises(Exception, match="is not finite"):
         train(

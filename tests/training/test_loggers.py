@@ -216,7 +216,9 @@ def test_a_run_is_tracked_afterwards(name: str, trained, fakes: Calls):
         assert [value for key, value in fakes if key == "samples"] == [5, 9, 14, 18]
 
 
-def test_what_is_measured_goes_to_the_loggers_of_the_run(trained, fakes: Calls, toy_classifiers, silent):
+def test_what_is_measured_goes_to_the_loggers_of_the_run(
+    trained, fakes: Calls, toy_classifiers, silent
+):
     run = trained(loggers="mlflow")
     fakes.clear()
     measured = package.evaluate(run, "likelihood", iwae_samples=2, progress=silent)

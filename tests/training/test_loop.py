@@ -11,7 +11,6 @@ from twofold.errors import RunError, UsageError
 from twofold.experiments.build import build_model
 from twofold.experiments.train import train
 from twofold.phases import Phase, Terms
-from twofold.training.guard import all_finite
 from twofold.training.loop import Trainer
 from twofold.training.optimizers import (
     PhaseOptimizer,
@@ -278,9 +277,3 @@ def test_clipping_bounds_the_gradient():
     phase_optimizer.minimize(weight.square().sum(), 0, 1)
     assert phase_optimizer.gradient_norm().item() == pytest.approx(1.0, abs=1e-4)
     assert torch.allclose(weight, torch.tensor([2.4, 3.2]), atol=1e-4)
-
-
-def test_all_finite():
-    assert all_finite([torch.ones(3), torch.zeros(2, dtype=torch.int64)])
-    assert not all_finite([torch.ones(3), torch.tensor([1.0, float("nan")])])
-    assert not all_finite([torch.tensor([float("inf")])])

@@ -187,36 +187,27 @@ def anomaly(
     provenance |= {"num_samples": num_draws} if chosen.draws else {}
     provenance |= {"background": other.run.name} if other else {}
     found = Verdict(scores, truth, provenance)
-    held_out = threshold = None
-    try:
-        held_out = scored(_validation(context))
-        threshold = found.flag(held_out, false_alarms)
-    except NotMeasured as reason:
-        found.missing["a threshold"] = str(reason)
+    found.flag(lambda: scored(_validation(context)), false_alarms)
     if truth is not None and (truth == 1).any():
-        try:
-            found.areas(component_scores(context, parts, seed), chosen.name)
-        except NotMeasured as reason:
-            found.missing["curves and the areas under them"] = str(reason)
+        found.areas(lambda: component_scores(context, parts, seed), chosen.name)
     order = np.argsort(scores, kind="stable")
     ends = np.stack([order[::-1][:SHOWN], order[:SHOWN]])
     every = np.concatenate([part.dataset.images for part in parts])
     files = [file for part in parts for file in part.dataset.files or ("",) * len(part)]
     return Anomalies(
         torch.as_tensor(scores),
-        None if threshold is None else torch.as_tensor(scores > threshold),
+        found.flagged,
         None if truth is None else torch.as_tensor(truth),
         [name for part in parts for name in part.names],
         to_unit(torch.as_tensor(every[ends.ravel()])).unflatten(0, ends.shape),
         torch.as_tensor(ends),
-        threshold,
-        held_out,
+        found.threshold,
+        found.held_out,
         found.detectors,
         context.run.experiment.data.without,
         files if any(files) else [],
         " ".join(part.dataset.fingerprint for part in parts),
-        caption=f"{context.title}, {chosen.title}, of {of}"
-        + ("" if threshold is None else f"; flagged above {threshold:.4g}"),
+        caption=f"{context.title}, {chosen.title}, of {of}{found.how}",
         measures=found.measures,
         not_measured=found.missing,
     )

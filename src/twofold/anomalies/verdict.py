@@ -1,11 +1,13 @@
 """What the scores of images are worth, where it is known which are anomalies."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from twofold.anomalies.detection import (
     Curves,
@@ -16,6 +18,7 @@ from twofold.anomalies.detection import (
     threshold_at,
 )
 from twofold.anomalies.scores import ComponentScores
+from twofold.errors import NotMeasured
 from twofold.evaluation.figure import Figure, Quantity
 from twofold.evaluation.recognition import accuracy_error
 
@@ -63,6 +66,8 @@ class Verdict:
         missing: What could not be measured, and why.
         detectors: The model and the baselines, where there are areas.
         notes: What a reader must know of all figures.
+        held_out: Scores of normal images, which set the threshold, shape (M,).
+        threshold: The score above which images are flagged; None where it could not be set.
     """
 
     scores: Scores
@@ -72,6 +77,8 @@ class Verdict:
     missing: dict[str, str] = field(default_factory=dict)
     detectors: list[Detector] = field(default_factory=list)
     notes: tuple[str, ...] = ()
+    held_out: Scores | None = None
+    threshold: float | None = None
 
     def __post_init__(self) -> None:
         if self.truth is None:
@@ -83,15 +90,28 @@ class Verdict:
             self.provenance = {**self.provenance, "unknown_class": unknown}
             self.notes = (f"{unknown} images of unknown class are left out of the figures",)
 
-    def flag(self, held_out: Scores, asked: float) -> float:
+    @property
+    def flagged(self) -> Tensor | None:
+        """Whether each score is above the threshold, shape (N,); None where there is none."""
+        return None if self.threshold is None else torch.as_tensor(self.scores > self.threshold)
+
+    @property
+    def how(self) -> str:
+        """The threshold in words that follow others."""
+        return "" if self.threshold is None else f"; flagged above {self.threshold:.4g}"
+
+    def flag(self, held_out: Callable[[], Scores], asked: float) -> None:
         """The false alarms and the anomalies found; of images not known how many are flagged.
 
         Scores of held-out normal images set the threshold, at the share of false alarms asked for.
-
-        Returns:
-            The score above which images are flagged.
         """
-        limit, n = threshold_at(held_out, asked), len(held_out)
+        try:
+            self.held_out = held_out()
+            limit, n = threshold_at(self.held_out, asked), len(self.held_out)
+        except NotMeasured as reason:
+            self.missing["a threshold"] = str(reason)
+            return
+        self.threshold = limit.value
         provenance = {"threshold": limit.value, "validation_images": n}
         notes: tuple[str, ...] = ()
         if limit.expected > asked:
@@ -108,7 +128,7 @@ class Verdict:
         }
         if self.truth is None:
             self._share(FLAGGED, self.scores, **of_normal)
-            return limit.value
+            return
         normal, strange = self._apart(self.scores)
         if len(normal):
             self._share(FALSE_ALARMS, normal, **of_normal)
@@ -116,18 +136,18 @@ class Verdict:
             self.missing["false alarms"] = "no image is known to be normal; give some that are"
         if len(strange):
             self._share(DETECTED, strange, provenance=provenance, notes=notes)
-        return limit.value
 
-    def areas(self, components: ComponentScores, score: str) -> None:
-        """Areas under the curves, those of principal components beside them.
-
-        Raises:
-            NotMeasured: If there are fewer than two images of either kind.
-        """
-        self._detector("model", self.scores)
+    def areas(self, baseline: Callable[[], ComponentScores], score: str) -> None:
+        """Areas under the curves, those of principal components beside them."""
+        try:
+            self._detector("model", self.scores)
+        except NotMeasured as reason:
+            self.missing["curves and the areas under them"] = str(reason)
+            return
         normal, strange = self._apart(self.scores)
         chance = len(strange) / (len(normal) + len(strange))
         self._add(PRECISION, average_precision(normal, strange), provenance={"chance": chance})
+        components = baseline()
         self._components("squared", components.squared, components)
         if score == "relative":
             self._components("relative", components.relative, components)
@@ -155,8 +175,8 @@ class Verdict:
             variant=f"{components.own} principal components, {kind} error",
             provenance={"score": f"{kind} error", "components": components.own},
             notes=(
-                f"{by_count[best]:.3f} with {best} components, the best here of several, chosen on "
-                "these very images",
+                f"{best} components have {by_count[best]:.3f} by {kind} error, the best here of "
+                "several, chosen on these very images",
             ),
             details={"by_components": {str(count): area for count, area in by_count.items()}},
         )

@@ -57,6 +57,29 @@ class Batch:
     def __len__(self) -> int:
         return len(self.x)
 
+    @property
+    def share(self) -> float:
+        """Which share of the training images its labeled ones stand for."""
+        partly = 0 < self.num_labeled < len(self)
+        return self.labeled_share if partly else float(self.num_labeled > 0)
+
+    def weights(self) -> Tensor:
+        """What each image counts, shape (B,), adding up to 1.
+
+        Labeled and other images count as they do among the training images, however many of each
+        are in the batch.
+
+        Example:
+            >>> Batch(torch.zeros(3, 1, 8, 8), num_labeled=1, labeled_share=0.25).weights()
+            tensor([0.2500, 0.3750, 0.3750])
+        """
+        n, device = self.num_labeled, self.x.device
+        known = torch.full((n,), self.share / max(n, 1), device=device)
+        other = len(self) - n
+        return torch.cat(
+            [known, torch.full((other,), (1 - self.share) / max(other, 1), device=device)]
+        )
+
     def afresh(self, x: Tensor | None = None) -> "Batch":
         """The same images, or others in their place, of which no phase has made anything yet."""
         x = self.x if x is None else x

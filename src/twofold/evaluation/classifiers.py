@@ -1,8 +1,9 @@
 """Classifiers trained on the real images of a data set, kept for the next time.
 
-A reference classifier is an ordinary run of an ordinary experiment, in the cache folder under a name that hashes
-the recipe and the images: change either and another one is trained. For MNIST one is shipped with
-the package: its weights, their hash, and the recipe of both (`benchmarks/ship_classifier.py`).
+A reference classifier is an ordinary run of an ordinary experiment, in the cache folder under a
+name that hashes the recipe and the images: change either and another one is trained. For MNIST one
+is shipped with the package: its weights, their hash, and the recipe of both
+(`benchmarks/ship_classifier.py`).
 """
 
 import hashlib
@@ -89,8 +90,8 @@ def find_classifier(
 ) -> ReferenceClassifier:
     """A classifier trained on real training images: shipped, from the cache, or trained now.
 
-    A shipped one has seen the whole training set, and measures runs that were given a part of it too,
-    unless one is wanted that has seen `exactly` the training images of the data set.
+    A shipped one has seen the whole training set, and measures runs that were given a part of it
+    too, unless one is wanted that has seen `exactly` the training images of the data set.
 
     Raises:
         DataError: If the training images have no labels.

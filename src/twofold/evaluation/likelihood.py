@@ -45,8 +45,8 @@ __all__ = [
     "what_is_no_probability",
 ]
 
-# Decoded images at a time, which bound the memory: as many as a CPU has caches for, or as keep a
-# GPU at work. An image is encoded once for each so many of its draws.
+# Decoded images at a time, which bound the memory: as many as a CPU has caches for, or keep a GPU
+# at work. An image is encoded once for each so many of its draws.
 ROWS, ROWS_ELSEWHERE, DRAWS = 2_000, 20_000, 40
 
 

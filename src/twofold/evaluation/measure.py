@@ -82,7 +82,7 @@ class Measure:
             if self.quantity(name).headline:
                 yield from default_findings(runs, name)
 
-    def failures(self, run: RunSummary) -> Iterable[str]:
+    def failures(self, run: RunSummary) -> Iterable[str]:  # noqa: ARG002
         """Plain checks that a run fails, in words that follow its name: `paints one image`."""
         return ()
 

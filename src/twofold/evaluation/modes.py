@@ -16,11 +16,28 @@ References:
 """
 
 import math
+from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from twofold.data import ImageDataset, load_dataset
+from twofold.data.catalog import CATALOG
+from twofold.data.preprocess import to_unit
+from twofold.data.stacked import CHANNELS, STACKED_NAMES, draw_stacks
+from twofold.errors import NotMeasured
+from twofold.evaluation.classifiers import CNN, find_classifier
+from twofold.evaluation.figure import Figure, Quantity
+from twofold.evaluation.measure import Measure
+from twofold.evaluation.questions import CLASSES
+from twofold.evaluation.recognition import accuracy
+from twofold.evaluation.samples import generated_by
+from twofold.experiments.context import Context
+from twofold.registry import register
+
 __all__ = [
+    "Modes",
     "count_modes",
     "expected_modes",
     "kl_error",
@@ -90,3 +107,98 @@ def present_error(counts: Tensor) -> float:
     absent = (1 - p) ** num_images
     variance = (absent * (1 - absent)).sum() - num_images * (p * absent).sum() ** 2
     return math.sqrt(max(0.0, variance.item()))
+
+
+CONFIDENCE = 0.9
+USUAL = 26_000  # images in which VEEGAN and PacGAN count; Unrolled GAN counts in 25 600
+METZ = "Metz et al. (2017)"
+OF_ALL = f"of {len(STACKED_NAMES)}"
+MODES = Quantity(
+    "modes", "modes reached", OF_ALL, "higher", paper=METZ, headline=True, least=0.0, most=1000.0
+)
+SURE = Quantity(
+    "modes_sure",
+    f"modes reached by images whose digits are {CONFIDENCE:.0%} sure",
+    OF_ALL,
+    "higher",
+    paper=METZ,
+    least=0.0,
+    most=1000.0,
+)
+MODES_KL = Quantity(
+    "modes_kl", "KL from the shares of the modes to equal shares", "nats", "lower", paper=METZ
+)
+
+
+@register("measure", "modes")
+class Modes(Measure):
+    """Modes of stacked digits among generated images, and KL to equal shares (Metz et al., 2017).
+
+    A classifier of the digits that were stacked reads each color channel. The reference is the same
+    of as many stacks of real test digits.
+    """
+
+    question = CLASSES
+    quantities = (MODES, SURE, MODES_KL)
+
+    def take(self, context: Context) -> Iterator[Figure]:
+        digits = _digits(context)
+        made = generated_by(context)
+        reader = find_classifier(CNN, digits, str(context.model.device), context.progress)
+        test = digits.split("test")
+        singles = reader.classifier.classify(to_unit(torch.as_tensor(test.images)))  # (N, 10)
+        channels = made.x.flatten(0, 1).unsqueeze(1)  # (N 3, 1, H, W)
+        fake = reader.classifier.classify(channels).unflatten(0, (-1, CHANNELS))  # (N, 3, 10)
+        stacks = torch.as_tensor(draw_stacks(len(test), len(made), seed=0))
+        real = singles[stacks.to(singles.device)]
+        provenance = {
+            **made.provenance,
+            "classifier": f"{CNN} {reader.digest}",
+            "classifier_accuracy": round(accuracy(singles, torch.as_tensor(test.labels)), 5),
+        }
+        notes = made.notes
+        if len(made) < 25_600:
+            notes += (
+                f"the literature counts {USUAL} samples, more than these: --num-samples {USUAL}",
+            )
+        both = {"provenance": provenance, "notes": notes}
+        counts, reference = count_modes(modes_of(fake)), count_modes(modes_of(real))
+        yield _present(MODES, counts, reference, **both)
+        sure, sure_real = (modes_of(x)[sure_of(x, CONFIDENCE)] for x in (fake, real))
+        both_sure = {**both, "provenance": {**provenance, "confidence": CONFIDENCE}}
+        yield _present(SURE, count_modes(sure), count_modes(sure_real), **both_sure)
+        yield MODES_KL.figure(
+            kl_to_uniform(counts),
+            error=kl_error(counts),
+            reference=kl_to_uniform(reference),
+            **both,
+        )
+
+
+def _digits(context: Context) -> ImageDataset:
+    """The digits that were stacked into the images of a run."""
+    data = context.run.experiment.data
+    entry = CATALOG.get(data.name)
+    if entry is None or not entry.stacks:
+        stacked = " and ".join(name for name, entry in CATALOG.items() if entry.stacks)
+        raise NotMeasured(f"modes are counted on {stacked}; {context.dataset.name} is neither")
+    if data.gray:
+        raise NotMeasured("gray=true mixes the three digits; train on the colors to count modes")
+    return load_dataset(entry.stacks, size=data.size)
+
+
+def _present(quantity: Quantity, counts: Tensor, reference: Tensor, **others: Any) -> Figure:
+    """How many modes have an image, with the images of each."""
+    num_modes, seen = len(STACKED_NAMES), int(counts.sum())
+    uniform = torch.full((num_modes,), 1 / num_modes)
+    return quantity.figure(
+        float((counts > 0).sum()),
+        error=present_error(counts) if seen else None,
+        reference=float((reference > 0).sum()),
+        details={
+            "images": seen,
+            "expected_of_equal_shares": round(expected_modes(uniform, seen), 2),
+            "counts": counts.tolist(),
+        },
+        **others,
+    )

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from twofold.errors import NotMeasured
+from twofold.evaluation.distances import Pool, apart
 
 __all__ = ["Neighborhood", "nearest", "neighborhood"]
 
@@ -56,16 +57,16 @@ def neighborhood(real: Tensor, fake: Tensor, k: int = 5) -> Neighborhood:
             f"the {k}th nearest neighbor needs more than {k} images, and there are {len(real)} "
             f"and {len(fake)}"
         )
-    real, fake = real.double(), fake.double()
     reach_real, reach_fake = _reach(real, k), _reach(fake, k)
+    pool = Pool(fake)
     inside = torch.zeros(len(fake), dtype=torch.float64, device=fake.device)
     recall, coverage = [], []
     for part, reach in zip(real.split(ROWS), reach_real.split(ROWS), strict=True):
-        apart = torch.cdist(part, fake)  # (ROWS, M)
-        within = apart < reach[:, None]
-        inside += within.sum(dim=0)
-        coverage.append(within.any(dim=1))
-        recall.append((apart < reach_fake).any(dim=1))
+        squared, rounding = pool.bounds(part)  # (ROWS, M)
+        in_real = _within(squared, rounding, reach[:, None], part, fake)
+        inside += in_real.sum(dim=0)
+        coverage.append(in_real.any(dim=1))
+        recall.append(_within(squared, rounding, reach_fake[None], part, fake).any(dim=1))
     return Neighborhood(
         (inside > 0).double(), inside / k, torch.cat(recall).double(), torch.cat(coverage).double()
     )
@@ -76,6 +77,8 @@ def nearest(x: Tensor, pool: Tensor, k: int = 1, itself: bool = False) -> tuple[
 
     Where x is the pool `itself`, an image is not its own neighbor.
 
+    Distances of copies are 0, and others exact to a few units in the last place.
+
     Returns:
         Distances and indices, nearest first, shapes (N, k).
 
@@ -85,18 +88,26 @@ def nearest(x: Tensor, pool: Tensor, k: int = 1, itself: bool = False) -> tuple[
     if len(pool) < k + itself:
         raise NotMeasured(f"{k} neighbors need a pool of {k + itself}, and there are {len(pool)}")
     x, pool = x.flatten(1), pool.flatten(1)
-    distances, indices = [], []
+    found, among = [], Pool(pool, few=True)
     for start in range(0, len(x), ROWS):
-        apart = torch.cdist(x[start : start + ROWS], pool)
-        if itself:
-            rows = torch.arange(len(apart), device=apart.device)
-            apart[rows, start + rows] = torch.inf
-        found = apart.topk(k, largest=False)
-        distances.append(found.values)
-        indices.append(found.indices)
-    return torch.cat(distances), torch.cat(indices)
+        part = x[start : start + ROWS]
+        own = start + torch.arange(len(part), device=x.device) if itself else None
+        found.append(among.nearest(part, k, own))
+    return torch.cat([one for one, _ in found]), torch.cat([which for _, which in found])
 
 
 def _reach(x: Tensor, k: int) -> Tensor:
     """Distance of each point to its k-th nearest other, shape (N,)."""
     return nearest(x, x, k, itself=True)[0][:, -1]
+
+
+def _within(squared: Tensor, rounding: Tensor, reach: Tensor, x: Tensor, y: Tensor) -> Tensor:
+    """Which distances are less than a reach that broadcasts with them, bool (ROWS, M).
+
+    What rounding leaves open is decided by differences, as the reach itself was found.
+    """
+    limit = reach.square()
+    within = squared < limit
+    i, j = ((squared - limit).abs() <= rounding).nonzero(as_tuple=True)
+    within[i, j] = apart(x[i], y[j]) < reach.expand_as(squared)[i, j]
+    return within

@@ -5,8 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from twofold.evaluation.figure import Figure, Quantity
 from twofold.evaluation.summary import RunSummary, those_with
+from twofold.pictures.sheets import contact_sheet
 from twofold.pictures.style import (
     INK,
     MUTED,
@@ -24,7 +28,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 __all__ = ["DASHED", "SQUARE", "THIN", "WIDE", "Panel", "axis_title", "bars", "draw_by_class",
-           "draw_dots", "draw_reference", "draw_tradeoff", "keep_within"]  # fmt: skip
+           "draw_dots", "draw_reference", "draw_strip", "draw_tradeoff", "keep_within"]  # fmt: skip
 
 SQUARE, WIDE = (4.0, 3.4), (4.0, 2.8)
 THIN: dict[str, Any] = {"linewidth": 1.2}
@@ -142,6 +146,21 @@ def draw_tradeoff(
         title = f"{capitalize(pairs[0][1].title)} against {pairs[0][0].title}"
         picture = render(figure, f"tradeoff-{slug(x_name)}", f"{title}, a point per run")
     return Panel(f"{capitalize(of_y.title)} and {of_x.title}", picture, note)
+
+
+def draw_strip(images: NDArray[np.uint8], rows: Sequence[str], name: str, alt: str) -> Picture:
+    """Images (R, n, C, H, W) pixel by pixel, with the names of the R rows."""
+    sheet = contact_sheet(images.reshape(-1, *images.shape[2:]), images.shape[1], gap=1)
+    height, width = sheet.shape[:2]
+    with drawing():
+        figure, axes = canvas((5.0, max(0.7, 5.0 * height / width)))
+        axes.imshow(sheet, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+        axes.grid(False)
+        axes.spines[:].set_visible(False)
+        step = height / len(rows)
+        axes.set_xticks([])
+        axes.set_yticks([step * (i + 0.5) for i in range(len(rows))], rows)
+        return render(figure, name, alt)
 
 
 def draw_reference(axes: "Axes", figures: Sequence[Figure], axis: str) -> None:

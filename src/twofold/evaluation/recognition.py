@@ -26,13 +26,17 @@ __all__ = [
     "accuracy",
     "accuracy_error",
     "accuracy_per_class",
+    "balanced",
     "calibration",
     "class_shares",
     "confusion",
     "inception_score",
     "kl_of_shares",
     "recognition",
+    "wilson",
 ]
+
+FEW = 100  # images, below which a share has no normal law
 
 
 def accuracy(log_probs: Tensor, y: Tensor) -> float:
@@ -110,6 +114,23 @@ def inception_score(log_probs: Tensor) -> float:
     return kl.mean().exp().item()
 
 
+def balanced(log_probs: Tensor, y: Tensor) -> tuple[float, float]:
+    """Mean over the classes there are of the share recognized among each, and its standard error.
+
+    Who always answers the largest class has 1 / K, however large that class is.
+
+    Example:
+        >>> always = torch.tensor([[0.9, 0.1]]).log().expand(4, 2)
+        >>> balanced(always, torch.tensor([0, 0, 0, 1]))[0]
+        0.5
+    """
+    counts = bincount(y.to(log_probs.device), minlength=log_probs.shape[1]).tolist()
+    shares = accuracy_per_class(log_probs, y)
+    found = [(share, n) for share, n in zip(shares, counts, strict=True) if n]
+    error = math.sqrt(sum(accuracy_error(share, n) ** 2 for share, n in found)) / len(found)
+    return sum(share for share, _ in found) / len(found), error
+
+
 def recognition(
     name: str,
     title: str,
@@ -117,29 +138,46 @@ def recognition(
     y: Tensor,
     class_names: Sequence[str],
     provenance: Mapping[str, Any],
-    floor: float | None = None,
-    caution: str = "",
+    reference: float | None = None,
+    notes: tuple[str, ...] = (),
 ) -> Figure:
     """The share of images that are recognized as y, in per cent, over all and by class.
 
-    The floor is the same share of real images, from 0 to 1; else arguments are as of `Figure`.
+    The reference is the same share of real images, from 0 to 1; else arguments are as of `Figure`.
+    Of few images there is Wilson's interval.
     """
     value = accuracy(log_probs, y)
-    present = bincount(y, minlength=len(class_names)) > 0
-    per_class = zip(class_names, accuracy_per_class(log_probs, y), present.tolist(), strict=True)
+    shares = zip(class_names, accuracy_per_class(log_probs, y), strict=True)
     return Figure(
-        name=name,
-        title=title,
-        value=100 * value,
+        name,
+        title,
+        100 * value,
         unit="%",
         better="higher",
         error=100 * accuracy_error(value, len(y)),
-        reference=None if floor is None else 100 * floor,
+        reference=None if reference is None else 100 * reference,
         provenance=provenance,
-        per_class={label: 100 * share for label, share, there in per_class if there},
-        notes=caution,
+        per_class={label: 100 * share for label, share in shares if not math.isnan(share)},
+        notes=notes,
         details={"confusion": confusion(log_probs, y).tolist()},
+        interval=[100 * end for end in wilson(value, len(y))] if len(y) < FEW else None,
     )
+
+
+def wilson(share: float, count: int) -> tuple[float, float]:
+    """Ends of Wilson's 95 % interval of a share of so many images.
+
+    Example:
+        >>> [round(end, 3) for end in wilson(1.0, 14)]
+        [0.785, 1.0]
+    """
+    z = 1.96
+    middle, width = (
+        share + z * z / (2 * count),
+        z * math.sqrt(share * (1 - share) / count + (z / (2 * count)) ** 2),
+    )
+    scale = 1 + z * z / count
+    return max(0.0, (middle - width) / scale), min(1.0, (middle + width) / scale)
 
 
 @dataclass(frozen=True)

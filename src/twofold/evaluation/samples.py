@@ -1,9 +1,9 @@
 """Images that a model makes, and what extractors see of them and of real ones: once per context.
 
 An extractor is a network whose last hidden layer describes an image. The first is the reference
-classifier of the data set, which sees what makes a digit that digit, and is blind to what it learned to
-ignore, such as specks. The second is the same network with random weights, which has learned to
-ignore nothing; it checks that a figure is not the classifier's whim.
+classifier of the data set, which sees what makes a digit that digit, and is blind to what it
+learned to ignore, such as specks. The second is the same network with random weights, which has
+learned to ignore nothing; it checks that a figure is not the classifier's whim.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ from twofold.evaluation.classifiers import CNN, ReferenceClassifier, reference_c
 from twofold.experiments.context import Context
 from twofold.experiments.resolve import load_experiment
 from twofold.models.base import Generative
-from twofold.models.capabilities import Reconstructs
+from twofold.models.capabilities import Holds, Reconstructs
 
 __all__ = [
     "Extractor",
@@ -160,6 +160,9 @@ def generated_by(context: Context) -> Generated:
 
 
 def _generate(context: Context) -> Generated:
+    if (holding := context.model.capability(Holds)) is not None:
+        x, y = holding.held()
+        return Generated(x, y, {"samples": len(x), "source": context.run.name})
     model, count = _generative(context), context.settings["samples"]
     y = classes_as_trained(context, count) if isinstance(model.condition, ClassCondition) else None
     c, notes = y, []

@@ -237,9 +237,7 @@ def _summary(run: Run, letter: str, name: str) -> RunSummary:
         figures=figures_of(evaluation),
         not_measured=evaluation.get("not_measured") or {},
         arrays={  # of measures that still hold; older weights may have left others
-            kept: arrays
-            for kept in sorted(taken)
-            if (arrays := run.arrays(kept)) is not None
+            kept: arrays for kept in sorted(taken) if (arrays := run.arrays(kept)) is not None
         },
         taken=sorted(taken),
         evaluated=run.evaluation is not None,

@@ -70,7 +70,7 @@ class AAE(Around):
         super().__init__(autoencoder, adversary, image_shape=image_shape, num_classes=num_classes)
         self.autoencoder.capability(Encodes, "make an AAE of it")
         objective = self.autoencoder.objective
-        plain = {"beta": 1, "kl_warmup": 0, "free_bits": 0}
+        plain = {"beta": 1, "kl": "auto", "kl_warmup": 0, "free_bits": 0}
         if not isinstance(objective, ELBO) or not plain.items() <= vars(objective).items():
             raise UsageError("an AAE has no KL to weigh; leave the auto-encoder's objective out")
         head = "conditional" if self.condition.dim else "binary"

@@ -19,10 +19,12 @@ References:
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from twofold.errors import UsageError
 from twofold.models.adversarial import (
@@ -116,13 +118,28 @@ class Adversary(nn.Module):
         if not self._parts:
             raise UsageError("this Adversary is part of a model already; make another")
         (network, asked), self._parts = self._parts, ()
-        made: Head = make("head", asked or head)
+        self.head = made = make("head", asked or head)
         made.join(model, num_classes)
         given = model.condition if made.reads_condition else None
         self.discriminator = make_network(network, shape, (made.outputs,), given)
-        self.head = made
+        self._check_batch_norm()
         if self.augment and shape is not None and len(shape) != 3:
             raise UsageError("augment changes images, and these are codes; leave it out")
+
+    def _check_batch_norm(self) -> None:
+        """Refuses penalties on the gradient of one image's score where scores are of a batch.
+
+        Gulrajani et al., section 4: with batch norm D maps a batch of images to a batch of scores,
+        and the gradient of their sum is that of no image's own.
+        """
+        asked = [name for name in ("r1", "r2", "gp_weight") if getattr(self, name)]
+        modules = self.discriminator.modules()
+        if asked and any(isinstance(module, _BatchNorm) for module in modules):
+            raise UsageError(
+                f"{asked[0]} penalizes the gradient of each image's score, and with batch norm in "
+                "the discriminator a score depends on the whole batch; give the discriminator "
+                f"norm=none or norm=spectral, or use {asked[0]}=0"
+            )
 
     # --- what it says -----------------------------------------------------------------------------
 
@@ -187,7 +204,8 @@ class Adversary(nn.Module):
             fakes: Sets of fakes by name; the log shows how many of the first are found out.
         """
         real = real.held(differentiable=bool(self.r1))
-        sets = [fake.held(differentiable=bool(self.r2)) for fake in fakes.values()]
+        sets = [self._beside(real, fake) for fake in fakes.values()]
+        sets = [fake.held(differentiable=bool(self.r2)) for fake in sets]
         said = self.judge(real)
         judged = [self.judge(fake) for fake in sets]
         loss = real.mean(self.loss.real(said.score, self.label_smoothing))
@@ -195,7 +213,7 @@ class Adversary(nn.Module):
             loss = loss + fake.mean(self.loss.fake(self._relative(opinion, said, fake)))
         terms = {"adversarial": loss, **self._head_terms(real, said, sets, judged)}
         if self.r1:
-            terms["r1"] = 0.5 * squared_gradient_norm(said.score, real.x).mean()
+            terms["r1"] = 0.5 * real.mean(squared_gradient_norm(said.score, real.x))
         if self.r2:
             norms = [
                 fake.mean(squared_gradient_norm(opinion.score, fake.x))
@@ -205,10 +223,10 @@ class Adversary(nn.Module):
         if self.gp_weight:
             penalties = [self._penalty(real, fake) for fake in sets]
             terms["gp"] = sum(penalties[1:], penalties[0])
-        watch = self.watch(said.score, judged[0].score)
+        watch = self.watch(said.score, judged[0].score, real.weight)
         if said.class_logits is not None and real.targets is not None:
             hits = said.class_logits.detach().argmax(dim=1) == real.targets.argmax(dim=1)
-            watch["accuracy_class"] = hits.float().mean()
+            watch["accuracy_class"] = real.mean(hits.float())
         return self._terms(terms, watch)
 
     def generator_terms(
@@ -224,21 +242,36 @@ class Adversary(nn.Module):
         said = self.judge(real) if self.loss.paired else None
         losses, beside = [], {}
         for fake, opinion in fakes:
+            fake = self._beside(real, fake)
             losses.append(fake.mean(self.loss.generator(self._relative(opinion, said, fake))))
             for name, value in self.head.terms(opinion, fake, "generator", real=False).items():
                 beside[name] = beside[name] + value if name in beside else value
         terms = {"adversarial": sum(losses[1:], losses[0]), **beside}
         return self._terms(terms, weight=weight)
 
-    def watch(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
-        """How well scores of real and fake images, (B,) each, tell them apart, for the log."""
-        threshold = self.loss.threshold
+    def watch(self, real: Tensor, fake: Tensor, weight: Tensor | None = None) -> dict[str, Tensor]:
+        """How well scores of real and fake images, (B,) each, tell them apart, for the log.
+
+        Arguments:
+            real: Scores of real images.
+            fake: Scores of fakes.
+            weight: What each real image counts, adding up to 1; None for all the same.
+        """
+        threshold, shown = self.loss.threshold, Shown(real, weight=weight)
         if threshold is None:
-            return {"score_gap": real.detach().mean() - fake.detach().mean()}
+            return {"score_gap": shown.mean(real.detach()) - fake.detach().mean()}
         return {
-            "accuracy_real": (real.detach() > threshold).float().mean(),
+            "accuracy_real": shown.mean((real.detach() > threshold).float()),
             "accuracy_fake": (fake.detach() < threshold).float().mean(),
         }
+
+    def _beside(self, real: Shown, fake: Shown) -> Shown:
+        """Fakes that are looked at in pairs with real images, which then count as these do."""
+        paired = self.loss.paired or self.gp_weight
+        if not paired or fake.weight is not None or real.weight is None:
+            return fake
+        each = real.weight if fake.rows is None else real.weight[fake.rows]
+        return replace(fake, weight=each / each.sum())
 
     def _relative(self, opinion: Judged, said: Judged | None, fake: Shown) -> Tensor:
         """The score of each fake, less that of its real image where the loss is of pairs."""

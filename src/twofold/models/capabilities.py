@@ -32,6 +32,7 @@ __all__ = [
     "Encodes",
     "HasCodes",
     "HasLikelihood",
+    "Holds",
     "Paints",
     "Part",
     "Reconstructs",
@@ -90,6 +91,13 @@ class Reconstructs(Part, Protocol):
     """Makes an image again."""
 
     def reconstruct(self, x: Tensor, c: Tensor | None = None) -> Tensor: ...
+
+
+@runtime_checkable
+class Holds(Part, Protocol):
+    """Is a set of images that were made elsewhere."""
+
+    def held(self) -> tuple[Tensor, Tensor | None]: ...
 
 
 @runtime_checkable

@@ -65,18 +65,22 @@ class Exhibition:
         return batch.once("bound", lambda: self.autoencoder.bound(batch))
 
     def real(self, batch: Batch) -> Shown:
-        """Real images, of which those without a label have q(y|x) for their class, if anything."""
+        """Real images, of which those without a label have q(y|x) for their class, if anything.
+
+        Where some have a label and some have not, they count as among the training images.
+        """
         x = batch.once("signed", lambda: batch.x * 2 - 1)
         condition, n = self.autoencoder.condition, batch.num_labeled
+        weight = batch.weights() if 0 < n < len(batch) else None
         if condition.about != "class":
-            return Shown(x)
+            return Shown(x, weight=weight)
         targets = x.new_zeros(len(batch) - n, condition.dim)
         if n < len(batch) and self.adversary.head.guesses_classes:
             guesses = self.bound(batch).guesses
             targets = targets if guesses is None else guesses[n:]
         if batch.y is not None:
             targets = torch.cat([self._one_hot(batch.y[:n]), targets])
-        return Shown(x, targets=targets)
+        return Shown(x, targets=targets, weight=weight)
 
     def recon(self, batch: Batch) -> Shown:
         """x̃ of every row of the bound."""

@@ -180,6 +180,13 @@ class Classes(Head):
         log_probs = judged.class_logits.log_softmax(dim=1)
         return shown.mean(-(shown.targets * log_probs).sum(dim=1))
 
+    def of_real(self, judged: Judged, shown: Shown) -> Tensor:
+        """The same of real images, the mean over those whose class is known or guessed."""
+        whole = self.cross_entropy(judged, shown)
+        if shown.weight is None or shown.targets is None:
+            return whole
+        return whole / shown.mean(shown.targets.sum(dim=1))
+
 
 @register("head", "class", title="real or fake, and the class", paper="Odena et al., 2017")
 class Auxiliary(Classes):
@@ -217,8 +224,9 @@ class Auxiliary(Classes):
     def terms(self, judged: Judged, shown: Shown, player: Player, real: bool) -> dict[str, Tensor]:  # noqa: ARG002
         if not real and self.learns_from == "real":
             return {}
-        name = "class_real" if real else "class_fake"
-        return {name: self.cross_entropy(judged, shown)}
+        if real:
+            return {"class_real": self.of_real(judged, shown)}
+        return {"class_fake": self.cross_entropy(judged, shown)}
 
 
 @register("head", "plus-one", title="one of K classes, or fake", paper="Salimans et al., 2016")
@@ -246,6 +254,11 @@ class PlusOne(Classes):
 
     def join(self, model: Any, num_classes: int) -> None:
         super().join(model, num_classes)
+        if model is not None and not self.guesses_classes and model.labels != "some":
+            raise UsageError(
+                f"unlabeled=real has no effect in {model.title}, which learns from labeled images "
+                "alone; leave it out"
+            )
         if self.asks_class:
             _check_class(model, "asks_class=true", "asks_class=false")
 
@@ -259,7 +272,7 @@ class PlusOne(Classes):
 
     def terms(self, judged: Judged, shown: Shown, player: Player, real: bool) -> dict[str, Tensor]:
         if real:
-            return {"class_real": self.cross_entropy(judged, shown)}
+            return {"class_real": self.of_real(judged, shown)}
         asked = player == "generator" and self.asks_class
         return {"class_fake": self.cross_entropy(judged, shown)} if asked else {}
 

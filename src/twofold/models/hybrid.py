@@ -30,7 +30,7 @@ from twofold.models.around import Around
 from twofold.models.base import AutoEncoder
 from twofold.models.capabilities import Classifies
 from twofold.models.exhibition import Exhibition
-from twofold.models.heads import Shown
+from twofold.models.heads import PlusOne, Shown
 from twofold.phases import Phase, Terms, joined
 from twofold.registry import name_of, register
 from twofold.settings import NonNegative
@@ -101,11 +101,23 @@ class Hybrid(Around):
             )
         if not recon_weight and not feature_weight:
             raise UsageError("nothing holds the reconstruction: give recon_weight, feature_weight")
-        if feature_weight and feature_layer is None:
-            raise UsageError("feature_weight needs feature_layer, a layer of the discriminator")
+        if bool(feature_weight) != (feature_layer is not None):
+            raise UsageError(
+                f"feature_weight={feature_weight:g} and feature_layer={feature_layer or 'null'} "
+                "need each other: give a weight above 0 and a layer of the discriminator, or "
+                "neither"
+            )
+        if not adversarial_weight:
+            head = self.adversary.head
+            asked = {"routing=larsen": routing == "larsen"}
+            asked |= {"asks_class=false": isinstance(head, PlusOne) and not head.asks_class}
+            if idle := [text for text, is_set in asked.items() if is_set]:
+                raise UsageError(
+                    f"{idle[0]} has no effect at adversarial_weight=0: nothing is minimized "
+                    "against the discriminator; leave it out"
+                )
         if label_reader == "discriminator" and not self.adversary.head.names_classes:
             raise UsageError("label_reader=discriminator needs a head that names classes: plus-one")
-        feature_layer = feature_layer if feature_weight else None
         self.shown = Exhibition(self.autoencoder, self.adversary, feature_layer, canvases)
         self.feature_layer = feature_layer
         self.recon_weight = recon_weight

@@ -68,7 +68,7 @@ class M1M2(Generative):
         num_classes: K.
 
     Raises:
-        UsageError: If `m1` is conditioned.
+        UsageError: If `m1` is conditioned, or has a sampling scale of its own.
 
     Example:
         >>> m1 = VAE("fc-8", "fc-8", latent_dim=4, image_shape=(1, 8, 8))
@@ -105,6 +105,11 @@ class M1M2(Generative):
             raise UsageError(
                 f"M1 of M1+M2 has no condition, but this one has the {m1.condition.about}; "
                 "use family=vae and condition=none for m1"
+            )
+        if m1.sampling_scale != 1:
+            raise UsageError(
+                f"sampling_scale={m1.sampling_scale:g} of m1 has no effect: samples of M1+M2 are "
+                "made of M2's codes; leave it out"
             )
         self.m1 = m1
         self.m2 = m2

@@ -9,9 +9,10 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
+from torch.nn.utils.parametrize import is_parametrized
 
 from twofold.errors import UsageError, unknown_name
-from twofold.networks.initialize import initialize
+from twofold.networks.initialize import WEIGHTED, initialize
 from twofold.networks.notation import NORMS, SIZES, Layer, parse_layers
 from twofold.registry import find, make, register
 from twofold.settings import Share
@@ -31,7 +32,7 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
     "gelu": nn.GELU,
     "silu": nn.SiLU,
 }
-_SLOPE = re.compile(r"\d*\.?\d+")
+_SLOPE = re.compile(r"\d*\.?\d+", re.ASCII)
 ORDERS = ("norm activation dropout", "activation norm dropout", "norm dropout activation")
 
 
@@ -221,6 +222,7 @@ class _Builder:
         with torch.no_grad():
             self.shape = tuple(module.eval()(torch.zeros(1, *self.shape)).shape[1:])
         self.modules.append(module.train())
+        self._bound(layer, module)
 
     def _add_join(self, _: Layer) -> None:
         if self.condition_dim:
@@ -303,8 +305,11 @@ class _Builder:
             self._finish(layer, (into, *sides))
             conv = nn.Conv2d(into, out, kernel, padding=_same_padding(layer), bias=layer.bias)
             self._weighted(layer, conv)
-        skip = nn.Identity() if channels == out else nn.Conv2d(channels, out, 1, bias=False)
-        self.modules = [*before, _Residual(nn.Sequential(*self.modules), skip)]
+        body, skip = nn.Sequential(*self.modules), nn.Identity()
+        if channels != out:
+            skip = nn.Conv2d(channels, out, 1, bias=False)
+            self._bound(layer, skip)
+        self.modules = [*before, _Residual(body, skip)]
         self.shape = (out, *sides)
 
     def _add_pool(self, layer: Layer) -> None:
@@ -336,8 +341,13 @@ class _Builder:
 
     def _weighted(self, layer: Layer, module: nn.Module) -> None:
         self.modules.append(module)
+        self._bound(layer, module)
+
+    def _bound(self, layer: Layer, module: nn.Module) -> None:
+        """Notes every weight of a layer, of a plugin's too, that spectral normalization bounds."""
         if layer.norm == "spectral":
-            self.spectral.append(module)
+            free = (m for m in module.modules() if not is_parametrized(m, "weight"))
+            self.spectral += [m for m in free if isinstance(m, WEIGHTED)]
 
     def _finish(self, layer: Layer, shape: Shape) -> None:
         """What comes with the weights of a layer whose units have this shape."""

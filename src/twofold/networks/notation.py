@@ -29,13 +29,15 @@ from dataclasses import dataclass
 
 from twofold.errors import UsageError
 from twofold.registry import find, is_known
+from twofold.settings import MOST
 
 __all__ = ["Layer", "parse_layers"]
 
 _LAYER = re.compile(
     r"(?P<kind>[a-z]+)"
     r"(?P<kernel>\d+)?(?:-(?P<width>out|\d+(?:x\d+x\d+)?))?(?:/(?P<stride>\d+))?"
-    r"(?:\[(?P<changes>[^\]]*)\])?"
+    r"(?:\[(?P<changes>[^\]]*)\])?",
+    re.ASCII,
 )
 _NEEDS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("fc", "base", "reshape"), ("width",)),
@@ -45,6 +47,7 @@ _NEEDS: dict[str, tuple[str, ...]] = {
 }
 _MAY = {kind: needs + (("stride",) if "conv" in kind else ()) for kind, needs in _NEEDS.items()}
 SIZES = ("kernel", "width", "stride")
+DIGITS = 20  # of a size, zeros in front too, before it is read as a number
 NORMS = ("batch", "spectral", "none")
 
 
@@ -116,8 +119,10 @@ def _parse_layer(token: str) -> Layer:
     if extra := given.difference(may):
         raise _unreadable(token, f"{kind} layers have no {' or '.join(sorted(extra))}")
     sizes = [size for name in given for size in match[name].split("x") if size != "out"]
-    if any(int(size) == 0 for size in sizes):
+    if any(not size.strip("0") for size in sizes):
         raise _unreadable(token, "sizes start at 1")
+    if any(len(size) > DIGITS or int(size) > MOST for size in sizes):
+        raise _unreadable(token, f"sizes end at {MOST}")
     width, shape = match["width"] or "out", None
     if kind == "reshape":
         if width.count("x") != 2:
@@ -174,7 +179,8 @@ def _parse_changes(token: str, text: str | None) -> dict:
 
 
 def _unreadable(token: str, why: str) -> UsageError:
+    shown = token if len(token) <= 40 else f"{token[:39]}…"
     return UsageError(
-        f"cannot read the layer {token!r}: {why}; layers look like fc-512, conv5-64/2, "
+        f"cannot read the layer {shown!r}: {why}; layers look like fc-512, conv5-64/2, "
         "deconv5-32/2, res3-64, base-128, pool2, up2, flatten, reshape-64x7x7, join"
     )

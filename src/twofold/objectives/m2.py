@@ -62,15 +62,12 @@ class LabelObjective(Objective):
         x, n = batch.x, batch.num_labeled
         h = model.trunk(x)  # (B, F)
         log_q = model.label_log_probs(h)  # (B, K)
-        share = batch.labeled_share if n else 0.0
-        if n == len(x):
-            share = 1.0
-        rows = self.rows(model, log_q, batch, share)
+        rows = self.rows(model, log_q, batch)
         q = model.posterior_given(h, rows.y_onehot, rows.images)
         z = q.rsample()
         p = model.decode_given(z, rows.y_onehot)
         kl = model.kl(q, z)
-        terms = {"kl": (rows.weight * kl).sum(), "label_kl": _label_kl(log_q[n:], share)}
+        terms = {"kl": (rows.weight * kl).sum(), "label_kl": _label_kl(log_q[n:], batch.share)}
         weights, watch = {}, {}
         if n:
             assert batch.y is not None
@@ -82,7 +79,7 @@ class LabelObjective(Objective):
         return Bound(x, p, rest, rows.images, rows.weight, rows.y, guesses)
 
     @abstractmethod
-    def rows(self, model: Any, log_q: Tensor, batch: Batch, share: float) -> Rows:
+    def rows(self, model: Any, log_q: Tensor, batch: Batch) -> Rows:
         """What is decoded, for ln q(y|x) of shape (B, K)."""
 
 
@@ -98,8 +95,8 @@ class ExactSum(LabelObjective):
         ['recon_nll', 'kl', 'label_kl']
     """
 
-    def rows(self, model: Any, log_q: Tensor, batch: Batch, share: float) -> Rows:
-        return _all_classes(model, log_q, batch, share)
+    def rows(self, model: Any, log_q: Tensor, batch: Batch) -> Rows:
+        return _all_classes(model, log_q, batch)
 
 
 @register("objective", "relaxed-sum", title="M2's bound, one relaxed draw of the class")
@@ -124,34 +121,32 @@ class RelaxedSum(LabelObjective):
         super().__init__(alpha)
         self.temperature = temperature
 
-    def rows(self, model: Any, log_q: Tensor, batch: Batch, share: float) -> Rows:
+    def rows(self, model: Any, log_q: Tensor, batch: Batch) -> Rows:
         if not model.training:
-            return _all_classes(model, log_q, batch, share)
-        B, n = len(log_q), batch.num_labeled
-        known, images, labeled, each = _known(log_q, batch, share)
-        drawn = F.gumbel_softmax(log_q[n:], self.temperature)  # (U, K)
-        weight = torch.cat([labeled, torch.full((B - n,), each, device=log_q.device)])
+            return _all_classes(model, log_q, batch)
+        known, images = _known(log_q, batch)
+        drawn = F.gumbel_softmax(log_q[batch.num_labeled :], self.temperature)  # (U, K)
         y = torch.cat([known, drawn.argmax(dim=1)])
-        return Rows(y, torch.cat([model.condition(known), drawn]), images, weight)
+        return Rows(y, torch.cat([model.condition(known), drawn]), images, batch.weights())
 
 
-def _all_classes(model: Any, log_q: Tensor, batch: Batch, share: float) -> Rows:
+def _all_classes(model: Any, log_q: Tensor, batch: Batch) -> Rows:
     """Every unlabeled image with each of the K classes."""
-    (B, K), n = log_q.shape, batch.num_labeled
-    known, images, labeled, each = _known(log_q, batch, share)
+    (B, K), n, each = log_q.shape, batch.num_labeled, batch.weights()
+    known, images = _known(log_q, batch)
     tried = torch.arange(K, device=log_q.device).repeat_interleave(B - n)  # (K U,)
     y = torch.cat([known, tried])
-    weight = torch.cat([labeled, each * log_q[n:].exp().T.flatten()])
+    weight = torch.cat([each[:n], each[n:].repeat(K) * log_q[n:].exp().T.flatten()])
     rows = torch.cat([images[:n], images[n:].repeat(K)])
     return Rows(y, model.condition(y), rows, weight)
 
 
-def _known(log_q: Tensor, batch: Batch, share: float) -> tuple[Tensor, Tensor, Tensor, float]:
-    """Classes of the labeled images, all images, weights of the labeled, weight of each other."""
-    B, n, device = len(log_q), batch.num_labeled, log_q.device
-    known = torch.zeros(0, dtype=torch.long, device=device) if batch.y is None else batch.y[:n]
-    labeled = torch.full((n,), share / max(n, 1), device=device)
-    return known, torch.arange(B, device=device), labeled, (1.0 - share) / max(B - n, 1)
+def _known(log_q: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+    """Classes of the labeled images, (n,), and the numbers of all images, (B,)."""
+    device = log_q.device
+    none = torch.zeros(0, dtype=torch.long, device=device)
+    known = none if batch.y is None else batch.y[: batch.num_labeled]
+    return known, torch.arange(len(log_q), device=device)
 
 
 def _label_kl(log_q: Tensor, share: float) -> Tensor:

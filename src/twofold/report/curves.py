@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -51,7 +52,6 @@ class Curve:
     x: Sequence[float]  # epochs
     y: Sequence[float]  # in the panel's unit
     held_out: bool = False  # on held-out images
-    middle: bool = False  # whether a value is the mean of all since the one before
 
 
 @dataclass(frozen=True)
@@ -148,8 +148,15 @@ def _curves(runs: Sequence[RunSummary], *where: str) -> list[Curve]:
             points = list(_points(run, kind, where))
             if points:
                 x, y = zip(*points, strict=True)
-                found.append(Curve(index, x, y, kind == "validation", kind == "train"))
+                found.append(
+                    Curve(index, _middles(x) if kind == "train" else x, y, kind == "validation")
+                )
     return found
+
+
+def _middles(x: Sequence[float]) -> tuple[float, ...]:
+    """Where the mean over a stretch stands, of the ends of stretches that follow one another."""
+    return tuple((a + b) / 2 for a, b in pairwise([0.0, *x]))
 
 
 def _points(run: RunSummary, kind: str, where: Sequence[str]) -> Iterator[tuple[float, float]]:
@@ -179,9 +186,7 @@ def _draw_curve(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draws a curve; gives the epochs and means of the `POINTS` stretches that it shows."""
     stretches = np.array_split(np.arange(len(curve.x)), min(POINTS, len(curve.x)))
-    before = [0.0, *curve.x] if curve.middle else [curve.x[0], *curve.x]
-    ends = [(before[s[0]], curve.x[s[-1]]) for s in stretches]
-    x = np.array([(a + b) / 2 if curve.middle else b for a, b in ends])
+    x = np.array([np.mean([curve.x[i] for i in stretch]) for stretch in stretches])
     parts = [np.asarray(curve.y)[stretch] for stretch in stretches]
     mean = np.array([part.mean() for part in parts])
     ink = runs[curve.index].ink

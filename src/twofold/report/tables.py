@@ -80,8 +80,8 @@ class MeasureRow(Row):
 
     name: str = ""
     arrow: str = ""
-    depends: str = ""
-    floor: str = ""
+    provenance: str = ""
+    reference: str = ""
     note: str = ""
     hint: str = ""  # where it comes from, and when it misleads
 
@@ -91,7 +91,7 @@ class MeasureGroup:
     """The measures of a kind, and what need not be said of each."""
 
     question: Question
-    depends: list[str]  # on what all their figures do, then on what all of a run do
+    provenance: list[str]  # on what all their figures do, then on what all of a run do
     note: str  # why none of them may be compared, where it is the same for all
     notes: list[str]  # what the figures say of themselves, and whose
     rows: list[MeasureRow]
@@ -181,8 +181,8 @@ def _group(runs: Sequence[RunSummary], question: Question, names: Sequence[str])
     if note:
         rows = [replace(row, note="") for row in rows]
     own_words = [f"{run.mark} {text}" for run in runs if (text := _words(own.get(run.letter, {})))]
-    depends = [f"All: {text}" for text in [_words(shared, short=True)] if text]
-    return MeasureGroup(question, depends + own_words, note, _notes(runs, names), rows)
+    provenance = [f"All: {text}" for text in [_words(shared, short=True)] if text]
+    return MeasureGroup(question, provenance + own_words, note, _notes(runs, names), rows)
 
 
 def _notes(runs: Sequence[RunSummary], names: Sequence[str]) -> list[str]:
@@ -213,28 +213,28 @@ def _row(
     top = None if has_repeats(runs) or all(map(failures, runs)) else best(runs, name)
     shared = _shared([one.provenance for one in measured])
     said = {*known, *set.intersection(*(set(own[run.letter]) for run in having))}
-    floors = dict.fromkeys(number(m.reference, 3) for m in measured if m.reference is not None)
+    real = dict.fromkeys(number(m.reference, 3) for m in measured if m.reference is not None)
     return MeasureRow(
         name=name,
         title=common_title([one.title for one in measured]),
         unit=measured[0].unit,
         arrow=ARROWS.get(measured[0].better, ""),
         hint=hint_of(name),
-        depends=_words(_without(shared, said), short=True),
-        floor=" / ".join(floors),
+        provenance=_words(_without(shared, said), short=True),
+        reference=" / ".join(real),
         cells=[_cell(run, name, run is top, {*shared, *own.get(run.letter, ())}) for run in runs],
         note=f"Not to be compared: {why}." if (why := comparable(having, name)) else "",
     )
 
 
-def _shared(depends: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _shared(provenance: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """What all these figures depend on alike."""
-    first, *others = depends
+    first, *others = provenance
     return {k: v for k, v in first.items() if all(k in one and one[k] == v for one in others)}
 
 
-def _without(depends: Mapping[str, Any], keys: Container[str]) -> dict[str, Any]:
-    return {key: value for key, value in depends.items() if key not in keys}
+def _without(provenance: Mapping[str, Any], keys: Container[str]) -> dict[str, Any]:
+    return {key: value for key, value in provenance.items() if key not in keys}
 
 
 def _cell(run: RunSummary, name: str, is_best: bool, said: Container[str]) -> Cell:
@@ -248,14 +248,14 @@ def _cell(run: RunSummary, name: str, is_best: bool, said: Container[str]) -> Ce
     return Cell(text, is_best, ", ".join(filter(None, small)))
 
 
-def _words(depends: Mapping[str, Any], short: bool = False) -> str:
+def _words(provenance: Mapping[str, Any], short: bool = False) -> str:
     """`test split, 10 000 images, classifier classifier-cnn, …`.
 
-    In short without what the title or the floor says, and without the digests of judges, which
+    In short without what the title or the reference says, and without the digests of judges, which
     matter only where they differ.
     """
     words = []
-    for key, value in depends.items():
+    for key, value in provenance.items():
         text = count(value) if isinstance(value, int) and not isinstance(value, bool) else value
         text = DIGEST.sub("" if short else r" \1", str(text))
         if short and key in OBVIOUS:

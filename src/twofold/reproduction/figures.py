@@ -1,9 +1,9 @@
 """The pictures of a report, drawn of our runs by the verbs that the command line has."""
 
 from collections.abc import Callable
-from importlib import import_module
 from pathlib import Path
 
+import twofold
 from twofold.experiments.run import Run
 from twofold.files import write_bytes
 from twofold.reproduction.reports import Figure, ReportExperiment
@@ -33,7 +33,7 @@ def picture_name(stem: str, seed: int, picture: str = SAMPLES) -> str:
 
 def verb_of(figure: Figure) -> Callable[..., Result]:
     """The function that draws a figure."""
-    return getattr(import_module(f"twofold.verbs.{figure.verb}"), figure.verb)
+    return getattr(twofold, figure.verb)
 
 
 def draw_figures(experiment: ReportExperiment, run: Run, folder: Path, anew: bool = False) -> None:

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from twofold.errors import RunError
 from twofold.files import write_bytes, write_json
+from twofold.training.guard import all_finite, first_nonfinite
 
 __all__ = [
     "Checkpoint",
@@ -188,7 +189,8 @@ def load_module(module: torch.nn.Module, tensors: Mapping[str, Tensor], prefix: 
     """Puts tensors under a prefix into a module.
 
     Raises:
-        RunError: If names or shapes differ: the checkpoint is of another experiment.
+        RunError: If names or shapes differ: the checkpoint is of another experiment; or if a weight
+            is not finite.
     """
     own = under(tensors, prefix)
     try:
@@ -198,6 +200,12 @@ def load_module(module: torch.nn.Module, tensors: Mapping[str, Tensor], prefix: 
         raise RunError(
             f"the checkpoint does not fit this experiment's networks: {first[0].strip()}"
         ) from error
+    if not all_finite(list(own.values())):
+        raise RunError(
+            f"the weight {first_nonfinite(module)} is not finite, so nothing can be made with this "
+            "model; its training has diverged, or the file was changed. Take another checkpoint "
+            "or train again"
+        )
 
 
 def optimizer_state(optimizer: torch.optim.Optimizer, prefix: str) -> Checkpoint:

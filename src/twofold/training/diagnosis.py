@@ -19,6 +19,11 @@ def warnings_of(diagnosis: Mapping[str, Any]) -> list[str]:
             "posterior collapse: none of the latent units is active; "
             "try a longer run, or kl_warmup or free_bits where the model has them"
         )
+    for phase in diagnosis.get("still", ()):
+        found.append(
+            f"the weights of {phase} have not moved since the validation before; its gradient is "
+            "zero, or its lr too small to change them"
+        )
     diversity = diagnosis.get("diversity")
     if diversity is not None and diversity < 0.25:
         found.append(

@@ -38,7 +38,7 @@ from twofold.training.checkpoint import (
     save_checkpoint,
 )
 from twofold.training.diagnosis import warnings_of
-from twofold.training.guard import all_finite, explain_nonfinite, first_nonfinite
+from twofold.training.guard import Movement, explain_nonfinite, refuse_nonfinite
 from twofold.training.interrupt import interruptible
 from twofold.training.loggers import LoggerCallback
 from twofold.training.optimizers import (
@@ -133,6 +133,7 @@ class Trainer:
         self.randomness = Randomness(self.device, seed)
         self._stop_asked = False
         self._warned: set[str] = set()
+        self.movement = Movement()
         self._saved_at = time.monotonic()
         if settings.compile:
             for network in model.networks():
@@ -260,6 +261,8 @@ class Trainer:
         """Held-out terms and diagnosis, without touching the randomness of training."""
         entry = self._look_at_held_out(4)
         diagnosis = entry["diagnosis"]
+        if still := self.movement.still(self.phase_optimizers, self.step / self.steps_per_epoch):
+            diagnosis["still"] = still
         record.append(entry)
         self._tell("on_record", entry)
         if self.best is not None and self.best.improves(entry):
@@ -306,11 +309,7 @@ class Trainer:
 
     def save(self) -> Path:
         """Writes a checkpoint of everything that training depends on."""
-        if not all_finite(list(self.model.state_dict().values())):
-            raise RunError(
-                f"the weight {first_nonfinite(self.model)} is not finite after step {self.step}; "
-                "the last checkpoint is intact. Try a smaller lr, clip=1, or precision=fp32"
-            )
+        refuse_nonfinite(self.model, self.phase_optimizers, self.step)
         tensors, numbers = pack(self.model, self.phase_optimizers, self.randomness, self.sums)
         facts = {**self._facts(), **numbers}
         path = save_checkpoint(self.folder / "checkpoints", self.step, tensors, facts)

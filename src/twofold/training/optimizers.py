@@ -12,7 +12,7 @@ from torch import Tensor
 from twofold.errors import UsageError
 from twofold.models.base import Model
 from twofold.phases import Phase
-from twofold.training.settings import OptimizerSettings, TrainingSettings
+from twofold.training.settings import OPTIONS, OptimizerSettings, TrainingSettings
 
 __all__ = [
     "PhaseOptimizer",
@@ -28,23 +28,18 @@ def make_optimizer(
     parameters: list[torch.nn.Parameter], settings: OptimizerSettings
 ) -> torch.optim.Optimizer:
     """The optimizer, fused where torch fuses it."""
-    common: dict[str, Any] = {"lr": settings.lr, "weight_decay": settings.weight_decay}
-    if settings.name == "adam":
-        return torch.optim.Adam(
-            parameters, betas=settings.betas, eps=settings.eps, fused=True, **common
-        )
-    if settings.name == "adamw":
-        return torch.optim.AdamW(
-            parameters, betas=settings.betas, eps=settings.eps, fused=True, **common
-        )
-    if settings.name == "sgd":
-        return torch.optim.SGD(parameters, momentum=settings.momentum, fused=True, **common)
-    if settings.name == "adagrad":
-        fused = all(parameter.device.type == "cpu" for parameter in parameters)
-        return torch.optim.Adagrad(parameters, eps=settings.eps, fused=fused, **common)
-    return torch.optim.RMSprop(
-        parameters, eps=settings.eps, momentum=settings.momentum, foreach=True, **common
-    )
+    options: dict[str, Any] = {name: getattr(settings, name) for name in OPTIONS[settings.name]}
+    on_cpu = all(parameter.device.type == "cpu" for parameter in parameters)
+    how = {"rmsprop": {"foreach": True}, "adagrad": {"fused": on_cpu}}
+    options |= how.get(settings.name, {"fused": True})
+    make: Any = {
+        "adam": torch.optim.Adam,
+        "adamw": torch.optim.AdamW,
+        "sgd": torch.optim.SGD,
+        "adagrad": torch.optim.Adagrad,
+        "rmsprop": torch.optim.RMSprop,
+    }[settings.name]
+    return make(parameters, lr=settings.lr, weight_decay=settings.weight_decay, **options)
 
 
 def learning_rate(settings: OptimizerSettings, step: int, total_steps: int) -> float:
@@ -77,9 +72,12 @@ class PhaseOptimizer:
 
     def is_due(self, step: int, epoch: float = 0.0) -> bool:
         """Whether this phase takes a step at this batch, so many epochs into the run."""
+        return self.takes_part(epoch) and (step + 1) % self.settings.every == 0
+
+    def takes_part(self, epoch: float) -> bool:
+        """Whether so many epochs into the run is after its start and before its end."""
         settings = self.settings
-        within = settings.start <= epoch and (settings.stop is None or epoch < settings.stop)
-        return within and (step + 1) % settings.every == 0
+        return settings.start <= epoch and (settings.stop is None or epoch < settings.stop)
 
     def minimize(self, total: Tensor, step: int, total_steps: int) -> None:
         """One step of the optimizer; no parameter but the phase's own receives a gradient."""
@@ -170,6 +168,10 @@ def phase_optimizers(model: Model, settings: TrainingSettings) -> list[PhaseOpti
 
 def _refuse_shared(title: str, phases: list[Phase]) -> None:
     """Refuses phases that would write over each other's gradients before either steps."""
+    if len(phases) == 1:
+        raise UsageError(
+            f"simultaneous=true has no effect on this {title}, which has one phase; leave it out"
+        )
     for first, second in combinations(phases, 2):
         if {id(p) for p in first.parameters} & {id(p) for p in second.parameters}:
             raise UsageError(

@@ -10,6 +10,15 @@ __all__ = ["OptimizerSettings", "TrainingSettings"]
 
 LoggerName = Literal["tensorboard", "wandb", "mlflow"]
 Beta = Annotated[float, Field(ge=0, lt=1)]
+# Which options an optimizer or a schedule has of those that not all have.
+OPTIONS = {
+    "adam": ("betas", "eps"),
+    "adamw": ("betas", "eps"),
+    "sgd": ("momentum",),
+    "adagrad": ("eps",),
+    "rmsprop": ("eps", "momentum"),
+    "exponential": ("decay", "decay_steps"),
+}
 
 
 class OptimizerSettings(Strict):
@@ -36,9 +45,19 @@ class OptimizerSettings(Strict):
     warmup: int = Field(0, ge=0, description="steps of linear warm-up from 0")
 
     @model_validator(mode="after")
-    def _momentum_is_used(self) -> "OptimizerSettings":
-        if self.momentum and self.name not in ("sgd", "rmsprop"):
-            raise ValueError(f"momentum has no effect on {self.name}; use betas, or sgd or rmsprop")
+    def _options_have_effect(self) -> "OptimizerSettings":
+        """An option that its optimizer or schedule has not is refused, unless at its default."""
+        for name in {option for options in OPTIONS.values() for option in options}:
+            having = [one for one, options in OPTIONS.items() if name in options]
+            if not {self.name, self.schedule} & set(having):
+                value, default = getattr(self, name), type(self).model_fields[name].default
+                if value != default:
+                    shown = list(default) if isinstance(default, tuple) else default
+                    chosen = self.schedule if "exponential" in having else self.name
+                    raise ValueError(
+                        f"{name} has no effect on {chosen}, but on {' and '.join(having)}; "
+                        f"leave it out, or at {name}={shown}"
+                    )
         return self
 
     @model_validator(mode="after")

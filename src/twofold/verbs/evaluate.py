@@ -12,13 +12,16 @@ from twofold.evaluation.measure import default_measures
 from twofold.evaluation.measure import measures as known_measures
 from twofold.experiments.context import Context, Subject, open_run, seeded
 from twofold.experiments.environment import describe_versions
-from twofold.experiments.run import Run
+from twofold.experiments.given import run_of_images
 from twofold.files import write_json
 from twofold.ranges import name_list
 from twofold.training.progress import Console, Progress
+from twofold.verbs.inputs import Images
 from twofold.verbs.track import track_figures
 
 __all__ = ["Evaluation", "evaluate"]
+
+OF_TRAINING = ("losses", "cost", "likelihood", "ais", "latents", "reconstruction", "classification")
 
 
 @dataclass(frozen=True)
@@ -48,20 +51,27 @@ def evaluate(
     num_samples: int = 10_000,
     iwae_samples: int = 100,
     num_images: int | None = None,
+    against: Images | None = None,
+    keep: str | Path | None = None,
     seed: int = 0,
     device: str = "auto",
     progress: Progress | None = None,
 ) -> Evaluation:
     """Measures a run on held-out images, into its evaluation.json.
 
+    Each figure is kept as soon as its measure is done.
+
     Arguments:
-        run: A run or its folder, such as runs/cvae.
+        run: A run or its folder, such as runs/cvae; with `against`, images of any program.
         measures: Which, as in likelihood,gan-test; or all. `twofold list measures` names them, and
             those measured by default. What the model or the images cannot answer is left out with
             its reason; earlier figures of the same weights are kept.
         num_samples: Images to generate.
         iwae_samples: k of the IWAE bound; 5000 is the field's.
         num_images: Use only so many test images; all by default.
+        against: Real images (a folder, an archive, a data set's name), against which other images,
+            given in the place of the run, are measured without a model.
+        keep: A run folder to keep these images and their figures in, for `compare`.
         seed: Seed of samples and latent draws.
         device: Where to compute: auto, cpu, cuda, cuda:1 or mps.
         progress: Who hears what takes its time; by default the terminal or notebook.
@@ -77,65 +87,73 @@ def evaluate(
     for name, count in counts.items():
         if count is not None and count < 1:
             raise UsageError(f"{name}={count}: at least one is needed")
+    if keep is not None and against is None:
+        raise UsageError("keep is of images that are measured against others; a run is kept anyway")
     chosen = _chosen(measures)
+    if against is not None:
+        run = run_of_images(run, against, keep)
+        chosen = chosen if measures else [name for name in chosen if name not in OF_TRAINING]
     settings = {"samples": num_samples, "iwae_samples": iwae_samples, "seed": seed}
     context = open_run(run, device, {**settings, "images": num_images}, progress or Console())
     _ = context.dataset  # fails before anything is measured
-    found, missing, seconds = _measure(context, chosen)
-    written = context.run.path / "evaluation.json"
     facts = {key: context.facts[key] for key in ("step", "total_steps", "sha256")}
     settings |= {**facts, "sampling_scale": context.run.sampling_scale}
-    content = _beside_earlier(context.run, found, chosen)
-    content["not_measured"] |= missing
-    content["seconds"] |= seconds
-    write_json(written, {**content, "settings": settings, "versions": describe_versions()})
+    record = _Record(context, settings)
+    for index, name in enumerate(chosen):
+        if len(chosen) > 1:
+            context.progress.say(f"{name} ({index + 1} of {len(chosen)})")
+        record.take(name)
     track_figures(context.run, context.progress)
-    return Evaluation(tuple(measure for _, measure in found), missing, written)
+    return Evaluation(tuple(record.figures), record.missing, record.path)
 
 
-Found = list[tuple[str, Figure]]
+class _Record:
+    """An evaluation.json that grows measure by measure, beside earlier figures of the weights."""
 
+    def __init__(self, context: Context, settings: Mapping[str, Any]) -> None:
+        self.context, self.settings = context, settings
+        self.path = context.run.path / "evaluation.json"
+        self.figures: list[Figure] = []
+        self.missing: dict[str, str] = {}
 
-def _measure(
-    context: Context, chosen: Sequence[str]
-) -> tuple[Found, dict[str, str], dict[str, float]]:
-    """Each measure with the name it was asked by, why others were not taken, and the times."""
-    functions = known_measures()
-    found: Found = []
-    missing: dict[str, str] = {}
-    seconds: dict[str, float] = {}
-    for name in chosen:
+    def take(self, name: str) -> None:
+        """Takes one measure, and writes it down."""
         started = time.perf_counter()
-        with seeded(context.settings["seed"], context.device):
+        found: list[Figure] = []
+        missing = ""
+        with seeded(self.context.settings["seed"], self.context.device):
             try:
-                for measure in functions[name].take(context):
-                    if wrong := measure.not_finite():
-                        missing[name] = wrong
+                for figure in known_measures()[name].take(self.context):
+                    if wrong := figure.not_finite():
+                        missing = wrong
                     else:
-                        found.append((name, measure))
+                        found.append(figure)
             except NotMeasured as reason:
-                missing[name] = str(reason)
-        seconds[name] = round(time.perf_counter() - started, 2)
-    return found, missing, seconds
+                missing = str(reason)
+        self.figures += found
+        if missing:
+            self.missing[name] = missing
+        self._write(name, found, missing, round(time.perf_counter() - started, 2))
 
-
-def _beside_earlier(run: Run, found: Found, chosen: Sequence[str]) -> dict[str, Any]:
-    """New figures after the earlier ones of the same weights that were not taken again."""
-    before = run.current_evaluation
-    again = {*chosen, *(measure.name for _, measure in found)}
-    kept = [
-        entry
-        for entry in before.get("measures", [])
-        if entry["name"] not in again and entry.get("kind") not in again
-    ]
-    content: dict[str, Any] = {
-        "measures": [*kept, *({**measure.to_dict(), "kind": kind} for kind, measure in found)]
-    }
-    for key in ("not_measured", "seconds"):
-        entries = before.get(key)
-        older = entries if isinstance(entries, dict) else {}  # one of an older kind has none
-        content[key] = {name: entry for name, entry in older.items() if name not in chosen}
-    return content
+    def _write(self, name: str, found: Sequence[Figure], missing: str, seconds: float) -> None:
+        before = self.context.run.current_evaluation
+        again = {name, *(figure.name for figure in found)}
+        kept = [
+            entry
+            for entry in before.get("measures", [])
+            if entry["name"] not in again and entry.get("kind") != name
+        ]
+        content: dict[str, Any] = {
+            "measures": [*kept, *({**figure.to_dict(), "kind": name} for figure in found)]
+        }
+        for key, value in (("not_measured", missing), ("seconds", seconds)):
+            older = before.get(key)  # one of an older kind has none
+            entries = (
+                {k: v for k, v in older.items() if k != name} if isinstance(older, dict) else {}
+            )
+            content[key] = {**entries, name: value} if value else entries
+        versions = describe_versions()
+        write_json(self.path, {**content, "settings": self.settings, "versions": versions})
 
 
 def _chosen(measures: Sequence[str] | str | None) -> Sequence[str]:
@@ -146,6 +164,12 @@ def _chosen(measures: Sequence[str] | str | None) -> Sequence[str]:
         measures = name_list(measures)
     known = list(known_measures())
     for name in measures:
-        if name not in known and name != "all":
-            raise unknown_name("measure", name, [*known, "all"])
+        if name in known or name == "all":
+            continue
+        for measure, of in known_measures().items():
+            if name in [quantity.key for quantity in of.quantities]:
+                raise UsageError(
+                    f"{name} is a figure of the measure {measure}: --measures {measure}"
+                )
+        raise unknown_name("measure", name, [*known, "all"])
     return [name for name in known if name in measures or "all" in measures]

@@ -107,20 +107,16 @@ def load_inputs(
         RunError: If the run has no test images, or they are gone.
     """
     dataset, source = _read(context, images, resize)
-    dataset = _labeled(binarize_once(_fitted(dataset, context, resize), context), context, label)
+    dataset = _labeled(_fitted(dataset, context, resize), context, label)
     if n is not None:
         if n < 1:
             raise UsageError(f"n={n}: ask for at least one image")
         dataset = dataset.subset(_draw(dataset, n, seed))
-    return Inputs(dataset, context, source)
+    return Inputs(binarize_once(dataset, context), context, source)
 
 
 def binarize_once(dataset: ImageDataset, context: Context) -> ImageDataset:
-    """All images of a set with the binarization that happens once, as in training and measuring.
-
-    A static binarization goes through the set in order, so it comes before images are chosen: else
-    another choice would show other pixels of the same image.
-    """
+    """Images with the binarization that happens once, as in training and measuring."""
     data = context.run.experiment.data
     images = fix_binary(torch.as_tensor(dataset.images), data.binarize, data.binarize_seed)
     return replace(dataset, images=images.numpy())

@@ -1,0 +1,101 @@
+"""Which classes are generated, as a classifier sees them."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from twofold.errors import NotMeasured
+from twofold.evaluation.classifiers import CNN, reference_classifier
+from twofold.evaluation.figure import Figure, Quantity
+from twofold.evaluation.measure import Measure
+from twofold.evaluation.questions import CLASSES
+from twofold.evaluation.recognition import class_shares, inception_score, kl_of_shares
+from twofold.evaluation.samples import generated_by
+from twofold.evaluation.summary import RunSummary
+from twofold.experiments.context import Context
+from twofold.registry import register
+from twofold.words import listing
+
+__all__ = ["Classes"]
+
+INCEPTION = Quantity(
+    "inception_score",
+    "Inception Score by classifier",
+    paper="Salimans et al. (2016), section 4",
+    caveat="Blind to the real images, so a check of sanity only.",
+    least=1.0,
+)
+CLASS_KL = Quantity(
+    "class_kl",
+    "KL of generated classes from the data's",
+    "nats",
+    "lower",
+    caveat="A model that is asked for its classes gets their shares for free.",
+    least=0.0,
+)
+HARDLY = 0.1  # of a class's share in the data: below it the class is missing
+
+
+@register("measure", "classes")
+class Classes(Measure):
+    """Histogram of generated classes against the data's, and the Inception Score by classifier."""
+
+    question = CLASSES
+    quantities = (CLASS_KL, INCEPTION)
+
+    def take(self, context: Context) -> Iterator[Figure]:
+        labels, made = context.labels, generated_by(context)
+        classifier = reference_classifier(context, CNN)
+        seen = classifier.classifier.classify(made.x)
+        real = classifier.classifier.classify(context.real("train", len(made)))
+        provenance = {
+            **made.provenance,
+            "split": "test",
+            "images": len(labels),
+            "classifier": f"{classifier.name} {classifier.digest}",
+        }
+        yield INCEPTION.figure(
+            inception_score(seen),
+            reference=inception_score(real),
+            provenance=provenance,
+            notes=made.notes,
+        )
+        num_classes = context.dataset.num_classes
+        data = torch.bincount(labels, minlength=num_classes).double() / len(labels)
+        shares, names = class_shares(seen), context.dataset.class_names
+        asked = "the model was asked for the classes in these proportions"
+        yield CLASS_KL.figure(
+            kl_of_shares(shares, data),
+            reference=_reference(class_shares(real), data),
+            provenance=provenance,
+            notes=made.notes if made.y is None else (*made.notes, asked),
+            details={
+                "generated": dict(zip(names, shares.tolist(), strict=True)),
+                "data": dict(zip(names, data.tolist(), strict=True)),
+            },
+        )
+
+    def failures(self, run: RunSummary) -> Iterator[str]:
+        """Classes of the data that are hardly generated."""
+        found = run.figures[CLASS_KL.key].details if CLASS_KL.key in run.figures else {}
+        if not {"generated", "data"} <= found.keys():
+            return
+        missing = [
+            name
+            for name, share in found["data"].items()
+            if found["generated"].get(name, 0.0) < HARDLY * share
+        ]
+        if missing:
+            yield (
+                f"fails a plain check: hardly any of its images are taken for {listing(missing)}, "
+                "which the data has"
+            )
+
+
+def _reference(shares: Tensor, data: Tensor) -> float | None:
+    """That of as many training images, where the test images have all of their classes."""
+    try:
+        return kl_of_shares(shares, data)
+    except NotMeasured:
+        return None
