@@ -12,6 +12,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "twofold"
 # From the ground up. A room may import from the floors below its own.
 FLOORS = [
     {"_version", "errors"},
+    {"locks"},
     {"files", "ranges", "streams", "words", "docstrings", "settings"},
     {"signatures", "registry"},
     {"data", "pictures"},

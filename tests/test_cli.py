@@ -124,7 +124,7 @@ def test_dry_run_prints_and_writes_nothing(twofold, tmp_path: Path, monkeypatch)
         (["train", "vae", "seeds=0,1", "seed=2"], 2, "say the same thing twice"),
         (["sample", "x", "--n", "0"], 2, "n=0: ask for at least one image"),
         (["sample", "x", "--seed", "9" * 30], 2, "9223372036854775807"),
-        (["train", "vae", "latent_dim=1000000000000000"], 1, "out of memory"),
+        (["train", "vae", "latent_dim=1000000000000000"], 2, "latent_dim"),
     ],
 )
 def test_bad_input_gets_a_message_an_exit_code_and_no_traceback(

@@ -5,9 +5,27 @@ message of a `TwofoldError` without a traceback; any other exception is a defect
 """
 
 import difflib
+import reprlib
+import unicodedata
 from collections.abc import Iterable
+from typing import Any
 
-__all__ = ["DataError", "NotMeasured", "RunError", "TwofoldError", "UsageError", "unknown_name"]
+__all__ = [
+    "DataError",
+    "NotMeasured",
+    "RunError",
+    "TwofoldError",
+    "UsageError",
+    "printable",
+    "shorten",
+    "unknown_name",
+]
+
+
+_NO_TEXT = ("Cc", "Cs", "Zl", "Zp")  # categories of Unicode: controls, halves of a pair, breaks
+
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 80
 
 
 class TwofoldError(Exception):
@@ -38,9 +56,40 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:
         unknown experiment 'lam2023-cvea'; did you mean 'lam2023-cvae' or 'lam2023-cgan'?
     """
     names = sorted(known)
-    near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    near = difflib.get_close_matches(name[:200], names, n=3, cutoff=0.5)
     if near:
         hint = "did you mean " + " or ".join(repr(n) for n in near) + "?"
     else:
         hint = "known: " + ", ".join(names)
-    return UsageError(f"unknown {kind} {name!r}; {hint}")
+    return UsageError(f"unknown {kind} {shorten(name)}; {hint}")
+
+
+def shorten(value: Any) -> str:
+    """What was got, as a message shows it: never at length, whatever it is.
+
+    Example:
+        >>> shorten("cat"), shorten([[1, 2], 3]), len(shorten("x" * 10_000))
+        ("'cat'", '[[1, 2], 3]', 80)
+    """
+    try:
+        return _SHORT.repr(value)
+    except ValueError:  # Python writes no number of thousands of digits
+        return f"a {type(value).__name__} of thousands of digits"
+
+
+def printable(name: str) -> str:
+    r"""A name as text that can be shown and written: what is no text in it, escaped.
+
+    That is control characters, and bytes that are not UTF-8. Every name that comes from a file
+    goes through here, so that it reaches neither a terminal nor a picture nor a table.
+
+    Example:
+        >>> printable("caf\u00e9"), printable("a\x1b[1m"), printable("b\udcff")
+        ('café', 'a\\x1b[1m', 'b\\udcff')
+    """
+    if name.isprintable():
+        return name
+    return "".join(
+        repr(c)[1:-1] if c in "\ufffe\uffff" or unicodedata.category(c) in _NO_TEXT else c
+        for c in name
+    )

@@ -17,7 +17,7 @@ from pydantic import (
     field_validator,
 )
 
-from twofold.errors import UsageError
+from twofold.errors import UsageError, shorten
 
 __all__ = [
     "MOST",
@@ -127,9 +127,7 @@ def _reason(problem: Any) -> str:
         return "missing"
     if kind == "value_error":
         return message
-    got = repr(problem["input"])
-    shown = got if len(got) <= 80 else f"{got[:77]}..."
-    return f"got {shown}; {message[0].lower()}{message[1:]}"
+    return f"got {shorten(problem['input'])}; {message[0].lower()}{message[1:]}"
 
 
 def _sentence(where: str, text: str) -> str:

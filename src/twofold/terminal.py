@@ -183,7 +183,7 @@ def show_list(what: str = "experiments", /) -> None:
 def show_data(
     source: str,
     *,
-    size: int | None = None,
+    size: str | int | tuple[int, int] | None = None,
     gray: bool = False,
     limit: int | None = None,
     picture: str | Path | None = None,
@@ -192,7 +192,7 @@ def show_data(
 
     Arguments:
         source: A data set's name, or a path to images.
-        size: Resize to this side.
+        size: Resize to this side, or to a height and width such as 32,44.
         gray: Convert to one channel.
         limit: Use so many training images.
         picture: Write a sheet with images of every class, as PNG.

@@ -369,3 +369,12 @@ def test_a_background_has_the_likelihood_of_the_same_pixels(run_of):
         other = run_of("vae", "c", **changes)
         with pytest.raises(UsageError, match=f"{message}, and their likelihoods have no ratio"):
             anomaly(run_of(), background=other, false_alarms=0.2, device="cpu")
+
+
+def test_few_training_images_have_few_components(run_of, hard, monkeypatch):
+    monkeypatch.setattr("twofold.anomalies.scores.AXES_FROM", 3)
+    part = load_inputs(open_run(run_of(), "cpu"), hard)
+    found = component_scores(part.context, [part], 0)
+    assert (found.counts, found.own) == ((1, 2, 3), 3)
+    assert found.squared.shape == (75, 3)
+    assert (np.diff(found.squared, axis=1) <= 1e-9).all(), "more components rebuild no worse"

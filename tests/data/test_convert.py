@@ -240,7 +240,9 @@ def test_names_of_classes_as_torchvision_keeps_them(gray, y):
 
 def test_sizes_that_differ_are_named_or_brought_to_one(gray):
     images = [*gray[:5], np.zeros((7, 9), np.uint8), *gray[5:]]
-    with pytest.raises(DataError, match=r"1 of 21 .* 5×6 .*; pass a size.*: image 5 \(9×7\)"):
+    with pytest.raises(
+        DataError, match=r"1 of 21 .* 6×5 .*; pass a size.* size=6,5, .*: image 5 \(7×9\)"
+    ):
         as_dataset(images)
     assert as_dataset(images, size=4).image_shape == (1, 4, 4)
 

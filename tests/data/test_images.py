@@ -287,7 +287,7 @@ def test_all_bad_images_are_named_at_once(tmp_path, write_images):
     assert "empty.png (empty file), page.png (not an image that Pillow knows)" in message
     assert "1 of 8 images are not 6×6" in message
     assert (
-        "pass a size, for example size=28, or --resize beside a trained model: wide.png (8×6)"
+        "pass a size, for example size=28, or --resize beside a trained model: wide.png (6×8)"
         in message
     )
 
@@ -318,8 +318,8 @@ def test_pixel_bombs_are_refused(tmp_path, write_images, monkeypatch):
 
 def test_images_too_large_for_memory_ask_for_a_size(tmp_path, write_images, monkeypatch):
     write_images(tmp_path, "1.png", "2.png", size=(30, 30))
-    monkeypatch.setattr("twofold.data.tree.MAX_BYTES", 1000)
-    with pytest.raises(DataError, match=r"2 images like 1\.png, 30×30.*pass a size"):
+    monkeypatch.setattr("twofold.data.opening.MAX_BYTES", 1000)
+    with pytest.raises(DataError, match=r"2 images of 30×30 would fill .*pass a size"):
         load_dataset(tmp_path)
     assert len(load_dataset(tmp_path, size=8, **WHOLE)) == 2
 
@@ -375,14 +375,14 @@ def test_zip_that_escapes_its_folder(tmp_path, name):
 def test_zip_bomb_by_ratio(tmp_path):
     bomb = bytes(4 << 20)
     write_zip(tmp_path / "x.zip", {"1.png": bomb}, compression=zipfile.ZIP_DEFLATED)
-    with pytest.raises(DataError, match="a zip bomb does so"):
+    with pytest.raises(DataError, match="more than 1000 times; not read"):
         load_dataset(tmp_path / "x.zip")
 
 
 def test_zip_bomb_by_total(tmp_path, monkeypatch):
     write_zip(tmp_path / "x.zip", {f"{i}.png": png() for i in range(20)})
-    monkeypatch.setattr("twofold.data.tree.MAX_BYTES", 20 * len(png()) - 1)
-    with pytest.raises(DataError, match=r"expands to .* bytes, at most"):
+    monkeypatch.setattr("twofold.data.opening.MAX_BYTES", 20 * len(png()) - 1)
+    with pytest.raises(DataError, match=r"x\.zip would fill .* at most"):
         load_dataset(tmp_path / "x.zip")
 
 
@@ -409,7 +409,7 @@ def test_zip_that_is_encrypted(tmp_path):
 
 def test_zip_that_is_none(tmp_path):
     (tmp_path / "x.zip").write_bytes(b"nonsense")
-    with pytest.raises(DataError, match="no readable zip file"):
+    with pytest.raises(DataError, match="is damaged or no such file"):
         load_dataset(tmp_path / "x.zip")
     write_zip(tmp_path / "y.zip", {"a.txt": b"x"})
     with pytest.raises(DataError, match="holds no images"):
@@ -428,5 +428,5 @@ def test_zip_member_that_is_damaged_is_named(tmp_path):
 
 def test_npz_bombs_are_refused_too(tmp_path):
     np.savez_compressed(tmp_path / "x.npz", x=np.zeros((4000, 32, 32), np.uint8))
-    with pytest.raises(DataError, match="a zip bomb does so"):
+    with pytest.raises(DataError, match="more than 1000 times; not read"):
         load_dataset(tmp_path / "x.npz")

@@ -60,25 +60,33 @@ def cgan(tmp_path_factory, silent):
 def test_a_cvae_is_measured_on_the_test_images(cvae, silent, quick_judges):
     evaluation = evaluate(cvae, num_samples=200, iwae_samples=20, device="cpu", progress=silent)
     names = [measure.name for measure in evaluation.measures]
-    assert names == [
-        *("elbo", "recon_nll", "kl", "iwae/20", "bits_per_dim"),
-        *("fid/classifier", "kid/classifier", "fid/random", "kid/random"),
-        *(
-            f"{figure}/{features}"
-            for features in ("classifier", "random")
-            for figure in ("precision", "density", "recall", "coverage")
-        ),
-        *("copies", "nearest", "copying", "duplicates"),
-        *("gan_test/classifier-cnn", "inception_score", "class_kl"),
-        "reconstruction/classifier-cnn",
-        *(
-            f"loss/{split}/vae{part}"
-            for split in ("train", "validation")
-            for part in ("", "/recon_nll", "/kl")
-        ),
-        *("seconds_per_epoch", "training_seconds", "training_speed", "peak_memory", "parameters"),
-        *("training_flops", "generation_flops", "generation_speed"),
-    ]
+    assert sorted(names) == sorted(
+        [
+            *("elbo", "recon_nll", "kl", "iwae/20", "bits_per_dim"),
+            *("fid/classifier", "kid/classifier", "fid/random", "kid/random"),
+            *(
+                f"{figure}/{features}"
+                for features in ("classifier", "random")
+                for figure in ("precision", "density", "recall", "coverage")
+            ),
+            *("copies", "nearest", "copying", "duplicates"),
+            *("gan_test/classifier-cnn", "inception_score", "class_kl"),
+            "reconstruction/classifier-cnn",
+            *(
+                f"loss/{split}/vae{part}"
+                for split in ("train", "validation")
+                for part in ("", "/recon_nll", "/kl")
+            ),
+            *(
+                "seconds_per_epoch",
+                "training_seconds",
+                "training_speed",
+                "peak_memory",
+                "parameters",
+            ),
+            *("training_flops", "generation_flops", "generation_speed"),
+        ]
+    )
     elbo, recon, kl = (evaluation[name].value for name in names[:3])
     assert elbo == pytest.approx(-(recon + kl), rel=1e-6)
     assert evaluation["elbo"].provenance["images"] == 180
@@ -100,13 +108,13 @@ def test_a_cvae_is_measured_on_the_test_images(cvae, silent, quick_judges):
 
 def test_every_measure_is_kept_when_another_is_taken(cvae, silent, quick_judges):
     evaluate(cvae, ["gan-test", "modes"], num_samples=200, device="cpu", progress=silent)
-    evaluate(cvae, ["mlp-judge"], num_samples=200, device="cpu", progress=silent)
+    evaluate(cvae, ["recognition-mlp"], num_samples=200, device="cpu", progress=silent)
     saved = json.loads((cvae.path / "evaluation.json").read_text())
     names = {measure["name"] for measure in saved["measures"]}
     assert {f"gan_test/classifier-{kind}" for kind in ("cnn", "mlp")} <= names
     assert "reconstruction/classifier-mlp" in names
     assert saved["not_measured"]["modes"].startswith("modes are counted")
-    assert {"gan-test", "mlp-judge"} <= set(saved["seconds"])
+    assert {"gan-test", "recognition-mlp"} <= set(saved["seconds"])
 
 
 def test_a_bound_says_how_it_grew_with_k(cvae, silent):
@@ -262,7 +270,7 @@ def test_what_a_reconstruction_was_given_is_said(condition, given, tmp_path, sil
     run = train("digits-cvae", changes, out=tmp_path / "r", progress=silent)
     evaluation = evaluate(run, ["reconstruction"], device="cpu", progress=silent)
     caution = evaluation["reconstruction/classifier-cnn"].notes
-    assert caution == (given and f"the model is given {given}")
+    assert caution == ((f"the model is given {given}",) if given else ())
 
 
 def test_the_label_leak_is_shown_beside_the_figure_without_it(cvae, silent, monkeypatch):
@@ -316,7 +324,7 @@ def test_gan_train_asks_for_the_classes_the_model_has_seen(tmp_path, silent, qui
     assert set(generated_by(context).y.tolist()) == set(range(10)) - {4, 9}
     measure = evaluate(run, ["gan-train"], device="cpu", progress=silent).measures[0]
     assert measure.provenance["samples"] == 80
-    assert measure.per_class["9"] == 0.0
+    assert "9" not in measure.per_class, "what it never saw is not what it is measured on"
 
 
 def test_some_test_images_are_drawn_from_all_of_them(tmp_path, silent):
@@ -367,7 +375,7 @@ def test_a_judge_is_trained_once(silent, quick_judges, tmp_path, monkeypatch):
     monkeypatch.setenv("TWOFOLD_CACHE", str(tmp_path))
     dataset = load_dataset("digits")
     first = find_classifier("classifier-mlp", dataset, progress=silent)
-    (folder,) = (tmp_path / "judges").iterdir()
+    (folder,) = (tmp_path / "classifiers").iterdir()
     tensors = Run(folder).checkpoint.with_suffix(".safetensors")
     written = tensors.stat().st_mtime_ns
     again = find_classifier("classifier-mlp", dataset, progress=silent)

@@ -122,7 +122,7 @@ def test_a_memorizing_model_is_caught(context, run):
     assert found["copying"].value < -10
     assert found["nearest"].value == pytest.approx(0.0, abs=1e-2)
     assert found["nearest"].reference > 0.5
-    pairs = run.arrays("nearest")
+    pairs = run.arrays("memorization")
     assert np.array_equal(pairs["first"][0], pairs["first"][1]), "beside itself"
     assert pairs["closest_distance"].shape == (12,)
 
@@ -150,7 +150,7 @@ def test_a_small_number_of_images_is_refused_or_warned_of(context):
     reasons = figures(showing(context, real_images("validation")[0][:12]), "distance")
     assert "fid/classifier" not in reasons
     assert "kid/classifier" in reasons
-    with pytest.raises(NotMeasured, match="on classifier features, the covariance of 16"):
+    with pytest.raises(NotMeasured, match="on classifier features: the covariance of 16"):
         list(measures()["distance"].take(context))
     few = figures(showing(context, real_images("validation")[0][:100]), "distance")
     assert any("an FID of about" in note for note in few["fid/classifier"].notes)

@@ -75,7 +75,7 @@ REFUSED = [
         {"feature_layer": "conv3-6", "feature_weight": 1},
         "unknown feature layer 'conv3-6'.*'fc-16'",
     ),
-    ("hybrid", {"feature_weight": 1}, "feature_weight needs feature_layer"),
+    ("hybrid", {"feature_weight": 1}, "feature_weight=1 and feature_layer=null need each other"),
     ("hybrid", {"recon_weight": 0}, "give recon_weight, feature_weight"),
     ("hybrid", {"autoencoder": {**IWAE, "objective": "iwae"}}, "use objective=elbo"),
     ("hybrid", {"adversary": PLUS_ONE}, "a class that VAE-GAN is not given.*asks_class=false"),

@@ -132,8 +132,11 @@ def test_a_repeated_or_unfinished_or_stale_run_is_no_further_draw(family):
 
 
 def test_likelihoods_that_cannot_be_compared_have_means_and_no_verdict(family):
-    conditional = family("AB", CVAE, (-90, -91), of=elbo)
-    unconditional = family("CD", "lin-yu2018-vae-z20", (-100, -101), of=elbo)
+    def of(condition):
+        return lambda value: elbo(value, provenance={"conditioned_on": condition})
+
+    conditional = family("AB", CVAE, (-90, -91), of=of("class"))
+    unconditional = family("CD", "lin-yu2018-vae-z20", (-100, -101), of=of("nothing"))
     text = said([*conditional, *unconditional], "elbo")
     assert "not to be compared" in text
     assert "ahead" not in text

@@ -146,7 +146,7 @@ def test_a_cost_stands_in_one_table_alone(runs):
         (runs["vae"].path / "evaluation.json").unlink()
     assert {"training_seconds", "generation_flops"} <= found.figures.keys()
     listed = {row.name: row.cells[0].text for row in measure_rows([found])}
-    assert listed["generation_flops"] == "0.00106"  # millions, 2·(2·8 + 8·64)
+    assert listed["generation_flops"] == "0.001056"  # millions, 2·(2·8 + 8·64)
     assert "training_seconds" not in listed
     shown = cost_texts([found])
     assert shown["Peak memory in training"][0].endswith("iB")

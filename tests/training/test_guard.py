@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from twofold.apply.sample import sample
 
 from twofold.data.batches import Batches
 from twofold.errors import RunError
@@ -17,6 +16,7 @@ from twofold.training.guard import Movement, all_finite, refuse_nonfinite
 from twofold.training.loop import Trainer
 from twofold.training.optimizers import phase_optimizers
 from twofold.training.settings import TrainingSettings
+from twofold.verbs.sample import sample
 
 
 def test_all_finite():

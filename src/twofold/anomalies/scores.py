@@ -156,7 +156,7 @@ def component_scores(context: Context, inputs: list[Inputs], seed: int) -> Compo
     normal = training_images(context.run.dataset(), context.run.experiment, context.model)
     normal = binarize_once(normal, context)
     normal = normal.subset(draw(len(normal), AXES_FROM))
-    most = normal.images[0].size
+    most = min(normal.images[0].size, len(normal))  # so many images have no more components
     own = min(context.model.latent_dim, most)
     counts = sorted({min(count, most) for count in (*COUNTS, own)})
     with seeded(seed, context.device):

@@ -8,7 +8,7 @@ import typer.core
 
 import twofold
 from twofold.cli.options import as_command
-from twofold.errors import RunError, TwofoldError
+from twofold.errors import RunError, TwofoldError, printable
 from twofold.signatures import Function
 
 __all__ = ["app", "main", "verbs"]
@@ -103,9 +103,7 @@ def main() -> NoReturn:
 def _complain(message: str) -> None:
     typer.secho("error: ", fg="red", bold=True, nl=False, err=True)
     # Names of files and classes are shown as text: an escape code in one must not reach a terminal.
-    typer.echo(
-        "".join(c if c == "\n" or c.isprintable() else repr(c)[1:-1] for c in message), err=True
-    )
+    typer.echo("\n".join(map(printable, message.split("\n"))), err=True)
 
 
 def _is_out_of_memory(error: Exception) -> bool:

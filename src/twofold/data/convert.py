@@ -1,7 +1,7 @@
 """What a researcher has at hand made one `ImageDataset`: arrays, tensors, and others' data sets."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from twofold.data.pixels import (
     stack_images,
 )
 from twofold.data.resize import checked_size, reason, resize, to_gray, to_pixels
-from twofold.data.tree import SPLIT_NAMES, natural
+from twofold.data.tree import natural, split_of
 from twofold.errors import DataError, UsageError
 
 __all__ = ["as_dataset"]
@@ -37,7 +37,7 @@ def as_dataset(
     *,
     labels: Any = None,
     name: str = "images",
-    size: int | tuple[int, int] | None = None,
+    size: int | str | tuple[int, int] | None = None,
     gray: bool = False,
     validation: int | float | None = None,
     test: int | float | None = None,
@@ -131,7 +131,7 @@ def _read(images: Any, labels: Any, name: str, size: tuple[int, int] | None, gra
 
 
 def _splits(images: Mapping[Any, Any], name: str) -> dict[str, Any]:
-    known = {key: SPLIT_NAMES.get(str(key).lower()) for key in images}
+    known = {key: split_of(str(key)) for key in images}
     splits = {split: images[key] for key, split in known.items() if split}
     if len(splits) < len(images):
         keys = first_names([str(key) for key in images])
@@ -182,26 +182,29 @@ def _read_group(
 
 def _read_items(items: Any, where: str, size: tuple[int, int] | None, gray: bool) -> _Group:
     """Images that come one by one, with labels or without."""
-    arrays, labels = [], []
+    labels: list[Any] = []
     done, notes = Counter[str](), dict[str, None]()
     # Hugging Face reads rows in blocks; not every data set of PyTorch ends when it is iterated.
     rows = items if hasattr(items, "features") else (items[i] for i in range(len(items)))
-    for i, row in enumerate(rows):
-        at = f"image {i} of {where}"
-        image, label = _image_and_label(row, at)
-        pixels, note, had = _pixels(image, at, size, gray)
-        arrays.append(pixels)
-        labels.append(label)
-        notes.update(dict.fromkeys(note))
-        done.update(had)
-    if not arrays:
+
+    def decoded() -> Iterator[NDArray[np.uint8]]:
+        for i, row in enumerate(rows):
+            at = f"image {i} of {where}"
+            image, label = _image_and_label(row, at)
+            pixels, note, had = _pixels(image, at, size, gray)
+            labels.append(label)
+            notes.update(dict.fromkeys(note))
+            done.update(had)
+            yield pixels
+
+    stacked, sizes, widened = stack_images(decoded(), len(items), where)
+    if not labels:
         raise DataError(f"{where} holds no images")
-    numbered, sizes = [f"image {i}" for i in range(len(arrays))], [x.shape[1:] for x in arrays]
-    if odd := list_odd_sizes(numbered, sizes):
+    if odd := list_odd_sizes([f"image {i}" for i in range(len(sizes))], sizes):
         raise DataError(f"{where}: {odd}")
-    stacked, more = stack_images(arrays, done)
     known = any(label is not None for label in labels)
-    return _Group(stacked, labels if known else None, _class_names(items), (*notes, *more))
+    more = [*notes, *(f"{count} image(s) had {what}" for what, count in done.items()), *widened]
+    return _Group(stacked, labels if known else None, _class_names(items), more)
 
 
 def _image_and_label(item: Any, at: str) -> tuple[Any, Any]:

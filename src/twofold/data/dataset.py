@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from twofold.data.pixels import UNLABELED
 from twofold.data.splits import balanced_order
-from twofold.errors import DataError, UsageError, unknown_name
+from twofold.errors import DataError, UsageError, printable, unknown_name
 
 __all__ = ["SPLITS", "UNLABELED", "ImageDataset"]
 
@@ -74,6 +74,9 @@ class ImageDataset:
             object.__setattr__(self, "class_names", names)
         elif self.class_names:
             raise DataError(f"{len(self.class_names)} class names but no labels; give both")
+        for names in ("class_names", "files"):
+            object.__setattr__(self, names, tuple(map(printable, getattr(self, names))))
+        object.__setattr__(self, "name", printable(self.name))
         object.__setattr__(self, "splits", _checked_splits(self.splits, len(images)))
 
     def __len__(self) -> int:

@@ -1,28 +1,25 @@
-"""Which reader a path is for; and the readers of numpy's files, MNIST's, SVHN's and CIFAR-10's.
+"""Which reader a path is for; and the readers of MNIST's files, SVHN's and CIFAR-10's.
 
 MNIST's are in IDX: two zero bytes, a type code, the number of dimensions, a big-endian 32-bit size
-for each, then the values.
-
-Nothing that is pickled is read, since that can run code: neither objects in .npy and .npz, nor the
-Python version of CIFAR-10.
+for each, then the values. Of CIFAR-10 the Python version is not read: it is pickled, and to read
+that can run code.
 """
 
-import gzip
 import math
 import re
 import struct
-import tarfile
-import zipfile
-import zlib
-from collections.abc import Mapping
-from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from twofold.data.pixels import MAX_BYTES, Part, Parts, as_labels, as_parts
-from twofold.data.tree import check_members, is_hidden, is_image, read_images
+from twofold.data.archive import Member, is_hidden, is_tar, open_tree
+from twofold.data.arrays import read_csv, read_npy, read_npz
+from twofold.data.opening import check_expansion, is_there, open_plain, read_exactly, reading
+from twofold.data.pixels import Part, Parts, as_labels, as_parts
+from twofold.data.tree import is_image, read_images, read_tree
 from twofold.errors import DataError
 
 __all__ = [
@@ -34,14 +31,6 @@ __all__ = [
     "read_path",
 ]
 
-_PAIRS = (("images", "labels"), ("x", "y"), ("X", "y"))  # the names people give arrays
-_SPLITS = {  # as Keras has them
-    "train": ("x_train", "y_train"),
-    "validation": ("x_val", "y_val"),
-    "test": ("x_test", "y_test"),
-}
-_MAGIC = b"\x93NUMPY"
-_DAMAGE = (ValueError, OSError, EOFError, KeyError, zlib.error, zipfile.BadZipFile)
 _IDX_TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 SVHN_FILES = {"train": "train_32x32.mat", "test": "test_32x32.mat"}
 CIFAR10_NAMES = (
@@ -52,6 +41,7 @@ _CIFAR10_FILES = {
     "train": tuple(f"data_batch_{i}.bin" for i in range(1, 6)),
     "test": ("test_batch.bin",),
 }
+_BATCHES = tuple(name for names in _CIFAR10_FILES.values() for name in names)
 _RECORD = np.dtype([("label", np.uint8), ("image", np.uint8, (3, 32, 32))])
 
 
@@ -66,13 +56,8 @@ def read_path(path: Path, size: tuple[int, int] | None, gray: bool) -> Parts:
         Traceback (most recent call last):
         twofold.errors.DataError: ...x.txt is no kind of file that is read; expected a folder...
     """
-    try:
+    with reading(path):
         return _read_folder(path, size, gray) if path.is_dir() else _read_file(path, size, gray)
-    except PermissionError as error:
-        raise DataError(f"{error.filename} may not be read; change its permissions") from error
-    except OSError as error:
-        what = error.filename or path
-        raise DataError(f"cannot read {what}: {error.strerror or error}") from error
 
 
 def _read_folder(path: Path, size: tuple[int, int] | None, gray: bool) -> Parts:
@@ -94,68 +79,22 @@ def _read_file(path: Path, size: tuple[int, int] | None, gray: bool) -> Parts:
     name = path.name.lower()
     if name.endswith(".mat"):
         return read_mat_files({"train": path}, str(path))
-    if name.endswith((".tar.gz", ".tgz", ".tar")):
-        return read_cifar10(path)
-    if name.endswith(".npy"):
-        return _read_npy(path)
-    if name.endswith(".npz"):
-        return _read_npz(path)
+    if is_tar(name):
+        with open_tree(path) as members:
+            if any(is_image(member.path.name) for member in members):
+                return read_tree(members, str(path), size, gray)
+            return _read_batches(members, path)
+    for ending, read in ((".npy", read_npy), (".npz", read_npz), (".csv", read_csv)):
+        if name.endswith(ending):
+            return read(path)
     if name.endswith(".zip") or is_image(name):
         return read_images(path, size, gray)
     if _is_idx_name(name) or _has_idx_header(path):
         return read_idx_folder([path], str(path))
     raise DataError(
-        f"{path} is no kind of file that is read; expected a folder of images, an image, "
-        ".zip, .npy, .npz, .mat (SVHN), IDX (MNIST) or cifar-10-binary.tar.gz"
+        f"{path} is no kind of file that is read; expected a folder of images, an image, a .zip or "
+        ".tar of images, .npy, .npz, .csv, .mat (SVHN), IDX (MNIST) or cifar-10-binary.tar.gz"
     )
-
-
-def _read_npy(path: Path) -> Parts:
-    """Unlabeled images: (N, H, W), (N, H, W, C) or (N, C, H, W)."""
-    with path.open("rb") as file:
-        if file.read(len(_MAGIC)) != _MAGIC:  # numpy would take it for a pickle
-            raise DataError(f"{path} is damaged or no numpy file; save it again with np.save")
-    try:
-        # Mapped first: a header that claims more than the file holds is then refused unread.
-        pixels = np.array(np.load(path, mmap_mode="r", allow_pickle=False))
-    except _DAMAGE as error:
-        raise _unreadable(path, error) from error
-    return as_parts({"train": (pixels, None)}, str(path))
-
-
-def _read_npz(path: Path) -> Parts:
-    """Images and labels; the label -1 means that the class of the image is not known."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            check_members(archive.infolist(), path)
-        with np.load(path, allow_pickle=False) as content:
-            have = content.files
-            names = {split: pair for split, pair in _SPLITS.items() if pair[0] in have}
-            if "train" not in names:
-                names = next(({"train": pair} for pair in _PAIRS if pair[0] in have), {})
-            if not names:
-                raise DataError(
-                    f"{path} holds {', '.join(sorted(have)) or 'nothing'}; expected images and "
-                    "labels, x and y, or x_train, y_train, x_test and y_test"
-                )
-            arrays = {
-                split: (content[x], content[y] if y in have else None)
-                for split, (x, y) in names.items()
-            }
-    except DataError:
-        raise
-    except _DAMAGE as error:
-        raise _unreadable(path, error) from error
-    return as_parts(arrays, str(path), partly=True)
-
-
-def _unreadable(path: Path, error: Exception) -> DataError:
-    if "Object arrays" in str(error) or "Python objects" in str(error):
-        return DataError(
-            f"{path} holds Python objects, which are pickled and never loaded; save plain arrays, "
-            "for example np.stack(images).astype(np.uint8)"
-        )
-    return DataError(f"{path} is damaged or no numpy file ({error}); save it again")
 
 
 def read_idx_folder(paths: list[Path], where: str) -> Parts:
@@ -197,16 +136,10 @@ def _is_idx_name(name: str) -> bool:
 
 def _has_idx_header(path: Path) -> bool:
     try:
-        with _open(path) as file:
+        with open_plain(path) as file:
             return _is_header(file.read(4))
-    except (EOFError, gzip.BadGzipFile, zlib.error):
+    except Exception:  # whatever a file that only seems to be packed makes the decoders raise
         return False
-
-
-def _open(path: Path) -> BinaryIO | gzip.GzipFile:
-    with path.open("rb") as file:
-        gzipped = file.read(2) == b"\x1f\x8b"
-    return gzip.open(path) if gzipped else path.open("rb")
 
 
 def _is_header(head: bytes) -> bool:
@@ -214,34 +147,23 @@ def _is_header(head: bytes) -> bool:
 
 
 def _read_idx(path: Path) -> NDArray[np.generic]:
-    """One IDX file, gzipped or not, as an array of the file's own type and shape."""
-    try:
-        with _open(path) as file:
-            head = file.read(4)
-            if not _is_header(head):
-                raise DataError(
-                    f"{path} starts with {head.hex() or 'nothing'}, expected an IDX header (0000, "
-                    "a type code 08 to 0e, 1 to 4 dimensions); is this the right file?"
-                )
-            sizes = file.read(4 * head[3])
-            if len(sizes) < 4 * head[3]:
-                raise DataError(f"{path} ends inside its header; fetch it again")
-            shape, dtype = struct.unpack(f">{head[3]}I", sizes), np.dtype(_IDX_TYPES[head[2]])
-            expected = math.prod(shape) * dtype.itemsize
-            if expected > MAX_BYTES:
-                raise DataError(
-                    f"{path} claims {expected} bytes of values; at most {MAX_BYTES} are read"
-                )
-            content = file.read(expected + 1)
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise DataError(f"{path} is a damaged gzip file ({error}); fetch it again") from error
-    if len(content) != expected:
-        more = "more" if len(content) > expected else str(len(content))
-        raise DataError(
-            f"{path} has {more} bytes of values, its header {shape} says {expected}; "
-            "the file is truncated or damaged, fetch it again"
-        )
-    return np.frombuffer(bytearray(content), dtype).reshape(shape).astype(dtype.newbyteorder("="))
+    """One IDX file, packed or not, as an array of the file's own type and shape."""
+    is_there(path)
+    with reading(path, "fetch it again"), open_plain(path) as file:
+        head = file.read(4)
+        if not _is_header(head):
+            raise DataError(
+                f"{path} starts with {head.hex() or 'nothing'}, expected an IDX header (0000, "
+                "a type code 08 to 0e, 1 to 4 dimensions); is this the right file?"
+            )
+        sizes = file.read(4 * head[3])
+        if len(sizes) < 4 * head[3]:
+            raise DataError(f"{path} ends inside its header; fetch it again")
+        shape, dtype = struct.unpack(f">{head[3]}I", sizes), np.dtype(_IDX_TYPES[head[2]])
+        expected = math.prod(shape) * dtype.itemsize
+        check_expansion(expected, path.stat().st_size, str(path))
+        values = read_exactly(file, expected).view(dtype).reshape(shape)
+    return values if dtype.isnative or dtype.itemsize == 1 else values.astype(dtype.newbyteorder())
 
 
 def read_mat_files(paths: Mapping[str, Path], where: str) -> Parts:
@@ -256,61 +178,70 @@ def read_mat_files(paths: Mapping[str, Path], where: str) -> Parts:
         ...     read_mat_files({"train": Path(folder, "x.mat")}, folder).groups["train"].labels
         array([1, 0])
     """
-    from scipy.io import loadmat
-    from scipy.io.matlab import MatReadError
-
     arrays = {}
     for split, path in paths.items():
-        try:
-            content = loadmat(path, variable_names=["X", "y"])
-        except NotImplementedError as error:
-            mend = "save it again in Matlab with -v7"
-            raise DataError(f"{path} is a Matlab 7.3 (HDF5) file; {mend}") from error
-        except (MatReadError, OSError, ValueError, TypeError, KeyError, zlib.error) as error:
-            raise DataError(
-                f"{path} is no readable Matlab file ({error}); fetch it again"
-            ) from error
+        content = _read_mat(path)
         if "X" not in content or "y" not in content:
             raise DataError(f"{path} has no variables X and y; expected SVHN's cropped format")
         x = content["X"]
         if x.ndim != 4:
             raise DataError(f"{path}: X has shape {x.shape}, expected (H, W, C, N) with C = 1 or 3")
         labels = as_labels(content["y"], x.shape[3], where)
-        if labels.max(initial=0) > 10:
-            raise DataError(f"{path}: labels reach {labels.max()}, expected 1..9 and 10 for a zero")
+        _check_ten(labels, path, 10)
         arrays[split] = x.transpose(3, 0, 1, 2), labels % 10
     return as_parts(arrays, where, tuple("0123456789"))
+
+
+def _read_mat(path: Path) -> dict[str, NDArray[Any]]:
+    """The numbers of the variables X and y, if they are there and no larger than may be."""
+    from scipy.io import loadmat, whosmat
+
+    wanted = ["X", "y"]
+    is_there(path)
+    try:
+        with reading(path, "fetch it again"):
+            for name, shape, _ in whosmat(str(path)):
+                if name in wanted:
+                    check_expansion(math.prod(shape), path.stat().st_size, f"{path}: {name}")
+            content = loadmat(path, variable_names=wanted)
+            return {name: content[name] for name in wanted if name in content}
+    except DataError as error:
+        if isinstance(error.__cause__, NotImplementedError):
+            mend = "save it again in Matlab with -v7"
+            raise DataError(f"{path} is a Matlab 7.3 (HDF5) file; {mend}") from error
+        raise
+
+
+def _check_ten(labels: NDArray[np.integer], path: Path, most: int = 9) -> None:
+    if labels.max(initial=0) > most:
+        raise DataError(
+            f"{path}: labels reach {labels.max()}, expected at most {most}; fetch it again"
+        )
 
 
 def read_cifar10(path: Path) -> Parts:
     """Reads `cifar-10-binary.tar.gz`; members are read as data and never unpacked to disk.
 
     Example:
+        >>> import tarfile
         >>> from tempfile import TemporaryDirectory
         >>> with TemporaryDirectory() as folder:
-        ...     tarfile.open(f"{folder}/x.tar", "w").close()
+        ...     with tarfile.open(f"{folder}/x.tar", "w"):
+        ...         pass
         ...     read_cifar10(Path(folder, "x.tar"))
         Traceback (most recent call last):
-        twofold.errors.DataError: ...x.tar lacks data_batch_1.bin, ...
+        twofold.errors.DataError: ...x.tar holds no images and lacks data_batch_1.bin, ...
     """
-    batches: dict[str, bytes] = {}
-    expected = [name for names in _CIFAR10_FILES.values() for name in names]
-    try:
-        with tarfile.open(path, "r:*") as archive:
-            for member in archive:
-                name = PurePosixPath(member.name).name
-                if name not in expected or not member.isfile():
-                    continue
-                if member.size > MAX_BYTES // 8:
-                    raise DataError(f"{path}: {member.name} claims {member.size} bytes; not read")
-                file = archive.extractfile(member)
-                batches[name] = file.read() if file else b""
-    except (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise DataError(f"{path} is a damaged archive ({error}); fetch it again") from error
-    if missing := [name for name in expected if name not in batches]:
+    with open_tree(path) as members:
+        return _read_batches(members, path)
+
+
+def _read_batches(members: Sequence[Member], path: Path) -> Parts:
+    batches = {member.path.name: member.read() for member in members}
+    if missing := [name for name in _BATCHES if name not in batches]:
         raise DataError(
-            f"{path} lacks {', '.join(missing)}; expected the binary version of CIFAR-10, "
-            "cifar-10-binary.tar.gz (the Python and Matlab versions are not read)"
+            f"{path} holds no images and lacks {', '.join(missing)}; expected the binary version "
+            "of CIFAR-10, cifar-10-binary.tar.gz (the Python and Matlab versions are not read)"
         )
     groups = {}
     for split, names in _CIFAR10_FILES.items():
@@ -321,5 +252,6 @@ def read_cifar10(path: Path) -> Parts:
                 f"{_RECORD.itemsize} (one label byte and 3072 pixels); fetch it again"
             )
         records = np.frombuffer(content, _RECORD)
+        _check_ten(records["label"], path)
         groups[split] = Part(records["image"].copy(), records["label"].astype(np.int64))
     return Parts(groups, CIFAR10_NAMES)

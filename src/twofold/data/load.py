@@ -11,6 +11,7 @@ from twofold.data.catalog import CATALOG, Entry
 from twofold.data.dataset import SPLITS, ImageDataset
 from twofold.data.download import fetch
 from twofold.data.formats import read_path
+from twofold.data.opening import is_there, place_of
 from twofold.data.pixels import UNLABELED, Parts
 from twofold.data.resize import checked_size, resize, to_gray
 from twofold.data.splits import balanced_order, drawable, hold_out, hold_out_last, resolve_count
@@ -24,7 +25,7 @@ __all__ = ["Division", "fit", "gather", "load_dataset", "load_images", "prepare"
 def load_dataset(
     source: str | Path,
     *,
-    size: int | tuple[int, int] | None = None,
+    size: int | str | tuple[int, int] | None = None,
     gray: bool = False,
     limit: int | None = None,
     validation: int | float | None = None,
@@ -35,13 +36,15 @@ def load_dataset(
     """Loads a named set, or images of one's own.
 
     A name of the catalog wins over a file of that name; write "./mnist" for the file. A path may be
-    a folder of images (sub-folders are classes; train/ and test/ are splits), a zip of one, .npy,
-    .npz, IDX files, SVHN's .mat files, or CIFAR-10's binary archive. Training images may lack
-    labels: those in a sub-folder "unlabeled", and those of label -1 in .npz.
+    a folder of images (sub-folders are classes; train/ and test/ are splits), a zip or tar of one,
+    .npy, .npz, .csv (label,pixel0,...), IDX files, SVHN's .mat files, or CIFAR-10's binary archive.
+    Training images may lack labels: those in a sub-folder "unlabeled", and those of label -1 in
+    .npz. What of a source is not read is named in the notes.
 
     Arguments:
         source: A name of `list_datasets()`, or a path.
-        size: Side, or (height, width), to bring every image to: center crop, then Lanczos.
+        size: Side, or (height, width), to bring every image to: center crop, then Lanczos. A text
+            such as "32,44" or "32x44" is a height and a width too.
         gray: Convert to one channel.
         limit: Keep this many training images, as balanced over the classes as can be, and at most
             as many of the validation split; test images are all kept. Images without a label are
@@ -81,7 +84,7 @@ def load_dataset(
 
 
 def load_images(
-    source: str | Path, *, size: int | tuple[int, int] | None = None, gray: bool = False
+    source: str | Path, *, size: int | str | tuple[int, int] | None = None, gray: bool = False
 ) -> ImageDataset:
     """The images of a source without any split: of a named set those of its test split.
 
@@ -227,8 +230,8 @@ def _read_named(entry: Entry) -> Parts:
 
 
 def _existing(source: str | Path) -> Path:
-    path = Path(source).expanduser()
-    if source != "" and path.exists():
+    path = place_of(source)
+    if source != "" and is_there(path):
         return path
     error = unknown_name("data set", str(source), CATALOG)
     raise UsageError(f"{error} (nor is there a file or folder {path})")

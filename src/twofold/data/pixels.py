@@ -5,17 +5,17 @@ That is what a reader hands back: images and labels as the files group them, bef
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from twofold.data.opening import check_room
 from twofold.errors import DataError
 
 __all__ = [
-    "MAX_BYTES",
     "UNLABELED",
     "Part",
     "Parts",
@@ -30,7 +30,6 @@ __all__ = [
 
 UNLABELED = -1  # as in scikit-learn: the label of an image whose class nobody has said
 _MAX_CLASSES = 1 << 16
-MAX_BYTES = 8 * 2**30  # what one file may unpack to; small images never come near it
 _TOLERANCE = 1e-5  # float32 images a rounding error beyond [0, 1] or [-1, 1] are still meant so
 _CHUNK = 4096  # images converted at a time, so that a float copy of a whole set is never made
 
@@ -186,8 +185,7 @@ def as_labels(
         raise DataError(
             f"{where}: labels are {values.dtype} and not whole numbers, expected 0..K-1; {renumber}"
         )
-    labels = values.astype(np.int64)
-    low, high = (labels.min(), labels.max()) if labels.size else (0, 0)
+    low, high = (int(values.min()), int(values.max())) if values.size else (0, 0)
     if low < (UNLABELED if partly else 0):
         mend = "leave unlabeled images out or give their class"
         if partly:
@@ -198,27 +196,46 @@ def as_labels(
             f"{where}: labels run to {high}, expected 0..K-1 with K up to {_MAX_CLASSES}; "
             + renumber
         )
-    return labels
+    return values.astype(np.int64)
 
 
 def stack_images(
-    images: Sequence[NDArray[np.uint8]], done: Counter[str]
-) -> tuple[NDArray[np.uint8], list[str]]:
-    """Images (C, H, W) of one height and width as one array (N, C, H, W), and notes.
+    images: Iterable[NDArray[np.uint8] | None], count: int, where: str
+) -> tuple[NDArray[np.uint8], list[tuple[int, int] | None], list[str]]:
+    """Images (C, H, W) that come one by one, as one array (N, C, H, W); each is held only there.
 
-    Next to color images, gray ones get three equal channels. The notes say what was `done`.
+    Next to color images, gray ones get three equal channels.
+
+    Arguments:
+        images: As many as `count`, None for one that cannot be read.
+
+    Returns:
+        The array; the size (H, W) of each, or None; and a note. Where not all have one size, the
+        array is not whole.
 
     Example:
         >>> images = [np.zeros((C, 8, 8), np.uint8) for C in (1, 3)]
-        >>> stack_images(images, Counter())[0].shape
+        >>> stack_images(images, 2, "x")[0].shape
         (2, 3, 8, 8)
     """
-    C = max(len(image) for image in images)
-    notes = [f"{count} image(s) had {what}" for what, count in done.items()]
-    if widened := sum(len(image) < C for image in images):
-        notes.append(f"{widened} gray image(s) among color ones were given three equal channels")
-    H, W = images[0].shape[1:]
-    return np.stack([np.broadcast_to(image, (C, H, W)) for image in images]), notes
+    out = np.empty((count, 0, 0, 0), np.uint8)
+    sizes: list[tuple[int, int] | None] = []
+    num_gray = 0
+    for i, image in enumerate(images):
+        sizes.append(None if image is None else (image.shape[1], image.shape[2]))
+        if image is None or (out.size and image.shape[1:] != out.shape[2:]):
+            continue
+        if len(image) > out.shape[1]:
+            H, W = image.shape[1], image.shape[2]
+            what, mend = f"{where}: {count} images of {H}×{W}", "pass a size, for example size=64"
+            check_room(image.nbytes * count, what, mend)
+            before, out = out, np.empty((count, len(image), H, W), np.uint8)
+            if before.size:
+                out[:i] = before[:i]
+        out[i] = image
+        num_gray += len(image) == 1
+    widened = f"{num_gray} gray image(s) among color ones were given three equal channels"
+    return out, sizes, [widened] if num_gray and out.shape[1] > 1 else []
 
 
 def list_odd_sizes(names: Sequence[str], sizes: Sequence[tuple[int, int] | None]) -> str:
@@ -227,19 +244,20 @@ def list_odd_sizes(names: Sequence[str], sizes: Sequence[tuple[int, int] | None]
     The size is (H, W), or None where it is not known; of one image at least it is.
 
     Example:
-        >>> print(list_odd_sizes(["a.png", "b.png", "c.png"], [(8, 8), (8, 8), (8, 9)]))
-        1 of 3 images are not 8×8 (width × height) as most are; pass a size, for example size=28,
-        or --resize beside a trained model: c.png (9×8)
+        >>> print(list_odd_sizes(["a.png", "b.png", "c.png"], [(8, 9), (8, 9), (8, 8)]))
+        1 of 3 images are not 8×9 (height × width) as most are; pass a size, for example size=28 or
+        size=8,9, or --resize beside a trained model: c.png (8×8)
     """
     most = Counter(filter(None, sizes)).most_common(1)[0][0]
     pairs = zip(names, sizes, strict=True)
-    odd = [f"{name} ({size[1]}×{size[0]})" for name, size in pairs if size and size != most]
+    odd = [f"{name} ({size[0]}×{size[1]})" for name, size in pairs if size and size != most]
     if not odd:
         return ""
+    H, W = most
+    own = f" or size={H},{W}" if H != W else ""
     return (
-        f"{len(odd)} of {len(names)} images are not {most[1]}×{most[0]} (width × height) as most "
-        "are; pass a size, for example size=28, or --resize beside a trained model: "
-        + first_names(odd)
+        f"{len(odd)} of {len(names)} images are not {H}×{W} (height × width) as most are; pass a "
+        f"size, for example size=28{own}, or --resize beside a trained model: {first_names(odd)}"
     )
 
 

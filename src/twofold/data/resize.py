@@ -1,11 +1,15 @@
 """Images decoded, whatever their orientation, transparency and depth; in one size, one channel."""
 
 import io
-from typing import TYPE_CHECKING
+import re
+import reprlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from twofold.data import opening
 from twofold.errors import UsageError
 
 if TYPE_CHECKING:
@@ -21,19 +25,28 @@ _GRAY_MODES = ("1", "L", "LA", "La", "I;16")
 _CHUNK = 1024  # images at a time, to bound the memory of the copies in between
 
 
-def checked_size(size: int | tuple[int, int] | None) -> tuple[int, int] | None:
-    """(H, W) from a side or a pair.
+def checked_size(size: int | str | Sequence[int] | None) -> tuple[int, int] | None:
+    """(H, W) from a side, a pair, or a text such as 32, 32,44 or 32x44.
+
+    Raises:
+        UsageError: If it is none of these, or a side is not 1 to 4096.
 
     Example:
-        >>> checked_size(28), checked_size((32, 24))
-        ((28, 28), (32, 24))
+        >>> checked_size(28), checked_size((32, 24)), checked_size("32x44")
+        ((28, 28), (32, 24), (32, 44))
     """
     if size is None:
         return None
-    pair = tuple(size) if isinstance(size, tuple | list) else (size, size)
+    pair: list[Any] = list(size) if isinstance(size, tuple | list) else [size, size]
+    if isinstance(size, str) and re.fullmatch(r"[0-9]{1,4}(\s*[,x×]\s*[0-9]{1,4})?", size.strip()):
+        sides = [int(side) for side in re.findall("[0-9]+", size)]
+        pair = [sides[0], sides[-1]]
     whole = all(isinstance(side, int | np.integer) and not isinstance(side, bool) for side in pair)
     if len(pair) != 2 or not whole or not all(1 <= side <= 4096 for side in pair):
-        raise UsageError(f"size={size!r}; expected a side such as 28 or (height, width), 1 to 4096")
+        raise UsageError(
+            f"size={reprlib.repr(size)}; expected a side such as 28, or height and width such as "
+            "32,44, each 1 to 4096"
+        )
     return int(pair[0]), int(pair[1])
 
 
@@ -61,6 +74,8 @@ def resize(images: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8
     scale = min(W / size[1], H / size[0])  # of the largest centered part with the aspect of `size`
     crop_w, crop_h = size[1] * scale, size[0] * scale
     left, top = (W - crop_w) / 2, (H - crop_h) / 2
+    what = f"{N} images of {size[0]}×{size[1]}"
+    opening.check_room(N * C * size[0] * size[1], what, "pass a smaller size")
     out = np.empty((N, C, *size), np.uint8)
     for start in range(0, N, _CHUNK):
         rows = _resample(images[start : start + _CHUNK], size[1], left, left + crop_w)
@@ -167,7 +182,7 @@ def to_pixels(
 
 
 def reason(error: Exception) -> str:
-    """Why a file could not be read, in a few words.
+    """Why an image could not be read, in a few words.
 
     Example:
         >>> reason(OSError("image file is truncated\\n"))
@@ -179,4 +194,4 @@ def reason(error: Exception) -> str:
         return "not an image that Pillow knows"
     if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
         return f"more than {Image.MAX_IMAGE_PIXELS} pixels"
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
+    return opening.reason(error)

@@ -56,14 +56,14 @@ class Coverage(Measure):
 
     def panels(self, runs: Sequence[RunSummary]) -> Iterator[Panel]:
         """Precision against recall and density against coverage, of one kind of features."""
-        names = self.names(runs)
-        by = next((by for by in ("classifier", "random") if f"recall/{by}" in names), "")
-        for x, y in ((RECALL, PRECISION), (COVERED, DENSITY)) if by else ():
-            across, up = ((one, f"{one.key}/{by}") for one in (x, y))
-            if panel := draw_tradeoff(runs, across, up, NOTE):
-                yield panel
-        if by and (panel := draw_by_class(runs, f"coverage/{by}")):
-            yield panel
+        for by in ("classifier", "random"):
+            found = [
+                draw_tradeoff(runs, (x, f"{x.key}/{by}"), (y, f"{y.key}/{by}"), NOTE)
+                for x, y in ((RECALL, PRECISION), (COVERED, DENSITY))
+            ]
+            if any(found):
+                yield from filter(None, [*found, draw_by_class(runs, f"coverage/{by}")])
+                return
 
     def findings(self, runs: Sequence[RunSummary]) -> Iterator[Finding]:
         """Which recipes show less of the real images than real ones do, and whether they err."""

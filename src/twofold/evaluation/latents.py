@@ -141,7 +141,7 @@ def mlp_accuracy(
     x, test_x = (torch.as_tensor((c - mean) / scale).float() for c in (codes, test_codes))
     classes, index = np.unique(y, return_inverse=True)
     labels = torch.as_tensor(index)
-    with torch.random.fork_rng([]):
+    with torch.enable_grad(), torch.random.fork_rng([]):
         torch.manual_seed(seed)
         mlp = nn.Sequential(
             nn.Linear(x.shape[1], hidden), nn.ReLU(), nn.Linear(hidden, len(classes))

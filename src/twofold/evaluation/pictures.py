@@ -125,12 +125,12 @@ def draw_tradeoff(
     with drawing():
         figure, axes = canvas(SQUARE)
         axes.grid(True, axis="both")
-        real = [(x.reference, y.reference) for x, y in pairs]
-        crosses = [point for point in dict.fromkeys(real) if None not in point]
-        for x, y in crosses:
-            axes.plot(x, y, "P", color=MUTED, markersize=7, markeredgewidth=0)
-            style = {"textcoords": "offset points", "color": MUTED, "fontsize": 7.5}
-            axes.annotate("real images", (x, y), xytext=(0, -13), ha="center", **style)
+        for i, (x, y) in enumerate(dict.fromkeys((x.reference, y.reference) for x, y in pairs)):
+            if x is not None and y is not None:
+                axes.plot(x, y, "P", color=MUTED, markersize=7, markeredgewidth=0)
+                style = {"textcoords": "offset points", "color": MUTED, "fontsize": 7.5}
+                words = "real images" if i == 0 else ""
+                axes.annotate(words, (x, y), xytext=(0, -13), ha="center", **style)
         taken: dict[tuple[int, int], int] = {}  # points that lie on one another are fanned out
         spread = [_span([x.value for x, _ in pairs]), _span([y.value for _, y in pairs])]
         for run, (x, y) in zip(having, pairs, strict=True):

@@ -7,7 +7,8 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from twofold.errors import UsageError, unknown_name
+from twofold.data.opening import is_there, place_of, read_file
+from twofold.errors import TwofoldError, UsageError, shorten, unknown_name
 from twofold.experiments.schema import Experiment
 from twofold.files import parse_yaml
 from twofold.registry import KINDS, is_known
@@ -24,6 +25,7 @@ __all__ = [
 
 LIBRARY = Path(__file__).parent / "library"
 PIECE_KEYS = frozenset(kind.key for kind in KINDS.values())
+LARGEST = 1 << 20  # bytes of an experiment
 NOT_BARE = frozenset({"name", "title", "source"})
 
 
@@ -46,16 +48,17 @@ def _path(name: str | Path) -> Path:
     path = Path(name)
     if path.suffix in (".yaml", ".yml"):
         return path
-    path = LIBRARY / f"{name}.yaml"
-    if not path.is_file():
-        raise unknown_name("experiment", str(name), experiment_names())
-    return path
+    if str(name) not in (known := experiment_names()):
+        raise unknown_name("experiment", str(name), known)
+    return LIBRARY / f"{name}.yaml"
 
 
 def _read(path: Path) -> Any:
     try:
-        return parse_yaml(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:
+        return parse_yaml(read_file(path, LARGEST).decode())
+    except (ValueError, yaml.YAMLError) as error:
+        if isinstance(error, TwofoldError):
+            raise
         raise UsageError(f"cannot read the experiment {path}: {error}") from error
 
 
@@ -75,8 +78,16 @@ def _complete(content: Any, path: Path, above: tuple[str, ...] = ()) -> Any:
         raise UsageError(f"{path}: {other} is not an experiment")
     base = {key: value for key, value in base.items() if key not in ("reported", "notes")}
     merged = _merged(base, {key: value for key, value in content.items() if key != "extends"})
-    merged["notes"] = [f"As {other}, except where its file differs.", *content.get("notes", [])]
+    merged["notes"] = [
+        f"As {other}, except where its file differs.",
+        *_listed(content.get("notes")),
+    ]
     return merged
+
+
+def _listed(notes: Any) -> list[Any]:
+    """Notes as a list; whether they are texts, the schema says."""
+    return notes if isinstance(notes, list) else [] if notes is None else [notes]
 
 
 def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -165,7 +176,7 @@ def to_yaml(experiment: Experiment) -> str:
 def _parse_change(text: str) -> tuple[str, Any]:
     key, equals, value = text.partition("=")
     if not equals or not key:
-        raise UsageError(f"{text!r} is not key=value; for example epochs=10")
+        raise UsageError(f"{shorten(text)} is not key=value; for example epochs=10")
     try:
         return key.strip(), parse_yaml(value)
     except (yaml.YAMLError, ValueError):  # a ValueError for what looks like a date and is none
@@ -278,8 +289,7 @@ def _with_images(experiment: Experiment) -> Experiment:
     from twofold.data import list_datasets
 
     name = experiment.data.name
-    path = Path(name).expanduser()
-    if name in {info.name for info in list_datasets()} or not path.exists():
+    if name in {info.name for info in list_datasets()} or not is_there(path := place_of(name)):
         return experiment
     data = experiment.data.model_copy(update={"name": str(path.resolve())})
     return experiment.model_copy(update={"data": data})

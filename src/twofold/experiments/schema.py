@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from twofold.data.resize import checked_size
 from twofold.registry import is_known, parse, piece
 from twofold.settings import Seed, Strict, flat
 from twofold.training.settings import OptimizerSettings, TrainingSettings
@@ -46,7 +47,9 @@ class DataSettings(Strict):
     options: dict[str, Any] = Field(
         default_factory=dict, description="arguments of a data set that a plugin registered"
     )
-    size: int | tuple[int, int] | None = Field(None, description="resize to this side or (H, W)")
+    size: int | tuple[int, int] | None = Field(
+        None, description="resize to this side, or height and width: 32,44"
+    )
     gray: bool = Field(False, description="convert to one channel")
     limit: int | None = Field(None, ge=1, description="use so many training images")
     validation: int | float | None = Field(
@@ -76,6 +79,12 @@ class DataSettings(Strict):
         asked = {"name": values["name"], **(values.get("options") or {})}
         options = parse("dataset", asked).model_dump(mode="json", exclude={"name"})
         return {**values, "options": options}
+
+    @field_validator("size", mode="before")
+    @classmethod
+    def _size_in_words(cls, value: Any) -> Any:
+        """`32,44` and `32x44` are a height and a width."""
+        return checked_size(value) if isinstance(value, str) else value
 
     @field_validator("without", mode="before")
     @classmethod

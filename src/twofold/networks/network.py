@@ -20,7 +20,6 @@ from twofold.settings import Share
 __all__ = ["ACTIVATIONS", "NORMS", "Network", "build_network"]
 
 Shape = tuple[int, ...]
-
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "linear": nn.Identity,
     "relu": nn.ReLU,
@@ -40,8 +39,7 @@ class Network(nn.Module):
     """Two stretches of plain layers with the condition joined between them.
 
     Arguments:
-        before: Layers up to where the condition enters.
-        after: The layers from there on.
+        before, after: Layers up to where the condition enters, and from there on.
         output_shape: Of what comes out, without the batch.
         ends: Layer, as written, to the number of modules of `after` that complete it.
 
@@ -299,17 +297,14 @@ class _Builder:
 
     def _add_res(self, layer: Layer) -> None:
         channels, *sides = self._image(layer)
-        out, kernel = self._width(layer), layer.kernel
-        before, self.modules = self.modules, []
+        out, before, self.modules = self._width(layer), self.modules, []
+        given = {"kernel_size": layer.kernel, "padding": _same_padding(layer), "bias": layer.bias}
         for into in (channels, out):
             self._finish(layer, (into, *sides))
-            conv = nn.Conv2d(into, out, kernel, padding=_same_padding(layer), bias=layer.bias)
-            self._weighted(layer, conv)
-        body, skip = nn.Sequential(*self.modules), nn.Identity()
-        if channels != out:
-            skip = nn.Conv2d(channels, out, 1, bias=False)
-            self._bound(layer, skip)
-        self.modules = [*before, _Residual(body, skip)]
+            self._weighted(layer, nn.Conv2d(into, out, **given))
+        skip = nn.Identity() if channels == out else nn.Conv2d(channels, out, 1, bias=False)
+        self._bound(layer, skip)
+        self.modules = [*before, _Residual(nn.Sequential(*self.modules), skip)]
         self.shape = (out, *sides)
 
     def _add_pool(self, layer: Layer) -> None:
@@ -345,9 +340,8 @@ class _Builder:
 
     def _bound(self, layer: Layer, module: nn.Module) -> None:
         """Notes every weight of a layer, of a plugin's too, that spectral normalization bounds."""
-        if layer.norm == "spectral":
-            free = (m for m in module.modules() if not is_parametrized(m, "weight"))
-            self.spectral += [m for m in free if isinstance(m, WEIGHTED)]
+        free = [m for m in module.modules() if not is_parametrized(m, "weight")]
+        self.spectral += [m for m in free if isinstance(m, WEIGHTED) and layer.norm == "spectral"]
 
     def _finish(self, layer: Layer, shape: Shape) -> None:
         """What comes with the weights of a layer whose units have this shape."""

@@ -108,10 +108,9 @@ def compare(
     )
     panels = [*training, *cost, *(p for one in galleries for p in [*one.panels, *one.folded])]
     drawn = [panel.picture for panel in panels] + [one.draw() for one, _ in sheets if one]
-    replaced = out.exists()
-    folder = out.with_name(f"{out.stem}-figures")
+    replaced, folder = out.exists(), out.with_name(f"{out.stem}-figures")
     before = {path for ending in ("png", "svg") for path in folder.glob(f"*.{ending}")}
-    with atomic_folder(folder) as new:
+    with atomic_folder(folder, is_replaced=True) as new:
         for picture in drawn:
             picture.save(new)
         kept = {folder / path.name for path in new.iterdir()}

@@ -120,7 +120,9 @@ def by_question(runs: Sequence[RunSummary]) -> list[tuple[Question, list[str]]]:
         names = [name for name in measure.names(runs) if name not in known]
         known |= set(names)
         listed = [name for name in names if measure.quantity(name).listed]
-        found.setdefault(measure.question, []).extend(listed)
+        of_question = found.setdefault(measure.question, [])
+        of_question += listed
+        of_question.sort(key=lambda name: name.endswith("/random"))
     everything = dict.fromkeys(name for run in runs for name in run.figures)
     found.setdefault(OTHER, []).extend(name for name in everything if name not in known)
     return [(question, names) for question, names in found.items() if names]

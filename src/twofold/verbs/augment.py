@@ -20,7 +20,7 @@ from twofold.models.base import Generative
 from twofold.pictures.sheets import MAX_ROWS, grid
 from twofold.training.checkpoint import read_facts
 from twofold.training.progress import Console, Progress
-from twofold.verbs.result import Result, Save, pixels, require_free, write_image_folder
+from twofold.verbs.result import Result, Save, pixels, write_images
 
 __all__ = ["PROVENANCE", "Augmented", "augment"]
 
@@ -59,10 +59,9 @@ class Augmented(Result):
 
     def _save_folder(self, folder: Path) -> None:
         """A PNG each in a folder per class, which is a data set, and the provenance beside them."""
-        require_free(folder)
         with atomic_folder(folder) as temporary:
-            write_image_folder(temporary, self.images, self.labels, self.class_names)
             write_json(temporary / PROVENANCE, self.provenance)
+            write_images(temporary, self.images, self.labels, self.class_names)
 
 
 def augment(

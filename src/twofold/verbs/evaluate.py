@@ -151,7 +151,7 @@ class _Record:
             entries = (
                 {k: v for k, v in older.items() if k != name} if isinstance(older, dict) else {}
             )
-            content[key] = {**entries, name: value} if value else entries
+            content[key] = entries if value == "" else {**entries, name: value}
         versions = describe_versions()
         write_json(self.path, {**content, "settings": self.settings, "versions": versions})
 

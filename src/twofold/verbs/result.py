@@ -19,7 +19,7 @@ from twofold.files import write_arrays, write_bytes, write_json
 from twofold.pictures.formats import png_bytes, webp_bytes
 from twofold.pictures.sheets import contact_sheet, grid, side_of, to_uint8
 
-__all__ = ["Result", "Save", "Sheet", "Strips", "pixels", "require_free", "write_image_folder"]
+__all__ = ["Result", "Save", "Sheet", "Strips", "pixels", "write_images"]
 
 Save = Callable[[Path], None]
 
@@ -156,17 +156,7 @@ def pixels(images: Tensor) -> NDArray[np.uint8]:
     return to_uint8(images.cpu().numpy())
 
 
-def require_free(folder: Path) -> None:
-    """Refuses a path where there is anything but an empty folder.
-
-    Raises:
-        UsageError: If there is.
-    """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UsageError(f"{folder} is not an empty folder; choose another name")
-
-
-def write_image_folder(
+def write_images(
     folder: Path,
     images: NDArray[np.uint8],
     labels: NDArray[np.int64] | None,
@@ -175,12 +165,11 @@ def write_image_folder(
     """A numbered PNG of each image (N, C, H, W), in a sub-folder per class where there are labels.
 
     Raises:
-        UsageError: If the folder is not empty, or a class has a name that no folder can have.
+        UsageError: If a class has a name that no folder can have.
         RunError: If it cannot be written, for example because the disk is full.
     """
-    require_free(folder)
     for name in class_names if labels is not None else ():
-        if name in ("", ".", "..") or set(name) & set("/\\\0"):
+        if name in ("", ".", "..") or set(name) & set("/\\") or not name.isprintable():
             raise UsageError(f"the class name {name!r} cannot be a folder; write an .npz")
     digits = len(str(len(images)))
     for i, image in enumerate(images):

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,10 +13,11 @@ from torch import Tensor
 
 from twofold.errors import UsageError
 from twofold.experiments.context import Classes, Subject, open_run
+from twofold.files import atomic_folder
 from twofold.models.base import Generative
 from twofold.pictures.sheets import BACKGROUND, grid
 from twofold.ranges import name_list, whole_numbers
-from twofold.verbs.result import Result, Save, pixels, write_image_folder
+from twofold.verbs.result import Result, Save, pixels, write_images
 
 __all__ = ["Samples", "sample"]
 
@@ -61,7 +64,7 @@ class Samples(Result):
         """Also a folder of PNGs, in a sub-folder per class where there are classes."""
         labels = None if self.labels is None else self.labels.numpy()
         given = (pixels(self.images), labels, self.class_names)
-        return {**super().writers(), "": lambda folder: write_image_folder(folder, *given)}
+        return {**super().writers(), "": partial(_save_folder, given)}
 
 
 def sample(
@@ -124,6 +127,11 @@ def sample(
         context.class_names if asked else (),
         caption=f"{context.title}, seed{'s' * (len(used) > 1)} {', '.join(map(str, used))}",
     )
+
+
+def _save_folder(given: tuple[Any, ...], folder: Path) -> None:
+    with atomic_folder(folder) as temporary:
+        write_images(temporary, *given)
 
 
 def _sheet(
