@@ -13,7 +13,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "twofold"
 FLOORS = [
     {"_version", "errors"},
     {"locks"},
-    {"files", "ranges", "words", "docstrings", "settings"},
+    {"files", "ranges", "streams", "words", "docstrings", "settings"},
     {"signatures", "registry"},
     {"data", "pictures"},
     {"distributions", "conditions", "networks"},

@@ -48,10 +48,10 @@ def test_samples_are_of_the_classes_it_knows_unless_another_is_named(run):
 
 
 def test_a_training_set_is_made_of_the_classes_it_knows(run, tmp_path):
-    made = augment(run, per_class=20, device="cpu")
+    made = augment(run, per_class=500, device="cpu")
     assert made.class_names == ("a", "c")
     bright = made.images[:, 0].mean(axis=2).argmax(axis=1)  # class k has row 2k + 1 bright
-    assert (bright == np.repeat([1, 5], 20)).mean() >= 0.9
+    assert (bright == np.repeat([1, 5], 500)).mean() >= 0.9
     folder = made.save(tmp_path / "set")
     assert load_dataset(folder).class_names == ("a", "c")
     assert json.loads((folder / PROVENANCE).read_text())["without"] == ["b"]

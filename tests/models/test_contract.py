@@ -15,6 +15,7 @@ from twofold.data.batches import Batch
 from twofold.distributions import DiagonalGaussian
 from twofold.errors import DataError, TwofoldError, UsageError
 from twofold.experiments.build import build_model
+from twofold.experiments.context import seeded
 from twofold.experiments.resolve import parse_experiment, resolve, to_yaml
 from twofold.experiments.schema import Experiment
 from twofold.models.base import Generative, Model
@@ -465,6 +466,19 @@ def test_samples(name, layers, channels):
     assert ((other - x).flatten(1).abs().amax(dim=1) > 1e-4).all()
     assert len(x.unique(dim=0)) == 7
     torch.testing.assert_close(model.sample(7, c, seed=3, batch_size=2), x)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_samples_are_not_of_the_codes_that_training_begins_with(seed):
+    """Trap: one generator seeded alike for both, so that a GAN shows the fakes it first made."""
+    gan = make("gan", "dense", 1)
+    torch.manual_seed(seed)
+    first = gan.prior.sample(100)
+    found = gan.sample_latent(100, seed)
+    both = torch.stack([found.flatten(), first.flatten()])
+    assert torch.corrcoef(both)[0, 1].abs() < 5 / both.shape[1] ** 0.5
+    with seeded(seed, torch.device("cpu")):
+        assert not torch.equal(gan.prior.sample(100), first)
 
 
 def test_models_of_one_latent_size_are_compared_at_the_same_codes():

@@ -21,6 +21,7 @@ from twofold.evaluation.planes import principal_axes
 from twofold.experiments.context import Context, draw_index
 from twofold.experiments.data import known_images
 from twofold.models.capabilities import Classifies, Encodes, HasCodes
+from twofold.streams import seed_for
 
 __all__ = [
     "Codes",
@@ -130,7 +131,7 @@ def ways(model: Encodes | HasCodes, seed: int) -> list[EncoderCondition]:
         what = "the class it infers"
         note = "the encoder was given the class that the model infers, right for most images"
         return [given, EncoderCondition("label-free", what, lambda _: None, notes=(note,))]
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(seed_for("random classes", seed))
 
     def random(batch: Batch) -> Tensor:
         c = torch.randint(condition.num_classes, (len(batch),), generator=generator)

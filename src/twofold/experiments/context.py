@@ -27,6 +27,7 @@ from twofold.experiments.run import Run
 from twofold.experiments.train import training_images
 from twofold.models.base import Model
 from twofold.models.capabilities import Classifies
+from twofold.streams import seed_for
 from twofold.training.progress import Progress, Silent
 
 __all__ = ["Classes", "Context", "Subject", "class_index", "draw_index", "open_run", "seeded"]
@@ -294,7 +295,7 @@ def draw_index(total: int, count: int) -> NDArray[np.int64]:
 
 @contextmanager
 def seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """A block whose random draws follow from a seed and disturb nobody else's."""
+    """A block whose random draws follow from a seed, are none of training's and disturb nobody."""
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
-        torch.manual_seed(seed)
+        torch.manual_seed(seed_for("use of a model", seed))
         yield

@@ -22,6 +22,7 @@ from twofold.phases import Phase, Terms
 from twofold.posteriors import Posterior
 from twofold.priors import Prior, StandardNormal
 from twofold.registry import make
+from twofold.streams import seed_for
 
 __all__ = ["AutoEncoder", "Generative", "Model", "evaluating"]
 
@@ -188,12 +189,12 @@ class Generative(Model):
     @torch.no_grad()
     def prior_latent(self, n: int, seed: int = 0) -> Tensor:
         """z ~ p(z), shape (n, D): the same on every device, for a seed."""
-        return self.prior.sample(n, torch.Generator().manual_seed(seed))
+        return self.prior.sample(n, _stream(seed))
 
     @torch.no_grad()
     def sample_latent(self, n: int, seed: int = 0) -> Tensor:
         """z ~ p(z), its noise times the sampling scale, shape (n, D): what samples are made of."""
-        return self.prior.sample(n, torch.Generator().manual_seed(seed), self.sampling_scale)
+        return self.prior.sample(n, _stream(seed), self.sampling_scale)
 
     def pick_condition(self, batch: Batch) -> Tensor | None:
         """The conditions of as many samples as a batch has images: those of the images."""
@@ -245,6 +246,11 @@ class Generative(Model):
                 for z_part, c_part in zip(z.split(batch_size), cs, strict=False)
             ]
         return torch.cat(images).float()
+
+
+def _stream(seed: int) -> torch.Generator:
+    """Whence codes of samples are drawn, and nothing else."""
+    return torch.Generator().manual_seed(seed_for("codes of samples", seed))
 
 
 class AutoEncoder(Generative):
