@@ -1,7 +1,6 @@
 """What was computed once of real images and is wanted again: judges, features, floors."""
 
 import hashlib
-import os
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from pathlib import Path
@@ -12,19 +11,11 @@ import torch
 from torch import Tensor
 
 import twofold
+from twofold.data.download import cache_folder
 from twofold.errors import RunError
 from twofold.files import read_arrays, write_arrays
 
-__all__ = ["cache_folder", "digest_of", "remember"]
-
-
-def cache_folder() -> Path:
-    """`TWOFOLD_CACHE`, or the platform's place for caches."""
-    if given := os.environ.get("TWOFOLD_CACHE"):
-        return Path(given)
-    import pooch
-
-    return Path(pooch.os_cache("twofold"))
+__all__ = ["digest_of", "remember"]
 
 
 def remember(

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from twofold.apply.cache import cache_folder
 from twofold.data import ImageDataset
+from twofold.data.download import cache_folder
 from twofold.experiments.build import build_model
 from twofold.experiments.resolve import parse_experiment, resolve
 from twofold.experiments.run import Run
