@@ -4,7 +4,7 @@ import io
 import re
 import reprlib
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,7 +37,7 @@ def checked_size(size: int | str | Sequence[int] | None) -> tuple[int, int] | No
     """
     if size is None:
         return None
-    pair = size if isinstance(size, tuple | list) else (size, size)
+    pair: Any = size if isinstance(size, tuple | list) else (size, size)
     if isinstance(size, str) and re.fullmatch(r"[0-9]{1,4}(\s*[,x×]\s*[0-9]{1,4})?", size.strip()):
         sides = [int(side) for side in re.findall("[0-9]+", size)]
         pair = sides[0], sides[-1]
