@@ -42,7 +42,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.send_error(503)
         content = self.server.files.get(name, CONTENT)  # type: ignore[attr-defined]
         self.send_response(200)
-        self.send_header("Content-Length", str(len(content)))
+        if behavior not in ("drip", "endless"):
+            self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         if behavior == "truncate":
             self.wfile.write(content[:1000])
@@ -52,6 +53,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.wfile.write(content[:1000])
             self.wfile.flush()
             self.release.wait(20)
+        elif behavior == "drip":
+            while not self.release.wait(0.02):
+                self.wfile.write(b"x")
+                self.wfile.flush()
+        elif behavior == "endless":
+            while not self.release.is_set():
+                self.wfile.write(content)
         else:
             self.wfile.write(content)
         return None
@@ -152,6 +160,55 @@ def test_a_cache_that_cannot_be_written(at, tmp_path, monkeypatch):
         fetch("set", [FILE], [at("good")])
 
 
+def test_a_mirror_that_does_not_end_is_left(at, monkeypatch):
+    """The next one is asked, and what came lies nowhere."""
+    file = dataclasses.replace(FILE, size=len(CONTENT))
+    written: Counter[str] = Counter()
+    monkeypatch.setattr(download, "hashlib", Counted(written))
+    assert fetch("set", [file], [at("endless"), at("good")])["a.bin"].read_bytes() == CONTENT
+    assert written["bytes"] <= 2 * len(CONTENT) + (1 << 16)
+    assert files_in_cache() == ["a.bin"]
+
+
+class Counted:
+    """hashlib, which counts what is given to it."""
+
+    def __init__(self, written):
+        self.written = written
+
+    def sha256(self, content=b""):
+        digest, written = hashlib.sha256(content), self.written
+
+        class Digest:
+            def update(self, chunk):
+                written["bytes"] += len(chunk)
+                digest.update(chunk)
+
+            hexdigest = staticmethod(digest.hexdigest)
+
+        return Digest()
+
+    file_digest = staticmethod(hashlib.file_digest)
+
+
+def test_a_mirror_that_drips_is_left(at, monkeypatch):
+    start = time.monotonic()
+    assert fetch("set", [FILE], [at("drip"), at("good")])["a.bin"].read_bytes() == CONTENT
+    assert 1 < time.monotonic() - start < 5  # READ_TIMEOUT is 1 s here
+    assert files_in_cache() == ["a.bin"]
+
+
+def test_what_killed_fetches_left_is_removed(at):
+    folder = cache_folder() / "set"
+    folder.mkdir(parents=True)
+    for name, age in (("old", 3600), ("new", 0)):
+        path = folder / f".a.bin.{name}.part"
+        path.write_bytes(b"x")
+        os.utime(path, (time.time() - age, time.time() - age))
+    fetch("set", [FILE], [at("good")])
+    assert files_in_cache() == [".a.bin.new.part", "a.bin"]
+
+
 def test_two_processes_at_once(at, tmp_path):
     """Each ends with a whole file, and neither leaves a temporary one."""
     program = (
@@ -250,6 +307,8 @@ def test_every_named_set_is_well_formed():
         for file in entry.files:
             assert len(file.sha256) == 64
             assert int(file.sha256, 16)
+            assert file.size
+            assert file.size > 4000
         for mirror in entry.mirrors:
             assert mirror.startswith("http")
             assert mirror.endswith("/")
@@ -262,20 +321,18 @@ class Terminal(io.StringIO):
 
 def test_progress_is_drawn_on_a_terminal_only(at, monkeypatch):
     drawn = []
-    monkeypatch.setattr(ProgressBar, "update", lambda self, n: drawn.append((n, self.total)))
+    monkeypatch.setattr(ProgressBar, "update", lambda self, n: drawn.append(n))
     fetch("set", [FILE], [at("good")])
     assert not drawn
     (cache_folder() / "set" / "a.bin").unlink()
     monkeypatch.setattr(sys, "stderr", Terminal())
     fetch("set", [FILE], [at("good")])
-    assert drawn
-    assert {total for _, total in drawn} == {len(CONTENT)}
+    assert sum(drawn) == len(CONTENT)
 
 
 def test_the_progress_bar_counts(monkeypatch):
     monkeypatch.setattr(sys, "stderr", Terminal())
-    bar = ProgressBar("a.bin")
-    bar.total = 100
+    bar = ProgressBar("a.bin", 100)
     bar.update(40)
     bar.update(10)
     (task,) = bar._progress.tasks

@@ -37,6 +37,26 @@ def test_scikit_learns_checks(estimator, check):
     check(estimator)
 
 
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [
+        (["cat", -1, "owl", "owl"], "-1 among strings"),
+        (np.array(["cat", "-1", "owl", "owl"]), "-1 among strings"),
+        (["cat", None, "owl", "owl"], "None for a label, expected -1"),
+        (np.array(["cat", None, "owl", "owl"], dtype=object), "None for a label, expected -1"),
+    ],
+)
+def test_labels_that_numpy_would_change_are_refused(labels, words):
+    with pytest.raises(ValueError, match=words):
+        quick().fit(np.arange(8.0).reshape(4, 2), labels)
+
+
+def test_strings_with_a_number_among_them_are_read():
+    y = np.array(["cat", -1, "owl", "owl"], dtype=object)
+    model = quick(min_steps=2).fit(np.arange(8.0).reshape(4, 2), y)
+    assert model.classes_.tolist() == ["cat", "owl"]
+
+
 @pytest.fixture(scope="module")
 def blobs():
     """300 rows in three blobs, and labels of which two in a blob are known."""

@@ -1,6 +1,7 @@
 """Maps of latent codes: what lies where, and what the encoder was given."""
 
 import csv
+import dataclasses
 
 import numpy as np
 import pytest
@@ -88,11 +89,35 @@ def test_codes_of_draw_have_a_map_too(run_of):
     assert "given to the encoder" not in found.caption
 
 
+def test_rows_lead_to_images(run_of, toy_data, tmp_path, monkeypatch):
+    """Those that are drawn stay in order, with their number in the set and their file."""
+    run, names = run_of("cvae"), tuple(f"{i}.png" for i in range(len(toy_data)))
+    named = dataclasses.replace(toy_data, files=names)
+    monkeypatch.setattr(run, "dataset", lambda: named)
+    for split in ("test", "train"):
+        images = named.split(split)
+        whole = latents(run, split=split, device="cpu")
+        some = latents(run, split=split, n=9, device="cpu")
+        x, y = to_unit(torch.as_tensor(images.images)), torch.as_tensor(images.labels)
+        expected = open_run(run, "cpu").model.codes(x, y)
+        assert torch.allclose(whole.codes, expected, atol=1e-6)
+        assert whole.files == images.files
+        assert (np.diff(some.index) > 0).all()
+        assert torch.allclose(some.codes, expected[some.index], atol=1e-6)
+        assert some.files == tuple(images.files[i] for i in some.index)
+    rows = list(csv.reader(some.save(tmp_path / "x.csv").read_text().splitlines()))
+    assert rows[0] == ["index", "file", "true", "x", "y"]
+    assert rows[1][:2] == [str(some.index[0]), some.files[0]]
+    assert tuple(read_arrays(some.save(tmp_path / "x.npz"))["files"]) == some.files
+    with pytest.raises(UsageError, match="expected train, validation, test"):
+        latents(run, split="all", device="cpu")
+
+
 def test_files_say_the_same(run_of, tmp_path):
     found = latents(run_of("cvae"), n=9, device="cpu")
     rows = list(csv.reader(found.save(tmp_path / "map.csv").read_text().splitlines()))
     assert rows[0] == ["index", "true", "x", "y"]
-    assert [row[1] for row in rows[1:]] == [*"aaabbbccc"]
+    assert sorted(row[1] for row in rows[1:]) == [*"aaabbbccc"]
     assert [float(row[2]) for row in rows[1:]] == pytest.approx(found.points[:, 0].tolist())
     arrays = read_arrays(found.save(tmp_path / "map.npz"))
     assert np.array_equal(arrays["codes"], found.codes.numpy())

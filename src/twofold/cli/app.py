@@ -1,6 +1,7 @@
 """The application itself: its commands, and what is said when something goes wrong."""
 
 import sys
+import warnings
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -86,6 +87,7 @@ for name in verbs():
 
 def main() -> NoReturn:
     """The entry point of the `twofold` command."""
+    warnings.showwarning = _warn
     try:
         app(prog_name="twofold")
     except TwofoldError as error:
@@ -104,6 +106,12 @@ def _complain(message: str) -> None:
     typer.secho("error: ", fg="red", bold=True, nl=False, err=True)
     # Names of files and classes are shown as text: an escape code in one must not reach a terminal.
     typer.echo("\n".join(map(printable, message.split("\n"))), err=True)
+
+
+def _warn(message: Warning | str, *_: Any) -> None:
+    """Warnings of libraries in a line, without the place in their code that gave them."""
+    first = str(message).strip().partition("\n")[0]
+    typer.echo(f"warning: {printable(first)}", err=True)
 
 
 def _is_out_of_memory(error: Exception) -> bool:

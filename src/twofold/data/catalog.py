@@ -105,13 +105,15 @@ def _mnist_like(
     citation: str,
     homepage: str,
     sha256: tuple[str, ...],
+    sizes: tuple[int, ...],
     mirrors: tuple[str, ...],
     class_names: tuple[str, ...] = tuple("0123456789"),
     unzipped: tuple[str | None, ...] = (None,) * 4,
 ) -> Entry:
     """A set in MNIST's four files."""
     stems = ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
-    files = tuple(map(RemoteFile, (f"{stem}-ubyte.gz" for stem in stems), sha256, unzipped))
+    names = (f"{stem}-ubyte.gz" for stem in stems)
+    files = tuple(map(RemoteFile, names, sha256, unzipped, sizes))
     return Entry(
         DatasetInfo(name, title, (1, 28, 28), 10, _MNIST_COUNTS, terms, citation, homepage),
         lambda paths: read_idx_folder(list(paths.values()), name),
@@ -167,6 +169,7 @@ _ENTRIES = (
             "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
             "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
         ),
+        (9_912_422, 28_881, 1_648_877, 4_542),
         (
             "https://ossci-datasets.s3.amazonaws.com/mnist/",
             "https://storage.googleapis.com/cvdf-datasets/mnist/",
@@ -192,6 +195,7 @@ _ENTRIES = (
             "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
             "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
         ),
+        (26_421_880, 29_515, 4_422_102, 5_148),
         (
             "https://storage.googleapis.com/tensorflow/tf-keras-datasets/",
             "https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion/",
@@ -215,6 +219,7 @@ _ENTRIES = (
             "edd7a857845ad6bb1d0ba43fe7e794d164fe2dce499a1694695a792adfac43c5",
             "20bb9a0ef54c7db3efc55a92eef5582c109615df22683c380526788f98e42a1c",
         ),
+        (18_165_135, 29_497, 3_041_136, 5_120),
         (
             "https://codh.rois.ac.jp/kmnist/dataset/kmnist/",
             "http://codh.rois.ac.jp/kmnist/dataset/kmnist/",
@@ -240,10 +245,12 @@ _ENTRIES = (
             RemoteFile(
                 SVHN_FILES["train"],
                 "435e94d69a87fde4fd4d7f3dd208dfc32cb6ae8af2240d066de1df7508d083b8",
+                size=182_040_794,
             ),
             RemoteFile(
                 SVHN_FILES["test"],
                 "cdce80dfb2a2c4c6160906d0bd7c68ec5a99d7ca4831afa54f09182025b6a75b",
+                size=64_275_384,
             ),
         ),
         (
@@ -268,6 +275,7 @@ _ENTRIES = (
             RemoteFile(
                 "cifar-10-binary.tar.gz",
                 "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
+                size=170_052_171,
             ),
         ),
         (

@@ -197,14 +197,13 @@ def _read_items(items: Any, where: str, size: tuple[int, int] | None, gray: bool
             done.update(had)
             yield pixels
 
-    stacked, sizes, widened = stack_images(decoded(), len(items), where)
+    stacked, sizes, more = stack_images(decoded(), len(items), where, done)
     if not labels:
         raise DataError(f"{where} holds no images")
     if odd := list_odd_sizes([f"image {i}" for i in range(len(sizes))], sizes):
         raise DataError(f"{where}: {odd}")
     known = any(label is not None for label in labels)
-    more = [*notes, *(f"{count} image(s) had {what}" for what, count in done.items()), *widened]
-    return _Group(stacked, labels if known else None, _class_names(items), more)
+    return _Group(stacked, labels if known else None, _class_names(items), [*notes, *more])
 
 
 def _image_and_label(item: Any, at: str) -> tuple[Any, Any]:

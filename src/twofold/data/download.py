@@ -9,11 +9,12 @@ import hashlib
 import os
 import sys
 import time
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
 
+from twofold.data.opening import MAX_BYTES, is_there, place_of
 from twofold.errors import DataError
 
 __all__ = ["RemoteFile", "cache_folder", "fetch"]
@@ -22,7 +23,9 @@ CONNECT_TIMEOUT = 10.0  # seconds
 READ_TIMEOUT = 30.0  # seconds without a byte before the next mirror is tried
 ROUNDS = 2  # times the whole list of mirrors is tried
 PAUSE = 1.0  # seconds between rounds
+LEAST_SPEED = 10_000  # bytes a second, on average, once READ_TIMEOUT is over
 _CHUNK = 1 << 16
+_PART = ".part"  # how the name of a file ends that is not whole yet
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,7 @@ class RemoteFile:
         name: Its name at every mirror.
         sha256: Of the file as served.
         unzipped_sha256: Of its content, where people also keep it without the .gz.
+        size: Bytes, of which no more are fetched.
 
     Example:
         >>> RemoteFile("a.gz", hashlib.sha256(b"a").hexdigest()).sha256[:8]
@@ -42,6 +46,7 @@ class RemoteFile:
     name: str
     sha256: str
     unzipped_sha256: str | None = None
+    size: int | None = None
 
 
 def cache_folder() -> Path:
@@ -55,7 +60,7 @@ def cache_folder() -> Path:
     """
     chosen = os.environ.get("TWOFOLD_CACHE")
     if chosen:
-        return Path(chosen).expanduser()
+        return place_of(chosen)
     import pooch
 
     return Path(pooch.os_cache("twofold"))
@@ -98,7 +103,7 @@ def fetch(
     found = {file.name: own[file.name] or folder / file.name for file in files}
     for file in files:
         path = found[file.name]
-        if own[file.name] or (path.is_file() and _sha256(path) == file.sha256):
+        if own[file.name] or (is_there(path) and _sha256(path) == file.sha256):
             continue
         if failures := _download(file, folder, mirrors):
             lines = [f"cannot download {name}:", *(f"  {failure}" for failure in failures)]
@@ -106,7 +111,7 @@ def fetch(
                 "if this machine is offline, fetch these files elsewhere and put them into "
                 f"$TWOFOLD_DATA/{name}/ or {folder}/:"
             ]
-            for missing in [f for f in files if not found[f.name].exists()] or [file]:
+            for missing in [f for f in files if not is_there(found[f.name])] or [file]:
                 lines.append(f"  {missing.name}  sha256 {missing.sha256}")
                 lines += [f"    {mirror}{missing.name}" for mirror in mirrors]
             raise DataError("\n".join(lines))
@@ -120,10 +125,10 @@ def _in_user_folder(name: str, file: RemoteFile, known_hashes: Container[str]) -
     expected = {file.name: file.sha256}
     if file.unzipped_sha256:
         expected[file.name.removesuffix(".gz")] = file.unzipped_sha256
-    for folder in (Path(root).expanduser() / name, Path(root).expanduser()):
+    for folder in (place_of(root) / name, place_of(root)):
         for file_name, sha256 in expected.items():
             path = folder / file_name
-            if not path.is_file():
+            if not is_there(path):
                 continue
             got = _sha256(path)
             if got == sha256:
@@ -150,7 +155,7 @@ def _download(file: RemoteFile, folder: Path, mirrors: Sequence[str]) -> list[st
                 return []
             except RequestException as error:
                 failures.append(f"{mirror}{file.name}: {_reason(error)}")
-            except ValueError:  # pooch's word for a wrong hash
+            except ValueError:
                 failures.append(f"{mirror}{file.name}: sent a file with another sha256")
             except OSError as error:
                 raise DataError(
@@ -161,48 +166,83 @@ def _download(file: RemoteFile, folder: Path, mirrors: Sequence[str]) -> list[st
 
 
 def _retrieve(url: str, file: RemoteFile, folder: Path) -> None:
-    import pooch
+    """Fetches a file under a name of its own, and renames it when it is the right one.
 
-    logger = pooch.get_logger()
-    level = logger.level
-    logger.setLevel("WARNING")
-    bar = ProgressBar(file.name) if sys.stderr.isatty() else None
+    Raises:
+        ValueError: If it is another file.
+        requests.RequestException: If it cannot be fetched.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    _remove_left(folder)
+    part = folder / f".{file.name}.{os.getpid()}{_PART}"
+    bar = ProgressBar(file.name, file.size) if sys.stderr.isatty() else None
     try:
-        downloader: Any = pooch.HTTPDownloader(  # pooch's own annotations miss this use of it
-            progressbar=cast(bool, bar or False),
-            chunk_size=_CHUNK,
-            timeout=(CONNECT_TIMEOUT, READ_TIMEOUT),
-            # Some servers declare a .gz to be an encoding, and it would be unzipped on the way.
-            headers={"Accept-Encoding": "identity"},
-        )
-        pooch.retrieve(url, f"sha256:{file.sha256}", file.name, folder, downloader=downloader)
+        digest = hashlib.sha256()
+        with part.open("wb") as out:
+            for chunk in _chunks(url, file.size):
+                out.write(chunk)
+                digest.update(chunk)
+                if bar is not None:
+                    bar.update(len(chunk))
+        if digest.hexdigest() != file.sha256:
+            raise ValueError("another hash")
+        part.replace(folder / file.name)
     finally:
-        logger.setLevel(level)
+        part.unlink(missing_ok=True)
         if bar is not None:
             bar.close()
 
 
-class ProgressBar:
-    """The part of tqdm's interface that pooch calls, drawn by rich on standard error."""
+def _chunks(url: str, size: int | None) -> Iterator[bytes]:
+    """What a server sends, as it comes: no more than expected, and no slower than `LEAST_SPEED`."""
+    import requests
+    from urllib3.exceptions import HTTPError
 
-    def __init__(self, title: str) -> None:
+    # Some servers declare a .gz to be an encoding, and it would be unzipped on the way.
+    headers, limits = {"Accept-Encoding": "identity"}, (CONNECT_TIMEOUT, READ_TIMEOUT)
+    start, got = time.monotonic(), 0
+    with requests.get(url, headers=headers, stream=True, timeout=limits) as answer:
+        answer.raise_for_status()
+        read = getattr(answer.raw, "read1", answer.raw.read)  # what is there, without waiting
+        try:
+            while chunk := read(_CHUNK, decode_content=False):
+                got += len(chunk)
+                if got > (size or MAX_BYTES):
+                    raise ValueError("more than expected")
+                seconds = time.monotonic() - start - READ_TIMEOUT
+                if seconds > 0 and got < LEAST_SPEED * seconds:
+                    raise requests.Timeout("timed out: too slow")
+                yield chunk
+        except HTTPError as error:
+            raise requests.exceptions.ChunkedEncodingError(str(error)) from error
+    if size and got < size:
+        raise requests.exceptions.ChunkedEncodingError("ended early")
+
+
+def _remove_left(folder: Path) -> None:
+    """Takes away what fetches left that were killed; those that still go on write now and then."""
+    for left in folder.glob(f".*{_PART}"):
+        with suppress(FileNotFoundError):
+            if time.time() - left.stat().st_mtime > 10 * READ_TIMEOUT:
+                left.unlink()
+
+
+class ProgressBar:
+    """How far a download has come, drawn by rich on standard error."""
+
+    def __init__(self, title: str, total: int | None = None) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
         from rich.progress import TransferSpeedColumn as SpeedColumn
 
         columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), SpeedColumn())
-        self.total = 0  # pooch sets it once it knows
         self._progress = Progress(*columns, console=Console(stderr=True), transient=True)
-        self._task = self._progress.add_task(title, total=None)
+        self._task = self._progress.add_task(title, total=total)
         self._progress.start()
 
     def update(self, num_bytes: int) -> None:
         """Counts bytes that arrived."""
-        self._progress.update(self._task, advance=num_bytes, total=self.total or None)
-
-    def reset(self) -> None:
-        """Starts the count again."""
-        self._progress.reset(self._task, total=self.total or None)
+        self._progress.update(self._task, advance=num_bytes)
 
     def close(self) -> None:
         """Takes the line away; closing twice is harmless."""

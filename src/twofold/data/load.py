@@ -119,10 +119,8 @@ def load_undivided(
     """
     path, shape = _existing(source), checked_size(size)
     parts = read_path(path, shape, gray)
-    groups = [parts.groups[split] for split in SPLITS if split in parts.groups]
-    files = tuple(file for group in groups for file in group.files)
     dataset = gather(parts, path.resolve().name, str(path))
-    return fit(replace(dataset, files=files), shape, gray)
+    return fit(dataset, shape, gray)
 
 
 @dataclass(frozen=True)
@@ -189,6 +187,7 @@ def gather(parts: Parts, name: str, source: str) -> ImageDataset:
         source,
         _numbered({split: len(group.images) for split, group in groups.items()}),
         parts.notes,
+        tuple(file for group in groups.values() for file in group.files),
     )
 
 

@@ -9,6 +9,7 @@ import gzip
 import lzma
 import os
 import stat
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -51,7 +52,9 @@ def reading(what: str | Path, mend: str = "fetch or save it again") -> Iterator[
         twofold.errors.DataError: x.mat is damaged or no such file (index out of range); fetch or...
     """
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of decoders, about what they read all the same
+            yield
     except (TwofoldError, KeyboardInterrupt, SystemExit, GeneratorExit):
         raise
     except MemoryError as error:

@@ -200,7 +200,7 @@ def as_labels(
 
 
 def stack_images(
-    images: Iterable[NDArray[np.uint8] | None], count: int, where: str
+    images: Iterable[NDArray[np.uint8] | None], count: int, where: str, done: Counter[str]
 ) -> tuple[NDArray[np.uint8], list[tuple[int, int] | None], list[str]]:
     """Images (C, H, W) that come one by one, as one array (N, C, H, W); each is held only there.
 
@@ -208,17 +208,18 @@ def stack_images(
 
     Arguments:
         images: As many as `count`, None for one that cannot be read.
+        done: How many had what, counted while they come.
 
     Returns:
-        The array; the size (H, W) of each, or None; and a note. Where not all have one size, the
+        The array; the size (H, W) of each, or None; and notes. Where not all have one size, the
         array is not whole.
 
     Example:
         >>> images = [np.zeros((C, 8, 8), np.uint8) for C in (1, 3)]
-        >>> stack_images(images, 2, "x")[0].shape
+        >>> stack_images(images, 2, "x", Counter())[0].shape
         (2, 3, 8, 8)
     """
-    out = np.empty((count, 0, 0, 0), np.uint8)
+    out: NDArray[np.uint8] = np.empty((count, 0, 0, 0), np.uint8)
     sizes: list[tuple[int, int] | None] = []
     num_gray = 0
     for i, image in enumerate(images):
@@ -234,8 +235,10 @@ def stack_images(
                 out[:i] = before[:i]
         out[i] = image
         num_gray += len(image) == 1
-    widened = f"{num_gray} gray image(s) among color ones were given three equal channels"
-    return out, sizes, [widened] if num_gray and out.shape[1] > 1 else []
+    notes = [f"{number} image(s) had {what}" for what, number in done.items()]
+    if num_gray and out.shape[1] > 1:
+        notes.append(f"{num_gray} gray image(s) among color ones were given three equal channels")
+    return out, sizes, notes
 
 
 def list_odd_sizes(names: Sequence[str], sizes: Sequence[tuple[int, int] | None]) -> str:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from twofold.data.dataset import ImageDataset
 from twofold.data.pixels import first_names
 
-__all__ = ["Summary", "summarize"]
+__all__ = ["Summary", "remarks", "summarize"]
 
 _UNBALANCED = 10  # times the smallest class that the largest must be to be remarked on
 _MANY_CLASSES = 100  # above which the summary does not count the images of each
@@ -75,6 +75,17 @@ class Summary:
         return "\n".join(lines)
 
 
+def remarks(dataset: ImageDataset) -> list[str]:
+    """What a verb that looks at images says of them first: notes, and what is amiss with pixels.
+
+    Example:
+        >>> remarks(ImageDataset(np.zeros((2, 1, 8, 8), np.uint8), None, notes=("scaled",)))[::2]
+        ['images: scaled', 'images: 2 of 2 images are one flat color']
+    """
+    present = np.flatnonzero(_histogram(dataset))
+    return [f"{dataset.name}: {one}" for one in (*dataset.notes, *_of_pixels(dataset, present))]
+
+
 def summarize(dataset: ImageDataset) -> Summary:
     """Counts, pixel statistics and what looks amiss.
 
@@ -84,10 +95,7 @@ def summarize(dataset: ImageDataset) -> Summary:
         >>> summary.pixel_range, summary.warnings
         ((0, 255), ())
     """
-    histogram = np.zeros(256, np.int64)
-    for start in range(0, len(dataset), 4096):
-        pixels = dataset.images[start : start + 4096].ravel()
-        histogram += np.bincount(pixels, minlength=256)
+    histogram = _histogram(dataset)
     levels, total = np.arange(256), max(int(histogram.sum()), 1)
     mean = float(histogram @ levels) / total
     variance = float(histogram @ (levels - mean) ** 2) / total
@@ -106,13 +114,22 @@ def summarize(dataset: ImageDataset) -> Summary:
         dict(zip(dataset.class_names, dataset.class_counts.tolist(), strict=True)),
         dataset.num_unlabeled,
         dataset.notes,
-        tuple(_warnings(dataset, present)),
+        (*_of_pixels(dataset, present), *_of_sets(dataset)),
     )
 
 
-def _warnings(dataset: ImageDataset, present: NDArray[np.int64]) -> Iterator[str]:
-    """What looks amiss, given the values that occur in the images."""
-    images, counts, splits = dataset.images, dataset.class_counts, dataset.splits
+def _histogram(dataset: ImageDataset) -> NDArray[np.int64]:
+    """How often each of the values 0..255 occurs, (256,)."""
+    histogram = np.zeros(256, np.int64)
+    for start in range(0, len(dataset), 4096):
+        pixels = dataset.images[start : start + 4096].ravel()
+        histogram += np.bincount(pixels, minlength=256)
+    return histogram
+
+
+def _of_pixels(dataset: ImageDataset, present: NDArray[np.int64]) -> Iterator[str]:
+    """What looks amiss with the images, given the values that occur in them."""
+    images = dataset.images
     if len(present) == 2:
         yield f"already binary: only the values {present[0]} and {present[1]} occur"
     if len(present) and present[-1] <= _DARK:
@@ -124,6 +141,11 @@ def _warnings(dataset: ImageDataset, present: NDArray[np.int64]) -> Iterator[str
         yield f"{constant} of {len(images)} images are one flat color"
     if images.shape[1] == 3 and len(images) and (images[:, :1] == images[:, 1:]).all():
         yield "gray images in three equal channels; gray=True loses nothing"
+
+
+def _of_sets(dataset: ImageDataset) -> Iterator[str]:
+    """What looks amiss with classes and splits."""
+    images, counts, splits = dataset.images, dataset.class_counts, dataset.splits
     for number, what in ((0, "no images"), (1, "a single image")):
         if names := [dataset.class_names[k] for k in np.flatnonzero(counts == number)]:
             yield f"{len(names)} class(es) with {what}: {first_names(names)}"

@@ -295,7 +295,7 @@ def _read_all(
         warnings.simplefilter("ignore")  # of Pillow, about files that it reads all the same
         # Pillow refuses images of more pixels than it would warn of.
         warnings.simplefilter("error", Image.DecompressionBombWarning)
-        images, sizes, widened = stack_images(decoded(), len(files), where)
+        images, sizes, notes = stack_images(decoded(), len(files), where, done)
     problems = []
     if unreadable:
         problems.append(
@@ -306,4 +306,4 @@ def _read_all(
         problems.append(odd)
     if problems:
         raise DataError("\n".join(f"{where}: {problem}" for problem in problems))
-    return images, [f"{count} image(s) had {what}" for what, count in done.items()] + widened
+    return images, notes

@@ -19,7 +19,7 @@ from twofold.data import ImageDataset
 from twofold.data.batches import Batch, Batches
 from twofold.data.dataset import UNLABELED
 from twofold.data.preprocess import to_unit
-from twofold.errors import NotMeasured, RunError, UsageError, unknown_name
+from twofold.errors import NotMeasured, RunError, UsageError, shorten, unknown_name
 from twofold.experiments.adopt import Subject, as_run
 from twofold.experiments.data import known_images
 from twofold.experiments.environment import pick_device
@@ -79,9 +79,18 @@ class Context:
 
     @property
     def known_classes(self) -> list[int]:
-        """The numbers of the classes it was trained on: all but those left out of the data."""
+        """The numbers of the classes it was trained on.
+
+        That is all but those left out of the data, and those without an image in it.
+        """
         unseen = self.run.experiment.data.without
-        return [k for k, name in enumerate(self.class_names) if name not in unseen]
+        known = [k for k, name in enumerate(self.class_names) if name not in unseen]
+        return [k for k in known if k not in self._empty_classes]
+
+    @property
+    def _empty_classes(self) -> list[int]:
+        counts = self.run.environment["data"].get("trained_on", [])
+        return [k for k, count in enumerate(counts) if not count]
 
     def require_class_condition(self, verb: str, others: str) -> None:
         """Refuses a model that is not conditioned on the class, naming others that are.
@@ -114,7 +123,13 @@ class Context:
         if label is None:
             return self.known_classes
         wanted = [label] if isinstance(label, int | str) else label
-        return [class_index(one, self.class_names) for one in wanted]
+        numbers = [class_index(one, self.class_names) for one in wanted]
+        if empty := [self.class_names[k] for k in numbers if k in self._empty_classes]:
+            raise UsageError(
+                f"class {shorten(empty[0])} has no training images, so the model has not learnt "
+                "it; ask for another"
+            )
+        return numbers
 
     @property
     def needs_class(self) -> bool:

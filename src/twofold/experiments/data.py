@@ -51,12 +51,13 @@ def prepare_images(images: Any, settings: DataSettings) -> ImageDataset:
 def known_images(dataset: ImageDataset, split: str, settings: DataSettings) -> ImageDataset:
     """The images of a split, of the classes that the experiment does not leave out.
 
-    What a model learns from, is validated on and is measured on goes through here.
+    Images without any splits are all for training. What a model learns from, is validated on and is measured on goes through here.
 
     Raises:
         UsageError: If there is no such split, or nothing is left of it.
     """
-    return dataset.split(split).without(settings.without)
+    whole = split == "train" and not dataset.splits
+    return (dataset if whole else dataset.split(split)).without(settings.without)
 
 
 def name_in_memory(dataset: ImageDataset) -> str:

@@ -10,7 +10,7 @@ import numpy
 import torch
 
 from twofold._version import __version__
-from twofold.data import ImageDataset
+from twofold.data import ImageDataset, Summary
 from twofold.errors import UsageError
 from twofold.models.base import AutoEncoder, Model
 from twofold.models.capabilities import Discriminates, HasCodes, HasLikelihood
@@ -55,9 +55,10 @@ def describe_versions() -> dict[str, str]:
 
 
 def describe_environment(
-    dataset: ImageDataset, model: Model, device: torch.device
+    dataset: ImageDataset, summary: Summary, model: Model, device: torch.device
 ) -> dict[str, Any]:
     """Plain data for `environment.json`."""
+    train = dataset.split("train") if dataset.splits else dataset
     return {
         **describe_versions(),
         **describe_machine(device),
@@ -68,7 +69,10 @@ def describe_environment(
             "fingerprint": dataset.fingerprint,
             "image_shape": list(dataset.image_shape),
             "class_names": list(dataset.class_names),
-            "splits": {name: len(index) for name, index in dataset.splits.items()},
+            "splits": dict(summary.splits),
+            "trained_on": train.class_counts.tolist(),
+            "notes": list(summary.notes),
+            "warnings": list(summary.warnings),
         },
         "model": describe_model(model) | {"plugins": plugins_of(model) | _plugin_of(dataset)},
         "parameters": {

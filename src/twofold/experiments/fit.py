@@ -81,7 +81,7 @@ def fit(
     _try(trainer)
     start_from(model, experiment.training)
     trainer.check_figure()
-    write_start(folder, experiment, dataset, model, trainer.device)
+    write_start(folder, experiment, dataset, model, trainer.device, progress=trainer.progress)
     trainer.run()
     model.eval()
     return Run(folder, model, None if isinstance(images, str | Path) else dataset)

@@ -37,6 +37,9 @@ class _Data(BaseModel):
     image_shape: tuple[int, int, int]
     class_names: list[str]
     fingerprint: str
+    trained_on: list[int] = []  # images of each class in the training split
+    notes: list[str] = []  # what was done to the files on the way in
+    warnings: list[str] = []  # what a user should know of the images
 
 
 class _Environment(BaseModel):

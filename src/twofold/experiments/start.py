@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from twofold.data import ImageDataset
+from twofold.data import ImageDataset, summarize
 from twofold.errors import UsageError
 from twofold.experiments.data import (
     IN_MEMORY,
@@ -24,6 +24,7 @@ from twofold.files import write_json, write_text
 from twofold.models.base import Model
 from twofold.registry import Settings, settings_of
 from twofold.settings import flat
+from twofold.training.progress import Progress, Silent
 
 __all__ = ["describe", "with_images", "write_model", "write_start"]
 
@@ -113,8 +114,9 @@ def write_start(
     model: Model,
     device: torch.device,
     keep: bool = True,
+    progress: Progress | None = None,
 ) -> None:
-    """The files that a run folder has before its first step.
+    """The files that a run folder has before its first step; says what is amiss with the images.
 
     Arguments:
         folder: The run.
@@ -123,9 +125,13 @@ def write_start(
         model: Before training.
         device: Where it is trained.
         keep: Whether images that were given in memory are kept with the run.
+        progress: Where to say so.
     """
+    summary = summarize(dataset)
+    for line in (*summary.notes, *summary.warnings):
+        (progress or Silent()).say(f"{dataset.name}: {line}")
     write_text(folder / "experiment.yaml", to_yaml(experiment))
-    write_json(folder / "environment.json", describe_environment(dataset, model, device))
+    write_json(folder / "environment.json", describe_environment(dataset, summary, model, device))
     if keep and experiment.data.name.startswith(IN_MEMORY):
         keep_images(folder, dataset)
 

@@ -82,7 +82,9 @@ def train(
     trainer = make_trainer(resolved, images, folder, progress, callbacks=callbacks)
     start_from(trainer.model, resolved.training)
     trainer.check_figure()
-    write_start(folder, resolved, images, trainer.model, trainer.device, keep_images)
+    write_start(
+        folder, resolved, images, trainer.model, trainer.device, keep_images, trainer.progress
+    )
     trainer.run()
     return Run(folder, images=None if dataset is None else images)
 

@@ -23,7 +23,7 @@ from twofold.distributions import Density, DiagonalGaussian, log_mean_exp
 from twofold.likelihoods import Likelihood
 from twofold.models.base import AutoEncoder, evaluating
 from twofold.models.parts import make_likelihood, make_network
-from twofold.models.variational import ACTIVE_VARIANCE, kl_per_dim
+from twofold.models.variational import count_active, kl_per_dim
 from twofold.objectives.m2 import LabelObjective
 from twofold.phases import Phase
 from twofold.priors import Prior
@@ -247,7 +247,7 @@ class M2(AutoEncoder):
                 means.append(q.mu)
         log_q = torch.cat(log_qs)
         found: dict[str, Any] = {
-            "active_units": int((torch.cat(means).var(dim=0) > ACTIVE_VARIANCE).sum()),
+            **count_active(torch.cat(means)),
             "label_entropy": round(-(log_q.exp() * log_q).sum(dim=1).mean().item(), 4),
         }
         if self.prior.closed_kl:

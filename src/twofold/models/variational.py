@@ -17,7 +17,7 @@ from twofold.objectives import Inference
 from twofold.objectives.base import check_needs
 from twofold.posteriors import LatentDistribution
 
-__all__ = ["ACTIVE_VARIANCE", "Variational", "kl_per_dim"]
+__all__ = ["Variational", "count_active", "kl_per_dim"]
 
 ACTIVE_VARIANCE = 0.01  # Burda et al. (2016), section 5.2: a unit is active if Var_x(mu) > 0.01
 
@@ -92,14 +92,25 @@ class Variational(AutoEncoder):
                 if "closed KL" in self.offers:
                     kls.append(self.kl_per_dim(drawn.q).flatten(0, -2))
                 means.append(drawn.q.mean.flatten(0, -2))
-        active = torch.cat(means).var(dim=0) > ACTIVE_VARIANCE  # (D,)
-        return {"active_units": int(active.sum()), **self._kl_summary(kls)}
+        return {**count_active(torch.cat(means)), **self._kl_summary(kls)}
 
     def _kl_summary(self, kls: list[Tensor]) -> dict[str, Any]:
         """KLs of shape (B, D) as what the log keeps of them."""
         if not kls:
             return {}
         return {"kl_per_dim": [round(value, 4) for value in torch.cat(kls).mean(dim=0).tolist()]}
+
+
+def count_active(means: Tensor) -> dict[str, Any]:
+    """How many dimensions of posterior means (N, D) are active; nothing where N < 2.
+
+    Example:
+        >>> count_active(torch.tensor([[0.0, 1.0], [0.0, 2.0]])), count_active(torch.zeros(1, 2))
+        ({'active_units': 1}, {})
+    """
+    if len(means) < 2:
+        return {}
+    return {"active_units": int((means.var(dim=0) > ACTIVE_VARIANCE).sum())}
 
 
 def kl_per_dim(q: LatentDistribution) -> Tensor:

@@ -111,6 +111,7 @@ class SemiSupervisedClassifier(ClassifierMixin, BaseEstimator):
                 cannot be what was given.
         """
         flat, images = _flat(X)
+        _check_labels(y)
         checked: Any = validate_data(self, flat, y, dtype=np.float64)  # whose type it does not say
         rows, y = checked
         known = ~(np.asarray(y == UNLABELED) & np.ones(len(y), dtype=bool))
@@ -190,6 +191,20 @@ class SemiSupervisedClassifier(ClassifierMixin, BaseEstimator):
                 },
             },
             type(self).__name__,
+        )
+
+
+def _check_labels(y: Any) -> None:
+    """Refuses what numpy would turn into another label, or cannot sort."""
+    array = isinstance(y, np.ndarray)
+    values = y.ravel().tolist() if array else list(y) if isinstance(y, list | tuple) else []
+    if any(one is None for one in values):
+        raise ValueError("y has None for a label, expected -1 for a row without one")
+    words = {isinstance(one, str) for one in values}
+    if "-1" in values or (not array and words == {True, False}):
+        raise ValueError(
+            "y has -1 among strings, which an array of strings makes '-1', the name of a class; "
+            "give np.array(labels, dtype=object) with the number -1"
         )
 
 

@@ -12,13 +12,15 @@ from torch import Tensor
 
 from twofold.data import ImageDataset, as_dataset, load_images
 from twofold.data.batches import Batch
-from twofold.data.dataset import UNLABELED
+from twofold.data.dataset import SPLITS, UNLABELED
 from twofold.data.preprocess import fix_binary
 from twofold.data.resize import resize as resized
 from twofold.data.resize import to_gray
 from twofold.data.splits import balanced_order
-from twofold.errors import RunError, UsageError
+from twofold.data.summary import remarks
+from twofold.errors import RunError, UsageError, printable, shorten
 from twofold.experiments.context import Context, class_index, seeded
+from twofold.training.progress import Console
 
 __all__ = ["BATCH", "Images", "Inputs", "binarize_once", "load_inputs"]
 
@@ -36,11 +38,13 @@ class Inputs:
             these are the images that were drawn, which going through batches leaves as they are.
         context: For whom they are.
         source: In words: `test images of mnist`.
+        index: Which images of that source they are, shape (N,); None for all, in order.
     """
 
     dataset: ImageDataset
     context: Context
     source: str
+    index: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.dataset)
@@ -90,6 +94,8 @@ def load_inputs(
     label: int | str | None = None,
     resize: bool = False,
     seed: int = 0,
+    split: str = "test",
+    in_order: bool = False,
 ) -> Inputs:
     """Images for a model.
 
@@ -97,22 +103,26 @@ def load_inputs(
         context: The model.
         images: A path (a folder, an archive, a single image), a data set's name (its test images),
             or what `as_dataset` takes; by default the test images of the run.
-        n: Draw so many, the classes in balance and in order; all by default.
+        n: Draw so many, the classes in balance and one after another; all by default.
         label: The class of the images that have no label, by number or name.
         resize: Bring images of another size or number of channels to the model's.
         seed: Of the draw.
+        split: Of the run's images, where no others are given.
+        in_order: Leave those that are drawn in the order in which they lie.
 
     Raises:
         UsageError: If the images do not fit the model, or there is no such class.
         RunError: If the run has no test images, or they are gone.
     """
-    dataset, source = _read(context, images, resize)
-    dataset = _labeled(_fitted(dataset, context, resize), context, label)
-    if n is not None:
-        if n < 1:
-            raise UsageError(f"n={n}: ask for at least one image")
-        dataset = dataset.subset(_draw(dataset, n, seed))
-    return Inputs(binarize_once(dataset, context), context, source)
+    dataset, source = _read(context, images, resize, split)
+    dataset = _labeled(binarize_once(_fitted(dataset, context, resize), context), context, label)
+    if n is None:
+        return Inputs(dataset, context, source)
+    if n < 1:
+        raise UsageError(f"n={n}: ask for at least one image")
+    index = _draw(dataset, n, seed)
+    index = np.sort(index) if in_order else index
+    return Inputs(dataset.subset(index), context, source, index)
 
 
 def binarize_once(dataset: ImageDataset, context: Context) -> ImageDataset:
@@ -122,18 +132,29 @@ def binarize_once(dataset: ImageDataset, context: Context) -> ImageDataset:
     return replace(dataset, images=images.numpy())
 
 
-def _read(context: Context, images: Images | None, resize: bool) -> tuple[ImageDataset, str]:
+def _read(
+    context: Context, images: Images | None, resize: bool, split: str
+) -> tuple[ImageDataset, str]:
+    if split not in SPLITS or (images is not None and split != "test"):
+        raise UsageError(
+            f"split={shorten(split)}; expected {', '.join(SPLITS)} of the run's own images, and "
+            "none beside images that are given"
+        )
     if images is None:
         whole = context.run.dataset()
-        if "test" not in whole.splits:
+        if split not in whole.splits:
             raise RunError(
-                f"{whole.name} has no test images to show; give some, or train with test=0.1"
+                f"{whole.name} has no {split} images to show; give some, or train with {split}=0.1"
             )
-        return whole.split("test"), f"test images of {whole.name}"
+        words = {"train": "training"}.get(split, split)
+        return whole.split(split), f"{words} images of {whole.name}"
     if isinstance(images, str | Path):
         C, H, W = context.model.image_shape
         fit: dict[str, Any] = {"size": (H, W), "gray": C == 1} if resize else {}
-        return load_images(images, **fit), str(images)
+        dataset = load_images(images, **fit)
+        for line in remarks(dataset):
+            Console().say(line)
+        return dataset, printable(str(images))
     if isinstance(images, ImageDataset):
         return images, images.name
     return as_dataset(images, validation=0, test=0), "images"

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from twofold.data.batches import Batch
+from twofold.data.splits import balanced_order
 from twofold.errors import UsageError, unknown_name
 from twofold.evaluation.codes import ways
 from twofold.evaluation.planes import principal_axes, tsne
@@ -27,6 +28,7 @@ __all__ = ["LatentMap", "Layout", "latents"]
 
 Layout = Literal["direct", "pca", "tsne"]
 FEWEST = 3  # points that make a map
+DRAWN = 2000  # points of a picture, and of a t-SNE, which takes its time
 COLORS = 128  # of the file: those of the classes, and the shades of their edges
 
 
@@ -39,23 +41,36 @@ class LatentMap(Result):
         points: On the plane, shape (N, 2).
         labels: Classes, shape (N,), -1 where not known; None where none is.
         class_names: Of the labels.
+        index: Which images of their source they are, shape (N,).
+        files: Where each lay; () where they come from no files.
         axes_names: What the two directions are; None where they mean nothing.
     """
 
-    saved = ("codes", "points", "labels", "class_names")
+    saved = ("codes", "points", "labels", "class_names", "index", "files")
 
     codes: Tensor
     points: Tensor
     labels: NDArray[np.int64] | None
     class_names: tuple[str, ...]
+    index: NDArray[np.int64]
+    files: tuple[str, ...]
     axes_names: tuple[str, str] | None
 
     @cached_property
     def scatter(self) -> Picture:
-        """The map as PNG and SVG."""
+        """The map as PNG and SVG, of at most `DRAWN` points."""
         labels = None if self.labels is None or (self.labels < 0).any() else self.labels
+        shown, caption = np.arange(len(self.points)), self.caption
+        if len(shown) > DRAWN:
+            shown = np.sort(balanced_order(shown, labels, 0)[:DRAWN])
+            caption += f"; {DRAWN} of them are shown"
         return draw_scatter(
-            self.points.numpy(), labels, self.class_names, self.axes_names, "latents", self.caption
+            self.points.numpy()[shown],
+            None if labels is None else labels[shown],
+            self.class_names,
+            self.axes_names,
+            "latents",
+            caption,
         )
 
     def picture(self) -> NDArray[np.uint8]:
@@ -65,7 +80,9 @@ class LatentMap(Result):
         return png_bytes(self.picture(), [("Description", self.caption)], COLORS)
 
     def by_heading(self) -> Mapping[str, Sequence[Any]]:
-        columns: dict[str, Sequence[Any]] = {"index": range(len(self.points))}
+        columns: dict[str, Sequence[Any]] = {"index": self.index.tolist()}
+        if self.files:
+            columns["file"] = self.files
         if self.labels is not None:
             columns["true"] = [(*self.class_names, "")[k] for k in self.labels]
         return columns | dict(zip("xy", self.points.T.tolist(), strict=True))
@@ -78,7 +95,8 @@ def latents(
     run: Subject,
     images: Images | None = None,
     *,
-    n: int = 2000,
+    n: int | None = None,
+    split: str = "test",
     layout: Layout | None = None,
     label_free: bool = False,
     label: int | str | None = None,
@@ -94,7 +112,9 @@ def latents(
     Arguments:
         run: A run or its folder, such as runs/cvae.
         images: Whose codes; by default the run's test images.
-        n: How many images, the classes in balance.
+        n: How many images, the classes in balance, in the order of their set; by default all, and
+            2000 for t-SNE.
+        split: Which of the run's own images: train, validation or test.
         layout: `direct`, the two latents themselves; `pca`, the first two principal components of
             the codes; or `tsne`. By default `direct` for two latents, else `pca`.
         label_free: Keep the true class from the encoder of a class-conditional model: it gets the
@@ -105,7 +125,8 @@ def latents(
         device: Where to compute: auto, cpu, cuda, cuda:1 or mps.
 
     Returns:
-        The map: a .png or .svg, a .csv of its points, or an .npz of the codes.
+        The map: a .png or .svg of at most 2000 points, a .csv of all, or an .npz of the codes. Each
+        row has the number of its image in its set, and the name of its file.
 
     Raises:
         UsageError: If the model has no encoder, or not two latents for `direct`.
@@ -115,7 +136,9 @@ def latents(
     """
     context = open_run(run, device)
     able = context.model.capability(HasCodes, "map latents")
-    inputs = load_inputs(context, images, n=n, label=label, resize=resize, seed=seed)
+    n = DRAWN if n is None and layout == "tsne" else n
+    how_many: dict[str, Any] = {"n": n, "seed": seed, "split": split, "in_order": True}
+    inputs = load_inputs(context, images, label=label, resize=resize, **how_many)
     if label_free and context.model.condition.about != "class":
         raise UsageError(
             f"this {context.model.title} is conditioned on no class that could be kept from it; "
@@ -139,6 +162,8 @@ def latents(
         points,
         inputs.labels,
         inputs.dataset.class_names,
+        np.arange(len(inputs)) if inputs.index is None else inputs.index,
+        inputs.dataset.files,
         axes_names,
         caption=f"{context.title}: {how} of {len(codes)} {inputs.source}{given}",
     )
