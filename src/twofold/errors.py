@@ -7,7 +7,7 @@ message of a `TwofoldError` without a traceback; any other exception is a defect
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["DataError", "RunError", "TwofoldError", "UsageError", "unknown_name"]
+__all__ = ["DataError", "RunError", "TwofoldError", "UnreadableError", "UsageError", "unknown_name"]
 
 
 class TwofoldError(Exception):
@@ -24,6 +24,10 @@ class DataError(TwofoldError, ValueError):
 
 class RunError(TwofoldError, RuntimeError):
     """A run folder that is damaged, or a run that cannot go on."""
+
+
+class UnreadableError(RunError):
+    """A file or folder that is there and cannot be read, which says nothing of its content."""
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:

@@ -1,7 +1,9 @@
 """Starting and resuming a run."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,7 +12,7 @@ import torch
 from twofold.data import ImageDataset
 from twofold.data.batches import Batches, PartlyLabeled
 from twofold.data.preprocess import to_unit
-from twofold.errors import RunError, UsageError
+from twofold.errors import RunError, UnreadableError, UsageError
 from twofold.experiments.build import build_model
 from twofold.experiments.data import load_data
 from twofold.experiments.environment import pick_device
@@ -20,16 +22,18 @@ from twofold.experiments.run import Run, differences
 from twofold.experiments.samples import draw_samples
 from twofold.experiments.schema import DURATION, Experiment
 from twofold.experiments.start import with_images, write_start
+from twofold.locks import TEMPORARY, locked, sweep
 from twofold.models.base import Generative, Model
 from twofold.training.callbacks import Listener
+from twofold.training.checkpoint import fall_back
 from twofold.training.initial import start_from
 from twofold.training.loop import Trainer
 from twofold.training.progress import Console, Progress
 
 __all__ = [
     "State",
+    "begin",
     "check_classes",
-    "free_folder",
     "make_trainer",
     "refuse_used",
     "resume",
@@ -76,14 +80,11 @@ def train(
     images = None
     if dataset is not None:
         resolved, images = with_images(resolved, dataset)
-    folder = free_folder(Path("runs") / resolved.name) if out is None else Path(out)
-    refuse_used(folder, resolved)
+    if out is not None:
+        refuse_used(Path(out), resolved)
     images = images or load_data(resolved.data)
-    trainer = make_trainer(resolved, images, folder, progress, callbacks=callbacks)
-    start_from(trainer.model, resolved.training)
-    trainer.check_figure()
-    write_start(folder, resolved, images, trainer.model, trainer.device, keep_images)
-    trainer.run()
+    trainer = make_trainer(resolved, images, Path(), progress, callbacks=callbacks)
+    folder = begin(trainer, resolved, images, out, keep_images)
     return Run(folder, images=None if dataset is None else images)
 
 
@@ -113,6 +114,19 @@ def resume(
             depends on the duration, as the schedules linear and cosine do.
     """
     run = run if isinstance(run, Run) else Run(run)
+    progress = progress or Console()
+    with locked_for_training(run.path):
+        fall_back(run.path / "checkpoints", len(run.records), progress.say)
+        return _go_on(run, progress, dataset, callbacks, duration)
+
+
+def _go_on(
+    run: Run,
+    progress: Progress,
+    dataset: Any,
+    callbacks: Iterable[Listener],
+    duration: Mapping[str, Any],
+) -> Run:
     run.check_unedited()
     finish_extension(run)
     experiment = with_duration(run, duration) if duration else run.experiment
@@ -260,13 +274,79 @@ def _check_batch(model: Model, data: Batches | PartlyLabeled, num_classes: int) 
     model.condition.pick(to_unit(data.images[:1]), None if data.labels is None else data.labels[:1])
 
 
-def free_folder(folder: Path) -> Path:
-    """The folder, or the first of FOLDER-2, FOLDER-3 … that is empty or not there."""
-    number, free = 1, folder
-    while free.exists() and any(free.iterdir()):
-        number += 1
-        free = folder.with_name(f"{folder.name}-{number}")
-    return free
+def begin(
+    trainer: Trainer,
+    experiment: Experiment,
+    images: ImageDataset,
+    out: str | Path | None,
+    keep_images: bool = True,
+) -> Path:
+    """Trains in a folder of its own, which nothing is written into before.
+
+    Arguments:
+        trainer: At its first step, of whatever folder.
+        experiment: What it trains.
+        images: Of it.
+        out: The folder; by default runs/NAME, or the first of NAME-2, NAME-3 … that is free.
+        keep_images: Whether images that were given in memory are kept with the run.
+
+    Returns:
+        The folder.
+
+    Raises:
+        UsageError, RunError: If the folder is in use, or training goes wrong.
+    """
+    start_from(trainer.model, experiment.training)
+    trainer.check_figure()
+    with _claimed(experiment, out) as folder:
+        trainer.folder = folder
+        write_start(folder, experiment, images, trainer.model, trainer.device, keep_images)
+        trainer.run()
+    return folder
+
+
+@contextmanager
+def _claimed(experiment: Experiment, out: str | Path | None) -> Iterator[Path]:
+    """The folder for a new run; nobody else trains in it within the block."""
+    if out is not None:
+        refuse_used(Path(out), experiment)
+        with locked_for_training(Path(out)):
+            refuse_used(Path(out), experiment)
+            yield Path(out)
+        return
+    first = Path("runs") / experiment.name
+    for number in count(1):
+        folder = first if number == 1 else first.with_name(f"{first.name}-{number}")
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise RunError(f"cannot write {folder}: {error.strerror or error}") from error
+        try:
+            with locked_for_training(folder):
+                yield folder
+        finally:
+            with suppress(OSError):  # where nothing could be written, nothing stays
+                folder.rmdir()
+        return
+
+
+@contextmanager
+def locked_for_training(folder: Path) -> Iterator[None]:
+    """One process at a time trains in a folder; what a killed one left half is removed.
+
+    Raises:
+        RunError: Naming the process that does, or if the folder cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"cannot write {folder}: {error.strerror or error}") from error
+    with locked(folder / f"{TEMPORARY}training", f"is training {folder}"):
+        for place in (folder, folder / "checkpoints", folder / "samples"):
+            sweep(place)
+        yield
 
 
 def refuse_used(folder: Path, experiment: Experiment) -> None:
@@ -290,7 +370,7 @@ def state_of(folder: Path, experiment: Experiment) -> State:
     """
     if folder.is_file():
         raise UsageError(f"{folder} is a file; --out names a folder")
-    if not folder.exists() or not any(folder.iterdir()):
+    if not folder.exists() or all(one.name.startswith(TEMPORARY) for one in folder.iterdir()):
         return "new"
     if not (folder / "experiment.yaml").exists():
         raise RunError(f"{folder} is not empty and is no run; choose another --out")
@@ -308,4 +388,9 @@ def state_of(folder: Path, experiment: Experiment) -> State:
         )
     if not run.has_checkpoint:
         return "new"  # stopped before its first checkpoint, for example by a full disk
-    return "finished" if run.finished else "interrupted"
+    try:
+        return "finished" if run.finished else "interrupted"
+    except UnreadableError:
+        raise
+    except RunError:
+        return "interrupted"  # resuming goes back to the checkpoint before

@@ -122,6 +122,7 @@ class Trainer:
         self.total_steps = max(1, math.ceil(images / self.images_per_step - 1e-9))
         self.epochs = self.total_steps / self.steps_per_epoch
         refuse_idle_phases(self.phase_optimizers, self.epochs)
+        self.record = Record(folder)
         self.best = Best.of(settings, is_validated=validation is not None)
         self.clock = Clock()
         self.memory = 0  # the peak of all sessions, in bytes
@@ -146,8 +147,8 @@ class Trainer:
             RunError: If a loss is not finite, or the disk is full.
             Exception: Whatever a callback raised, after a checkpoint.
         """
-        record = Record(self.folder)
-        record.rewind(self.step)
+        self.record = Record(self.folder)
+        self.record.rewind(self.step)
         forget_peak(self.device)
         self.progress.start(self.model.title, self.total_steps, self.step, self.epochs)
         try:
@@ -160,11 +161,14 @@ class Trainer:
                 while not (self.finished or self._stop_asked):
                     self.train_step(self.batches(self.step))
                     self.step += 1
-                    self._after_step(record)
+                    self._after_step()
                 self.clock.pause()
                 self.save()
             if self.finished and self.best is not None:
                 self._take_the_best(self.best)
+        except KeyboardInterrupt:
+            self.progress.say(f"stopped at once in step {self.step}; what is kept is older")
+            raise
         finally:
             self.progress.stop()
             outcome = Outcome(self.step, self.finished, self.clock.seconds)
@@ -207,7 +211,7 @@ class Trainer:
         one.differentiate(total, part, parts)
         self.sums.add(one.phase.name, total, terms)
 
-    def _after_step(self, record: Record) -> None:
+    def _after_step(self) -> None:
         """What happens between steps, each on its own cadence."""
         last = self.step == self.total_steps
         log = last or self.step % self.settings.log_every == 0
@@ -220,12 +224,12 @@ class Trainer:
         if any(not math.isfinite(values["loss"]) for values in means.values()):
             self._replay_to_the_fault()
         if log:
-            self._log(record, means)
+            self._log(means)
         self.clock.pause()
         if validate:
-            self._validate(record)
+            self._validate()
             if self.finished and not log:
-                self._log(record, means)
+                self._log(means)
         if (draw or self.finished) and self.picture is not None:
             epoch = round(self.step / self.steps_per_epoch)
             path = self.folder / "samples" / f"epoch-{epoch:04d}.png"
@@ -240,7 +244,7 @@ class Trainer:
         stretch = epochs * self.steps_per_epoch
         return math.floor(self.step / stretch + 1e-9) > math.floor((self.step - 1) / stretch + 1e-9)
 
-    def _log(self, record: Record, means: dict[str, dict[str, float]]) -> None:
+    def _log(self, means: dict[str, dict[str, float]]) -> None:
         norms = {one.phase.name: one.gradient_norm().item() for one in self.phase_optimizers}
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
@@ -250,16 +254,16 @@ class Trainer:
         entry["lr"] = {
             p.phase.name: p.optimizer.param_groups[0]["lr"] for p in self.phase_optimizers
         }
-        record.append(entry)
+        self.record.append(entry)
         self._tell("on_record", entry)
         self.progress.update(self.step, entry["epoch"], means)
         self.sums.clear()
 
-    def _validate(self, record: Record) -> None:
+    def _validate(self) -> None:
         """Held-out terms and diagnosis, without touching the randomness of training."""
         entry = self._look_at_held_out(4)
         diagnosis = entry["diagnosis"]
-        record.append(entry)
+        self.record.append(entry)
         self._tell("on_record", entry)
         if self.best is not None and self.best.improves(entry):
             tensors, facts = module_tensors(self.model, "model/"), self._facts()
@@ -318,8 +322,9 @@ class Trainer:
 
     def _facts(self) -> dict[str, Any]:
         """What every checkpoint says beside its tensors."""
-        facts = {
+        facts: dict[str, Any] = {
             "total_steps": self.total_steps,
+            "lines": self.record.sync(),
             "seconds": self.clock.seconds,
             "memory": self.memory,
             "origin": self.origin,

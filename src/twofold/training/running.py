@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from twofold.errors import RunError
 from twofold.phases import Terms
 
 __all__ = ["Clock", "Sums", "round_means"]
@@ -44,7 +45,10 @@ class Sums:
     def add(self, phase: str, total: Tensor, terms: Terms) -> None:
         values = {"loss": total, **terms.terms, **terms.watch}
         if phase in self.totals:
-            sums = [self.totals[phase][name] for name in values]
+            try:
+                sums = [self.totals[phase][name] for name in values]
+            except KeyError as error:
+                raise RunError(f"the sums of the phase {phase} lack {error}") from error
             torch._foreach_add_(sums, list(values.values()))
         else:
             self.totals[phase] = {name: value.detach().clone() for name, value in values.items()}
