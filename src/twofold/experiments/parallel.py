@@ -27,6 +27,7 @@ from twofold.training.progress import Progress, Silent
 
 __all__ = ["ParallelRunner", "num_cores", "threads_each"]
 
+INTERPRETER = (sys.executable, "-P")  # which runs no Python files of the working folder
 INTERRUPTED = 130
 ERROR = "error: "  # how the last line of a process that failed begins
 
@@ -106,7 +107,7 @@ class ParallelRunner:
         self.progress.say(f"{seed_run.folder}: {seed_run.draw}, training")
         started = time.monotonic()
         with subprocess.Popen(
-            [sys.executable, "-m", __name__, str(seed_run.folder)],
+            [*INTERPRETER, "-m", __name__, str(seed_run.folder)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
