@@ -1,6 +1,7 @@
 """A run folder whose files are damaged or were edited: refused, naming the file."""
 
 import json
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -127,3 +128,54 @@ def test_arrays_behind_a_figure_are_kept_and_damage_is_said(tmp_path):
     np.savez(path, code=np.array([print], dtype=object))
     with pytest.raises(RunError, match="cannot read"):
         run.arrays("latents")
+
+
+def test_figures_belong_to_the_weights_that_were_measured(run: Run, toy_data, silent):
+    """A run that was trained on since has them no more, nor has one trained anew to this step."""
+    facts = run.standing.weights_facts
+    settings = {"step": facts["step"], "sha256": facts["sha256"]}
+    (run.path / "evaluation.json").write_text(json.dumps({"measures": [], "settings": settings}))
+    assert run.current_evaluation["settings"] == settings
+    others = {"measures": [], "settings": {**settings, "sha256": "0" * 64}}
+    (run.path / "evaluation.json").write_text(json.dumps(others))
+    assert run.current_evaluation == {}
+    older = {"measures": [], "settings": {"step": facts["step"]}}
+    (run.path / "evaluation.json").write_text(json.dumps(older))
+    assert run.current_evaluation == older
+
+
+def test_weights_and_facts_are_of_one_moment(run: Run, toy_data, silent, monkeypatch):
+    """The checkpoint that was the newest is gone by the time it is read: training went on."""
+    first = run.standing
+    real = Run.untrained_model
+
+    def meanwhile(self: Run, device: str = "cpu"):
+        if self.standing == first:
+            resume(Run(self.path), silent, toy_data, epochs=9)
+            assert not first.newest.exists()
+        return real(self, device)
+
+    monkeypatch.setattr(Run, "untrained_model", meanwhile)
+    model, facts = run.weights()
+    assert facts["step"] == run.standing.progress[0] > first.progress[0]
+    monkeypatch.undo()
+    again = run.model().state_dict()
+    assert all((value == again[name]).all() for name, value in model.state_dict().items())
+
+
+def test_evaluations_wait_for_each_other(run: Run):
+    said: list[str] = []
+    order: list[str] = []
+
+    def second() -> None:
+        with run.evaluating(said.append):
+            order.append("second")
+
+    other = threading.Thread(target=second)
+    with run.evaluating(said.append):
+        other.start()
+        other.join(0.3)
+        order.append("first")
+    other.join()
+    assert order == ["first", "second"]
+    assert "is writing" in said[0]

@@ -25,7 +25,7 @@ def remember(
     kind: str,
     parts: Iterable[object],
     make: Callable[[], Mapping[str, Any]],
-    say: Callable[[str], None] = Silent().say,
+    say: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
     """Arrays from a sub-folder of the cache, or made now and kept there.
 
@@ -34,7 +34,7 @@ def remember(
     """
     key = _digest("\n".join(map(str, [_code(), *parts])).encode())
     path = cache_folder() / kind / f"{key}.npz"
-    with made_once(path, f"is making {path}", say):
+    with made_once(path, f"is making {path}", say or Silent().say):
         if path.exists():
             try:
                 return read_arrays(path)

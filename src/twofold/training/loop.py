@@ -51,7 +51,7 @@ from twofold.training.peak_memory import forget_peak, peak_memory
 from twofold.training.progress import Progress, Silent
 from twofold.training.randomness import Randomness
 from twofold.training.record import Record
-from twofold.training.running import Clock, Sums, round_means
+from twofold.training.running import Clock, Sums, completes, round_means
 from twofold.training.settings import TrainingSettings
 from twofold.training.state import pack, unpack
 from twofold.training.validate import held_out_terms
@@ -133,7 +133,7 @@ class Trainer:
         self.randomness = Randomness(self.device, seed)
         self._stop_asked = False
         self._warned: set[str] = set()
-        self._saved_at = time.monotonic()
+        self._saved_at, self._saved = time.monotonic(), 0
         if settings.compile:
             for network in model.networks():
                 network.compile()
@@ -167,7 +167,8 @@ class Trainer:
             if self.finished and self.best is not None:
                 self._take_the_best(self.best)
         except KeyboardInterrupt:
-            self.progress.say(f"stopped at once in step {self.step}; what is kept is older")
+            kept = f"`twofold resume {self.folder}` goes on from step {self._saved}"
+            self.progress.say(f"stopped at once in step {self.step}; {kept}")
             raise
         finally:
             self.progress.stop()
@@ -215,8 +216,8 @@ class Trainer:
         """What happens between steps, each on its own cadence."""
         last = self.step == self.total_steps
         log = last or self.step % self.settings.log_every == 0
-        validate = last or self._crosses(self.settings.validate_every or max(1.0, self.epochs / 50))
-        draw = last or self._crosses(self.settings.sample_every or max(1.0, self.epochs / 10))
+        validate = last or self._ends(self.settings.validate_every or max(1.0, self.epochs / 50))
+        draw = last or self._ends(self.settings.sample_every or max(1.0, self.epochs / 10))
         save = time.monotonic() - self._saved_at >= self.settings.checkpoint_every
         if not (log or validate or draw or save):
             return
@@ -239,10 +240,8 @@ class Trainer:
             self.save()
         self.clock.start()
 
-    def _crosses(self, epochs: float) -> bool:
-        """Whether the last step completed another stretch of so many epochs."""
-        stretch = epochs * self.steps_per_epoch
-        return math.floor(self.step / stretch + 1e-9) > math.floor((self.step - 1) / stretch + 1e-9)
+    def _ends(self, epochs: float) -> bool:
+        return completes(self.step, epochs * self.steps_per_epoch)
 
     def _log(self, means: dict[str, dict[str, float]]) -> None:
         norms = {one.phase.name: one.gradient_norm().item() for one in self.phase_optimizers}
@@ -317,7 +316,7 @@ class Trainer:
         tensors, numbers = pack(self.model, self.phase_optimizers, self.randomness, self.sums)
         facts = {**self._facts(), **numbers}
         path = save_checkpoint(self.folder / "checkpoints", self.step, tensors, facts)
-        self._saved_at = time.monotonic()
+        self._saved_at, self._saved = time.monotonic(), self.step
         return path
 
     def _facts(self) -> dict[str, Any]:
@@ -354,7 +353,7 @@ class Trainer:
     def _restore(self, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
         """Everything but the model's weights."""
         self.sums = unpack(tensors, facts, self.phase_optimizers, self.randomness, self.device)
-        self.step = facts["step"]
+        self.step = self._saved = facts["step"]
         self.clock = Clock(facts["seconds"])
         self.memory = facts.get("memory", 0)  # older checkpoints do not say
         if self.best is not None:

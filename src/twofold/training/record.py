@@ -85,7 +85,7 @@ class _Entry(BaseModel):
     memory: int = 0
     grad_norm: dict[str, float | None] = {}
     lr: dict[str, float] = {}
-    diagnosis: dict[str, float | bool | list[float | None] | None] = {}
+    diagnosis: dict[str, float | bool | str | list[float | str | None] | None] = {}
 
 
 def read_records(path: Path) -> list[dict[str, Any]]:

@@ -1,5 +1,6 @@
 """What a run counts while it goes on: seconds of training, and sums of every term."""
 
+import math
 import time
 from dataclasses import dataclass, field
 
@@ -9,7 +10,7 @@ from torch import Tensor
 from twofold.errors import RunError
 from twofold.phases import Terms
 
-__all__ = ["Clock", "Sums", "round_means"]
+__all__ = ["Clock", "Sums", "completes", "round_means"]
 
 
 @dataclass
@@ -69,6 +70,16 @@ class Sums:
     def clear(self) -> None:
         self.totals.clear()
         self.counts.clear()
+
+
+def completes(step: int, stretch: float) -> bool:
+    """Whether a step, counted from 1, completes another stretch of so many.
+
+    Example:
+        >>> [step for step in range(1, 11) if completes(step, 2.5)]
+        [3, 5, 8, 10]
+    """
+    return math.floor(step / stretch + 1e-9) > math.floor((step - 1) / stretch + 1e-9)
 
 
 def round_means(means: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
