@@ -125,3 +125,11 @@ def body_lines(function: ast.FunctionDef) -> int:
     assert start is not None
     assert function.end_lineno is not None
     return function.end_lineno - start
+
+
+def test_one_place_starts_interpreters_and_none_reads_the_working_folder():
+    """`-m` puts the working folder, which may hold someone's `yaml.py`, before the library."""
+    found = {path.name: path.read_text() for path in FILES if "sys.executable" in path.read_text()}
+    assert list(found) == ["parallel.py"]
+    assert found["parallel.py"].count("sys.executable") == 1
+    assert 'INTERPRETER = (sys.executable, "-P")' in found["parallel.py"]

@@ -15,6 +15,7 @@ __all__ = [
     "NotMeasured",
     "RunError",
     "TwofoldError",
+    "UnreadableError",
     "UsageError",
     "printable",
     "shorten",
@@ -46,6 +47,10 @@ class DataError(TwofoldError, ValueError):
 
 class RunError(TwofoldError, RuntimeError):
     """A run folder that is damaged, or a run that cannot go on."""
+
+
+class UnreadableError(RunError):
+    """A file or folder that is there and cannot be read, which says nothing of its content."""
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:

@@ -13,13 +13,12 @@ import io
 import json
 import os
 import shutil
-import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NoReturn
 
-from twofold.errors import RunError, UsageError, shorten
+from twofold.errors import RunError, UnreadableError, UsageError, shorten
 from twofold.locks import new_temporary, sweep
 
 if TYPE_CHECKING:
@@ -172,10 +171,10 @@ def read_text(path: Path) -> str:
         raise unreadable(path, error) from error
 
 
-def unreadable(path: Path, error: OSError) -> RunError:
-    """The error for a file that is there and cannot be read, which says nothing of its content."""
+def unreadable(path: Path, error: OSError) -> UnreadableError:
+    """The error for what is there and cannot be read."""
     hint = "; it may be whole: ask for the right to read it" * isinstance(error, PermissionError)
-    return RunError(f"cannot read {path}: {error.strerror or error}{hint}")
+    return UnreadableError(f"cannot read {path}: {error.strerror or error}{hint}")
 
 
 def read_json(path: Path, shape: "type[BaseModel]") -> dict[str, Any]:
@@ -300,7 +299,9 @@ def read_arrays(path: str | Path) -> dict[str, Any]:
     try:
         with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             return dict(arrays)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except OSError as error:
+        raise unreadable(Path(path), error) from error
+    except Exception as error:  # numpy and zipfile raise a dozen kinds for a damaged file
         raise RunError(f"cannot read {path}: {error}") from error
 
 

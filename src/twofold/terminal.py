@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from twofold.errors import unknown_name
+from twofold.errors import UsageError, unknown_name
 from twofold.files import write_bytes
 from twofold.pictures.formats import png_bytes
 from twofold.pictures.sheets import MAX_ROWS, contact_sheet
@@ -103,14 +103,19 @@ def show_runs(trained: "Run | list[Run]") -> bool:
     for run in runs:
         done, total = run.progress
         if not run.finished:
-            one = f"twofold resume {shlex.quote(str(run.path))}"
+            one = f"twofold resume {shlex.quote(_argument(run.path))}"
             again = "the same command" if runs is trained else one
             _say(f"{run.path} stopped at step {done} of {total}; continue with: {again}")
             return False
         _say(str(run.path))
-    names = shlex.join(str(run.path) for run in runs)
+    names = shlex.join(_argument(run.path) for run in runs)
     _say(f"next: twofold evaluate {names} && twofold compare {names}", stderr=True)
     return True
+
+
+def _argument(path: Path) -> str:
+    """A path as an argument that is not taken for an option."""
+    return f"./{path}" if str(path).startswith("-") else str(path)
 
 
 def list_experiments() -> None:
@@ -226,6 +231,7 @@ def show_data(
 
     Raises:
         DataError: If the images cannot be read.
+        UsageError: If the picture is not named as a PNG.
 
     Example:
         $ twofold data mnist --picture sheet.png
@@ -242,6 +248,8 @@ def show_data(
 
 def save_preview(dataset: "ImageDataset", path: Path, columns: int = 10) -> Path:
     """A PNG with a row of images per class, or a hundred images where there are no classes."""
+    if path.suffix.lower() != ".png":
+        raise UsageError(f"{path}: the picture is a PNG; name it with .png, as in {path.stem}.png")
     write_bytes(path, png_bytes(contact_sheet(_by_class(dataset, columns), columns, scale=2)))
     return path
 

@@ -109,3 +109,36 @@ def test_the_help_of_a_verb_imports_nothing_heavy():
     shown = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert shown.returncode == 0, shown.stderr
     assert not set(shown.stdout.split()) & {"torch", "numpy", "pydantic", "matplotlib", "scipy"}
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_full_disk_behind_the_output_is_a_sentence():
+    command = [sys.executable, "-c", "from twofold.cli import main; main()", "list", "experiments"]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 1
+    assert done.stderr.strip() == "error: cannot read or write the output: No space left on device"
+
+
+@pytest.mark.parametrize(
+    ("raised", "code", "said"),
+    [
+        (PermissionError(13, "Permission denied", "runs/a"), 1, "runs/a: Permission denied"),
+        (type("PanicException", (BaseException,), {})("no memory"), 1, "gave up (no memory)"),
+        (KeyboardInterrupt(), 130, "interrupted"),
+    ],
+)
+def test_what_no_function_foresees_is_a_sentence(twofold, monkeypatch, raised, code, said):
+    def fail(*_: object, **__: object) -> None:
+        raise raised
+
+    monkeypatch.setattr("twofold.cli.training.resume", fail)
+    found, _, errors = twofold("resume", "a-run")
+    assert (found, said in errors, "Traceback" in errors) == (code, True, False)
+
+
+@pytest.mark.parametrize("name", ["x.exe", "-", "x"])
+def test_a_picture_has_the_ending_of_one(twofold, tmp_path, name: str):
+    code, _, errors = twofold("data", "digits", "--picture", tmp_path / name)
+    assert (code, "name it with .png" in errors) == (2, True)
+    assert list(tmp_path.iterdir()) == []

@@ -85,6 +85,14 @@ def test_leaving_ends_what_is_under_way_and_it_can_be_resumed(tmp_path, silent):
     assert not seed_runs[2].folder.exists()
 
 
+def test_python_files_of_the_working_folder_are_not_run(tmp_path: Path, silent, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("yaml.py", "random.py", "statistics.py"):
+        (tmp_path / name).write_text("raise SystemExit('run from the working folder')\n")
+    seed_runs = plan_seeds("digits-cvae", TOY, seeds="0,1", out=tmp_path / "run")
+    assert all(run.finished for run in together(seed_runs, 2, silent))
+
+
 PARENT = """
 import sys, time
 from twofold.experiments.parallel import ParallelRunner

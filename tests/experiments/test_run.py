@@ -1,6 +1,7 @@
 """A run folder whose files are damaged or were edited: refused, naming the file."""
 
 import json
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +40,9 @@ def test_a_damaged_file_is_named(run: Run, name: str, read, content: bytes):
 @pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"[1, 2]\n", b"{}\n", b"3\n"])
 def test_a_damaged_log_is_named(run: Run, content: bytes):
     (run.path / "metrics.jsonl").write_bytes(content)
-    with pytest.raises(RunError, match=r"metrics\.jsonl is damaged"):
+    with pytest.raises(
+        RunError, match=r"metrics\.jsonl, line 1, is damaged|metrics\.jsonl is damaged"
+    ):
         _ = run.records
 
 
@@ -48,19 +51,23 @@ def test_a_damaged_line_of_the_log_does_not_hide_the_later_ones(run: Run):
     log = run.path / "metrics.jsonl"
     lines = log.read_text().splitlines(keepends=True)
     log.write_text("".join([*lines[:2], lines[2][:9] + "\n", *lines[3:]]))
-    with pytest.raises(RunError, match="damaged in line 3"):
+    with pytest.raises(RunError, match="line 3, is damaged"):
         _ = run.records
     log.write_text("".join(lines) + lines[-1][:9])
     assert len(run.records) == len(lines)
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"", b"[1, 2]", b"{}"])
-def test_a_damaged_checkpoint_is_named_by_every_verb(run: Run, silent, content: bytes):
+def test_a_damaged_checkpoint_is_named_and_resuming_goes_back(
+    run: Run, toy_data, silent, content: bytes
+):
     path = run.checkpoint
     path.write_bytes(content)
-    for verb in (lambda: run.progress, run.model, lambda: resume(run, silent)):
-        with pytest.raises(RunError, match=rf"{path.name}.*delete the pair"):
+    for verb in (lambda: run.progress, run.model):
+        with pytest.raises(RunError, match=rf"{path.name}.*`twofold resume .*` goes back"):
             verb()
+    assert resume(run, silent, toy_data).finished
+    assert run.model() is not None
 
 
 def test_a_checkpoint_without_its_optimizers_is_refused(run: Run, toy_data, silent):
@@ -121,3 +128,56 @@ def test_arrays_behind_a_figure_are_kept_and_damage_is_said(tmp_path):
     np.savez(path, code=np.array([print], dtype=object))
     with pytest.raises(RunError, match="cannot read"):
         run.arrays("latents")
+
+
+def test_figures_belong_to_the_weights_that_were_measured(run: Run, toy_data, silent):
+    """A run that was trained on since has them no more, nor has one trained anew to this step."""
+    facts = run.standing.weights_facts
+    settings = {"step": facts["step"], "sha256": facts["sha256"]}
+    (run.path / "evaluation.json").write_text(json.dumps({"measures": [], "settings": settings}))
+    assert run.current_evaluation["settings"] == settings
+    others = {"measures": [], "settings": {**settings, "sha256": "0" * 64}}
+    (run.path / "evaluation.json").write_text(json.dumps(others))
+    assert run.current_evaluation == {}
+    older = {"measures": [], "settings": {"step": facts["step"]}}
+    (run.path / "evaluation.json").write_text(json.dumps(older))
+    assert run.current_evaluation == older
+
+
+def test_weights_and_facts_are_of_one_moment(run: Run, toy_data, silent, monkeypatch):
+    """The checkpoint that was the newest is gone by the time it is read: training went on."""
+    first, gone_on = run.standing, list[Run]()
+    real = Run.untrained_model
+
+    def meanwhile(self: Run, device: str = "cpu"):
+        if self.standing == first and not gone_on:
+            gone_on.append(self)
+            for epochs in (9, 12):  # two more checkpoints, so that the first is removed
+                resume(Run(self.path), silent, toy_data, epochs=epochs)
+            assert not first.newest.exists()
+        return real(self, device)
+
+    monkeypatch.setattr(Run, "untrained_model", meanwhile)
+    model, facts = run.weights()
+    assert facts["step"] == run.standing.progress[0] > first.progress[0]
+    monkeypatch.undo()
+    again = Run(run.path).model().state_dict()
+    assert all((value == again[name]).all() for name, value in model.state_dict().items())
+
+
+def test_evaluations_wait_for_each_other(run: Run):
+    said: list[str] = []
+    order: list[str] = []
+
+    def second() -> None:
+        with run.evaluating(said.append):
+            order.append("second")
+
+    other = threading.Thread(target=second)
+    with run.evaluating(said.append):
+        other.start()
+        other.join(0.3)
+        order.append("first")
+    other.join()
+    assert order == ["first", "second"]
+    assert "is writing" in said[0]

@@ -1,6 +1,8 @@
 """Starting a run: what is refused, and that nothing is lost."""
 
+import os
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +12,10 @@ from PIL import Image
 from twofold.data import ImageDataset
 from twofold.errors import DataError, RunError, TwofoldError, UsageError
 from twofold.experiments.environment import pick_device
+from twofold.experiments.folders import claimed, locked_for_training
 from twofold.experiments.resolve import parse_experiment
 from twofold.experiments.run import Run
-from twofold.experiments.train import train
+from twofold.experiments.train import resume, train
 
 
 def test_a_used_folder_is_refused(tmp_path: Path, toy_data, toy_experiment, silent):
@@ -268,3 +271,50 @@ def test_a_run_conditioned_on_one_of_a_thousand_classes_draws_the_first(
     run = train(toy_experiment(epochs=1), out=tmp_path / "r", dataset=dataset, progress=silent)
     with Image.open(run.samples[-1]) as sheet:
         assert sheet.height == 100 * (7 * 4 + 2) + 2
+
+
+def test_two_that_train_into_one_folder(tmp_path: Path, toy_data, toy_experiment, silent):
+    out = tmp_path / "run"
+    train(toy_experiment(), out=out, dataset=toy_data, progress=silent)
+    with locked_for_training(out):
+        with pytest.raises(RunError, match=rf"another process \(pid {os.getpid()}\) is training"):
+            resume(out, silent, toy_data, epochs=5)
+        fresh = locked_for_training(tmp_path / "other")
+        with fresh, pytest.raises(RunError, match="is training"):
+            train(toy_experiment(), out=tmp_path / "other", dataset=toy_data, progress=silent)
+    assert resume(out, silent, toy_data, epochs=5).progress == (23, 23)
+
+
+def test_each_of_several_gets_a_folder_of_its_own(
+    tmp_path: Path, toy_data, toy_experiment, silent, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs" / "toy-cvae-2").mkdir(parents=True)
+    experiment, found, start = toy_experiment(), [], threading.Barrier(3)
+
+    def begin() -> None:
+        start.wait()
+        with claimed(experiment, None) as folder:
+            found.append(folder.name)
+            (folder / "experiment.yaml").write_text(str(len(found)))
+
+    several = [threading.Thread(target=begin) for _ in range(3)]
+    for one in several:
+        one.start()
+    for one in several:
+        one.join()
+    assert sorted(found) == ["toy-cvae", "toy-cvae-3", "toy-cvae-4"]
+
+
+def test_a_folder_that_could_not_be_used_does_not_stay(
+    tmp_path: Path, toy_data, toy_experiment, silent, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+
+    def refuse(*_: object) -> None:
+        raise RunError("the disk is full")
+
+    monkeypatch.setattr("twofold.experiments.train.write_start", refuse)
+    with pytest.raises(RunError, match="full"):
+        train(toy_experiment(), dataset=toy_data, progress=silent)
+    assert list((tmp_path / "runs").iterdir()) == []

@@ -12,8 +12,9 @@ from twofold.data import ImageDataset
 from twofold.errors import UsageError
 from twofold.evaluation.summary import gather
 from twofold.experiments.fit import fit
+from twofold.experiments.folders import state_of
 from twofold.experiments.run import Run
-from twofold.experiments.train import resume, state_of, train
+from twofold.experiments.train import resume, train
 from twofold.training.best import Best, figure_of
 from twofold.training.checkpoint import load_checkpoint
 from twofold.training.initial import weights_hash

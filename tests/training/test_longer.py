@@ -9,8 +9,9 @@ import yaml
 
 from twofold.data import ImageDataset
 from twofold.errors import RunError, UsageError
+from twofold.experiments.folders import state_of
 from twofold.experiments.run import Run
-from twofold.experiments.train import resume, state_of, train
+from twofold.experiments.train import resume, train
 from twofold.training.checkpoint import load_checkpoint
 from twofold.training.loop import Trainer
 

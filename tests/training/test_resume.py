@@ -16,6 +16,7 @@ from twofold.experiments.resolve import to_yaml
 from twofold.experiments.run import Run
 from twofold.experiments.train import resume, train
 from twofold.training.checkpoint import load_checkpoint, newest_checkpoint
+from twofold.training.interrupt import interruptible
 
 # The script trains on the embedded digits and checkpoints at every chance it gets.
 SCRIPT = """
@@ -86,19 +87,54 @@ def test_a_killed_run_resumes_to_the_same_bits(
     assert_same_bits(whole, resumed)
 
 
-def test_ctrl_c_leaves_a_resumable_run(tmp_path: Path, toy_data, toy_experiment, silent) -> None:
+ENDS = [name for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+
+
+@pytest.mark.parametrize("name", ENDS)
+def test_ctrl_c_leaves_a_resumable_run(
+    name: str, tmp_path: Path, toy_data, toy_experiment, silent
+) -> None:
     experiment = toy_experiment("cgan", epochs=40)
     whole = train(experiment, out=tmp_path / "whole", dataset=toy_data, progress=silent)
 
     class Impatient(type(silent)):
         def update(self, step, epoch, terms) -> None:
             if step == 50:
-                signal.raise_signal(signal.SIGINT)
+                signal.raise_signal(getattr(signal, name))
 
     stopped = train(experiment, out=tmp_path / "stopped", dataset=toy_data, progress=Impatient())
     assert stopped.progress == (50, 180)
     assert not stopped.finished
     assert_same_bits(whole, resume(stopped, silent, dataset=toy_data))
+
+
+def test_a_second_ctrl_c_says_where_it_goes_on(tmp_path: Path, toy_data, toy_experiment, silent):
+    said = []
+
+    class Furious(type(silent)):
+        def update(self, step, epoch, terms) -> None:
+            if step == 50:
+                signal.raise_signal(signal.SIGINT)
+                signal.raise_signal(signal.SIGINT)
+
+        def say(self, text: str) -> None:
+            said.append(text)
+
+    out = tmp_path / "stopped"
+    with pytest.raises(KeyboardInterrupt):
+        train(toy_experiment("cgan", epochs=40), out=out, dataset=toy_data, progress=Furious())
+    assert said == [f"stopped at once in step 50; `twofold resume {out}` goes on from step 0"]
+    assert Run(out).progress == (0, 180)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="Windows has no SIGHUP")
+def test_what_nohup_ignores_stays_ignored():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with interruptible(lambda: False):
+            assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_a_damaged_checkpoint_is_refused_by_name(

@@ -6,6 +6,12 @@ Nothing about an option is written here: `signatures` reads it from the function
 Exit codes: 0 done, 1 a run failed, 2 something given does not fit, 130 interrupted (resumable).
 """
 
-from twofold.cli.app import app, main
+import sys
+
+try:
+    from twofold.cli.app import app, main
+except KeyboardInterrupt:
+    sys.stderr.write("interrupted\n")
+    raise SystemExit(130) from None
 
 __all__ = ["app", "main"]

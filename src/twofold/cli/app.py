@@ -1,7 +1,9 @@
 """The application itself: its commands, and what is said when something goes wrong."""
 
+import os
 import sys
 import warnings
+from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -89,17 +91,40 @@ def main() -> NoReturn:
     """The entry point of the `twofold` command."""
     warnings.showwarning = _warn
     try:
-        app(prog_name="twofold")
+        _start()
     except TwofoldError as error:
-        _complain(str(error))
-        sys.exit(1 if isinstance(error, RunError) else 2)
+        _fail(str(error), 1 if isinstance(error, RunError) else 2)
+    except OSError as error:  # of a folder that nobody may look into, or a full disk
+        what = "the output" if error.filename is None else error.filename
+        _fail(f"cannot read or write {what}: {error.strerror or error}", 1)
     except (MemoryError, RuntimeError) as error:
         if not _is_out_of_memory(error):
             raise
         reason = str(error).partition("\n")[0] or type(error).__name__
-        _complain(f"out of memory ({reason}); try less at a time: {_LESS}")
-        sys.exit(1)
+        _fail(f"out of memory ({reason}); try less at a time: {_LESS}", 1)
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":  # of a library in Rust, and no Exception
+            raise
+        _fail(f"a library gave up ({error}); is there enough memory? Try {_LESS}", 1)
     sys.exit(0)
+
+
+def _start() -> None:
+    """Does what was asked for; what it printed is written before it counts as done."""
+    try:
+        app(prog_name="twofold")
+    finally:
+        try:
+            sys.stdout.flush()
+        except OSError:
+            with Path(os.devnull).open("w") as nowhere:  # lest the interpreter try again
+                os.dup2(nowhere.fileno(), sys.stdout.fileno())
+            raise
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    _complain(message)
+    sys.exit(code)
 
 
 def _complain(message: str) -> None:

@@ -17,15 +17,15 @@ TOGETHER = {"anomaly": Function("twofold.anomalies.side_by_side.side_by_side")} 
 
 def carry_out(function: Function, values: dict[str, Any]) -> None:
     """Does what a command asks for, and says how to go on where it is interrupted."""
-    for path in values.pop("plugin"):
-        from twofold.registry.plugins import load_plugin
-
-        load_plugin(path)
-    if "quiet" in values:
-        from twofold.training.progress import Console, Silent
-
-        values["progress"] = Silent() if values.pop("quiet") else Console()
     try:
+        for path in values.pop("plugin"):
+            from twofold.registry.plugins import load_plugin
+
+            load_plugin(path)
+        if "quiet" in values:
+            from twofold.training.progress import Console, Silent
+
+            values["progress"] = Silent() if values.pop("quiet") else Console()
         if "run" in values:
             _use_runs(function, values.pop("run"), values)
             return

@@ -21,6 +21,7 @@ from torch import Tensor
 from twofold.data import ImageDataset
 from twofold.data.download import cache_folder
 from twofold.errors import NotMeasured
+from twofold.evaluation.cache import made_once
 from twofold.experiments.build import build_model
 from twofold.experiments.context import Context
 from twofold.experiments.resolve import parse_experiment, resolve
@@ -28,7 +29,8 @@ from twofold.experiments.run import Run
 from twofold.experiments.schema import Experiment
 from twofold.experiments.train import resume, train
 from twofold.models.classifier import Classifier
-from twofold.training.checkpoint import load_checkpoint, load_module, newest_checkpoint, read_facts
+from twofold.training.checkpoint import load_checkpoint, load_module, newest_checkpoint
+from twofold.training.facts import read_facts
 from twofold.training.progress import Console, Progress
 
 __all__ = [
@@ -128,18 +130,19 @@ def train_classifier(
         RunError: Naming the file of an earlier one that is damaged; delete its folder.
     """
     progress = progress or Console()
-    if newest_checkpoint(folder / "checkpoints") is not None:
-        run = resume(Run(folder), progress, dataset)
-    else:
-        shutil.rmtree(folder, ignore_errors=True)  # what a start that was killed left behind
-        progress.say(f"training the classifier {recipe.name} on {dataset.name} (once)")
-        run = train(recipe, out=folder, progress=progress, dataset=dataset, keep_images=False)
+    with made_once(folder, f"is training the classifier {recipe.name}", progress.say):
+        if newest_checkpoint(folder / "checkpoints") is not None:
+            run = resume(Run(folder), progress, dataset)
+        else:
+            shutil.rmtree(folder, ignore_errors=True)  # what a start that was killed left behind
+            progress.say(f"training the classifier {recipe.name} on {dataset.name} (once)")
+            run = train(recipe, out=folder, progress=progress, dataset=dataset, keep_images=False)
     if not run.finished:
         raise KeyboardInterrupt
     count = len(dataset.split("train").labeled())
-    digest = read_facts(run.checkpoint)["sha256"][:16]
+    model, facts = run.weights(device)
     trained_on = f"{count} training images of {dataset.name}"
-    return ReferenceClassifier(recipe.name, run.model(device), digest, trained_on)
+    return ReferenceClassifier(recipe.name, model, facts["sha256"][:16], trained_on)
 
 
 def reference_classifier(context: Context, name: str) -> ReferenceClassifier:

@@ -51,7 +51,8 @@ def prepare_images(images: Any, settings: DataSettings) -> ImageDataset:
 def known_images(dataset: ImageDataset, split: str, settings: DataSettings) -> ImageDataset:
     """The images of a split, of the classes that the experiment does not leave out.
 
-    Images without any splits are all for training. What a model learns from, is validated on and is measured on goes through here.
+    What a model learns from, is validated on and is measured on goes through here. Images without
+    any splits are all for training.
 
     Raises:
         UsageError: If there is no such split, or nothing is left of it.

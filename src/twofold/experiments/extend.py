@@ -12,7 +12,7 @@ from twofold.errors import UsageError
 from twofold.experiments.resolve import resolve
 from twofold.experiments.run import Run
 from twofold.experiments.schema import DURATION, Experiment
-from twofold.training.checkpoint import read_facts, rewrite_facts
+from twofold.training.checkpoint import rewrite_facts
 from twofold.training.loop import Trainer
 
 __all__ = ["extend", "finish_extension", "with_duration"]
@@ -82,7 +82,7 @@ def extend(run: Run, trainer: Trainer, experiment: Experiment) -> None:
 
 def finish_extension(run: Run) -> None:
     """Writes the experiment.yaml of a run that was killed while it was given a new duration."""
-    facts = read_facts(run.newest_checkpoint)
+    facts = run.standing.facts
     if run.is_being_extended(facts):
         training = facts["origin"]["training"]
         durations = {key: training[key] for key in ("epochs", "images")}

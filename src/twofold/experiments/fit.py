@@ -9,13 +9,13 @@ import torch
 from twofold.errors import RunError, TwofoldError, UsageError
 from twofold.experiments.build import place
 from twofold.experiments.environment import pick_device
+from twofold.experiments.folders import refuse_used
 from twofold.experiments.run import Run
-from twofold.experiments.start import describe, with_images, write_model, write_start
-from twofold.experiments.train import free_folder, make_trainer, refuse_used
+from twofold.experiments.start import describe, with_images, write_model
+from twofold.experiments.train import begin, make_trainer
 from twofold.models.base import Model
 from twofold.settings import flat
 from twofold.training.callbacks import Listener
-from twofold.training.initial import start_from
 from twofold.training.loop import Trainer
 from twofold.training.progress import Console, Progress
 from twofold.training.validate import mean_terms
@@ -73,16 +73,13 @@ def fit(
     """
     experiment = describe(model, images, name, {"epochs": epochs, **fields})
     experiment, dataset = with_images(experiment, images)
-    folder = free_folder(Path("runs") / experiment.name) if out is None else Path(out)
-    refuse_used(folder, experiment)
+    if out is not None:
+        refuse_used(Path(out), experiment)
     model.accept_images(dataset.image_shape)
     place(model, pick_device(experiment.training.device))
-    trainer = make_trainer(experiment, dataset, folder, progress or Console(), model, callbacks)
+    trainer = make_trainer(experiment, dataset, Path(), progress or Console(), model, callbacks)
     _try(trainer)
-    start_from(model, experiment.training)
-    trainer.check_figure()
-    write_start(folder, experiment, dataset, model, trainer.device, progress=trainer.progress)
-    trainer.run()
+    folder = begin(trainer, experiment, dataset, out)
     model.eval()
     return Run(folder, model, None if isinstance(images, str | Path) else dataset)
 

@@ -17,16 +17,17 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from twofold.errors import RunError, TwofoldError
+from twofold.experiments.folders import state_of
 from twofold.experiments.resolve import parse_experiment
 from twofold.experiments.run import Run
 from twofold.experiments.schema import Experiment
 from twofold.experiments.seed_runs import SeedRun, train_seed_run
-from twofold.experiments.train import state_of
 from twofold.registry.plugins import load_plugin, plugin_files
 from twofold.training.progress import Progress, Silent
 
 __all__ = ["ParallelRunner", "num_cores", "threads_each"]
 
+INTERPRETER = (sys.executable, "-P")  # which runs no Python files of the working folder
 INTERRUPTED = 130
 ERROR = "error: "  # how the last line of a process that failed begins
 
@@ -106,7 +107,7 @@ class ParallelRunner:
         self.progress.say(f"{seed_run.folder}: {seed_run.draw}, training")
         started = time.monotonic()
         with subprocess.Popen(
-            [sys.executable, "-m", __name__, str(seed_run.folder)],
+            [*INTERPRETER, "-m", __name__, str(seed_run.folder)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -12,62 +12,41 @@ trackers.json      the ids by which W&B and MLflow know it, where it is tracked
 """
 
 import copy
-import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ValidationError
 
 from twofold.errors import RunError, UsageError
+from twofold.experiments.recorded import Environment, Evaluation
 from twofold.experiments.resolve import parse_experiment, to_yaml
 from twofold.experiments.schema import DURATION, SAMPLING, Experiment
-from twofold.files import parse_yaml, read_arrays, write_arrays, write_text
+from twofold.files import (
+    parse_yaml,
+    read_arrays,
+    read_json,
+    read_text,
+    unreadable,
+    write_arrays,
+    write_text,
+)
+from twofold.locks import TEMPORARY, locked, sweep
 from twofold.settings import flat
+from twofold.training.checkpoint import (
+    Standing,
+    load_checkpoint,
+    load_module,
+    newest_checkpoint,
+    standing_of,
+)
 from twofold.training.record import read_records
 
 __all__ = ["Run", "differences"]
 
 MEASURED = ("step", "sha256", "sampling_scale")  # what must be as it was for figures to hold
-
-
-class _Data(BaseModel):
-    image_shape: tuple[int, int, int]
-    class_names: list[str]
-    fingerprint: str
-    trained_on: list[int] = []  # images of each class in the training split
-    notes: list[str] = []  # what was done to the files on the way in
-    warnings: list[str] = []  # what a user should know of the images
-
-
-class _Environment(BaseModel):
-    """What is read of an environment.json, beside what a report shows if it is there."""
-
-    data: _Data
-    twofold: str
-    torch: str
-    python: str
-
-
-class _Measured(BaseModel):
-    name: str
-    title: str
-    unit: str
-    error: float | None = None
-    reference: float | None = None
-    provenance: dict[str, Any] = {}
-    per_class: dict[str, float] = {}
-    details: dict[str, Any] = {}
-
-
-class _Evaluation(BaseModel):
-    """What is read of an evaluation.json; a value that is no number is a measure's own matter."""
-
-    measures: list[_Measured] = []
-    not_measured: dict[str, str] = {}
-    settings: dict[str, Any] = {}
 
 
 class Run:
@@ -86,7 +65,11 @@ class Run:
         self.path = Path(path)
         self._like = model
         self._images = images
-        if not (self.path / "experiment.yaml").is_file():
+        try:
+            is_run = (self.path / "experiment.yaml").is_file()
+        except OSError as error:
+            raise unreadable(self.path, error) from error
+        if not is_run:
             raise RunError(
                 f"{self.path} is not a run: it has no experiment.yaml; runs are made by "
                 "`twofold train` and lie under runs/"
@@ -96,13 +79,13 @@ class Run:
     def experiment(self) -> Experiment:
         path = self.path / "experiment.yaml"
         try:
-            content = parse_yaml(path.read_text(encoding="utf-8"))
+            content = parse_yaml(read_text(path))
             return parse_experiment(content, path.name)
         except UsageError as error:
             if plugins := self._plugins():
                 raise RunError(f"{self.path} needs what {plugins}. ({error})") from error
             raise RunError(f"{path} is damaged: {error}") from error
-        except (OSError, ValueError, yaml.YAMLError) as error:
+        except (ValueError, RecursionError, yaml.YAMLError) as error:
             raise RunError(f"{path} is damaged: {error}") from error
 
     def rewrite_experiment(self, experiment: Experiment) -> None:
@@ -125,7 +108,7 @@ class Run:
 
     @cached_property
     def environment(self) -> dict[str, Any]:
-        return self._json("environment.json", _Environment)
+        return read_json(self.path / "environment.json", Environment)
 
     @property
     def name(self) -> str:
@@ -134,14 +117,13 @@ class Run:
     @property
     def records(self) -> list[dict[str, Any]]:
         """The lines of metrics.jsonl."""
-        path = self.path / "metrics.jsonl"
-        return read_records(path) if path.exists() else []
+        return read_records(self.path / "metrics.jsonl")
 
     @property
     def evaluation(self) -> dict[str, Any] | None:
         """What `evaluate` measured, or None."""
-        there = (self.path / "evaluation.json").exists()
-        return self._json("evaluation.json", _Evaluation) if there else None
+        path = self.path / "evaluation.json"
+        return read_json(path, Evaluation) if path.exists() else None
 
     @property
     def sampling_scale(self) -> float:
@@ -152,9 +134,7 @@ class Run:
     @property
     def current_evaluation(self) -> dict[str, Any]:
         """What was measured of the weights as they are, sampled as they are now; else empty."""
-        from twofold.training.checkpoint import read_facts
-
-        return self.evaluation_of(read_facts(self.checkpoint))
+        return self.evaluation_of(self.standing.weights_facts)
 
     def evaluation_of(self, facts: Mapping[str, Any]) -> dict[str, Any]:
         """What was measured of the weights of these facts, sampled as now; else empty."""
@@ -162,6 +142,19 @@ class Run:
         asked = {**facts, "sampling_scale": self.sampling_scale}
         then = {"step": None, "sampling_scale": 1.0, **found.get("settings", {})}
         return found if all(then.get(k, asked[k]) == asked[k] for k in MEASURED) else {}
+
+    @contextmanager
+    def evaluating(self, say: Callable[[str], None]) -> Iterator[None]:
+        """A block that reads evaluation.json and writes it anew; others wait, and are told.
+
+        Raises:
+            RunError: If the folder cannot be written.
+        """
+        lock = self.path / f"{TEMPORARY}evaluation"
+        with locked(lock, f"is writing {self.path / 'evaluation.json'}", say):
+            for folder in (self.path, self.path / "evaluation"):
+                sweep(folder)
+            yield
 
     def keep_arrays(self, name: str, arrays: Mapping[str, Any]) -> None:
         """Keeps arrays behind a figure, as evaluation/NAME.npz."""
@@ -177,34 +170,37 @@ class Run:
         return read_arrays(path) if path.exists() else None
 
     @property
+    def standing(self) -> Standing:
+        """How far it has come, read now; ask once for what must belong together.
+
+        Raises:
+            RunError: If there is no checkpoint, or it is damaged.
+        """
+        found = standing_of(self.path / "checkpoints")
+        if found is None:
+            raise RunError(f"{self.path} has no checkpoint; train it first")
+        return found
+
+    @property
     def checkpoint(self) -> Path:
         """The checkpoint that the model's weights are in: the best of a run that kept it.
 
         Raises:
-            RunError: If there is none.
+            RunError: If there is none, or it is damaged.
         """
-        from twofold.training.checkpoint import model_checkpoint
-
-        return model_checkpoint(self.path / "checkpoints") or self.newest_checkpoint
+        return self.standing.weights
 
     @property
     def newest_checkpoint(self) -> Path:
         """The checkpoint that training goes on from.
 
         Raises:
-            RunError: If there is none.
+            RunError: If there is none, or it is damaged.
         """
-        from twofold.training.checkpoint import newest_checkpoint
-
-        path = newest_checkpoint(self.path / "checkpoints")
-        if path is None:
-            raise RunError(f"{self.path} has no checkpoint; train it first")
-        return path
+        return self.standing.newest
 
     @property
     def has_checkpoint(self) -> bool:
-        from twofold.training.checkpoint import newest_checkpoint
-
         return newest_checkpoint(self.path / "checkpoints") is not None
 
     @property
@@ -214,14 +210,7 @@ class Run:
         Raises:
             RunError: If there is no checkpoint, or it is damaged.
         """
-        from twofold.training.checkpoint import read_facts
-
-        path = self.newest_checkpoint
-        facts = read_facts(path)
-        done, total = facts["step"], facts.get("total_steps")
-        if not isinstance(done, int) or not isinstance(total, int):
-            raise RunError(f"the checkpoint {path} is damaged: its steps are {done} of {total}")
-        return done, total
+        return self.standing.progress
 
     @property
     def model_step(self) -> int:
@@ -230,9 +219,7 @@ class Run:
         Raises:
             RunError: If there is no checkpoint, or it is damaged.
         """
-        from twofold.training.checkpoint import read_facts
-
-        return read_facts(self.checkpoint)["step"]
+        return self.standing.weights_facts["step"]
 
     @property
     def best(self) -> dict[str, Any] | None:
@@ -241,11 +228,9 @@ class Run:
         Raises:
             RunError: If there is no checkpoint, or it is damaged.
         """
-        from twofold.training.checkpoint import read_facts
+        return self.standing.facts.get("best")
 
-        return read_facts(self.newest_checkpoint).get("best")
-
-    def check_unedited(self) -> None:
+    def check_unedited(self, standing: Standing | None = None) -> None:
         """Refuses an experiment that is not the one the newest checkpoint was trained on.
 
         How samples are drawn and where the images lie may be changed: weights know neither.
@@ -253,13 +238,16 @@ class Run:
         Raises:
             RunError: Naming the fields of experiment.yaml that were changed.
         """
-        from twofold.training.checkpoint import read_facts
-
-        facts = read_facts(self.newest_checkpoint)
+        standing = standing or self.standing
+        facts = standing.facts
         experiment, origin = self.experiment, facts.get("origin")
-        if not isinstance(origin, dict):
+        if origin is None:
             return
-        edited = differences(parse_experiment(origin, str(self.checkpoint)), experiment)
+        try:
+            trained = parse_experiment(origin, standing.newest.name)
+        except UsageError as error:
+            raise RunError(f"the checkpoint {standing.newest} is damaged: {error}") from error
+        edited = differences(trained, experiment)
         free = SAMPLING | {"data.name"} | (DURATION if self.is_being_extended(facts) else set())
         edited = {key: v for key, v in edited.items() if key not in free}
         if edited:
@@ -284,12 +272,7 @@ class Run:
         Raises:
             RunError: If there is no checkpoint, or it is damaged.
         """
-        from twofold.training.checkpoint import is_finished, read_facts
-
-        done, total = self.progress
-        return is_finished(
-            {**read_facts(self.newest_checkpoint), "step": done, "total_steps": total}
-        )
+        return self.standing.is_finished
 
     @property
     def samples(self) -> list[Path]:
@@ -310,11 +293,16 @@ class Run:
         Raises:
             RunError: If the checkpoint is damaged or of another experiment.
         """
-        from twofold.training.checkpoint import load_checkpoint, load_module
-
-        self.check_unedited()
+        standing = self.standing
+        self.check_unedited(standing)
         model = self.untrained_model(device)
-        tensors, facts = load_checkpoint(self.checkpoint, device)
+        try:
+            tensors, facts = load_checkpoint(standing.weights, device)
+        except RunError:
+            if self.standing == standing:
+                raise
+            again = Run(self.path, self._like, self._images)
+            return again.weights(device)  # it is being trained, and has gone on meanwhile
         load_module(model, tensors, "model/")
         return model.eval(), facts
 
@@ -365,21 +353,6 @@ class Run:
                 f"trained (fingerprint {dataset.fingerprint}, then {expected})"
             )
         return dataset
-
-    def _json(self, name: str, shape: type[BaseModel]) -> dict[str, Any]:
-        path = self.path / name
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            shape.model_validate(content)
-            return content
-        except ValidationError as error:
-            problem = error.errors()[0]
-            where = ".".join(map(str, problem["loc"])) or "the whole"
-            raise RunError(f"{path} is damaged: {where}: {problem['msg']}") from error
-        except FileNotFoundError as error:
-            raise RunError(f"{self.path} is incomplete: {name} is missing") from error
-        except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-            raise RunError(f"{path} is damaged: {error}") from error
 
     def __repr__(self) -> str:
         return f"Run({str(self.path)!r})"

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from twofold.errors import RunError, UsageError
+from twofold.experiments.folders import State, state_of
 from twofold.experiments.resolve import parse_changes, resolve
 from twofold.experiments.run import Run
 from twofold.experiments.schema import Experiment
 from twofold.experiments.start import with_images
-from twofold.experiments.train import State, resume, state_of, train
+from twofold.experiments.train import resume, train
 from twofold.ranges import whole_numbers
 from twofold.training.progress import Console, Progress
 

@@ -3,42 +3,39 @@
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
 from twofold.data import ImageDataset
 from twofold.data.batches import Batches, PartlyLabeled
 from twofold.data.preprocess import to_unit
-from twofold.errors import RunError, UsageError
+from twofold.errors import UsageError
 from twofold.experiments.build import build_model
 from twofold.experiments.data import known_images, load_data
 from twofold.experiments.environment import pick_device
 from twofold.experiments.extend import extend, finish_extension, with_duration
+from twofold.experiments.folders import claimed, locked_for_training, refuse_used
 from twofold.experiments.resolve import parse_changes, resolve
-from twofold.experiments.run import Run, differences
+from twofold.experiments.run import Run
 from twofold.experiments.samples import draw_samples
-from twofold.experiments.schema import DURATION, Experiment
+from twofold.experiments.schema import Experiment
 from twofold.experiments.start import with_images, write_start
 from twofold.models.base import Generative, Model
 from twofold.training.callbacks import Listener
+from twofold.training.checkpoint import fall_back
 from twofold.training.initial import start_from
 from twofold.training.loop import Trainer
 from twofold.training.progress import Console, Progress
 
 __all__ = [
-    "State",
+    "begin",
     "check_classes",
-    "free_folder",
     "make_trainer",
-    "refuse_used",
     "resume",
-    "state_of",
     "train",
     "training_images",
 ]
-
-State = Literal["new", "interrupted", "finished"]
 
 
 def train(
@@ -76,16 +73,11 @@ def train(
     images = None
     if dataset is not None:
         resolved, images = with_images(resolved, dataset)
-    folder = free_folder(Path("runs") / resolved.name) if out is None else Path(out)
-    refuse_used(folder, resolved)
+    if out is not None:
+        refuse_used(Path(out), resolved)
     images = images or load_data(resolved.data)
-    trainer = make_trainer(resolved, images, folder, progress, callbacks=callbacks)
-    start_from(trainer.model, resolved.training)
-    trainer.check_figure()
-    write_start(
-        folder, resolved, images, trainer.model, trainer.device, keep_images, trainer.progress
-    )
-    trainer.run()
+    trainer = make_trainer(resolved, images, Path(), progress, callbacks=callbacks)
+    folder = begin(trainer, resolved, images, out, keep_images)
     return Run(folder, images=None if dataset is None else images)
 
 
@@ -115,6 +107,19 @@ def resume(
             depends on the duration, as the schedules linear and cosine do.
     """
     run = run if isinstance(run, Run) else Run(run)
+    progress = progress or Console()
+    with locked_for_training(run.path):
+        fall_back(run.path / "checkpoints", len(run.records), progress.say)
+        return _go_on(run, progress, dataset, callbacks, duration)
+
+
+def _go_on(
+    run: Run,
+    progress: Progress,
+    dataset: Any,
+    callbacks: Iterable[Listener],
+    duration: Mapping[str, Any],
+) -> Run:
     run.check_unedited()
     finish_extension(run)
     experiment = with_duration(run, duration) if duration else run.experiment
@@ -266,52 +271,34 @@ def _check_batch(model: Model, data: Batches | PartlyLabeled, num_classes: int) 
     model.condition.pick(to_unit(data.images[:1]), None if data.labels is None else data.labels[:1])
 
 
-def free_folder(folder: Path) -> Path:
-    """The folder, or the first of FOLDER-2, FOLDER-3 … that is empty or not there."""
-    number, free = 1, folder
-    while free.exists() and any(free.iterdir()):
-        number += 1
-        free = folder.with_name(f"{folder.name}-{number}")
-    return free
+def begin(
+    trainer: Trainer,
+    experiment: Experiment,
+    images: ImageDataset,
+    out: str | Path | None,
+    keep_images: bool = True,
+) -> Path:
+    """Trains in a folder of its own, which nothing is written into before.
 
+    Arguments:
+        trainer: At its first step, of whatever folder.
+        experiment: What it trains.
+        images: Of it.
+        out: The folder; by default runs/NAME, or the first of NAME-2, NAME-3 … that is free.
+        keep_images: Whether images that were given in memory are kept with the run.
 
-def refuse_used(folder: Path, experiment: Experiment) -> None:
-    """Refuses a folder in which a run can be resumed, or that holds anything else.
-
-    Raises:
-        UsageError, RunError: Saying what it holds.
-    """
-    if state_of(folder, experiment) != "new":
-        raise RunError(
-            f"{folder} already holds this run; `twofold resume {folder}` continues it, "
-            "or choose another --out"
-        )
-
-
-def state_of(folder: Path, experiment: Experiment) -> State:
-    """How far an experiment has come in a folder; without a checkpoint it starts anew.
+    Returns:
+        The folder.
 
     Raises:
-        UsageError, RunError: If the folder holds anything else.
+        UsageError, RunError: If the folder is in use, or training goes wrong.
     """
-    if folder.is_file():
-        raise UsageError(f"{folder} is a file; --out names a folder")
-    if not folder.exists() or not any(folder.iterdir()):
-        return "new"
-    if not (folder / "experiment.yaml").exists():
-        raise RunError(f"{folder} is not empty and is no run; choose another --out")
-    run = Run(folder)
-    if other := differences(run.experiment, experiment):
-        changes = [f"{key}={there} in place of {asked}" for key, (there, asked) in other.items()]
-        shown = ", ".join(changes[:3] + ["…"] * (len(changes) > 3))
-        longer = ""
-        if other.keys() <= DURATION:
-            key, asked = next((key, asked) for key, (_, asked) in other.items() if asked)
-            longer = f", or `twofold resume {folder} {key.removeprefix('training.')}={asked:g}`"
-        raise RunError(
-            f"{folder} holds a run of another experiment, with {shown}; choose another --out"
-            + longer
+    start_from(trainer.model, experiment.training)
+    trainer.check_figure()
+    with claimed(experiment, out) as folder:
+        trainer.folder = folder
+        write_start(
+            folder, experiment, images, trainer.model, trainer.device, keep_images, trainer.progress
         )
-    if not run.has_checkpoint:
-        return "new"  # stopped before its first checkpoint, for example by a full disk
-    return "finished" if run.finished else "interrupted"
+        trainer.run()
+    return folder

@@ -5,36 +5,73 @@ and carries the sha256 of the tensors, so that a pair that was cut short or alte
 part of it is code: loading an untrusted checkpoint reads numbers.
 """
 
-import hashlib
-import json
-from collections.abc import Iterable, Mapping
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from twofold.errors import RunError
-from twofold.files import write_bytes, write_json
+from twofold.errors import RunError, UnreadableError
+from twofold.files import unreadable, write_json
+from twofold.training.facts import is_finished, read_facts
 from twofold.training.guard import all_finite, first_nonfinite
+from twofold.training.tensors import read_tensors, write_tensors
 
 __all__ = [
     "Checkpoint",
+    "Standing",
     "best_checkpoint",
-    "is_finished",
+    "fall_back",
     "load_checkpoint",
-    "model_checkpoint",
     "newest_checkpoint",
-    "read_facts",
     "rewrite_facts",
     "save_best",
     "save_checkpoint",
+    "standing_of",
 ]
 
 KEEP = 2
-_GO_BACK = "delete the pair to go back to the checkpoint before it"
 
 Checkpoint = tuple[dict[str, Tensor], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How far a run has come, read at one moment: a run in training goes on meanwhile.
+
+    Attributes:
+        newest: The JSON file of the checkpoint that training goes on from.
+        facts: Of it.
+    """
+
+    newest: Path
+    facts: Mapping[str, Any]
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether every step is done, or it stopped as no validation became better."""
+        return is_finished(self.facts)
+
+    @property
+    def progress(self) -> tuple[int, int]:
+        """Steps done, and steps in all."""
+        return self.facts["step"], self.facts["total_steps"]
+
+    @property
+    def weights(self) -> Path:
+        """The JSON file of the run's weights: the newest or, once it is finished, the best kept."""
+        best = (self.facts.get("best") or {}).get("step")
+        if best is None or not self.is_finished:
+            return self.newest
+        return best_checkpoint(self.newest.parent, best)
+
+    @property
+    def weights_facts(self) -> Mapping[str, Any]:
+        """The facts of the run's weights."""
+        return self.facts if self.weights == self.newest else read_facts(self.weights)
 
 
 def save_checkpoint(
@@ -58,6 +95,9 @@ def save_checkpoint(
         known = [read_facts(kept).get("best") or {} for kept in checkpoints[-KEEP:]]
         best = {best_checkpoint(folder, one["step"]) for one in known if one.get("step")}
         _remove(others - best)
+    for orphan in folder.glob("*.safetensors"):  # its facts were not written, or are removed
+        if not orphan.with_suffix(".json").exists():
+            orphan.unlink(missing_ok=True)
     return path
 
 
@@ -78,66 +118,98 @@ def best_checkpoint(folder: Path, step: int) -> Path:
 
 
 def _write(path: Path, step: int, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> Path:
-    from safetensors.torch import save
-
-    content = save(_apart(tensors))
-    write_bytes(path.with_suffix(".safetensors"), content)
-    write_json(path, {"step": step, "sha256": hashlib.sha256(content).hexdigest(), **facts})
+    sha256 = write_tensors(path.with_suffix(".safetensors"), tensors)
+    write_json(path, {"step": step, "sha256": sha256, **facts})
     return path
 
 
 def _remove(paths: Iterable[Path]) -> None:
     for path in paths:
-        path.unlink()
+        path.unlink(missing_ok=True)
         path.with_suffix(".safetensors").unlink(missing_ok=True)
 
 
-def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors, of which those that share their numbers become copies."""
-    found: dict[str, Tensor] = {}
-    seen: set[int] = set()
-    for name, tensor in tensors.items():
-        value = tensor.detach().contiguous()
-        found[name] = value.clone() if value.data_ptr() in seen else value
-        seen.add(value.data_ptr())
-    return found
-
-
 def newest_checkpoint(folder: Path) -> Path | None:
-    """The JSON file of the newest checkpoint, or None."""
-    return max(folder.glob("step-*.json"), default=None)
-
-
-def is_finished(facts: Mapping[str, Any]) -> bool:
-    """Whether training ended with the checkpoint of these facts, at its last step or before."""
-    return facts["step"] >= facts["total_steps"] or bool(facts.get("stopped"))
-
-
-def model_checkpoint(folder: Path) -> Path | None:
-    """The JSON file of a run's weights: the newest or, once it is finished, the best if kept."""
-    newest = newest_checkpoint(folder)
-    if newest is None:
-        return None
-    facts = read_facts(newest)
-    best = (facts.get("best") or {}).get("step")
-    return newest if best is None or not is_finished(facts) else best_checkpoint(folder, best)
-
-
-def read_facts(path: Path) -> dict[str, Any]:
-    """The JSON file of a checkpoint.
+    """The JSON file of the newest checkpoint, or None.
 
     Raises:
-        RunError: If it is missing or damaged.
+        RunError: If nobody may look into the folder.
     """
+    return max(_checkpoints(folder), default=None)
+
+
+def _checkpoints(folder: Path) -> list[Path]:
+    try:  # where nobody may look, `glob` finds nothing
+        return [one for one in folder.iterdir() if one.match("step-*.json")]
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise unreadable(folder, error) from error
+
+
+def standing_of(folder: Path) -> Standing | None:
+    """How far a run has come by its `checkpoints` folder, None without a checkpoint.
+
+    Raises:
+        RunError: If the newest checkpoint is damaged, or nobody may read it.
+    """
+    path = newest_checkpoint(folder)
+    if path is None:
+        return None
+    facts = _or_go_back(path, read_facts)
+    if facts.get("total_steps") is None:
+        raise _go_back(path, RunError(f"the checkpoint {path} is damaged: total_steps is missing"))
+    return Standing(path, facts)
+
+
+def fall_back(folder: Path, lines: int, say: Callable[[str], None]) -> None:
+    """Removes checkpoints that cannot be gone on from, where there is an earlier one that can.
+
+    That is one which is whole, as is the log up to it.
+
+    Arguments:
+        folder: The `checkpoints` folder of a run that nobody else trains.
+        lines: Whole lines of the log.
+        say: Told what was wrong.
+
+    Raises:
+        RunError: If nobody may read them.
+    """
+    problems: list[str] = []
+    paths = sorted(_checkpoints(folder), reverse=True)
+    for path in paths:
+        try:
+            facts = load_checkpoint(path)[1]
+        except UnreadableError:
+            raise
+        except RunError as error:
+            problems.append(str(error))
+            continue
+        if facts.get("lines", 0) <= lines:
+            break
+        problems.append(f"the log has {lines} lines of the {facts['lines']} before {path.name}")
+    else:
+        if problems and problems[-1].startswith("the log"):
+            say(f"{problems[-1]}; its curves have a gap")
+        return
+    _remove(paths[: paths.index(path)])
+    for problem in problems:
+        say(f"{problem}; going on from {path.name}, the checkpoint before")
+
+
+def _or_go_back(path: Path, read: Callable[[Path], Any]) -> Any:
     try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise RunError(f"the checkpoint is incomplete: {path} is missing") from error
-    except (OSError, ValueError) as error:
-        raise RunError(f"cannot read the checkpoint {path}: {error}; {_GO_BACK}") from error
-    if not isinstance(facts, dict) or not {"step", "sha256"} <= facts.keys():
-        raise RunError(f"the checkpoint {path} is damaged: it lacks step or sha256; {_GO_BACK}")
-    return facts
+        return read(path)
+    except UnreadableError:
+        raise
+    except RunError as error:
+        raise _go_back(path, error) from error
+
+
+def _go_back(path: Path, error: RunError) -> RunError:
+    if not path.name.startswith("step-"):
+        return error
+    return RunError(f"{error}; `twofold resume {path.parent.parent}` goes back to the one before")
 
 
 def rewrite_facts(folder: Path, changes: Mapping[str, Any]) -> None:
@@ -152,27 +224,13 @@ def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> Checkpoin
     Raises:
         RunError: Naming the file that is missing or damaged.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import load
 
-    tensors_path = path.with_suffix(".safetensors")
-    facts = read_facts(path)
-    try:
-        content = tensors_path.read_bytes()
-    except FileNotFoundError as error:
-        raise RunError(f"the checkpoint is incomplete: {error.filename} is missing") from error
-    except OSError as error:
-        raise RunError(f"cannot read the checkpoint {tensors_path}: {error}") from error
-    if hashlib.sha256(content).hexdigest() != facts["sha256"]:
-        raise RunError(
-            f"the checkpoint {tensors_path} is damaged: its sha256 is not the one in {path.name}; "
-            + _GO_BACK
-        )
-    try:
-        tensors = load(content)
-    except SafetensorError as error:
-        raise RunError(f"the checkpoint {tensors_path} is damaged: {error}") from error
-    return {name: value.to(device) for name, value in tensors.items()}, facts
+    def read(path: Path) -> Checkpoint:
+        facts = read_facts(path)
+        tensors = read_tensors(path.with_suffix(".safetensors"), facts["sha256"])
+        return {name: value.to(device) for name, value in tensors.items()}, facts
+
+    return _or_go_back(path, read)
 
 
 def module_tensors(module: torch.nn.Module, prefix: str) -> dict[str, Tensor]:
@@ -189,10 +247,16 @@ def load_module(module: torch.nn.Module, tensors: Mapping[str, Tensor], prefix: 
     """Puts tensors under a prefix into a module.
 
     Raises:
-        RunError: If names or shapes differ: the checkpoint is of another experiment; or if a weight
-            is not finite.
+        RunError: If names, shapes or types differ: the checkpoint is of another experiment; or if
+            a weight is not finite.
     """
     own = under(tensors, prefix)
+    for name, value in module.state_dict().items():
+        if name in own and own[name].dtype != value.dtype:
+            raise RunError(
+                f"the checkpoint does not fit this experiment's networks: {name} is "
+                f"{own[name].dtype}, expected {value.dtype}"
+            )
     try:
         module.load_state_dict(own, strict=True)
     except RuntimeError as error:
@@ -226,17 +290,39 @@ def load_optimizer(
     numbers: Mapping[str, Any],
     prefix: str,
 ) -> None:
-    """Puts the state back, each tensor in the memory layout of its parameter."""
+    """Puts the state back, each tensor in the memory layout of its parameter.
+
+    Raises:
+        ValueError: If it is not what such an optimizer remembers of its parameters.
+    """
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
-    found = under(tensors, prefix)
+    expected = _state_after_a_step(optimizer)
     state: dict[int, dict[str, Any]] = {}
-    for name, value in {**found, **numbers}.items():
-        index, key = name.split("/")
+    for name, value in {**under(tensors, prefix), **numbers}.items():
+        index, _, key = name.partition("/")
+        if not index.isdecimal() or int(index) >= len(parameters) or key not in expected:
+            raise ValueError(f"{prefix}{name} is unknown to this optimizer")
+        parameter, like = parameters[int(index)], expected[key]
         if isinstance(value, Tensor):
-            parameter = parameters[int(index)]
-            if value.shape == parameter.shape:
-                value = torch.empty_like(parameter).copy_(value)
-            else:
-                value = value.clone()
+            shape = parameter.shape if isinstance(like, Tensor) and like.dim() else torch.Size()
+            if not isinstance(like, Tensor) or value.shape != shape or value.dtype != like.dtype:
+                raise ValueError(f"{prefix}{name} is {value.dtype} of shape {tuple(value.shape)}")
+            value = torch.empty_like(parameter).copy_(value) if like.dim() else value.clone()
+        elif isinstance(like, Tensor):
+            raise ValueError(f"{prefix}{name} is no tensor")
         state.setdefault(int(index), {})[key] = value
+    for index, entries in state.items():
+        if entries.keys() != expected.keys():
+            raise ValueError(f"{prefix}{index} lacks {sorted(expected.keys() - entries.keys())}")
     optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+
+
+def _state_after_a_step(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+    """What such an optimizer remembers of a parameter, here of shape (2,)."""
+    known = inspect.signature(type(optimizer)).parameters
+    settings = {key: value for key, value in optimizer.defaults.items() if key in known}
+    parameter = torch.nn.Parameter(optimizer.param_groups[0]["params"][0].new_zeros(2))
+    parameter.grad = torch.zeros_like(parameter)
+    like = type(optimizer)([parameter], **settings)
+    like.step()
+    return dict(like.state[parameter])

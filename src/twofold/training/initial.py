@@ -8,10 +8,10 @@ from twofold.errors import RunError, UsageError
 from twofold.training.checkpoint import (
     load_checkpoint,
     load_module,
-    model_checkpoint,
-    read_facts,
+    standing_of,
     under,
 )
+from twofold.training.facts import read_facts
 from twofold.training.settings import TrainingSettings
 
 __all__ = ["start_from", "weights_at", "weights_hash"]
@@ -26,8 +26,8 @@ def weights_at(place: str | Path) -> Path:
         UsageError: If there is none.
     """
     path = Path(place).expanduser()
-    if path.is_dir() and (found := model_checkpoint(path / "checkpoints")) is not None:
-        return found
+    if path.is_dir() and (found := standing_of(path / "checkpoints")) is not None:
+        return found.weights
     if path.is_file() and path.suffix in (".json", ".safetensors"):
         return path.with_suffix(".json")
     raise UsageError(

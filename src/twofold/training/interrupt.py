@@ -10,7 +10,7 @@ __all__ = ["interruptible"]
 
 @contextmanager
 def interruptible(ask: Callable[[], bool]) -> Iterator[None]:
-    """Within the block SIGINT and SIGTERM ask for the end; a second one ends it at once.
+    """Within the block SIGINT, SIGTERM and SIGHUP ask for the end; a second one ends it at once.
 
     Outside the main thread, where Python allows no signal handlers, the block is left as it is.
 
@@ -25,7 +25,11 @@ def interruptible(ask: Callable[[], bool]) -> Iterator[None]:
         if ask():
             raise KeyboardInterrupt
 
-    before = {s: signal.signal(s, stop) for s in (signal.SIGINT, signal.SIGTERM)}
+    ends = [signal.SIGINT, signal.SIGTERM]
+    hangup = getattr(signal, "SIGHUP", None)  # the terminal is gone; Windows has none
+    if hangup is not None and signal.getsignal(hangup) != signal.SIG_IGN:  # as under nohup
+        ends.append(hangup)
+    before = {one: signal.signal(one, stop) for one in ends}
     try:
         yield
     finally:

@@ -51,7 +51,7 @@ from twofold.training.peak_memory import forget_peak, peak_memory
 from twofold.training.progress import Progress, Silent
 from twofold.training.randomness import Randomness
 from twofold.training.record import Record
-from twofold.training.running import Clock, Sums, round_means
+from twofold.training.running import Clock, Sums, completes, round_means
 from twofold.training.settings import TrainingSettings
 from twofold.training.state import pack, unpack
 from twofold.training.validate import held_out_terms
@@ -123,6 +123,7 @@ class Trainer:
         self.total_steps = max(1, math.ceil(images / counted - 1e-9))
         self.epochs = self.total_steps / self.steps_per_epoch
         refuse_idle_phases(self.phase_optimizers, self.epochs)
+        self.record = Record(folder)
         self.best = Best.of(settings, is_validated=validation is not None)
         self.clock = Clock()
         self.memory = 0  # the peak of all sessions, in bytes
@@ -135,6 +136,7 @@ class Trainer:
         self._warned: set[str] = set()
         self.movement = Movement()
         self._saved_at = time.monotonic()
+        self._saved_at, self._saved = time.monotonic(), 0
         if settings.compile:
             for network in model.networks():
                 network.compile()
@@ -148,8 +150,8 @@ class Trainer:
             RunError: If a loss is not finite, or the disk is full.
             Exception: Whatever a callback raised, after a checkpoint.
         """
-        record = Record(self.folder)
-        record.rewind(self.step)
+        self.record = Record(self.folder)
+        self.record.rewind(self.step)
         forget_peak(self.device)
         self.progress.start(self.model.title, self.total_steps, self.step, self.epochs)
         try:
@@ -162,11 +164,15 @@ class Trainer:
                 while not (self.finished or self._stop_asked):
                     self.train_step(self.batches(self.step))
                     self.step += 1
-                    self._after_step(record)
+                    self._after_step()
                 self.clock.pause()
                 self.save()
             if self.finished and self.best is not None:
                 self._take_the_best(self.best)
+        except KeyboardInterrupt:
+            kept = f"`twofold resume {self.folder}` goes on from step {self._saved}"
+            self.progress.say(f"stopped at once in step {self.step}; {kept}")
+            raise
         finally:
             self.progress.stop()
             outcome = Outcome(self.step, self.finished, self.clock.seconds)
@@ -209,12 +215,12 @@ class Trainer:
         one.differentiate(total, part, parts)
         self.sums.add(one.phase.name, total, terms)
 
-    def _after_step(self, record: Record) -> None:
+    def _after_step(self) -> None:
         """What happens between steps, each on its own cadence."""
         last = self.step == self.total_steps
         log = last or self.step % self.settings.log_every == 0
-        validate = last or self._crosses(self.settings.validate_every or max(1.0, self.epochs / 50))
-        draw = last or self._crosses(self.settings.sample_every or max(1.0, self.epochs / 10))
+        validate = last or self._ends(self.settings.validate_every or max(1.0, self.epochs / 50))
+        draw = last or self._ends(self.settings.sample_every or max(1.0, self.epochs / 10))
         save = time.monotonic() - self._saved_at >= self.settings.checkpoint_every
         if not (log or validate or draw or save):
             return
@@ -222,12 +228,12 @@ class Trainer:
         if any(not math.isfinite(values["loss"]) for values in means.values()):
             self._replay_to_the_fault()
         if log:
-            self._log(record, means)
+            self._log(means)
         self.clock.pause()
         if validate:
-            self._validate(record)
+            self._validate()
             if self.finished and not log:
-                self._log(record, means)
+                self._log(means)
         if (draw or self.finished) and self.picture is not None:
             epoch = round(self.step / self.steps_per_epoch)
             path = self.folder / "samples" / f"epoch-{epoch:04d}.png"
@@ -237,12 +243,10 @@ class Trainer:
             self.save()
         self.clock.start()
 
-    def _crosses(self, epochs: float) -> bool:
-        """Whether the last step completed another stretch of so many epochs."""
-        stretch = epochs * self.steps_per_epoch
-        return math.floor(self.step / stretch + 1e-9) > math.floor((self.step - 1) / stretch + 1e-9)
+    def _ends(self, epochs: float) -> bool:
+        return completes(self.step, epochs * self.steps_per_epoch)
 
-    def _log(self, record: Record, means: dict[str, dict[str, float]]) -> None:
+    def _log(self, means: dict[str, dict[str, float]]) -> None:
         norms = {one.phase.name: one.gradient_norm().item() for one in self.phase_optimizers}
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
@@ -252,18 +256,18 @@ class Trainer:
         entry["lr"] = {
             p.phase.name: p.optimizer.param_groups[0]["lr"] for p in self.phase_optimizers
         }
-        record.append(entry)
+        self.record.append(entry)
         self._tell("on_record", entry)
         self.progress.update(self.step, entry["epoch"], means)
         self.sums.clear()
 
-    def _validate(self, record: Record) -> None:
+    def _validate(self) -> None:
         """Held-out terms and diagnosis, without touching the randomness of training."""
         entry = self._look_at_held_out(4)
         diagnosis = entry["diagnosis"]
         if still := self.movement.still(self.phase_optimizers, self.step / self.steps_per_epoch):
             diagnosis["still"] = still
-        record.append(entry)
+        self.record.append(entry)
         self._tell("on_record", entry)
         if self.best is not None and self.best.improves(entry):
             tensors, facts = module_tensors(self.model, "model/"), self._facts()
@@ -313,13 +317,14 @@ class Trainer:
         tensors, numbers = pack(self.model, self.phase_optimizers, self.randomness, self.sums)
         facts = {**self._facts(), **numbers}
         path = save_checkpoint(self.folder / "checkpoints", self.step, tensors, facts)
-        self._saved_at = time.monotonic()
+        self._saved_at, self._saved = time.monotonic(), self.step
         return path
 
     def _facts(self) -> dict[str, Any]:
         """What every checkpoint says beside its tensors."""
-        facts = {
+        facts: dict[str, Any] = {
             "total_steps": self.total_steps,
+            "lines": self.record.sync(),
             "seconds": self.clock.seconds,
             "memory": self.memory,
             "origin": self.origin,
@@ -349,7 +354,7 @@ class Trainer:
     def _restore(self, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
         """Everything but the model's weights."""
         self.sums = unpack(tensors, facts, self.phase_optimizers, self.randomness, self.device)
-        self.step = facts["step"]
+        self.step = self._saved = facts["step"]
         self.clock = Clock(facts["seconds"])
         self.memory = facts.get("memory", 0)  # older checkpoints do not say
         if self.best is not None:

@@ -63,7 +63,17 @@ class Randomness:
         return states
 
     def continue_from(self, state: Mapping[str, Tensor]) -> None:
-        """Remembers where a run stood, for the next `set`."""
+        """Remembers where a run stood, for the next `set`.
+
+        Raises:
+            KeyError, ValueError: If that is no state of these generators.
+        """
+        devices = {"cpu": torch.device("cpu"), self.device.type: self.device}
+        for name in state.keys() & devices.keys() | {"cpu"}:
+            try:
+                torch.Generator(devices[name]).set_state(state[name])
+            except (RuntimeError, TypeError) as error:
+                raise ValueError(f"no random state of {name}: {error}") from error
         self._from = dict(state)
 
     def _cuda_devices(self) -> list[torch.device]:

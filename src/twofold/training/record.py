@@ -7,15 +7,16 @@ A `train` line also has the peak of `memory` so far in bytes, 0 where the platfo
 
 import json
 import math
+import os
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict
+
 from twofold.errors import RunError
-from twofold.files import write_text
+from twofold.files import parse_json, read_text, write_text
 
 __all__ = ["Record", "read_records"]
-
-_WHERE = ("step", "epoch", "images", "seconds")
 
 
 class Record:
@@ -27,12 +28,14 @@ class Record:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "metrics.jsonl"
+        self.lines = 0
 
     def rewind(self, step: int) -> None:
         """Forgets what came after a step, and a line that was cut short."""
+        kept = [line for line in read_records(self.path) if line["step"] <= step]
         if self.path.exists():
-            kept = [line for line in read_records(self.path) if line["step"] <= step]
             write_text(self.path, "".join(_line(entry) for entry in kept))
+        self.lines = len(kept)
 
     def append(self, entry: dict[str, Any]) -> None:
         """Adds one line.
@@ -44,42 +47,68 @@ class Record:
             with self.path.open("a", encoding="utf-8") as file:
                 file.write(_line(entry))
         except OSError as error:
-            raise RunError(
-                f"cannot write {self.path}: {error.strerror or error}; "
-                "the last checkpoint is intact: free some space and resume"
-            ) from error
+            raise self._unwritten(error) from error
+        self.lines += 1
+
+    def sync(self) -> int:
+        """Has the lines written to the disk, and says how many there are.
+
+        Raises:
+            RunError: If they cannot be written.
+        """
+        try:
+            if self.lines:
+                with self.path.open("rb+") as file:
+                    os.fsync(file.fileno())
+        except OSError as error:
+            raise self._unwritten(error) from error
+        return self.lines
+
+    def _unwritten(self, error: OSError) -> RunError:
+        return RunError(
+            f"cannot write {self.path}: {error.strerror or error}; "
+            "the last checkpoint is intact: free some space and resume"
+        )
+
+
+class _Entry(BaseModel):
+    """What is read of a line, beside what a callback may have put there."""
+
+    model_config = ConfigDict(strict=True, allow_inf_nan=False)
+
+    kind: str
+    step: int
+    epoch: float
+    images: int
+    seconds: float
+    terms: dict[str, dict[str, float | None]] = {}
+    memory: int = 0
+    grad_norm: dict[str, float | None] = {}
+    lr: dict[str, float] = {}
+    diagnosis: dict[str, float | bool | str | list[float | str | None] | None] = {}
 
 
 def read_records(path: Path) -> list[dict[str, Any]]:
-    """The whole lines of a metrics.jsonl; a last line that was cut short is left out.
+    """The whole lines of a metrics.jsonl, none if there is none yet.
+
+    A last line that was cut short is left out.
 
     Raises:
         RunError: Naming a line before the last that is damaged, or one that is no record.
     """
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise RunError(f"{path} is damaged: {error}") from error
+    if not path.exists():
+        return []
+    text = read_text(path)
+    lines = text.removesuffix("\n").split("\n") if text else []
     records = []
     for number, line in enumerate(lines, 1):
+        if number == len(lines) and not text.endswith("\n"):
+            break
         try:
-            entry = json.loads(line)
-        except json.JSONDecodeError as error:
-            if number == len(lines):
-                break
-            raise RunError(f"{path} is damaged in line {number}: {error}; remove it") from error
-        if not _is_record(entry):
-            raise RunError(f"{path} is damaged in line {number}: it is no record; remove it")
-        records.append(entry)
+            records.append(parse_json(line, _Entry, f"{path}, line {number},"))
+        except RunError as error:
+            raise RunError(f"{error}; remove it") from error
     return records
-
-
-def _is_record(entry: Any) -> bool:
-    return (
-        isinstance(entry, dict)
-        and isinstance(entry.get("kind"), str)
-        and all(isinstance(entry.get(key), (int, float)) for key in _WHERE)
-    )
 
 
 def _line(entry: dict[str, Any]) -> str:

@@ -1,14 +1,16 @@
 """What a run counts while it goes on: seconds of training, and sums of every term."""
 
+import math
 import time
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
+from twofold.errors import RunError
 from twofold.phases import Terms
 
-__all__ = ["Clock", "Sums", "round_means"]
+__all__ = ["Clock", "Sums", "completes", "round_means"]
 
 
 @dataclass
@@ -44,7 +46,13 @@ class Sums:
     def add(self, phase: str, total: Tensor, terms: Terms) -> None:
         values = {"loss": total, **terms.terms, **terms.watch}
         if phase in self.totals:
-            sums = [self.totals[phase][name] for name in values]
+            try:
+                sums = [self.totals[phase][name] for name in values]
+                self.totals[phase] = dict(
+                    zip(values, sums, strict=True)
+                )  # not a file's order
+            except KeyError as error:
+                raise RunError(f"the sums of the phase {phase} lack {error}") from error
             torch._foreach_add_(sums, list(values.values()))
         else:
             self.totals[phase] = {name: value.detach().clone() for name, value in values.items()}
@@ -65,6 +73,16 @@ class Sums:
     def clear(self) -> None:
         self.totals.clear()
         self.counts.clear()
+
+
+def completes(step: int, stretch: float) -> bool:
+    """Whether a step, counted from 1, completes another stretch of so many.
+
+    Example:
+        >>> [step for step in range(1, 11) if completes(step, 2.5)]
+        [3, 5, 8, 10]
+    """
+    return math.floor(step / stretch + 1e-9) > math.floor((step - 1) / stretch + 1e-9)
 
 
 def round_means(means: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:

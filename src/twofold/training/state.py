@@ -61,5 +61,10 @@ def unpack(
     sums = Sums(counts=dict(facts["counts"]))
     for name, value in under(tensors, "sums/").items():
         phase, term = name.split("/")
-        sums.totals.setdefault(phase, {})[term] = value.to(device)
+        if value.dim() or not value.is_floating_point():
+            raise ValueError(f"the sum {name} is {value.dtype} of shape {tuple(value.shape)}")
+        sums.totals.setdefault(phase, {})[term] = value.clone().to(device)
+    phases = {one.phase.name for one in optimizers}
+    if sums.totals.keys() != sums.counts.keys() or not sums.totals.keys() <= phases:
+        raise ValueError(f"sums of {sorted(sums.totals)}, counts of {sorted(sums.counts)}")
     return sums

@@ -18,7 +18,6 @@ from twofold.experiments.environment import describe_versions
 from twofold.files import atomic_folder, write_json
 from twofold.models.base import Generative
 from twofold.pictures.sheets import MAX_ROWS, grid
-from twofold.training.checkpoint import read_facts
 from twofold.training.progress import Console, Progress
 from twofold.verbs.result import Result, Save, pixels, write_images
 
@@ -171,8 +170,8 @@ class _Draw:
             "run": run.name,
             "experiment": run.experiment.name,
             "model": self.context.model.title,
-            "checkpoint_sha256": read_facts(run.checkpoint)["sha256"],
-            "step": run.model_step,
+            "checkpoint_sha256": self.context.facts["sha256"],
+            "step": self.context.facts["step"],
             "learnt_from": run.environment["data"],
             "without": list(run.experiment.data.without),
             "seed": self.seed,

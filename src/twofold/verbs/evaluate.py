@@ -132,7 +132,9 @@ class _Record:
         self.figures += found
         if missing:
             self.missing[name] = missing
-        self._write(name, found, missing, round(time.perf_counter() - started, 2))
+        seconds = round(time.perf_counter() - started, 2)
+        with self.context.run.evaluating(self.context.progress.say):
+            self._write(name, found, missing, seconds)
 
     def _write(self, name: str, found: Sequence[Figure], missing: str, seconds: float) -> None:
         before = self.context.run.evaluation_of(self.settings)  # a run may be training on
