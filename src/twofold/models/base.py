@@ -23,7 +23,7 @@ from twofold.posteriors import Posterior
 from twofold.priors import Prior, StandardNormal
 from twofold.registry import make
 
-__all__ = ["AutoEncoder", "Generative", "Model", "evaluating"]
+__all__ = ["AutoEncoder", "Generative", "Model", "ReadsLabels", "evaluating"]
 
 
 T = TypeVar("T")
@@ -323,6 +323,29 @@ class AutoEncoder(Generative):
         `twofold.metrics.likelihood`, which bounds the memory.
         """
         return log_mean_exp(self.log_weights(x, c, num_samples).double())
+
+
+class ReadsLabels(nn.Module, ABC):
+    """What knows labels: from ln p(y|x) of one batch it gives that of any number of images.
+
+    Example:
+        >>> from twofold.models import Classifier
+        >>> classifier = Classifier("fc-8", image_shape=(1, 4, 4), num_classes=3)
+        >>> classifier.classify(torch.rand(5, 1, 4, 4), batch_size=2).shape
+        torch.Size([5, 3])
+    """
+
+    @abstractmethod
+    def class_log_probs(self, x: Tensor) -> Tensor:
+        """ln p(y|x), shape (B, K), for images in [0, 1], in the mode that the networks are in."""
+
+    @torch.no_grad()
+    def classify(self, x: Tensor, batch_size: int = 1000) -> Tensor:
+        """ln p(y|x), shape (N, K), for images in [0, 1], so many at a time in evaluation mode."""
+        device = next(self.parameters()).device
+        with evaluating(self):
+            parts = [self.class_log_probs(part.to(device)) for part in x.split(batch_size)]
+        return torch.cat(parts)
 
 
 @contextmanager
