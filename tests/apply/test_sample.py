@@ -8,8 +8,8 @@ import torch
 from PIL import Image
 
 from twofold.apply.common.result import pixels
-from twofold.apply.context import class_index
 from twofold.apply.sample import sample
+from twofold.data.given import class_index
 from twofold.errors import TwofoldError, UsageError
 from twofold.experiments.train import train
 from twofold.files import read_arrays

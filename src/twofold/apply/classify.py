@@ -18,7 +18,7 @@ from twofold.errors import UsageError
 from twofold.metrics.measure import Measure
 from twofold.metrics.recognition import calibration, recognition
 from twofold.models.capabilities import Classifies
-from twofold.pictures.sheets import add_captions
+from twofold.pictures.results import labeled_sheet
 
 __all__ = ["Classified", "classify"]
 
@@ -65,13 +65,10 @@ class Classified(Result):
 
         A class that is known to be another one stands in brackets.
         """
-        sure = (100 * self.probabilities.amax(dim=1)).round().long().tolist()
-        names, true = self.names, self.true
-        words = []
-        for i in self.shown.tolist():
-            missed = f" ({true[i]})" if true[i] not in ("", names[i]) else ""
-            words.append(f"{names[i]} {sure[i]}%{missed}")
-        return add_captions(pixels(self.images), words)
+        names, true, shown = self.names, self.true, self.shown.tolist()
+        sure = self.probabilities.amax(dim=1)[self.shown].numpy()
+        words = [names[i] for i in shown], sure, [true[i] for i in shown]
+        return labeled_sheet(pixels(self.images), *words)
 
     def by_heading(self) -> Mapping[str, Sequence[Any]]:
         """A row for each image, in the order they were given."""

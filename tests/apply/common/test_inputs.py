@@ -8,11 +8,12 @@ import torch
 from PIL import Image
 
 from twofold.apply.common import scores
-from twofold.apply.common.inputs import _draw, load_inputs
+from twofold.apply.common.inputs import load_inputs
 from twofold.apply.common.result import Result
 from twofold.apply.context import Context, open_run, seeded
 from twofold.data import ImageDataset
 from twofold.data.batches import Batch
+from twofold.data.given import drawn_rows
 from twofold.data.preprocess import fix_binary, to_unit
 from twofold.errors import DataError, RunError, UsageError
 from twofold.experiments.train import train
@@ -59,7 +60,7 @@ def test_an_image_is_binarized_the_same_whichever_are_drawn(binary, toy_data, si
     assert set(expected.unique().tolist()) == {0.0, 1.0}
     everything, some = load_inputs(binary), load_inputs(binary, n=10)
     assert torch.equal(torch.cat([batch.x for batch in everything.batches(4)]), expected)
-    drawn = _draw(toy_data.split("test"), 10, 0)
+    drawn = drawn_rows(toy_data.split("test"), 10, 0)
     assert not np.array_equal(drawn, np.arange(10)), "others than the first"
     assert torch.equal(next(some.batches()).x, expected[drawn])
 
