@@ -63,7 +63,8 @@ def atomic_write(path: str | Path) -> Iterator[IO[bytes]]:
 def atomic_folder(path: str | Path) -> Iterator[Path]:
     """Gives a folder whose files go to `path` when the block ends without an error.
 
-    Files of other names that `path` holds already stay there.
+    A new folder is there whole or not at all. Files of other names that one holds already stay
+    there, and the new ones come one after the other.
 
     Raises:
         RunError: If it cannot be written, for example because the disk is full.
@@ -76,9 +77,12 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
         raise RunError(f"cannot write {path}: {error.strerror or error}") from error
     try:
         yield temporary
-        path.mkdir(exist_ok=True)
-        for file in temporary.iterdir():
-            file.replace(path / file.name)
+        temporary.chmod(0o777 & ~_umask())
+        if not path.exists() or (path.is_dir() and not any(path.iterdir())):
+            temporary.replace(path)  # all of it at one moment
+        else:
+            for file in temporary.iterdir():
+                file.replace(path / file.name)
     except OSError as error:
         raise RunError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
