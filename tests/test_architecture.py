@@ -22,7 +22,7 @@ FLOORS = [
     {"training", "metrics"},
     {"experiments"},
     {"apply"},
-    {"report"},
+    {"report", "sharing"},
     {"reproduction"},
     {"terminal"},
     {"cli"},

@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from twofold.registry import register as register
     from twofold.report.compare import compare as compare
     from twofold.reproduction.reproduce import reproduce as reproduce
+    from twofold.sharing.export import export as export
 
 PUBLIC = {
     alias.name: node.module

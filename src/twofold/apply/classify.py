@@ -18,7 +18,7 @@ from twofold.errors import UsageError
 from twofold.metrics.measure import Measure
 from twofold.metrics.recognition import calibration, recognition
 from twofold.models.capabilities import Classifies
-from twofold.pictures.results import labeled_sheet
+from twofold.pictures.results import label_columns, labeled_sheet
 
 __all__ = ["Classified", "classify"]
 
@@ -72,17 +72,7 @@ class Classified(Result):
 
     def by_heading(self) -> Mapping[str, Sequence[Any]]:
         """A row for each image, in the order they were given."""
-        columns: dict[str, Sequence[Any]] = {"index": range(len(self.labels))}
-        if self.files:
-            columns["file"] = self.files
-        if any(self.true):
-            columns["true"] = self.true
-        columns["predicted"] = self.names
-        numbers = {"probability": self.probabilities.amax(dim=1)}
-        numbers |= {
-            f"p({k})": p for k, p in zip(self.class_names, self.probabilities.T, strict=True)
-        }
-        return columns | {name: [f"{p:.6g}" for p in ps.tolist()] for name, ps in numbers.items()}
+        return label_columns(self.class_names, self.probabilities.numpy(), self.true, self.files)
 
 
 def classify(

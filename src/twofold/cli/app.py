@@ -19,6 +19,7 @@ OTHERS = {
     "evaluate": "twofold.apply.evaluate.evaluate",
     "track": "twofold.apply.track.track",
     "compare": "twofold.report.compare.compare",
+    "export": "twofold.sharing.export.export",
     "reproduce": "twofold.reproduction.reproduce.reproduce",
     "list": "twofold.terminal.show_list",
     "data": "twofold.terminal.show_data",

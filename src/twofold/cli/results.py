@@ -8,6 +8,7 @@ from typing import Any
 import typer
 
 from twofold.errors import RunError, UsageError
+from twofold.sharing.contract import is_onnx_folder
 from twofold.signatures import Function
 
 __all__ = ["carry_out"]
@@ -51,13 +52,26 @@ def _apart(given: Sequence[Path]) -> tuple[list[Path], list[str]]:
     return runs, changes
 
 
+def _call(function: Function, run: Path, /, *given: Any, **values: Any) -> Any:
+    """A function of a run, or what does the same with an export of one, for which torch stays out.
+
+    Raises:
+        UsageError: If an export cannot do it.
+    """
+    if is_onnx_folder(run):
+        from twofold.sharing.without_torch import verb
+
+        return verb(function.name)(run, *given, **values)
+    return function.load()(run, *given, **values)
+
+
 def _with_changes(call: Callable[..., Any], changes: list[str], run: Path, **values: Any) -> Any:
     return call(run, changes, **values)
 
 
 def _use_runs(function: Function, runs: Sequence[Path], values: dict[str, Any]) -> None:
     """Calls a function for each run; one that fails does not lose the results of the others."""
-    call, out = function.load(), values.pop("out", None)
+    call, out = partial(_call, function), values.pop("out", None)
     if "changes" in [argument.name for argument in function.arguments]:
         runs, changes = _apart(runs)
         call = partial(_with_changes, call, changes)

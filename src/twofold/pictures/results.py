@@ -1,13 +1,14 @@
 """What samples, reconstructions and labeled images look like on a sheet, whoever made them."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from twofold.pictures.sheets import BACKGROUND, add_captions, grid
 
-__all__ = ["labeled_sheet", "reconstructed_sheet", "sampled_sheet"]
+__all__ = ["label_columns", "labeled_sheet", "reconstructed_sheet", "sampled_sheet"]
 
 COLUMNS = 10
 ROWS = ("input", "reconstruction", "prior sample")
@@ -31,10 +32,10 @@ def sampled_sheet(
     groups = seeds if several else labels
     if groups is None:
         return _sheet(images, [np.arange(len(images))])
-    keys = list(dict.fromkeys(groups.tolist()))
+    keys: list[int] = list(dict.fromkeys(groups.tolist()))
     rows = [np.flatnonzero(groups == key) for key in keys]
     heads = [f"seed {key}" if several else class_names[key] for key in keys]
-    across = labels[rows[0]].tolist() if several and labels is not None else []
+    across: list[int] = labels[rows[0]].tolist() if several and labels is not None else []
     return _sheet(images, rows, heads, [class_names[k] for k in across])
 
 
@@ -65,6 +66,31 @@ def labeled_sheet(
         for name, percent, other in zip(names, sure, true, strict=True)
     ]
     return add_captions(images, words)
+
+
+def label_columns(
+    class_names: Sequence[str],
+    probabilities: NDArray[np.floating],
+    true: Sequence[str],
+    files: Sequence[str],
+) -> dict[str, Sequence[Any]]:
+    """The table of what images were taken for, a row for each, by heading.
+
+    Arguments:
+        class_names: K names.
+        probabilities: p(y|x), shape (N, K).
+        true: The class of each, "" where it is not known.
+        files: Where each lay; empty where they come from no files.
+    """
+    columns: dict[str, Sequence[Any]] = {"index": range(len(probabilities))}
+    if files:
+        columns["file"] = files
+    if any(true):
+        columns["true"] = true
+    columns["predicted"] = [class_names[k] for k in probabilities.argmax(axis=1)]
+    numbers = {"probability": probabilities.max(axis=1)}
+    numbers |= {f"p({k})": p for k, p in zip(class_names, probabilities.T, strict=True)}
+    return columns | {name: [f"{p:.6g}" for p in ps.tolist()] for name, ps in numbers.items()}
 
 
 def _sheet(

@@ -1,4 +1,7 @@
-"""What a verb gives back: tensors that show themselves as a picture and save themselves."""
+"""What a verb gives back: tensors that show themselves as a picture and save themselves.
+
+Nothing here imports torch: arrays of numpy are tensors, too.
+"""
 
 import csv
 import io
@@ -6,18 +9,20 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from twofold.errors import UsageError
-from twofold.experiments.environment import describe_versions
 from twofold.files import write_arrays, write_bytes, write_json
-from twofold.metrics.measure import Measure
 from twofold.pictures.formats import png_bytes, webp_bytes
 from twofold.pictures.sheets import contact_sheet, grid, side_of, to_uint8
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from twofold.metrics.measure import Measure
 
 __all__ = ["Result", "Save", "Sheet", "Strips", "pixels", "require_free", "write_image_folder"]
 
@@ -38,7 +43,7 @@ class Result(ABC):
     saved: ClassVar[Sequence[str]] = ()
 
     caption: str
-    measures: Sequence[Measure] = ()
+    measures: "Sequence[Measure]" = ()
     not_measured: Mapping[str, str] = field(default_factory=dict)
 
     @abstractmethod
@@ -49,7 +54,7 @@ class Result(ABC):
         """Tensors and arrays by name, for an .npz."""
         values = {name: getattr(self, name) for name in self.saved}
         return {
-            name: value if isinstance(value, Tensor) else np.asarray(value)
+            name: value if hasattr(value, "cpu") else np.asarray(value)
             for name, value in values.items()
             if not (value is None or (isinstance(value, tuple) and not value))
         }
@@ -87,6 +92,8 @@ class Result(ABC):
 
     def _figures(self) -> dict[str, Any]:
         """The measures as plain data."""
+        from twofold.experiments.environment import describe_versions
+
         return {
             "caption": self.caption,
             "measures": [measure.to_dict() for measure in self.measures],
@@ -127,7 +134,7 @@ class Sheet(Result):
 
     saved = ("images",)
 
-    images: Tensor
+    images: "Tensor"
     row_heads: Sequence[str] = ()
     column_heads: Sequence[str] = ()
 
@@ -147,9 +154,9 @@ class Strips(Sheet):
         return there + there[-2:0:-1]
 
 
-def pixels(images: Tensor) -> NDArray[np.uint8]:
+def pixels(images: Any) -> NDArray[np.uint8]:
     """Images in [0, 1] of any leading shape, (..., C, H, W), as 0..255."""
-    return to_uint8(images.cpu().numpy())
+    return to_uint8(_array(images))
 
 
 def require_free(folder: Path) -> None:
@@ -186,10 +193,12 @@ def write_image_folder(
 
 
 def _plain(arrays: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        name: value.cpu().numpy() if isinstance(value, Tensor) else np.asarray(value)
-        for name, value in arrays.items()
-    }
+    return {name: _array(value) for name, value in arrays.items()}
+
+
+def _array(values: Any) -> NDArray[Any]:
+    """A tensor of torch, wherever it is, or anything that numpy takes."""
+    return values.cpu().numpy() if hasattr(values, "cpu") else np.asarray(values)
 
 
 def _csv(headings: Sequence[str], rows: Sequence[Sequence[Any]]) -> bytes:
