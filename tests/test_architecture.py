@@ -12,7 +12,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "twofold"
 # From the ground up. A room may import from the floors below its own.
 FLOORS = [
     {"_version", "errors"},
-    {"files", "ranges", "docstrings", "settings"},
+    {"files", "ranges", "docstrings", "settings", "packages"},
     {"signatures", "registry"},
     {"data", "pictures"},
     {"distributions", "conditions", "networks"},

@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import nn
 
+from twofold import packages
 from twofold.apply.classify import classify
 from twofold.apply.reconstruct import reconstruct
 from twofold.apply.sample import sample
@@ -20,7 +21,7 @@ from twofold.experiments.run import Run
 from twofold.experiments.train import train
 from twofold.models import GAN
 from twofold.models.capabilities import Classifies, HasCodes
-from twofold.sharing import onnx, packages, without_torch
+from twofold.sharing import onnx, without_torch
 from twofold.sharing.export import Exported, export
 from twofold.sharing.functions import Field, Function, functions_of
 from twofold.sharing.portable import Portable

@@ -100,7 +100,7 @@ def _hand_over(result: Any, verb: str, run: Path = Path(), out: str | None = Non
     from twofold.terminal import show_measures, show_runs
 
     if hasattr(result, "save"):
-        paths = [Path(out)] if out else _places(result, run / verb)
+        paths = [Path(out)] if out else _places(result, _home(run) / verb)
         saved = [result.save(path) for path in paths]
         if result.measures or result.not_measured:
             show_measures(result.caption, result.measures, result.not_measured)
@@ -114,6 +114,11 @@ def _hand_over(result: Any, verb: str, run: Path = Path(), out: str | None = Non
             raise typer.Exit(130)
     elif result is not None:
         typer.echo(result)
+
+
+def _home(run: Path) -> Path:
+    """Where results of a run go: into it, or for one on the hub into a folder of its name here."""
+    return Path(run.name.partition("@")[0]) if run.as_posix().startswith("hf:") else run
 
 
 def _places(result: Any, stem: Path) -> list[Path]:

@@ -18,10 +18,10 @@ from twofold.experiments.environment import describe_versions
 from twofold.files import write_arrays, write_bytes, write_json
 from twofold.models.base import Generative
 from twofold.models.capabilities import Paints
+from twofold.packages import require
 from twofold.priors import StandardNormal
 from twofold.sharing.contract import CODES, CONTRACT, FORMAT, VERSION
 from twofold.sharing.functions import Function, functions_of
-from twofold.sharing.packages import require
 
 __all__ = ["ALLOWED", "BATCHES", "write_onnx"]
 

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from twofold.errors import RunError, UsageError
 from twofold.files import read_arrays
+from twofold.packages import require
 from twofold.sharing.contract import read_contract
 from twofold.sharing.noise import standard_normal
-from twofold.sharing.packages import require
 
 __all__ = ["Array", "Portable"]
 

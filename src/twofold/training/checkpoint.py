@@ -77,9 +77,7 @@ def best_checkpoint(folder: Path, step: int) -> Path:
 
 
 def _write(path: Path, step: int, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> Path:
-    from safetensors.torch import save
-
-    content = save(_apart(tensors))
+    content = tensor_bytes(tensors)
     write_bytes(path.with_suffix(".safetensors"), content)
     write_json(path, {"step": step, "sha256": hashlib.sha256(content).hexdigest(), **facts})
     return path
@@ -89,6 +87,13 @@ def _remove(paths: Iterable[Path]) -> None:
     for path in paths:
         path.unlink()
         path.with_suffix(".safetensors").unlink(missing_ok=True)
+
+
+def tensor_bytes(tensors: Mapping[str, Tensor]) -> bytes:
+    """Tensors by name as the content of a safetensors file."""
+    from safetensors.torch import save
+
+    return save(_apart(tensors))
 
 
 def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

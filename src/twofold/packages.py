@@ -1,4 +1,4 @@
-"""Packages that only sharing needs."""
+"""Packages that not everybody needs, imported when they are."""
 
 import importlib
 from typing import Any
