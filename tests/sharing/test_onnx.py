@@ -301,6 +301,11 @@ def test_what_an_export_cannot_do_is_said(words, message, exported, twofold):
     assert message in said
 
 
+def test_a_run_is_asked_for_where_one_is_needed(exported):
+    with pytest.raises(UsageError, match=r"is an ONNX export.*Portable in Python"):
+        sample(exported("cvae").onnx)
+
+
 def test_a_damaged_export_is_no_traceback(exported, tmp_path, twofold):
     import shutil
 

@@ -89,6 +89,11 @@ def open_folder(path: str | Path) -> Run:
     if name.startswith("hf:"):
         return _unpack(fetch(name))
     path = Path(path)
+    if (path / "contract.json").is_file():
+        raise UsageError(
+            f"{path} is an ONNX export, which has no weights to go on from; the commands sample, "
+            "reconstruct and classify take it, and twofold.sharing.portable.Portable in Python"
+        )
     return _unpack(path) if (path / CONFIG).is_file() else Run(path)
 
 
