@@ -13,7 +13,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "twofold"
 FLOORS = [
     {"_version", "errors"},
     {"locks"},
-    {"files", "ranges", "streams", "words", "docstrings", "settings"},
+    {"files", "ranges", "streams", "words", "docstrings", "settings", "packages"},
     {"signatures", "registry"},
     {"data", "pictures"},
     {"distributions", "conditions", "networks"},
@@ -25,7 +25,7 @@ FLOORS = [
     {"evaluation"},
     {"verbs"},
     {"anomalies", "inpainting"},
-    {"report"},
+    {"report", "sharing"},
     {"reproduction"},
     {"terminal"},
     {"cli"},

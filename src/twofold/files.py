@@ -31,6 +31,7 @@ __all__ = [
     "read_arrays",
     "read_json",
     "read_text",
+    "require_free",
     "write_arrays",
     "write_bytes",
     "write_json",
@@ -100,13 +101,13 @@ def atomic_folder(path: str | Path, is_replaced: bool = False) -> Iterator[Path]
         sweep(path.parent)
         if is_replaced and aside.exists() and not path.exists():
             aside.rename(path)
-        _require_free(path, is_replaced)
+        require_free(path, is_replaced)
         temporary, descriptor = new_temporary(path.parent, is_folder=True)
     except OSError as error:
         raise RunError(f"cannot write {path}: {error.strerror or error}") from error
     try:
         yield temporary
-        _require_free(path, is_replaced)
+        require_free(path, is_replaced)
         temporary.chmod(0o777 & ~_umask())
         _put_in_place(temporary, path, aside)
         sync_folder(path.parent)
@@ -120,7 +121,12 @@ def atomic_folder(path: str | Path, is_replaced: bool = False) -> Iterator[Path]
             os.close(descriptor)
 
 
-def _require_free(path: Path, is_replaced: bool) -> None:
+def require_free(path: Path, is_replaced: bool = False) -> None:
+    """Refuses a path where something lies that a new folder would not replace.
+
+    Raises:
+        UsageError: If it is a file or, unless it is replaced, a folder that is not empty.
+    """
     if path.exists() and not path.is_dir():
         raise UsageError(f"{path} is no folder; choose another name")
     if not is_replaced and path.exists() and any(path.iterdir()):

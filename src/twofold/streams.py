@@ -2,7 +2,9 @@
 
 import hashlib
 
-__all__ = ["seed_for"]
+__all__ = ["CODES_OF_SAMPLES", "seed_for"]
+
+CODES_OF_SAMPLES = "codes of samples"
 
 
 def seed_for(purpose: str, seed: int) -> int:

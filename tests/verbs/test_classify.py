@@ -8,7 +8,6 @@ import torch
 
 from twofold.data import ImageDataset
 from twofold.errors import UsageError
-from twofold.verbs import classify as module
 from twofold.verbs.classify import classify
 
 
@@ -43,7 +42,9 @@ def test_the_least_certain_are_shown_first(m2, toy_data):
 
 def test_the_words_say_class_certainty_and_error(m2, toy_data, monkeypatch):
     heard = []
-    monkeypatch.setattr(module, "add_captions", lambda _, words: heard.extend(words))
+    monkeypatch.setattr(
+        "twofold.pictures.results.add_captions", lambda _, words: heard.extend(words)
+    )
     test = toy_data.split("test")
     wrong = ImageDataset(test.images, (test.labels + 1) % 3, test.class_names)
     for given in (test, wrong, test.images):

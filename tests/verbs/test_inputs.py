@@ -10,6 +10,7 @@ from PIL import Image
 from twofold.anomalies import scores
 from twofold.data import ImageDataset
 from twofold.data.batches import Batch
+from twofold.data.given import drawn_rows
 from twofold.data.preprocess import fix_binary, to_unit
 from twofold.errors import DataError, RunError, UsageError
 from twofold.evaluation.figure import Figure
@@ -17,7 +18,7 @@ from twofold.evaluation.planes import principal_axes
 from twofold.experiments.context import Context, open_run, seeded
 from twofold.experiments.train import train
 from twofold.files import read_arrays
-from twofold.verbs.inputs import _draw, load_inputs
+from twofold.verbs.inputs import load_inputs
 from twofold.verbs.result import Result
 
 
@@ -59,7 +60,7 @@ def test_an_image_is_binarized_the_same_whichever_are_drawn(binary, toy_data, si
     assert set(expected.unique().tolist()) == {0.0, 1.0}
     everything, some = load_inputs(binary), load_inputs(binary, n=10)
     assert torch.equal(torch.cat([batch.x for batch in everything.batches(4)]), expected)
-    drawn = _draw(toy_data.split("test"), 10, 0)
+    drawn = drawn_rows(toy_data.split("test"), 10, 0)
     assert not np.array_equal(drawn, np.arange(10)), "others than the first"
     assert torch.equal(next(some.batches()).x, expected[drawn])
 

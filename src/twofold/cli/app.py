@@ -22,6 +22,7 @@ OTHERS = {
     "evaluate": "twofold.verbs.evaluate.evaluate",
     "track": "twofold.verbs.track.track",
     "compare": "twofold.report.compare.compare",
+    "export": "twofold.sharing.export.export",
     "reproduce": "twofold.reproduction.reproduce.reproduce",
     "list": "twofold.terminal.show_list",
     "data": "twofold.terminal.show_data",

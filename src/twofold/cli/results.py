@@ -8,6 +8,7 @@ from typing import Any
 import typer
 
 from twofold.errors import RunError, UsageError
+from twofold.sharing.contract import is_onnx_folder
 from twofold.signatures import Function
 
 __all__ = ["carry_out"]
@@ -51,6 +52,19 @@ def _apart(given: Sequence[Path]) -> tuple[list[Path], list[str]]:
     return runs, changes
 
 
+def _call(function: Function, run: Path, /, *given: Any, **values: Any) -> Any:
+    """A function of a run, or what does the same with an export of one, for which torch stays out.
+
+    Raises:
+        UsageError: If an export cannot do it.
+    """
+    if is_onnx_folder(run):
+        from twofold.sharing.without_torch import verb
+
+        return verb(function.name)(run, *given, **values)
+    return function.load()(run, *given, **values)
+
+
 def _with_changes(call: Callable[..., Any], changes: list[str], run: Path, **values: Any) -> Any:
     return call(run, changes, **values)
 
@@ -59,7 +73,7 @@ def _use_runs(function: Function, runs: Sequence[Path], values: dict[str, Any]) 
     """Calls a function for each run; one that fails does not lose the results of the others."""
     from twofold.terminal import show_next
 
-    call, out = function.load(), values.pop("out", None)
+    call, out = partial(_call, function), values.pop("out", None)
     if "changes" in [argument.name for argument in function.arguments]:
         runs, changes = _apart(runs)
         call = partial(_with_changes, call, changes)
@@ -93,7 +107,7 @@ def _hand_over(result: Any, verb: str, run: Path = Path(), out: str | None = Non
     from twofold.terminal import show_columns, show_evaluation, show_measures, show_runs
 
     if hasattr(result, "save"):
-        paths = [Path(out)] if out else _places(result, run / verb)
+        paths = [Path(out)] if out else _places(result, _home(run) / verb)
         saved = [result.save(path) for path in paths]
         if result.measures or result.not_measured:
             show_measures(result.caption, result.measures, result.not_measured)
@@ -108,6 +122,11 @@ def _hand_over(result: Any, verb: str, run: Path = Path(), out: str | None = Non
             raise typer.Exit(130)
     elif result is not None:
         typer.echo(result)
+
+
+def _home(run: Path) -> Path:
+    """Where results of a run go: into it, or for one on the hub into a folder of its name here."""
+    return Path(run.name.partition("@")[0]) if run.as_posix().startswith("hf:") else run
 
 
 def _places(result: Any, stem: Path) -> list[Path]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from twofold.errors import UsageError
+from twofold.experiments.packed import open_folder
 from twofold.experiments.run import Run
 from twofold.experiments.start import describe, with_images, write_start
 from twofold.experiments.train import check_classes
@@ -60,7 +61,7 @@ def as_run(subject: Subject) -> Run:
     if isinstance(subject, Run):
         return subject
     if isinstance(subject, str | Path):
-        return Run(subject)
+        return open_folder(subject)
     if isinstance(subject, tuple) and len(subject) == 2 and isinstance(subject[0], Model):
         return adopt(*subject)
     if isinstance(subject, Model):

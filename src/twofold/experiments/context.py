@@ -18,8 +18,9 @@ from torch import Tensor
 from twofold.data import ImageDataset
 from twofold.data.batches import Batch, Batches
 from twofold.data.dataset import UNLABELED
+from twofold.data.given import class_index
 from twofold.data.preprocess import to_unit
-from twofold.errors import NotMeasured, RunError, UsageError, shorten, unknown_name
+from twofold.errors import NotMeasured, RunError, UsageError, shorten
 from twofold.experiments.adopt import Subject, as_run
 from twofold.experiments.data import known_images
 from twofold.experiments.environment import pick_device
@@ -30,7 +31,7 @@ from twofold.models.capabilities import Classifies
 from twofold.streams import seed_for
 from twofold.training.progress import Progress, Silent
 
-__all__ = ["Classes", "Context", "Subject", "class_index", "draw_index", "open_run", "seeded"]
+__all__ = ["Classes", "Context", "Subject", "draw_index", "open_run", "seeded"]
 
 
 ENOUGH = 100  # images for a reference
@@ -282,25 +283,6 @@ def open_run(
     model, facts = run.weights(str(pick_device(device)))
     names = tuple(run.environment["data"]["class_names"])
     return Context(run, model, names, facts, settings or {}, progress or Silent())
-
-
-def class_index(label: int | str, names: Sequence[str]) -> int:
-    """The number of a class given by number or name.
-
-    Raises:
-        UsageError: If there is none, naming those there are.
-    """
-    text = str(label)
-    if text in names:
-        return list(names).index(text)
-    if text.isdecimal() and int(text) < len(names):
-        return int(text)
-    if text.lstrip("-").isdecimal():
-        raise UsageError(
-            f"there is no class {text}: this model knows {len(names)} classes, "
-            f"0 to {len(names) - 1} ({', '.join(names)})"
-        )
-    raise unknown_name("class", text, names)
 
 
 def draw_index(total: int, count: int) -> NDArray[np.int64]:

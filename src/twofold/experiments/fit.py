@@ -10,6 +10,7 @@ from twofold.errors import RunError, TwofoldError, UsageError
 from twofold.experiments.build import place
 from twofold.experiments.environment import pick_device
 from twofold.experiments.folders import refuse_used
+from twofold.experiments.packed import open_folder
 from twofold.experiments.run import Run
 from twofold.experiments.start import describe, with_images, write_model
 from twofold.experiments.train import begin, make_trainer
@@ -107,7 +108,8 @@ def load(folder: str | Path, *, model: Model | None = None, images: Any = None) 
     """Opens a run folder.
 
     Arguments:
-        folder: Of the run.
+        folder: Of the run, or of one that `twofold export --hub` wrote, also hf:USER/NAME on the
+            hub, or hf:USER/NAME@REVISION.
         model: For a run of classes that are not registered: a model made like the one that was
             trained, whose weights are then those of the run.
         images: For a run of images that the folder neither keeps nor names.
@@ -115,6 +117,8 @@ def load(folder: str | Path, *, model: Model | None = None, images: Any = None) 
     Raises:
         RunError: If it is no run, is damaged, or its weights do not fit the model.
     """
+    if model is None and images is None:
+        return open_folder(folder)
     run = Run(folder, model, images)
     if model is None:
         return run

@@ -33,7 +33,7 @@ from twofold.models.adversarial import (
     gradient_penalty,
     squared_gradient_norm,
 )
-from twofold.models.base import evaluating
+from twofold.models.base import ReadsLabels
 from twofold.models.diffaugment import Augmentation, augment
 from twofold.models.heads import Head, Judged, Shown
 from twofold.models.parts import call, make_network
@@ -45,7 +45,7 @@ __all__ = ["Adversary"]
 
 
 @register("adversary", "adversary", title="a discriminator and what both players minimize")
-class Adversary(nn.Module):
+class Adversary(ReadsLabels):
     """A discriminator, what it says, and what it and its opponent minimize.
 
     Arguments:
@@ -164,18 +164,12 @@ class Adversary(nn.Module):
         """D(x), as it is and not augmented, shape (R,)."""
         return self._read(self._output(shown.x, shown), shown).score
 
-    @torch.no_grad()
-    def classify(self, x: Tensor, batch_size: int = 1000) -> Tensor:
+    def class_log_probs(self, x: Tensor) -> Tensor:
         """ln p(y|x, real), shape (B, K), for images in [0, 1]."""
-        found = []
-        device = next(self.parameters()).device
-        with evaluating(self):
-            for part in x.split(batch_size):
-                shown = Shown(part.to(device) * 2 - 1)
-                logits = self._read(self._output(shown.x, shown), shown).class_logits
-                assert logits is not None, "asked only where the head names classes"
-                found.append(logits.log_softmax(dim=1))
-        return torch.cat(found)
+        shown = Shown(x * 2 - 1)
+        logits = self._read(self._output(shown.x, shown), shown).class_logits
+        assert logits is not None, "asked only where the head names classes"
+        return logits.log_softmax(dim=1)
 
     def _output(self, x: Tensor, shown: Shown) -> Tensor:
         return call(self.discriminator, x, shown.c if self.head.reads_condition else None).float()

@@ -22,9 +22,9 @@ from twofold.phases import Phase, Terms
 from twofold.posteriors import Posterior
 from twofold.priors import Prior, StandardNormal
 from twofold.registry import make
-from twofold.streams import seed_for
+from twofold.streams import CODES_OF_SAMPLES, seed_for
 
-__all__ = ["AutoEncoder", "Generative", "Model", "evaluating"]
+__all__ = ["AutoEncoder", "Generative", "Model", "ReadsLabels", "evaluating"]
 
 
 T = TypeVar("T")
@@ -250,7 +250,7 @@ class Generative(Model):
 
 def _stream(seed: int) -> torch.Generator:
     """Whence codes of samples are drawn, and nothing else."""
-    return torch.Generator().manual_seed(seed_for("codes of samples", seed))
+    return torch.Generator().manual_seed(seed_for(CODES_OF_SAMPLES, seed))
 
 
 class AutoEncoder(Generative):
@@ -329,6 +329,29 @@ class AutoEncoder(Generative):
         `twofold.evaluation.likelihood`, which bounds the memory.
         """
         return log_mean_exp(self.log_weights(x, c, num_samples).double())
+
+
+class ReadsLabels(nn.Module, ABC):
+    """What knows labels: from ln p(y|x) of one batch it gives that of any number of images.
+
+    Example:
+        >>> from twofold.models import Classifier
+        >>> classifier = Classifier("fc-8", image_shape=(1, 4, 4), num_classes=3)
+        >>> classifier.classify(torch.rand(5, 1, 4, 4), batch_size=2).shape
+        torch.Size([5, 3])
+    """
+
+    @abstractmethod
+    def class_log_probs(self, x: Tensor) -> Tensor:
+        """ln p(y|x), shape (B, K), for images in [0, 1], in the mode that the networks are in."""
+
+    @torch.no_grad()
+    def classify(self, x: Tensor, batch_size: int = 1000) -> Tensor:
+        """ln p(y|x), shape (N, K), for images in [0, 1], so many at a time in evaluation mode."""
+        device = next(self.parameters()).device
+        with evaluating(self):
+            parts = [self.class_log_probs(part.to(device)) for part in x.split(batch_size)]
+        return torch.cat(parts)
 
 
 @contextmanager

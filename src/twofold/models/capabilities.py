@@ -81,9 +81,20 @@ class HasCodes(Part, Protocol):
 
 @runtime_checkable
 class Paints(HasCodes, Protocol):
-    """Makes an image in several steps."""
+    """Makes an image in several steps, each with a part of the code; so do `DRAW`'s methods."""
+
+    num_steps: int
+    step_dim: int
 
     def canvases(self, z: Tensor, c: Tensor | None = None) -> Tensor: ...
+
+    def start(self, count: int) -> Any: ...
+
+    def look(
+        self, x: Tensor, encoded: Tensor | None, canvas: Tensor, enc: Any, h_dec: Tensor
+    ) -> Any: ...
+
+    def paint(self, z_t: Tensor, encoded: Tensor | None, canvas: Tensor, dec: Any) -> Any: ...
 
 
 @runtime_checkable

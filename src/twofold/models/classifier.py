@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from twofold.conditions import ImageShape, NoCondition
 from twofold.data.batches import Batch
 from twofold.errors import DataError
-from twofold.models.base import Model, evaluating
+from twofold.models.base import Model, ReadsLabels, evaluating
 from twofold.models.parts import make_network
 from twofold.networks import Network
 from twofold.phases import NATS, Phase, Terms
@@ -17,7 +17,7 @@ __all__ = ["Classifier"]
 
 
 @register("model", "classifier", title="classifier, the yardstick of measures")
-class Classifier(Model):
+class Classifier(ReadsLabels, Model):
     """p(y|x) by one network.
 
     Arguments:
@@ -77,9 +77,5 @@ class Classifier(Model):
         with evaluating(self):
             return self.network.with_features(x.to(self.device), last_hidden)[0]
 
-    @torch.no_grad()
-    def classify(self, x: Tensor, batch_size: int = 1000) -> Tensor:
-        """Log-probabilities of the classes, shape (B, K), for images in [0, 1]."""
-        with evaluating(self):
-            logits = [self.network(part.to(self.device)).float() for part in x.split(batch_size)]
-        return torch.cat(logits).log_softmax(dim=1)
+    def class_log_probs(self, x: Tensor) -> Tensor:
+        return self.network(x).float().log_softmax(dim=1)

@@ -39,6 +39,8 @@ __all__ = ["DRAW", "Reader", "Writer"]
 
 GREGOR = "Gregor et al., 2015, arXiv 1502.04623"
 
+State = tuple[Tensor, Tensor]  # h and memory of an LSTM, (B, hidden) each
+
 
 class Reader(nn.Module):
     """What the encoder sees of the image and of what is still missing from it.
@@ -203,13 +205,38 @@ class DRAW(Variational):
 
     # --- the recurrence ---------------------------------------------------------------------------
 
-    def _start(self, first: Tensor, count: int) -> tuple[Tensor, Tensor]:
-        """A learned first state and an empty memory, (B, hidden) each."""
-        h = first.expand(count, -1)
-        return h, torch.zeros_like(h)
+    def start(self, count: int) -> tuple[Tensor, State, State]:
+        """What the first step finds: the canvas (B, C', H, W), the encoder's state, the decoder's.
 
-    def _canvas(self, count: int) -> Tensor:
-        return self.first_canvas.expand(count, -1, -1, -1)
+        A state is what an LSTM says and what it remembers, (B, hidden) each.
+        """
+        canvas = self.first_canvas.expand(count, -1, -1, -1)
+        enc, dec = (first.expand(count, -1) for first in (self.first_encoder, self.first_decoder))
+        return canvas, (enc, torch.zeros_like(enc)), (dec, torch.zeros_like(dec))
+
+    def look(
+        self, x: Tensor, encoded: Tensor | None, canvas: Tensor, enc: State, h_dec: Tensor
+    ) -> tuple[DiagonalGaussian, State]:
+        """q(z_t|...) from the image and what the canvas lacks of it, and the encoder's new state.
+
+        Arguments:
+            x: Images, shape (B, C, H, W).
+            encoded: The encoded condition, (B, dim), or None; so in `paint`.
+            canvas: As the last step left it, shape (B, C', H, W).
+            enc: The encoder's state.
+            h_dec: What the decoder said last, shape (B, hidden).
+        """
+        error = x - self.likelihood(canvas).mean
+        r = self.read(x, error, h_dec)
+        enc = self.encoder(self._beside(torch.cat([r, h_dec], dim=1), encoded), enc)
+        return DiagonalGaussian(*self.posterior_head(enc[0]).chunk(2, dim=1)), enc
+
+    def paint(
+        self, z_t: Tensor, encoded: Tensor | None, canvas: Tensor, dec: State
+    ) -> tuple[Tensor, State]:
+        """The canvas after a step with the code z_t (B, D), and the decoder's new state."""
+        dec = self.decoder(self._beside(z_t, encoded), dec)
+        return canvas + self.write(dec[0]), dec
 
     @staticmethod
     def _beside(h: Tensor, c: Tensor | None) -> Tensor:
@@ -218,17 +245,12 @@ class DRAW(Variational):
     def _encode(self, x: Tensor, c: Tensor | None, at_means: bool = False) -> "Path":
         """One pass over the T steps with freshly drawn codes, or with the means of every step."""
         encoded = self.condition(c)
-        canvas = self._canvas(len(x))
-        enc, dec = self._start(self.first_encoder, len(x)), self._start(self.first_decoder, len(x))
+        canvas, enc, dec = self.start(len(x))
         mus, logvars, codes = [], [], []
         for _ in range(self.num_steps):
-            error = x - self.likelihood(canvas).mean
-            r = self.read(x, error, dec[0])
-            enc = self.encoder(self._beside(torch.cat([r, dec[0]], dim=1), encoded), enc)
-            q = DiagonalGaussian(*self.posterior_head(enc[0]).chunk(2, dim=1))
+            q, enc = self.look(x, encoded, canvas, enc, dec[0])
             z = q.mean if at_means else q.rsample()
-            dec = self.decoder(self._beside(z, encoded), dec)
-            canvas = canvas + self.write(dec[0])
+            canvas, dec = self.paint(z, encoded, canvas, dec)
             mus.append(q.mu)
             logvars.append(q.logvar)
             codes.append(z)
@@ -236,11 +258,10 @@ class DRAW(Variational):
 
     def _paint(self, z: Tensor, c: Tensor | None) -> Iterator[Tensor]:
         """The canvas (B, C', H, W) after each step, for codes (B, T D)."""
-        encoded, count = self.condition(c), len(z)
-        canvas, dec = self._canvas(count), self._start(self.first_decoder, count)
+        encoded = self.condition(c)
+        canvas, _, dec = self.start(len(z))
         for z_t in z.unflatten(1, (self.num_steps, self.step_dim)).unbind(dim=1):
-            dec = self.decoder(self._beside(z_t, encoded), dec)
-            canvas = canvas + self.write(dec[0])
+            canvas, dec = self.paint(z_t, encoded, canvas, dec)
             yield canvas
 
     def codes(self, x: Tensor, c: Tensor | None = None) -> Tensor:

@@ -17,7 +17,7 @@ from twofold.conditions import ImageShape
 from twofold.data.batches import Batch
 from twofold.distributions import DiagonalGaussian
 from twofold.errors import UsageError
-from twofold.models.base import Generative, evaluating
+from twofold.models.base import Generative, ReadsLabels, evaluating
 from twofold.models.m2 import KINGMA, M2
 from twofold.models.vae import VAE
 from twofold.objectives.m2 import LabelObjective
@@ -51,7 +51,7 @@ class CodeLikelihood(nn.Module):
 
 
 @register("model", "m1m2", title="M2 on the codes of a VAE", paper=f"{KINGMA}, section 2.1")
-class M1M2(Generative):
+class M1M2(ReadsLabels, Generative):
     """Two models trained side by side, the second on what the first makes of the images.
 
     No gradient of M2 reaches M1, as in the paper, where M1 is trained first; the settings `stop` of
@@ -166,10 +166,6 @@ class M1M2(Generative):
             y = self.m2.classify(z1).argmax(dim=1) if c is None else c
             return self.generate(self.m2.codes(z1, y), y)
 
-    @torch.no_grad()
-    def classify(self, x: Tensor, batch_size: int = 1000) -> Tensor:
-        """ln q(y|z1) at the mean of q(z1|x), shape (B, K), for images in [0, 1]."""
-        with evaluating(self):
-            parts = x.split(batch_size)
-            z1 = torch.cat([self.m1.posterior(part.to(self.device)).mean for part in parts])
-            return self.m2.classify(z1)
+    def class_log_probs(self, x: Tensor) -> Tensor:
+        """ln q(y|z1) at the mean of q(z1|x), shape (B, K)."""
+        return self.m2.class_log_probs(self.m1.codes(x))

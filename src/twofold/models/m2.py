@@ -21,7 +21,7 @@ from twofold.conditions import ClassCondition
 from twofold.data.batches import Batch
 from twofold.distributions import Density, DiagonalGaussian, log_mean_exp
 from twofold.likelihoods import Likelihood
-from twofold.models.base import AutoEncoder, evaluating
+from twofold.models.base import AutoEncoder, ReadsLabels, evaluating
 from twofold.models.parts import make_likelihood, make_network
 from twofold.models.variational import count_active, kl_per_dim
 from twofold.objectives.m2 import LabelObjective
@@ -36,7 +36,7 @@ KINGMA = "Kingma, Rezende, Mohamed and Welling, 2014, arXiv 1406.5298"
 
 
 @register("model", "m2", title="semi-supervised VAE, the class a latent variable", paper=KINGMA)
-class M2(AutoEncoder):
+class M2(ReadsLabels, AutoEncoder):
     """A VAE that learns from labeled and unlabeled images together.
 
     Arguments:
@@ -173,12 +173,9 @@ class M2(AutoEncoder):
             y = self.classify(x).argmax(dim=1) if c is None else c
             return self.generate(self.codes(x, y), y)
 
-    @torch.no_grad()
-    def classify(self, x: Tensor, batch_size: int = 1000) -> Tensor:
-        """ln q(y|x), shape (B, K), for images in [0, 1]."""
-        with evaluating(self):
-            parts = (part.to(self.device) for part in x.split(batch_size))
-            return torch.cat([self.label_log_probs(self.trunk(part)) for part in parts])
+    def class_log_probs(self, x: Tensor) -> Tensor:
+        """ln q(y|x), shape (B, K)."""
+        return self.label_log_probs(self.trunk(x))
 
     # --- measures ---------------------------------------------------------------------------------
 

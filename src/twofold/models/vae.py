@@ -132,7 +132,7 @@ class VAE(Variational):
         output = call(self.encoder, x, self.condition(c))
         if isinstance(output, tuple):  # one beside the other
             output = torch.cat(output, dim=-1)
-        expected = (len(x), self.posterior_family.outputs)
+        expected = (x.shape[0], self.posterior_family.outputs)  # `len` would fix it when traced
         if output.shape != expected:
             raise UsageError(
                 f"the encoder gives a shape of {tuple(output.shape)}, expected {expected} for "

@@ -33,7 +33,7 @@ class DrawMemory(ABC):
 
     def __init__(self, like: Tensor, dim: int) -> None:
         self._like = like.detach()
-        self._shape = (len(like), dim)
+        self._shape = (like.shape[0], dim)
         self._last: tuple[Tensor, int, Tensor] | None = None
 
     @abstractmethod

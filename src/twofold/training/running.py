@@ -48,9 +48,7 @@ class Sums:
         if phase in self.totals:
             try:
                 sums = [self.totals[phase][name] for name in values]
-                self.totals[phase] = dict(
-                    zip(values, sums, strict=True)
-                )  # not a file's order
+                self.totals[phase] = dict(zip(values, sums, strict=True))  # not a file's order
             except KeyError as error:
                 raise RunError(f"the sums of the phase {phase} lack {error}") from error
             torch._foreach_add_(sums, list(values.values()))

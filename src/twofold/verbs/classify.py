@@ -16,7 +16,7 @@ from twofold.evaluation.figure import Figure, Quantity
 from twofold.evaluation.recognition import calibration, recognition
 from twofold.experiments.context import Subject, open_run
 from twofold.models.capabilities import Classifies
-from twofold.pictures.sheets import add_captions
+from twofold.pictures.results import label_columns, labeled_sheet
 from twofold.verbs.inputs import Images, Inputs, load_inputs
 from twofold.verbs.result import Result, pixels
 
@@ -67,27 +67,14 @@ class Classified(Result):
 
         A class that is known to be another one stands in brackets.
         """
-        sure = (100 * self.probabilities.amax(dim=1)).round().long().tolist()
-        names, true = self.names, self.true
-        words = []
-        for i in self.shown.tolist():
-            missed = f" ({true[i]})" if true[i] not in ("", names[i]) else ""
-            words.append(f"{names[i]} {sure[i]}%{missed}")
-        return add_captions(pixels(self.images), words)
+        names, true, shown = self.names, self.true, self.shown.tolist()
+        sure = self.probabilities.amax(dim=1)[self.shown].numpy()
+        words = [names[i] for i in shown], sure, [true[i] for i in shown]
+        return labeled_sheet(pixels(self.images), *words)
 
     def by_heading(self) -> Mapping[str, Sequence[Any]]:
         """A row for each image, in the order they were given."""
-        columns: dict[str, Sequence[Any]] = {"index": range(len(self.labels))}
-        if self.files:
-            columns["file"] = self.files
-        if any(self.true):
-            columns["true"] = self.true
-        columns["predicted"] = self.names
-        numbers = {"probability": self.probabilities.amax(dim=1)}
-        numbers |= {
-            f"p({k})": p for k, p in zip(self.class_names, self.probabilities.T, strict=True)
-        }
-        return columns | {name: [f"{p:.6g}" for p in ps.tolist()] for name, ps in numbers.items()}
+        return label_columns(self.class_names, self.probabilities.numpy(), self.true, self.files)
 
 
 def classify(

@@ -12,14 +12,12 @@ from torch import Tensor
 
 from twofold.data import ImageDataset, as_dataset, load_images
 from twofold.data.batches import Batch
-from twofold.data.dataset import SPLITS, UNLABELED
+from twofold.data.dataset import SPLITS
+from twofold.data.given import drawn_rows, fit_to, relabel
 from twofold.data.preprocess import fix_binary
-from twofold.data.resize import resize as resized
-from twofold.data.resize import to_gray
-from twofold.data.splits import balanced_order
 from twofold.data.summary import remarks
 from twofold.errors import RunError, UsageError, printable, shorten
-from twofold.experiments.context import Context, class_index, seeded
+from twofold.experiments.context import Context, seeded
 from twofold.training.progress import Console
 
 __all__ = ["BATCH", "Images", "Inputs", "binarize_once", "load_inputs"]
@@ -115,12 +113,13 @@ def load_inputs(
         RunError: If the run has no test images, or they are gone.
     """
     dataset, source = _read(context, images, resize, split)
-    dataset = _labeled(binarize_once(_fitted(dataset, context, resize), context), context, label)
+    fitted = fit_to(dataset, context.model.image_shape, context.run.name, resize)
+    dataset = relabel(binarize_once(fitted, context), context.class_names, label)
     if n is None:
         return Inputs(dataset, context, source)
     if n < 1:
         raise UsageError(f"n={n}: ask for at least one image")
-    index = _draw(dataset, n, seed)
+    index = drawn_rows(dataset, n, seed)
     index = np.sort(index) if in_order else index
     return Inputs(dataset.subset(index), context, source, index)
 
@@ -158,49 +157,3 @@ def _read(
     if isinstance(images, ImageDataset):
         return images, images.name
     return as_dataset(images, validation=0, test=0), "images"
-
-
-def _fitted(dataset: ImageDataset, context: Context, resize: bool) -> ImageDataset:
-    C, H, W = context.model.image_shape
-    if dataset.image_shape == (C, H, W):
-        return dataset
-    if not resize:
-        got, expected = (
-            f"{h}×{w} pixels in {'gray' if c == 1 else 'color'}"
-            for c, h, w in (dataset.image_shape, (C, H, W))
-        )
-        raise UsageError(
-            f"{dataset.name} has images of {got} and {context.run.name} was trained on {expected}; "
-            "resize them with --resize (in Python: resize=True)"
-        )
-    images = resized(to_gray(dataset.images) if C == 1 else dataset.images, (H, W))
-    if images.shape[1] < C:
-        images = images.repeat(C, axis=1)
-    return replace(dataset, images=images, splits={})
-
-
-def _labeled(dataset: ImageDataset, context: Context, label: int | str | None) -> ImageDataset:
-    """Labels by the model's classes: those of the same name, and `label` where there is none."""
-    names, labels = context.class_names, None
-    folders = {file.rpartition("/")[0] for file in dataset.files}  # one may be that of a class
-    if dataset.labels is not None and set(dataset.class_names) <= set(names):
-        numbers = np.array([names.index(name) for name in dataset.class_names])
-        labels = np.where(dataset.labels == UNLABELED, UNLABELED, numbers[dataset.labels])
-    elif dataset.labels is None and len(folders) == 1 and (folder := folders.pop()) in names:
-        labels = np.full(len(dataset), names.index(folder))
-    if label is not None:
-        known = np.full(len(dataset), UNLABELED) if labels is None else labels
-        labels = np.where(known == UNLABELED, class_index(label, names), known)
-    kept = names if labels is not None else ()
-    return replace(dataset, labels=labels, class_names=kept, splits={})
-
-
-def _draw(dataset: ImageDataset, n: int, seed: int) -> NDArray[np.int64]:
-    """Which `n` images, the classes in balance and in order."""
-    everything = np.arange(len(dataset))
-    if n >= len(dataset):
-        return everything
-    if dataset.labels is None:
-        return np.sort(np.random.default_rng(seed).permutation(everything)[:n])
-    chosen = balanced_order(everything, dataset.labels, seed)[:n]
-    return chosen[np.argsort(dataset.labels[chosen], kind="stable")]

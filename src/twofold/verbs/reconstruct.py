@@ -11,16 +11,14 @@ from twofold.data.batches import Batch
 from twofold.experiments.context import Subject, open_run
 from twofold.models.base import Generative
 from twofold.models.capabilities import Reconstructs
-from twofold.pictures.sheets import grid
+from twofold.pictures.results import reconstructed_sheet
 from twofold.verbs.inputs import Images, load_inputs
 from twofold.verbs.per_image import means, squared_error
 from twofold.verbs.result import Result, pixels
 
 __all__ = ["Reconstructions", "reconstruct"]
 
-COLUMNS = 10
 SHOWN = "the model was shown a part of each image, which counts as well"
-ROWS = ("input", "reconstruction", "prior sample")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -42,11 +40,7 @@ class Reconstructions(Result):
     def picture(self) -> NDArray[np.uint8]:
         """Rows of inputs, reconstructions and samples, ten columns at a time."""
         three = torch.stack([self.x, self.reconstructions, self.samples])
-        columns = min(COLUMNS, len(self.x))
-        blocks = -(-len(self.x) // columns)
-        blank = three.new_full((3, blocks * columns - len(self.x), *self.x.shape[1:]), 0.5)
-        cells = torch.cat([three, blank], dim=1).unflatten(1, (blocks, columns)).transpose(0, 1)
-        return grid(pixels(cells.flatten(0, 1)), ROWS * blocks)
+        return reconstructed_sheet(pixels(three))
 
 
 def reconstruct(

@@ -1,4 +1,7 @@
-"""What a verb gives back: tensors that show themselves as a picture and save themselves."""
+"""What a verb gives back: tensors that show themselves as a picture and save themselves.
+
+Nothing here imports torch: arrays of numpy are tensors, too.
+"""
 
 import csv
 import io
@@ -6,20 +9,22 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from twofold.errors import UsageError
-from twofold.evaluation.figure import Figure
-from twofold.experiments.environment import describe_versions
-from twofold.files import write_arrays, write_bytes, write_json
+from twofold.files import atomic_folder, write_arrays, write_bytes, write_json
 from twofold.pictures.formats import png_bytes, webp_bytes
 from twofold.pictures.sheets import contact_sheet, grid, side_of, to_uint8
 
-__all__ = ["Result", "Save", "Sheet", "Strips", "pixels", "write_images"]
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from twofold.evaluation.figure import Figure
+
+__all__ = ["Result", "Save", "Sheet", "Strips", "pixels", "write_image_folder", "write_images"]
 
 Save = Callable[[Path], None]
 
@@ -38,7 +43,7 @@ class Result(ABC):
     saved: ClassVar[Sequence[str]] = ()
 
     caption: str
-    measures: Sequence[Figure] = ()
+    measures: "Sequence[Figure]" = ()
     not_measured: Mapping[str, str] = field(default_factory=dict)
 
     @abstractmethod
@@ -49,7 +54,7 @@ class Result(ABC):
         """Tensors and arrays by name, for an .npz."""
         values = {name: getattr(self, name) for name in self.saved}
         return {
-            name: value if isinstance(value, Tensor) else np.asarray(value)
+            name: value if hasattr(value, "cpu") else np.asarray(value)
             for name, value in values.items()
             if not (value is None or (isinstance(value, tuple) and not value))
         }
@@ -91,6 +96,8 @@ class Result(ABC):
 
     def _figures(self) -> dict[str, Any]:
         """The measures as plain data."""
+        from twofold.experiments.environment import describe_versions
+
         return {
             "caption": self.caption,
             "measures": [measure.to_dict() for measure in self.measures],
@@ -131,7 +138,7 @@ class Sheet(Result):
 
     saved = ("images",)
 
-    images: Tensor
+    images: "Tensor"
     row_heads: Sequence[str] = ()
     column_heads: Sequence[str] = ()
 
@@ -151,9 +158,9 @@ class Strips(Sheet):
         return there + there[-2:0:-1]
 
 
-def pixels(images: Tensor) -> NDArray[np.uint8]:
+def pixels(images: Any) -> NDArray[np.uint8]:
     """Images in [0, 1] of any leading shape, (..., C, H, W), as 0..255."""
-    return to_uint8(images.cpu().numpy())
+    return to_uint8(_array(images))
 
 
 def write_images(
@@ -178,11 +185,24 @@ def write_images(
         write_bytes(home / f"{i:0{digits}d}.png", png_bytes(picture))
 
 
+def write_image_folder(
+    folder: Path,
+    images: NDArray[np.uint8],
+    labels: NDArray[np.int64] | None,
+    class_names: Sequence[str],
+) -> None:
+    """What `write_images` writes, as a new folder, whole or not at all."""
+    with atomic_folder(folder) as temporary:
+        write_images(temporary, images, labels, class_names)
+
+
 def _plain(arrays: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        name: value.cpu().numpy() if isinstance(value, Tensor) else np.asarray(value)
-        for name, value in arrays.items()
-    }
+    return {name: _array(value) for name, value in arrays.items()}
+
+
+def _array(values: Any) -> NDArray[Any]:
+    """A tensor of torch, wherever it is, or anything that numpy takes."""
+    return values.cpu().numpy() if hasattr(values, "cpu") else np.asarray(values)
 
 
 def _csv(headings: Sequence[str], rows: Sequence[Sequence[Any]]) -> bytes:

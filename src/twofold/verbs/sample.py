@@ -2,8 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,15 +11,12 @@ from torch import Tensor
 
 from twofold.errors import UsageError
 from twofold.experiments.context import Classes, Subject, open_run
-from twofold.files import atomic_folder
 from twofold.models.base import Generative
-from twofold.pictures.sheets import BACKGROUND, grid
+from twofold.pictures.results import COLUMNS, sampled_sheet
 from twofold.ranges import name_list, whole_numbers
-from twofold.verbs.result import Result, Save, pixels, write_images
+from twofold.verbs.result import Result, Save, pixels, write_image_folder
 
 __all__ = ["Samples", "sample"]
-
-COLUMNS = 10
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -42,16 +37,8 @@ class Samples(Result):
 
     def picture(self) -> NDArray[np.uint8]:
         """A row per seed where there are several, else per class, else as they come."""
-        several = len(self.seeds.unique()) > 1
-        groups = self.seeds if several else self.labels
-        if groups is None:
-            return _sheet(pixels(self.images), [np.arange(len(self.images))])
-        keys = list(dict.fromkeys(groups.tolist()))
-        rows = [np.flatnonzero(groups.numpy() == key) for key in keys]
-        heads = [f"seed {key}" if several else self.class_names[key] for key in keys]
-        across = self.labels[rows[0]].tolist() if several and self.labels is not None else []
-        column_heads = [self.class_names[k] for k in across]
-        return _sheet(pixels(self.images), rows, heads, column_heads)
+        labels = None if self.labels is None else self.labels.numpy()
+        return sampled_sheet(pixels(self.images), labels, self.seeds.numpy(), self.class_names)
 
     def arrays(self) -> Mapping[str, Any]:
         """`images` uint8 (n, C, H, W), as a data set has them, `seeds`, and classes if any."""
@@ -64,7 +51,7 @@ class Samples(Result):
         """Also a folder of PNGs, in a sub-folder per class where there are classes."""
         labels = None if self.labels is None else self.labels.numpy()
         given = (pixels(self.images), labels, self.class_names)
-        return {**super().writers(), "": partial(_save_folder, given)}
+        return {**super().writers(), "": lambda folder: write_image_folder(folder, *given)}
 
 
 def sample(
@@ -127,27 +114,3 @@ def sample(
         context.class_names if asked else (),
         caption=f"{context.title}, seed{'s' * (len(used) > 1)} {', '.join(map(str, used))}",
     )
-
-
-def _save_folder(given: tuple[Any, ...], folder: Path) -> None:
-    with atomic_folder(folder) as temporary:
-        write_images(temporary, *given)
-
-
-def _sheet(
-    images: NDArray[np.uint8],
-    groups: Sequence[NDArray[np.int64]],
-    heads: Sequence[str] = (),
-    column_heads: Sequence[str] = (),
-) -> NDArray[np.uint8]:
-    """Groups of images below each other, each in as many rows as it needs."""
-    columns = len(column_heads) or min(COLUMNS, max(map(len, groups)))
-    rows, row_heads = [], []
-    for i, group in enumerate(groups):
-        for start in range(0, len(group), columns):
-            rows.append(group[start : start + columns])
-            row_heads.append(heads[i] if heads and start == 0 else "")
-    cells = np.full((len(rows), columns, *images.shape[1:]), BACKGROUND, np.uint8)
-    for cell, row in zip(cells, rows, strict=True):
-        cell[: len(row)] = images[row]
-    return grid(cells, row_heads if heads else (), column_heads)
