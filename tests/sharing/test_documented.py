@@ -4,9 +4,6 @@ import re
 import shlex
 from pathlib import Path
 
-import pytest
-import typer
-
 PAGE = (Path(__file__).parents[2] / "docs" / "sharing.md").read_text()
 COMMANDS = re.findall(r"^    (twofold .+?)(?:\s+#.*)?$", PAGE, re.MULTILINE)
 
@@ -23,14 +20,3 @@ def test_the_commands_run_as_they_stand(tmp_path, monkeypatch, twofold):
     made: dict = {}
     exec(compile(python.replace('"cvae-onnx"', '"again"'), "sharing.md", "exec"), made)
     assert made["images"].shape == (10, 1, 8, 8)
-
-
-@pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_is_understood(command: str):
-    from twofold.cli import app
-
-    _, verb, *options = shlex.split(command)
-    root = typer.main.get_command(app)
-    found = root.get_command(root.make_context("twofold", [verb, "--help"]), verb)  # type: ignore[attr-defined]
-    assert found is not None
-    assert found.make_context(verb, options).params

@@ -46,7 +46,7 @@ def fit(
         name: Of the run; by default the model's title.
         progress: Where to say how it goes; the terminal or notebook by default, `Silent()` nowhere.
         callbacks: Who else is told how it goes: functions of a record of metrics.jsonl, or
-            `twofold.training.callbacks.Callback`s.
+            objects like `twofold.training.callbacks.Callback`.
         fields: Of an experiment's `training` and `data`, by their bare names:
             `lr=1e-3, batch_size=64, validation=0.2, binarize="dynamic", seed=1`.
 

@@ -59,7 +59,7 @@ def train(
         dataset: Images to use in place of those that the experiment names: all that `fit` takes.
         keep_images: Whether these are kept in the run folder, so that it can be used without them.
         callbacks: Who else is told how it goes: functions of a record of metrics.jsonl, or
-            `twofold.training.callbacks.Callback`s.
+            objects like `twofold.training.callbacks.Callback`.
         fields: Fields to change, by their bare names: `epochs=5, latent_dim=32`.
 
     Returns:
