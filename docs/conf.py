@@ -39,6 +39,8 @@ napoleon_numpy_docstring = False
 napoleon_use_ivar = True  # attributes are described once, by the class
 napoleon_use_rtype = False
 
+MODULE_CODE = re.compile(r"\n\n((?:    .*\n?|\n(?=    ))+)")  # an indented paragraph
+BOUNDED = re.compile(r"Annotated\[(\w+), FieldInfo\(.*?\)\]\)\]")  # a type of twofold.settings
 COMMANDS = re.compile(r"^( *)\$ .*(?:\n\1\$ .*)*", re.MULTILINE)
 
 
@@ -54,10 +56,15 @@ def setup(app):
 
     def blocks(app, what, name, obj, options, lines):
         text = COMMANDS.sub(_as_block, "\n".join(lines))
+        text = MODULE_CODE.sub(r"\n\n::\n\n\1", text) if what == "module" else text
         lines[:] = text.split("\n")
+
+    def plain_types(app, what, name, obj, options, signature, returns):
+        return BOUNDED.sub(r"\1", signature or "") or None, returns
 
     app.add_html_math_renderer("mathml", (formula(False), None), (formula(True), None))
     app.connect("autodoc-process-docstring", blocks, priority=400)  # before napoleon
+    app.connect("autodoc-process-signature", plain_types)
 
 
 def _as_block(found):

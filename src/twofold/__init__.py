@@ -1,6 +1,6 @@
 """Twofold: VAEs and GANs on small images, and how to tell which is better.
 
-The public names are few and imported when first used, so that `import twofold` costs nothing::
+The public names are few and imported when first used, so that `import twofold` costs nothing:
 
     run = twofold.train("lam2023-cvae", epochs=5)
     twofold.evaluate(run)

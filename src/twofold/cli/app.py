@@ -26,6 +26,7 @@ OTHERS = {
     "reproduce": "twofold.reproduction.reproduce.reproduce",
     "list": "twofold.terminal.show_list",
     "data": "twofold.terminal.show_data",
+    "doctor": "twofold.experiments.doctor.doctor",
 }
 HOMES = ("verbs", "anomalies", "inpainting")  # packages whose functions are commands
 LOOKING = ("sample", "reconstruct", "interpolate", "manifold", "traverse", "canvases", "latents")

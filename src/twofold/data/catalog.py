@@ -17,7 +17,7 @@ from twofold.data.formats import (
 from twofold.data.pixels import Part, Parts
 from twofold.data.stacked import STACKED_NAMES
 
-__all__ = ["CATALOG", "DatasetInfo", "Entry", "list_datasets"]
+__all__ = ["CATALOG", "DatasetInfo", "Entry", "known_hashes", "list_datasets"]
 
 Reader = Callable[[Mapping[str, Path]], Parts]
 
@@ -87,6 +87,17 @@ def list_datasets() -> list[DatasetInfo]:
         ['digits', 'mnist', 'fashion-mnist', 'kmnist']
     """
     return [entry.info for entry in CATALOG.values()]
+
+
+def known_hashes() -> set[str]:
+    """The SHA-256 of every file of every set, as served and unzipped.
+
+    Example:
+        >>> {len(sha256) for sha256 in known_hashes()}
+        {64}
+    """
+    files = [file for entry in CATALOG.values() for file in entry.files]
+    return {sha for file in files for sha in (file.sha256, file.unzipped_sha256) if sha}
 
 
 def _read_digits(_: Mapping[str, Path]) -> Parts:

@@ -17,7 +17,7 @@ from pathlib import Path
 from twofold.data.opening import MAX_BYTES, is_there, place_of
 from twofold.errors import DataError
 
-__all__ = ["RemoteFile", "cache_folder", "fetch"]
+__all__ = ["RemoteFile", "cache_folder", "fetch", "local_files"]
 
 CONNECT_TIMEOUT = 10.0  # seconds
 READ_TIMEOUT = 30.0  # seconds without a byte before the next mirror is tried
@@ -99,11 +99,10 @@ def fetch(
         b'a'
     """
     folder = cache_folder() / name
-    own = {file.name: _in_user_folder(name, file, known_hashes) for file in files}
-    found = {file.name: own[file.name] or folder / file.name for file in files}
+    local = local_files(name, files, known_hashes)
+    found = {file.name: local[file.name] or folder / file.name for file in files}
     for file in files:
-        path = found[file.name]
-        if own[file.name] or (is_there(path) and _sha256(path) == file.sha256):
+        if local[file.name]:
             continue
         if failures := _download(file, folder, mirrors):
             lines = [f"cannot download {name}:", *(f"  {failure}" for failure in failures)]
@@ -115,6 +114,28 @@ def fetch(
                 lines.append(f"  {missing.name}  sha256 {missing.sha256}")
                 lines += [f"    {mirror}{missing.name}" for mirror in mirrors]
             raise DataError("\n".join(lines))
+    return found
+
+
+def local_files(
+    name: str, files: Sequence[RemoteFile], known_hashes: Container[str] = ()
+) -> dict[str, Path | None]:
+    """Where the files of a named set lie on this machine; None for one that is yet to be fetched.
+
+    Arguments: as for `fetch`.
+
+    Raises:
+        DataError: If a file in `TWOFOLD_DATA` has the wrong hash.
+
+    Example:
+        >>> local_files("letters", [RemoteFile("a.gz", "0")])
+        {'a.gz': None}
+    """
+    found = {file.name: _in_user_folder(name, file, known_hashes) for file in files}
+    for file in files:
+        path = cache_folder() / name / file.name
+        if not found[file.name] and is_there(path) and _sha256(path) == file.sha256:
+            found[file.name] = path
     return found
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from twofold.data.catalog import CATALOG, Entry
+from twofold.data.catalog import CATALOG, Entry, known_hashes
 from twofold.data.dataset import SPLITS, ImageDataset
 from twofold.data.download import fetch
 from twofold.data.formats import read_path
@@ -241,9 +241,7 @@ def fit(dataset: ImageDataset, size: tuple[int, int] | None, gray: bool) -> Imag
 def _read_named(entry: Entry) -> Parts:
     if entry.read is None:
         return stack(load_dataset(entry.stacks), entry.info.counts)
-    files = [file for known in CATALOG.values() for file in known.files]
-    hashes = {sha for file in files for sha in (file.sha256, file.unzipped_sha256) if sha}
-    parts = entry.read(fetch(entry.info.name, entry.files, entry.mirrors, hashes))
+    parts = entry.read(fetch(entry.info.name, entry.files, entry.mirrors, known_hashes()))
     return Parts(parts.groups, entry.class_names, parts.notes)
 
 

@@ -34,7 +34,9 @@ __all__ = [
 ]
 
 # What images may fill: half of this machine's memory, and never more than small images need.
-MAX_BYTES = min(8 << 30, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2)
+MAX_BYTES = 8 << 30
+if hasattr(os, "sysconf"):  # Windows has no such question
+    MAX_BYTES = min(MAX_BYTES, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2)
 MAX_FILE = 256 << 20  # bytes of one file that holds one image
 _MAX_RATIO = 1000  # deflate's limit is 1032; photographs and drawings stay far below
 _LARGE = 1 << 20  # bytes; small contents may be as empty as they like

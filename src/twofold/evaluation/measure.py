@@ -1,6 +1,6 @@
 """A measure: one file says what it is, takes its figures, draws them and puts them in words.
 
-A file of this package, or a plugin, registers a class::
+A file of this package, or a plugin, registers a class:
 
     @register("measure", "sharpness")
     class Sharpness(Measure):

@@ -1,4 +1,4 @@
-'''Names for classes and functions: models, networks, conditions, likelihoods, losses and the rest::
+'''Names for classes and functions: models, networks, conditions, likelihoods, losses and the rest.
 
     @register("network", "mlp")
     def mlp(input_shape: Shape, output_shape: Shape, width: Count = 64) -> nn.Module:
