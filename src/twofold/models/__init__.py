@@ -1,7 +1,9 @@
 """The families of models, each in a file of its own that reads like its paper.
 
-vae = models.VAE(MyEncoder(), MyDecoder(), latent_dim=16)        # plain modules
-gan = models.GAN("fc-512", "fc-512", image_shape=(1, 28, 28))    # or the layer notation
+Networks are plain modules, or written in the layer notation::
+
+    vae = models.VAE(MyEncoder(), MyDecoder(), latent_dim=16)
+    gan = models.GAN("fc-512", "fc-512", image_shape=(1, 28, 28))
 """
 
 from twofold.models.aae import AAE
