@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, bincount
 
+from twofold.metrics.intervals import Estimate, Z
 from twofold.metrics.measure import Measure, NotMeasured
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "calibration",
     "class_shares",
     "confusion",
+    "estimate_inception_score",
     "inception_score",
     "kl_of_shares",
     "recognition",
@@ -103,10 +105,27 @@ def inception_score(log_probs: Tensor) -> float:
         >>> round(inception_score(torch.eye(4).clamp_min(1e-30).log()), 9)
         4.0
     """
+    return _kl_from_marginal(log_probs).mean().exp().item()
+
+
+def estimate_inception_score(log_probs: Tensor) -> Estimate:
+    """`inception_score` of independent images, what varies being these, to first order.
+
+    An image moves ln IS by how far its KL from p(y) is from the mean; that it moves p(y) as well is
+    of second order.
+    """
+    kl = _kl_from_marginal(log_probs)
+    score = kl.mean().exp().item()
+    error = kl.std().item() / len(kl) ** 0.5
+    low, high = (score * math.exp(sign * Z * error) for sign in (-1, 1))
+    return Estimate(score, max(1.0, low), min(float(log_probs.shape[1]), high), score * error)
+
+
+def _kl_from_marginal(log_probs: Tensor) -> Tensor:
+    """KL(p(y|x) || p(y)) of each image in nats, shape (N,)."""
     log_probs = log_probs.double()
     marginal = torch.logsumexp(log_probs, dim=0) - math.log(len(log_probs))
-    kl = (log_probs.exp() * (log_probs - marginal)).sum(dim=1)
-    return kl.mean().exp().item()
+    return (log_probs.exp() * (log_probs - marginal)).sum(dim=1)
 
 
 def recognition(
