@@ -9,7 +9,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -95,8 +95,13 @@ def of_features(
     return estimate(*gaussians(seed, *law))
 
 
-def neighbors(name: str, x: Tensor, y: Tensor) -> Estimate | None:
-    return estimate_neighborhood(x, y, splits=10)[name]
+@cache
+def neighborhoods(law: tuple, seed: int) -> dict[str, Estimate | None]:
+    return estimate_neighborhood(*gaussians(seed, *law), splits=10)
+
+
+def neighbors(name: str, law: tuple, seed: int) -> Estimate | None:
+    return neighborhoods(law, seed)[name]
 
 
 def counted(estimate: Callable[..., Estimate], laws: list, seed: int) -> Estimate:
@@ -179,7 +184,7 @@ def of_neighbors() -> Iterator[Situation]:
     ):
         law = f"{dim}-D Gaussians, {shift:g} apart in each, scale {scale:g}"
         for name in ("precision", "density", "recall", "coverage"):
-            draw = partial(of_features, partial(neighbors, name), (n, m, dim, shift, scale))
+            draw = partial(neighbors, name, (n, m, dim, shift, scale))
             yield Situation(name, law, f"{n}, {m}", draw, cost=10)
 
 
