@@ -8,14 +8,12 @@ import scipy.linalg
 import torch
 
 from twofold.errors import NotMeasured
-from twofold.evaluation import distance
-from twofold.evaluation.distance import (
+from twofold.evaluation.frechet import (
     frechet_bias,
     frechet_distance,
-    frechet_error,
     frechet_limit,
-    kernel_distance,
 )
+from twofold.evaluation.spread import estimate_frechet
 
 
 def gaussian(n: int, seed: int = 0, d: int = 5, scale: float = 1.0, shift: float = 0.0):
@@ -64,15 +62,6 @@ def test_a_feature_that_never_fires_adds_what_the_other_set_has_of_it():
     assert frechet_distance(x, y) == pytest.approx(expected.item(), rel=1e-6)
 
 
-def test_the_error_is_the_spread_of_repeated_draws():
-    values = [
-        frechet_distance(gaussian(300, seed=2 * i), gaussian(300, seed=2 * i + 1, shift=0.5))
-        for i in range(40)
-    ]
-    error = frechet_error(gaussian(300), gaussian(300, seed=1, shift=0.5), resamples=60)
-    assert 0.5 < error / np.std(values, ddof=1) < 2.0
-
-
 def test_the_bias_is_what_a_perfect_model_would_get():
     values = [
         frechet_distance(gaussian(60, seed=2 * i), gaussian(90, seed=2 * i + 1)) for i in range(40)
@@ -85,64 +74,16 @@ def test_the_limit_removes_the_bias_of_small_numbers():
     """Two samples of one distribution: the distance is positive, its limit is zero."""
     x, y = torch.randn(1280, 32).double(), torch.randn(1280, 32).double()
     limit, of_the_fit, points = frechet_limit(x, y)
-    error = math.hypot(of_the_fit, frechet_error(x, y))
+    error = math.hypot(of_the_fit, estimate_frechet(x, y).error)
     assert frechet_distance(x, y) > 6 * error
     assert abs(limit) < 3 * error
     assert len(points) == 15
     assert points[0][0] == 256
     assert points[-1] == (1280, pytest.approx(frechet_distance(x, y)))
     apart, of_the_fit, _ = frechet_limit(x, y + 0.3)
-    error = math.hypot(of_the_fit, frechet_error(x, y + 0.3))
+    error = math.hypot(of_the_fit, estimate_frechet(x, y + 0.3).error)
     assert apart == pytest.approx(32 * 0.09, abs=3 * error)
     assert frechet_distance(x, y + 0.3) > 32 * 0.09 + 3 * error
     x, y = gaussian(200), gaussian(200, seed=1)
     with pytest.raises(NotMeasured, match="over 5 features needs 100 images, and there are 99"):
         frechet_limit(x, y[:99])
-
-
-def mmd_by_hand(x: np.ndarray, y: np.ndarray) -> float:
-    """Equation 4 of Binkowski et al., term by term."""
-
-    def kernel(a, b):
-        return (float(a @ b) / len(a) + 1.0) ** 3
-
-    n, m = len(x), len(y)
-    same_x = sum(kernel(x[i], x[j]) for i in range(n) for j in range(n) if i != j)
-    same_y = sum(kernel(y[i], y[j]) for i in range(m) for j in range(m) if i != j)
-    cross = sum(kernel(a, b) for a in x for b in y)
-    return same_x / (n * (n - 1)) + same_y / (m * (m - 1)) - 2 * cross / (n * m)
-
-
-def test_kernel_distance_is_its_definition():
-    x = torch.randn(60, 3).double()
-    y = torch.randn(60, 3).double() + 1.5
-    value, error = kernel_distance(x, y, subsets=2000)
-    assert value == pytest.approx(mmd_by_hand(x.numpy(), y.numpy()), rel=0.05)
-    assert 2 * error < value
-
-
-def test_kernel_distance_is_not_biased():
-    values = [
-        kernel_distance(gaussian(50, seed=2 * i), gaussian(50, seed=2 * i + 1), subsets=10)[0]
-        for i in range(60)
-    ]
-    assert abs(np.mean(values)) < 3.5 * np.std(values) / 60**0.5
-    assert min(values) < 0.0 < max(values)
-
-
-@pytest.mark.parametrize("size", [1000, 20])
-def test_the_error_of_the_kernel_distance_is_its_spread(size, monkeypatch):
-    """With subsets of half of the images, and of a tenth."""
-    monkeypatch.setattr(distance, "SUBSET_SIZE", size)
-    found = [kernel_distance(torch.randn(200, 4), torch.randn(200, 4) + 0.7) for _ in range(60)]
-    values, errors = np.array(found).T
-    assert 0.75 < errors.mean() / values.std(ddof=1) < 1.3
-
-
-def test_kernel_distance_repeats_itself_and_leaves_the_generator_alone():
-    x, y = gaussian(60), gaussian(60, seed=1)
-    state = torch.get_rng_state()
-    assert kernel_distance(x, y) == kernel_distance(x, y)
-    assert torch.equal(torch.get_rng_state(), state)
-    with pytest.raises(NotMeasured, match="needs 10 images"):
-        kernel_distance(x[:9], y)

@@ -10,7 +10,8 @@ from twofold.evaluation.classifiers import ReferenceClassifier
 from twofold.evaluation.comparison import comparable
 from twofold.evaluation.figure import Figure
 from twofold.evaluation.gan_test import GANTest
-from twofold.evaluation.recognition import balanced_interval, wilson
+from twofold.evaluation.intervals import wilson
+from twofold.evaluation.recognition import balanced_interval
 from twofold.evaluation.samples import Generated
 from twofold.evaluation.summary import gather
 from twofold.experiments.context import open_run

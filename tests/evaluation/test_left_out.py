@@ -10,8 +10,8 @@ from twofold.data import ImageDataset, load_dataset
 from twofold.data.batches import Batches
 from twofold.evaluation import classifiers
 from twofold.evaluation.comparison import best, comparable
-from twofold.evaluation.distance import frechet_distance
 from twofold.evaluation.findings import default_findings
+from twofold.evaluation.frechet import frechet_distance
 from twofold.evaluation.likelihood import elbo_terms
 from twofold.evaluation.recognition import accuracy_per_class
 from twofold.evaluation.samples import classifier_extractor, generated_by

@@ -7,9 +7,10 @@ import torch
 from twofold.data import load_dataset
 from twofold.evaluation.classifiers import CNN, _shipped_for, checksums, find_classifier
 from twofold.evaluation.coverage import K
-from twofold.evaluation.distance import frechet_distance, kernel_distance
+from twofold.evaluation.frechet import frechet_distance
 from twofold.evaluation.neighbors import neighborhood
 from twofold.evaluation.samples import classifier_extractor, features_of
+from twofold.evaluation.spread import estimate_kernel
 from twofold.experiments.context import draw_index, open_run
 from twofold.experiments.train import train
 from twofold.verbs.evaluate import evaluate
@@ -42,7 +43,7 @@ def test_references_are_of_validation_images(run, silent):
     assert fid.provenance["reference"] == "validation images"
     assert not any(SEEN in note for note in fid.notes)
     kid = found["kid/classifier"].reference
-    assert kid is None or kid == pytest.approx(1000 * kernel_distance(real, other)[0], rel=1e-6)
+    assert kid is None or kid == pytest.approx(1000 * estimate_kernel(real, other).value, rel=1e-6)
     some = real[torch.as_tensor(draw_index(180, 170))]
     by_hand = neighborhood(some, other, K)
     for key in ("precision", "recall"):

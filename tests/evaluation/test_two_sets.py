@@ -11,7 +11,7 @@ import twofold as package
 from twofold.data import load_dataset
 from twofold.data.dataset import ImageDataset
 from twofold.errors import DataError, UsageError
-from twofold.evaluation.distance import frechet_distance
+from twofold.evaluation.frechet import frechet_distance
 from twofold.evaluation.samples import features_of
 from twofold.evaluation.summary import gather
 from twofold.experiments.context import open_run

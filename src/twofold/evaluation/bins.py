@@ -4,7 +4,8 @@ References:
     On GANs and GMMs (Richardson and Weiss, 2018), section 3, https://arxiv.org/abs/1805.12462
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from twofold.errors import NotMeasured
 from twofold.evaluation.cache import digest_of, remember
+from twofold.evaluation.counts import estimate_jensen_shannon, jensen_shannon
 from twofold.evaluation.figure import Figure, Quantity
 from twofold.evaluation.measure import Measure
 from twofold.evaluation.questions import COVERAGE
@@ -19,7 +21,7 @@ from twofold.evaluation.samples import generated_by
 from twofold.experiments.context import Context
 from twofold.registry import register
 
-__all__ = ["Bins", "assign_bins", "different_bins", "jensen_shannon", "make_bins"]
+__all__ = ["Bins", "assign_bins", "different_bins", "make_bins"]
 
 SIGNIFICANT = 1.96  # a two-sided test at 5 %: 5 % of bins differ by chance
 
@@ -62,18 +64,6 @@ def different_bins(a: NDArray[np.int64], b: NDArray[np.int64]) -> float:
     return float((apart > SIGNIFICANT * error).mean())
 
 
-def jensen_shannon(a: NDArray[np.int64], b: NDArray[np.int64]) -> float:
-    """Jensen-Shannon divergence of two histograms, nats, 0 to ln 2.
-
-    Example:
-        >>> round(jensen_shannon(np.array([1, 0]), np.array([0, 1])), 6)
-        0.693147
-    """
-    from scipy.spatial.distance import jensenshannon
-
-    return float(jensenshannon(a / a.sum(), b / b.sum())) ** 2
-
-
 RICHARDSON = "Richardson and Weiss (2018), section 3"
 NDB = Quantity(
     "ndb",
@@ -104,17 +94,14 @@ class Bins(Measure):
             assign_bins(_flat(images), centers)
             for images in (train, made.x[:count], context.real("test", count))
         )
-        figures: dict[Quantity, Callable[..., float]] = {
-            NDB: lambda *counts: 100 * different_bins(*counts),
-            JS: jensen_shannon,
+        others: dict[str, Any] = {
+            "provenance": {**made.provenance, "bins": len(centers), "of_each": count},
+            "notes": made.notes,
         }
-        for quantity, figure in figures.items():
-            yield quantity.figure(
-                figure(fake, expected),
-                reference=figure(real, expected),
-                provenance={**made.provenance, "bins": len(centers), "of_each": count},
-                notes=made.notes,
-            )
+        share, real_share = (100 * different_bins(one, expected) for one in (fake, real))
+        yield NDB.figure(share, reference=real_share, **others)
+        found, reference = estimate_jensen_shannon(fake, expected), jensen_shannon(real, expected)
+        yield JS.estimated(found, reference=reference, **others)
 
 
 def _flat(images: Tensor) -> np.ndarray:

@@ -7,10 +7,16 @@ from torch import Tensor
 
 from twofold.errors import NotMeasured
 from twofold.evaluation.classifiers import CNN, reference_classifier
+from twofold.evaluation.counts import estimate_class_kl
 from twofold.evaluation.figure import Figure, Quantity
 from twofold.evaluation.measure import Measure
 from twofold.evaluation.questions import CLASSES
-from twofold.evaluation.recognition import class_shares, inception_score, kl_of_shares
+from twofold.evaluation.recognition import (
+    class_shares,
+    estimate_inception_score,
+    inception_score,
+    kl_of_shares,
+)
 from twofold.evaluation.samples import generated_by, notes_of_reference
 from twofold.evaluation.summary import RunSummary
 from twofold.experiments.context import Context
@@ -64,8 +70,8 @@ class Classes(Measure):
             "classifier": f"{classifier.name} {classifier.digest}",
             "reference": f"{context.reference[0]} images",
         }
-        yield INCEPTION.figure(
-            inception_score(seen),
+        yield INCEPTION.estimated(
+            estimate_inception_score(seen),
             reference=inception_score(real),
             provenance=provenance,
             notes=notes,
@@ -74,8 +80,8 @@ class Classes(Measure):
         data, shares = counts.double() / len(labels), class_shares(seen)
         names = [context.dataset.class_names[k] for k in known]
         asked = "the model was asked for the classes in these proportions"
-        yield CLASS_KL.figure(
-            kl_of_shares(shares, data),
+        yield CLASS_KL.estimated(
+            estimate_class_kl((shares * len(made)).round().long(), counts),
             reference=_reference(class_shares(real), data),
             provenance=provenance,
             notes=(*notes, asked) if "classes" in made.provenance else notes,

@@ -69,9 +69,12 @@ def difference(a: Figure, b: Figure) -> Difference:
         Difference(amount=1.5, errors=3.0)
     """
     amount = a.value - b.value
-    if a.error is None or b.error is None:
+    ours, theirs = a.generated_error, b.generated_error
+    if ours is None or theirs is None:  # else they are of the same real images
+        ours, theirs = a.error, b.error
+    if ours is None or theirs is None:
         return Difference(amount, None)
-    combined = math.hypot(a.error, b.error)
+    combined = math.hypot(ours, theirs)
     if combined == 0:
         return Difference(amount, math.inf if amount else 0.0)
     return Difference(amount, abs(amount) / combined)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from twofold.evaluation.figure import Figure, Quantity
 from twofold.evaluation.findings import Finding, above_reference, with_its_unit
+from twofold.evaluation.halves import estimate_neighborhood
 from twofold.evaluation.measure import Measure
 from twofold.evaluation.neighbors import neighborhood
 from twofold.evaluation.pictures import Panel, draw_by_class, draw_tradeoff
@@ -24,7 +25,6 @@ from twofold.words import listing
 __all__ = ["Coverage"]
 
 K = 5  # at which two samples of one distribution have a coverage of 97 %
-BOTH_SETS = 2**0.5  # the balls of the other set are as random as the images of this one
 FAR = 0.8  # of the reference: below it a share is far from that of real images
 KYNKAANNIEMI, NAEEM = "Kynkäänniemi et al. (2019), section 3", "Naeem et al. (2020), section 3"
 PER_CENT = {"unit": "%", "better": "higher", "least": 0.0, "most": 100.0}
@@ -81,7 +81,9 @@ def _shares(
 ) -> Iterator[Figure]:
     count = min(len(features.generated), len(features.test))
     some = torch.as_tensor(draw_index(len(features.test), count))
-    found = neighborhood(features.test[some], features.generated[:count], K)
+    real, generated = features.test[some], features.generated[:count]
+    found = neighborhood(real, generated, K)
+    sure = estimate_neighborhood(real, generated, K, found=found)
     y_test = None if features.y_test is None else features.y_test[some]
     references = features.reference("coverage", _references) or [None] * len(quantities)
     least = min(len(features.real), count)
@@ -91,11 +93,11 @@ def _shares(
     for quantity, reference in zip(quantities, references, strict=True):
         values, scale = getattr(found, quantity.key), 100.0 if quantity.unit else 1.0
         y = features.y_generated if quantity in (PRECISION, DENSITY) else y_test
-        yield quantity.figure(
-            scale * values.mean().item(),
+        estimate = sure[quantity.key]
+        yield quantity.estimated(
+            estimate.scaled(scale) if estimate else scale * values.mean().item(),
             features.name,
             f"{features.name} features",
-            error=scale * BOTH_SETS * values.std().item() / count**0.5,
             reference=None if reference is None else scale * reference,
             provenance={**features.provenance, "k": K, "of_each": count},
             per_class=_per_class(scale * values, y, class_names),

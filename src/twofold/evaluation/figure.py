@@ -7,6 +7,8 @@ from typing import Any, Literal
 
 from torch import Tensor
 
+from twofold.evaluation.intervals import Estimate
+
 __all__ = ["Direction", "Figure", "Quantity", "mean_and_error"]
 
 Direction = Literal["higher", "lower"]
@@ -32,6 +34,8 @@ class Figure:
         details: Plain data behind the figure, such as a curve or a matrix, which the measure that
             took it draws.
         interval: Ends of a 95 % interval where it is not `value` ± 1.96 `error`, or None.
+        generated_error: Standard error over generated images alone, by which figures against the
+            same real images differ, or None.
         aside: What stands small beside the number: `drawn codes 81.2`.
     """
 
@@ -48,6 +52,7 @@ class Figure:
     details: Mapping[str, Any] = field(default_factory=dict)
     interval: Sequence[float] | None = None
     aside: str = ""
+    generated_error: float | None = None
 
     @classmethod
     def from_dict(cls, entry: Mapping[str, Any]) -> "Figure | None":
@@ -132,6 +137,16 @@ class Quantity:
         name, title = (f"{self.key}/{by}" if by else self.key), self.title
         title = f"{title}, {variant}" if variant else title
         return Figure(name, title, value, self.unit, self.better, **others)
+
+    def estimated(
+        self, found: Estimate | float, by: str = "", variant: str = "", **others: Any
+    ) -> Figure:
+        """A number with its interval, or one that has none; other arguments are as of `figure`."""
+        if isinstance(found, int | float):
+            return self.figure(found, by, variant, **others)
+        sure: dict[str, Any] = {"interval": [found.low, found.high], "error": found.error}
+        sure["generated_error"] = found.generated
+        return self.figure(found.value, by, variant, **sure, **others)
 
     def mean(self, values: Tensor, by: str = "", variant: str = "", **others: Any) -> Figure:
         """The mean of a figure of each image (N,), with its standard error."""

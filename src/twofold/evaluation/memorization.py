@@ -20,11 +20,12 @@ from twofold.errors import NotMeasured
 from twofold.evaluation.cache import digest_of, remember
 from twofold.evaluation.figure import Figure, Quantity
 from twofold.evaluation.findings import above_reference, with_its_unit
+from twofold.evaluation.intervals import wilson
 from twofold.evaluation.measure import Measure
 from twofold.evaluation.neighbors import nearest
 from twofold.evaluation.pictures import Panel, draw_grid, image_grid
 from twofold.evaluation.questions import MEMORIZATION
-from twofold.evaluation.recognition import accuracy_error, wilson
+from twofold.evaluation.recognition import accuracy_error
 from twofold.evaluation.samples import Generated, generated_by
 from twofold.evaluation.summary import RunSummary
 from twofold.experiments.context import Context

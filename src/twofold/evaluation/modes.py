@@ -28,6 +28,7 @@ from twofold.data.preprocess import to_unit
 from twofold.data.stacked import CHANNELS, STACKED_NAMES, draw_stacks
 from twofold.errors import NotMeasured
 from twofold.evaluation.classifiers import CNN, find_classifier
+from twofold.evaluation.counts import estimate_modes, estimate_modes_kl, kl_to_uniform
 from twofold.evaluation.figure import Figure, Quantity
 from twofold.evaluation.measure import Measure
 from twofold.evaluation.questions import CLASSES
@@ -40,10 +41,7 @@ __all__ = [
     "Modes",
     "count_modes",
     "expected_modes",
-    "kl_error",
-    "kl_to_uniform",
     "modes_of",
-    "present_error",
     "sure_of",
 ]
 
@@ -73,20 +71,6 @@ def count_modes(modes: Tensor, num_modes: int = 1000) -> Tensor:
     return torch.bincount(modes, minlength=num_modes)
 
 
-def kl_to_uniform(counts: Tensor) -> float:
-    """KL from the shares of the modes to equal shares, in nats; 0 to ln K."""
-    p = counts.double() / counts.sum()
-    return (torch.xlogy(p, p).sum() + math.log(len(p))).item()
-
-
-def kl_error(counts: Tensor) -> float:
-    """Standard error of `kl_to_uniform` over the images, to first order."""
-    p = counts.double() / counts.sum()
-    surprise = torch.where(p > 0, p, 1.0).log()
-    variance = (p * surprise**2).sum() - (p * surprise).sum() ** 2
-    return math.sqrt(max(0.0, variance.item()) / counts.sum().item())
-
-
 def expected_modes(shares: Tensor, count: int) -> float:
     """Modes expected among so many independent images, of modes with these shares (K,).
 
@@ -95,18 +79,6 @@ def expected_modes(shares: Tensor, count: int) -> float:
         632
     """
     return (1 - (1 - shares.double()) ** count).sum().item()
-
-
-def present_error(counts: Tensor) -> float:
-    """Standard error of the number of modes present, over draws of as many images.
-
-    The multinomial's, with its covariances to first order, of the shares found.
-    """
-    num_images = counts.sum().item()
-    p = counts.double() / num_images
-    absent = (1 - p) ** num_images
-    variance = (absent * (1 - absent)).sum() - num_images * (p * absent).sum() ** 2
-    return math.sqrt(max(0.0, variance.item()))
 
 
 CONFIDENCE = 0.9
@@ -168,11 +140,8 @@ class Modes(Measure):
         sure, sure_real = (modes_of(x)[sure_of(x, CONFIDENCE)] for x in (fake, real))
         both_sure = {**both, "provenance": {**provenance, "confidence": CONFIDENCE}}
         yield _present(SURE, count_modes(sure), count_modes(sure_real), **both_sure)
-        yield MODES_KL.figure(
-            kl_to_uniform(counts),
-            error=kl_error(counts),
-            reference=kl_to_uniform(reference),
-            **both,
+        yield MODES_KL.estimated(
+            estimate_modes_kl(counts), reference=kl_to_uniform(reference), **both
         )
 
 
@@ -192,14 +161,14 @@ def _present(quantity: Quantity, counts: Tensor, reference: Tensor, **others: An
     """How many modes have an image, with the images of each."""
     num_modes, seen = len(STACKED_NAMES), int(counts.sum())
     uniform = torch.full((num_modes,), 1 / num_modes)
-    return quantity.figure(
-        float((counts > 0).sum()),
-        error=present_error(counts) if seen else None,
-        reference=float((reference > 0).sum()),
-        details={
-            "images": seen,
-            "expected_of_equal_shares": round(expected_modes(uniform, seen), 2),
-            "counts": counts.tolist(),
-        },
-        **others,
+    others["reference"] = float((reference > 0).sum())
+    others["details"] = {
+        "images": seen,
+        "expected_of_equal_shares": round(expected_modes(uniform, seen), 2),
+        "counts": counts.tolist(),
+    }
+    return (
+        quantity.estimated(estimate_modes(counts), **others)
+        if seen
+        else quantity.figure(0.0, **others)
     )

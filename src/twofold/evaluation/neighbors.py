@@ -16,6 +16,7 @@ References:
     https://arxiv.org/abs/2002.09797
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -24,7 +25,7 @@ from torch import Tensor
 from twofold.errors import NotMeasured
 from twofold.evaluation.distances import Pool, apart
 
-__all__ = ["Neighborhood", "nearest", "neighborhood"]
+__all__ = ["Neighborhood", "nearest", "neighborhood", "within_reach"]
 
 ROWS = 1000  # of the matrix of distances at a time
 
@@ -58,15 +59,12 @@ def neighborhood(real: Tensor, fake: Tensor, k: int = 5) -> Neighborhood:
             f"and {len(fake)}"
         )
     reach_real, reach_fake = _reach(real, k), _reach(fake, k)
-    pool = Pool(fake)
     inside = torch.zeros(len(fake), dtype=torch.float64, device=fake.device)
     recall, coverage = [], []
-    for part, reach in zip(real.split(ROWS), reach_real.split(ROWS), strict=True):
-        squared, rounding = pool.bounds(part)  # (ROWS, M)
-        in_real = _within(squared, rounding, reach[:, None], part, fake)
+    for in_real, in_fake in within_reach(real, fake, reach_real[:, None], reach_fake[None]):
         inside += in_real.sum(dim=0)
         coverage.append(in_real.any(dim=1))
-        recall.append(_within(squared, rounding, reach_fake[None], part, fake).any(dim=1))
+        recall.append(in_fake.any(dim=1))
     return Neighborhood(
         (inside > 0).double(), inside / k, torch.cat(recall).double(), torch.cat(coverage).double()
     )
@@ -96,18 +94,37 @@ def nearest(x: Tensor, pool: Tensor, k: int = 1, itself: bool = False) -> tuple[
     return torch.cat([one for one, _ in found]), torch.cat([which for _, which in found])
 
 
+def within_reach(
+    x: Tensor, y: Tensor, *reaches: Tensor, edge: bool = False
+) -> Iterator[list[Tensor]]:
+    """Which of y (M, D) lie within reach of each of x (N, D), a block of rows at a time.
+
+    What rounding leaves open is decided by differences, as `nearest` finds a reach.
+
+    Arguments:
+        x: Shape (N, D).
+        y: Shape (M, D).
+        reaches: Of each of x, shape (N, 1), or of each of y, shape (1, M).
+        edge: Whether what lies just at the reach is within.
+
+    Yields:
+        For each reach bool, shape (ROWS, M), in the last block with what rows are left.
+    """
+    pool = Pool(y)
+    for start in range(0, len(x), ROWS):
+        part = x[start : start + ROWS]
+        squared, rounding = pool.bounds(part)
+        found = []
+        for reach in reaches:
+            limit = reach[start : start + ROWS] if reach.shape[1] == 1 else reach
+            within = squared < limit.square()
+            i, j = ((squared - limit.square()).abs() <= rounding).nonzero(as_tuple=True)
+            distance, allowed = apart(part[i], y[j]), limit.expand_as(squared)[i, j]
+            within[i, j] = distance <= allowed if edge else distance < allowed
+            found.append(within)
+        yield found
+
+
 def _reach(x: Tensor, k: int) -> Tensor:
     """Distance of each point to its k-th nearest other, shape (N,)."""
     return nearest(x, x, k, itself=True)[0][:, -1]
-
-
-def _within(squared: Tensor, rounding: Tensor, reach: Tensor, x: Tensor, y: Tensor) -> Tensor:
-    """Which distances are less than a reach that broadcasts with them, bool (ROWS, M).
-
-    What rounding leaves open is decided by differences, as the reach itself was found.
-    """
-    limit = reach.square()
-    within = squared < limit
-    i, j = ((squared - limit).abs() <= rounding).nonzero(as_tuple=True)
-    within[i, j] = apart(x[i], y[j]) < reach.expand_as(squared)[i, j]
-    return within

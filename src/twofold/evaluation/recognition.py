@@ -20,6 +20,7 @@ from torch import Tensor, bincount
 
 from twofold.errors import NotMeasured
 from twofold.evaluation.figure import Figure
+from twofold.evaluation.intervals import Estimate, Z, wilson
 
 __all__ = [
     "Calibration",
@@ -31,11 +32,11 @@ __all__ = [
     "calibration",
     "class_shares",
     "confusion",
+    "estimate_inception_score",
     "inception_score",
     "kl_of_shares",
     "notes_of_few",
     "recognition",
-    "wilson",
 ]
 
 FEW = 100  # test images, below which a single one is more than a point of a share
@@ -110,10 +111,27 @@ def inception_score(log_probs: Tensor) -> float:
         >>> round(inception_score(torch.eye(4).clamp_min(1e-30).log()), 9)
         4.0
     """
+    return _kl_from_marginal(log_probs).mean().exp().item()
+
+
+def estimate_inception_score(log_probs: Tensor) -> Estimate:
+    """`inception_score` of independent images, what varies being these, to first order.
+
+    An image moves ln IS by how far its KL from p(y) is from the mean; that it moves p(y) as well is
+    of second order.
+    """
+    kl = _kl_from_marginal(log_probs)
+    score = kl.mean().exp().item()
+    error = kl.std().item() / len(kl) ** 0.5
+    low, high = (score * math.exp(sign * Z * error) for sign in (-1, 1))
+    return Estimate(score, max(1.0, low), min(float(log_probs.shape[1]), high), score * error)
+
+
+def _kl_from_marginal(log_probs: Tensor) -> Tensor:
+    """KL(p(y|x) || p(y)) of each image in nats, shape (N,)."""
     log_probs = log_probs.double()
     marginal = torch.logsumexp(log_probs, dim=0) - math.log(len(log_probs))
-    kl = (log_probs.exp() * (log_probs - marginal)).sum(dim=1)
-    return kl.mean().exp().item()
+    return (log_probs.exp() * (log_probs - marginal)).sum(dim=1)
 
 
 def balanced(log_probs: Tensor, y: Tensor) -> tuple[float, float]:
@@ -198,22 +216,6 @@ def balanced_interval(log_probs: Tensor, y: Tensor) -> tuple[float, float]:
     variance = (p * (1 - p) / n).sum() / len(n) ** 2
     share, spread = (right / n).mean().item(), p.mean() * (1 - p.mean())
     return wilson(share, (spread / variance).item())
-
-
-def wilson(share: float, count: float) -> tuple[float, float]:
-    """Ends of Wilson's 95 % interval of a share of so many images.
-
-    Example:
-        >>> [round(end, 3) for end in wilson(1.0, 14)]
-        [0.785, 1.0]
-    """
-    z = 1.96
-    middle, width = (
-        share + z * z / (2 * count),
-        z * math.sqrt(share * (1 - share) / count + (z / (2 * count)) ** 2),
-    )
-    scale = 1 + z * z / count
-    return max(0.0, (middle - width) / scale), min(1.0, (middle + width) / scale)
 
 
 @dataclass(frozen=True)
