@@ -2,7 +2,9 @@
 
 import json
 import math
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -273,3 +275,33 @@ def test_the_command_sweeps_and_says_what_comes_next(twofold, tmp_path: Path):
     code, _, error = twofold("sweep", "digits-cvae", "latent_dm=2,3", "--out", tmp_path / "x")
     assert code == 2
     assert "did you mean 'latent_dim'" in error
+
+
+ENDLESS = """
+import sys, twofold
+from twofold.training.progress import Silent
+fields = {"layers": "fc-8", "limit": 100, "device": "cpu", "checkpoint_every": 0}
+twofold.sweep(
+    "digits-cvae", latent_dim=[2, 3], epochs=20, out=sys.argv[1], progress=Silent(), **fields
+)
+"""
+
+
+def test_a_killed_sweep_leaves_a_trial_that_anybody_goes_on_with(sweep, tmp_path: Path):
+    """The lock of a trial ends with its process; its run continues, and is not begun anew."""
+    out = tmp_path / "sweep"
+    killed = subprocess.Popen([sys.executable, "-c", ENDLESS, str(out)])
+    until = time.monotonic() + 60
+    while not list(out.glob("0000-*/checkpoints/step-*[1-9]*.json")):
+        assert time.monotonic() < until, "waited in vain"
+        assert killed.poll() is None
+        time.sleep(0.02)
+    killed.kill()
+    killed.wait()
+    (folder,) = out.glob("0*")
+    done, total = Run(folder).progress
+    assert 0 < done < total
+    found = sweep(latent_dim=[2, 3], epochs=20, checkpoint_every=0)
+    assert [one.state for one in found.trials] == ["done", "done"]
+    whole = sweep(latent_dim=[2], epochs=20, out=tmp_path / "whole").trials[0]
+    assert found.trials[0].value == whole.value
