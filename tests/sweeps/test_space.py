@@ -4,7 +4,7 @@ import pytest
 
 from twofold.errors import UsageError
 from twofold.experiments.resolve import resolve
-from twofold.sweeps.space import Choice, Range, cells, check_space, parse_space
+from twofold.sweeps.space import Choice, Range, cells, check_space, parse_space, space_names
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,8 @@ def test_a_grid_is_every_combination_once():
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("latent_dim", "'latent_dim' is not key=value; for example latent_dim=8,16,32"),
+        ("latent_dim", "'latent_dim' is neither key=value, as in latent_dim=8,16,32"),
+        ("=3", "'=3' is not key=value; for example latent_dim=8,16,32"),
         ("lr=1e-2..1e-4", "lr=1e-2..1e-4 is empty; write the smaller end first"),
         ("latent_dim=8,,16", "latent_dim=8,,16 lacks a value between two commas"),
         ("latent_dim=8,16,8", "latent_dim repeats 8; each value is tried once"),
@@ -94,3 +95,33 @@ def test_an_empty_choice_is_refused():
 def test_how_many_labels_are_kept_is_no_matter_of_the_validation_images():
     fixed, factors = parse_space(["labels=50,100", "data.shift=0,1"])
     check_space(resolve("digits-cvae", fixed), factors)
+
+
+@pytest.mark.parametrize("experiment", ["lam2023-cvae", "lam2023-cgan"])
+def test_the_grid_of_lams_report_has_243_cells_and_the_reports_choice_is_one(experiment):
+    fixed, factors = parse_space(["lam2023-grid"])
+    chosen = resolve(experiment, fixed)
+    check_space(chosen, factors)
+    recipes = [resolve(chosen, cell).recipe() for cell in cells(factors)]
+    assert len(recipes) == len(set(recipes)) == 3**5
+    assert chosen.recipe() in recipes
+
+
+def test_a_space_is_read_from_a_file_and_its_fields_can_be_replaced(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("latent_dim: [2, 3]\nlr: 1e-4..1e-2\nepochs: 9\n")
+    fixed, factors = parse_space([str(path), "epochs=3", "latent_dim=5,6"])
+    assert fixed == {"epochs": 3}
+    assert factors == {"latent_dim": Choice((5, 6)), "lr": Range(1e-4, 1e-2, True, False)}
+
+
+@pytest.mark.parametrize("content", ["- a\n", "3: [1]\n", "a: [\n", "\x00"])
+def test_a_file_that_is_no_space_is_refused(tmp_path, content):
+    (tmp_path / "mine.yaml").write_text(content)
+    with pytest.raises(UsageError, match=r"mine\.yaml"):
+        parse_space([str(tmp_path / "mine.yaml")])
+
+
+def test_every_space_of_the_library_is_read():
+    for name in space_names():
+        assert parse_space([name])[1]

@@ -5,15 +5,31 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
+from pathlib import Path
 from typing import Any
 
+import yaml
+
+from twofold.data.opening import read_file
 from twofold.errors import UsageError, shorten
 from twofold.experiments.resolve import parse_changes, resolve
 from twofold.experiments.schema import Experiment
+from twofold.files import parse_yaml
 
-__all__ = ["Choice", "Factor", "Range", "cells", "check_space", "parse_space"]
+__all__ = [
+    "Choice",
+    "Factor",
+    "Range",
+    "cells",
+    "check_space",
+    "load_space",
+    "parse_space",
+    "space_names",
+]
 
 FREE = frozenset({"labels", "shift"})  # fields of data that leave the validation images as they are
+LIBRARY = Path(__file__).parent / "library"
+LARGEST = 1 << 20  # bytes of a space
 MOST_CELLS = 10_000
 WHOLE = re.compile(r"[+-]?\d+")
 Value = int | float | str | bool | None
@@ -75,9 +91,10 @@ def parse_space(
 ) -> tuple[dict[str, Any], dict[str, Factor]]:
     """Fields with one value, which are changes of the experiment, and those with several.
 
-    In a text `a..b` is a range and `a,b,c` a choice; a range is logarithmic where its ends differ
-    by a factor of ten or more, and of whole numbers where both are written as such. In Python a
-    list is a choice.
+    A text without `=` is the name of a space, or a YAML file with one, whose fields later texts
+    replace. In a text `a..b` is a range and `a,b,c` a choice; a range is logarithmic where its ends
+    differ by a factor of ten or more, and of whole numbers where both are written as such. In
+    Python a list is a choice.
 
     Raises:
         UsageError: If a range has no inside, or a choice repeats or lacks a value.
@@ -89,8 +106,10 @@ def parse_space(
         >>> factors["lr"]
         Range(low=0.0001, high=0.01, log=True, whole=False)
     """
-    pairs = space.items() if isinstance(space, Mapping) else map(_pair, space)
-    given = {**dict(pairs), **(fields or {})}
+    given: dict[str, Any] = dict(space) if isinstance(space, Mapping) else {}
+    for text in () if isinstance(space, Mapping) else space:
+        given |= dict([_pair(text)]) if "=" in text else load_space(text)
+    given |= fields or {}
     fixed: dict[str, Any] = {}
     factors: dict[str, Factor] = {}
     for key, value in given.items():
@@ -105,9 +124,41 @@ def parse_space(
     return fixed, factors
 
 
+def space_names() -> list[str]:
+    """The spaces that come with Twofold."""
+    return sorted(path.stem for path in LIBRARY.glob("*.yaml"))
+
+
+def load_space(name: str) -> dict[str, Any]:
+    """A space of the library, or of a YAML file.
+
+    Raises:
+        UsageError: If there is none, or it is no mapping of fields.
+
+    Example:
+        >>> load_space("lam2023-grid")["latent_dim"]
+        [32, 64, 100]
+    """
+    path = Path(name)
+    if path.suffix not in (".yaml", ".yml"):
+        if name not in (known := space_names()):
+            raise UsageError(
+                f"{shorten(name)} is neither key=value, as in latent_dim=8,16,32, nor a YAML file "
+                f"nor a space by name: {', '.join(known)}"
+            )
+        path = LIBRARY / f"{name}.yaml"
+    try:
+        found = parse_yaml(read_file(path, LARGEST).decode())
+    except (ValueError, yaml.YAMLError) as error:
+        raise UsageError(f"cannot read the space {path}: {error}") from error
+    if not isinstance(found, dict) or not all(isinstance(key, str) for key in found):
+        raise UsageError(f"{path} is no space: expected fields and what to try of each")
+    return found
+
+
 def _pair(text: str) -> tuple[str, str]:
-    key, equals, value = text.partition("=")
-    if not equals or not key.strip():
+    key, _, value = text.partition("=")
+    if not key.strip():
         raise UsageError(f"{shorten(text)} is not key=value; for example latent_dim=8,16,32")
     return key.strip(), value.strip()
 

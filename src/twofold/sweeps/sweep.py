@@ -122,7 +122,7 @@ def sweep(
         experiment: An experiment's name (see twofold list experiments) or a YAML file.
         space: Fields and what to try: latent_dim=32,64,100 is a choice, lr=1e-4..1e-2 a range,
             logarithmic where its ends differ by a factor of ten or more. A field with one value,
-            epochs=10, has it in every trial.
+            epochs=10, has it in every trial. Also a space by name, lam2023-grid, or a YAML file.
         search: `grid` takes every combination once; `random` draws; `tpe` draws more where it went
             well.
         trials: How many to draw; a grid has as many as there are combinations. More of them later
