@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from twofold.report.compare import compare as compare
     from twofold.reproduction.reproduce import reproduce as reproduce
     from twofold.sharing.export import export as export
+    from twofold.sweeps.sweep import Sweep as Sweep
+    from twofold.sweeps.sweep import sweep as sweep
     from twofold.verbs.augment import augment as augment
     from twofold.verbs.canvases import canvases as canvases
     from twofold.verbs.classify import classify as classify

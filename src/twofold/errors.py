@@ -12,6 +12,7 @@ from typing import Any
 
 __all__ = [
     "DataError",
+    "NotFiniteError",
     "NotMeasured",
     "RunError",
     "TwofoldError",
@@ -47,6 +48,10 @@ class DataError(TwofoldError, ValueError):
 
 class RunError(TwofoldError, RuntimeError):
     """A run folder that is damaged, or a run that cannot go on."""
+
+
+class NotFiniteError(RunError):
+    """Training that has come to a number that is not finite, as it would with the next try."""
 
 
 class UnreadableError(RunError):

@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from twofold.errors import RunError
-from twofold.experiments import parallel
-from twofold.experiments.parallel import ParallelRunner, threads_each
+from twofold.experiments import processes
+from twofold.experiments.parallel import ParallelRunner
+from twofold.experiments.processes import threads_each
 from twofold.experiments.run import Run
 from twofold.experiments.seed_runs import plan_seeds, train_seeds
 
@@ -122,7 +123,7 @@ def test_a_killed_parent_leaves_nothing_that_trains(tmp_path: Path):
 
 
 def test_cores_are_shared(monkeypatch):
-    monkeypatch.setattr(parallel, "num_cores", lambda: 8)
+    monkeypatch.setattr(processes, "num_cores", lambda: 8)
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
     assert [threads_each(jobs) for jobs in (1, 4, 16)] == [2, 2, 1]
     monkeypatch.delenv("OMP_NUM_THREADS")

@@ -23,6 +23,7 @@ OTHERS = {
     "track": "twofold.verbs.track.track",
     "compare": "twofold.report.compare.compare",
     "export": "twofold.sharing.export.export",
+    "sweep": "twofold.sweeps.sweep.sweep",
     "reproduce": "twofold.reproduction.reproduce.reproduce",
     "list": "twofold.terminal.show_list",
     "data": "twofold.terminal.show_data",

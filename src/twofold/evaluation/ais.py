@@ -60,7 +60,9 @@ class AIS(Measure):
         decoder, depends, notes = _decoder(context)
         observed = isinstance(decoder, GaussianObservation)
         temperatures = TEMPERATURES["generator" if observed else "decoder"]
-        context.progress.say(f"annealing {CHAINS} chains for each of {len(batch)} test images")
+        context.progress.say(
+            f"annealing {CHAINS} chains for each of {len(batch)} {context.split} images"
+        )
         found = annealed_likelihood(decoder, batch.x, c, CHAINS, temperatures, LEAPFROGS)
         estimate = found.log_likelihood.cpu()
         if not estimate.isfinite().all():

@@ -65,7 +65,7 @@ class Classes(Measure):
         notes = made.notes + notes_of_reference(context)
         provenance = {
             **made.provenance,
-            "split": "test",
+            "split": context.split,
             "images": len(labels),
             "classifier": f"{classifier.name} {classifier.digest}",
             "reference": f"{context.reference[0]} images",

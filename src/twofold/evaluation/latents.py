@@ -201,7 +201,7 @@ class Latents(Measure):
         found = list(posterior_codes(context))
         yield from _compared(context, found, (SILHOUETTE, KNN, LINEAR))
         context.progress.say("maps of the latents")
-        context.run.keep_arrays("latents", _maps(context, found))
+        context.keep_arrays("latents", _maps(context, found))
 
     def panels(self, runs: Sequence[RunSummary]) -> Iterator[Panel]:
         for run in runs:

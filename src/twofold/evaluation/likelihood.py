@@ -186,7 +186,7 @@ class Likelihood(Measure):
             raise NotMeasured(
                 f"a {context.model.title} bounds no likelihood; a VAE, M2 or DRAW does"
             )
-        context.progress.say("ELBO and IWAE bound on the test images")
+        context.progress.say(f"ELBO and IWAE bound on the {context.split} images")
         recon, kl = elbo_terms(model, context.batches.in_order())
         shared: dict[str, Any] = {
             "provenance": {**context.provenance, **of_densities(context, model.likelihood.name)},

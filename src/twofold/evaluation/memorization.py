@@ -207,7 +207,7 @@ def _keep_pairs(
         pairs = torch.stack([made.x[index], train[indices[index, 0]]])
         arrays[name] = to_uint8(pairs.cpu().numpy())
         arrays[f"{name}_distance"] = distances[index, 0].cpu().numpy()
-    context.run.keep_arrays("memorization", arrays)
+    context.keep_arrays("memorization", arrays)
 
 
 def _strips(run: RunSummary, arrays: Mapping[str, Any]) -> Iterator[Panel]:

@@ -253,7 +253,7 @@ def _features(context: Context) -> tuple[Features, ...]:
             context.batches.labels,
             {
                 **made.provenance,
-                "split": "test",
+                "split": context.split,
                 "images": len(test),
                 "extractor": f"{extractor.name} {extractor.digest}",
                 "reference": f"{context.reference[0]} images",

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import torch
@@ -51,6 +51,8 @@ class Context:
         settings: Of measuring: `samples`, `iwae_samples`, `seed`, and `images`, how many of the
             test images are measured, None for all.
         progress: Where to say how it goes.
+        split: Which images are measured, those called test here: `test`, or `validation` where
+            settings are still to be chosen by the figures.
     """
 
     run: Run
@@ -59,6 +61,7 @@ class Context:
     facts: Mapping[str, Any]
     settings: Mapping[str, Any] = field(default_factory=dict)
     progress: Progress = field(default_factory=Silent)
+    split: Literal["test", "validation"] = "test"
     _made: dict[Any, Any] = field(default_factory=dict)
 
     @property
@@ -167,19 +170,19 @@ class Context:
         """All splits of the data set it was trained on.
 
         Raises:
-            RunError: If there are no test images, or the images are gone or have changed.
+            RunError: If there are no such images to measure, or they are gone or have changed.
         """
-        dataset = self.run.dataset()
-        if "test" not in dataset.splits:
+        dataset, split = self.run.dataset(), self.split
+        if split not in dataset.splits:
             raise RunError(
-                f"{dataset.name} has no test images; train with test=0.1 to hold some out"
+                f"{dataset.name} has no {split} images; train with {split}=0.1 to hold some out"
             )
         return dataset
 
     @cached_property
     def test(self) -> ImageDataset:
-        """The test images of the classes that the model was trained on: what figures are of."""
-        return known_images(self.dataset, "test", self.run.experiment.data)
+        """The images of the split, of the classes it was trained on: what figures are of."""
+        return known_images(self.dataset, self.split, self.run.experiment.data)
 
     @cached_property
     def train(self) -> ImageDataset:
@@ -191,9 +194,9 @@ class Context:
         """What real images take the place of generated ones for a reference, and these.
 
         The validation images, which neither model nor classifier has learnt from; where these are
-        fewer than a hundred, the training images.
+        fewer than a hundred, or measured themselves, the training images.
         """
-        if "validation" in self.dataset.splits:
+        if self.split != "validation" and "validation" in self.dataset.splits:
             held_out = known_images(self.dataset, "validation", self.run.experiment.data)
             if len(held_out) >= ENOUGH:
                 return "validation", held_out
@@ -229,7 +232,7 @@ class Context:
     @property
     def provenance(self) -> dict[str, Any]:
         """What any figure of the test images depends on."""
-        found = {"split": "test", "images": len(self.batches), "seed": self.settings["seed"]}
+        found = {"split": self.split, "images": len(self.batches), "seed": self.settings["seed"]}
         left_out = self.run.experiment.data.without
         return {**found, "without": " ".join(sorted(map(str, left_out)))} if left_out else found
 
@@ -260,6 +263,11 @@ class Context:
             images = images[draw_index(len(images), count)]
         return to_unit(torch.as_tensor(images).to(self.device))
 
+    def keep_arrays(self, name: str, arrays: Mapping[str, Any]) -> None:
+        """Keeps arrays behind a figure with the run, whose figures are of test images."""
+        if self.split == "test":
+            self.run.keep_arrays(name, arrays)
+
     def examples(self, split: str, count: int) -> Batch:
         """So many images from all over `test` or `train`, evenly, as training prepares them."""
         batches = self.batches if split == "test" else self.prepare(self.train)
@@ -272,6 +280,7 @@ def open_run(
     device: str = "auto",
     settings: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
+    split: Literal["test", "validation"] = "test",
 ) -> Context:
     """The context of a run, its folder, or a pair of a model and its images.
 
@@ -282,7 +291,7 @@ def open_run(
     run = as_run(run)
     model, facts = run.weights(str(pick_device(device)))
     names = tuple(run.environment["data"]["class_names"])
-    return Context(run, model, names, facts, settings or {}, progress or Silent())
+    return Context(run, model, names, facts, settings or {}, progress or Silent(), split)
 
 
 def draw_index(total: int, count: int) -> NDArray[np.int64]:

@@ -13,6 +13,7 @@ from twofold.experiments.schema import Experiment
 from twofold.experiments.start import with_images
 from twofold.experiments.train import resume, train
 from twofold.ranges import whole_numbers
+from twofold.training.callbacks import Listener
 from twofold.training.progress import Console, Progress
 
 __all__ = ["SeedRun", "Seeds", "plan_seeds", "train_seed_run", "train_seeds"]
@@ -143,11 +144,17 @@ def _which(seeds: Seeds | None, label_seeds: Seeds | None) -> tuple[str, str, Se
     return "seed", "seed", () if seeds is None else seeds
 
 
-def train_seed_run(seed_run: SeedRun, progress: Progress, dataset: Any = None) -> Run:
+def train_seed_run(
+    seed_run: SeedRun,
+    progress: Progress,
+    dataset: Any = None,
+    callbacks: Iterable[Listener] = (),
+) -> Run:
     """One of the runs, trained, continued or left as it is."""
+    others: Any = {"progress": progress, "dataset": dataset, "callbacks": callbacks}
     if seed_run.state == "new":
-        return train(seed_run.experiment, out=seed_run.folder, progress=progress, dataset=dataset)
-    return resume(seed_run.folder, progress=progress, dataset=dataset)
+        return train(seed_run.experiment, out=seed_run.folder, **others)
+    return resume(seed_run.folder, **others)
 
 
 def _news(state: State) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 from twofold.data import ImageDataset
 from twofold.evaluation.cost import wait_for
 from twofold.experiments.data import load_data
-from twofold.experiments.parallel import num_cores
+from twofold.experiments.processes import num_cores
 from twofold.experiments.schema import Experiment
 from twofold.experiments.seed_runs import SeedRun, Seeds, plan_seeds
 from twofold.experiments.train import make_trainer

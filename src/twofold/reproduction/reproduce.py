@@ -10,7 +10,8 @@ import torch
 
 from twofold.errors import UsageError, unknown_name
 from twofold.experiments.environment import pick_device
-from twofold.experiments.parallel import ParallelRunner, num_cores, threads_each
+from twofold.experiments.parallel import ParallelRunner
+from twofold.experiments.processes import num_cores, threads_each
 from twofold.experiments.run import Run
 from twofold.experiments.seed_runs import Seeds
 from twofold.files import write_json

@@ -13,7 +13,7 @@ from typing import Any
 from twofold.errors import UsageError
 from twofold.training.settings import TrainingSettings
 
-__all__ = ["Best", "figure_of"]
+__all__ = ["Best", "figure_of", "higher_is_better"]
 
 HIGHER = frozenset(
     {"elbo", "accuracy", "diversity", "active_units"}
@@ -99,12 +99,22 @@ class Best:
 
     @property
     def _sign(self) -> int:
-        way, _, name = self.figure.rpartition(":")
-        return 1 if way == "max" or (not way and name.rpartition("/")[2] in HIGHER) else -1
+        return 1 if higher_is_better(self.figure) else -1
 
 
-def figure_of(entry: Mapping[str, Any], figure: str) -> float:
-    """A figure of a validation's record.
+def higher_is_better(figure: str) -> bool:
+    """Whether more of a figure of a validation's record is better.
+
+    Example:
+        >>> higher_is_better("elbo"), higher_is_better("vae/loss"), higher_is_better("max:kl")
+        (True, False, True)
+    """
+    way, _, name = figure.rpartition(":")
+    return way == "max" or (not way and name.rpartition("/")[2] in HIGHER)
+
+
+def figure_of(entry: Mapping[str, Any], figure: str, field: str = "keep_best") -> float:
+    """A figure of a validation's record, which a field asks for.
 
     Raises:
         UsageError: Listing those there are, if there is no such figure or it could be several.
@@ -125,7 +135,7 @@ def figure_of(entry: Mapping[str, Any], figure: str) -> float:
     if name == "elbo":
         problem = "this model's terms make up no ELBO"
     raise UsageError(
-        f"keep_best={figure}: {problem}; a validation of this model has {', '.join(there)}"
+        f"{field}={figure}: {problem}; a validation of this model has {', '.join(there)}"
     )
 
 

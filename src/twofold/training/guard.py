@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from twofold.data.batches import Batch
-from twofold.errors import RunError
+from twofold.errors import NotFiniteError
 from twofold.models.base import Model
 from twofold.phases import Phase, Terms
 from twofold.training.optimizers import PhaseOptimizer
@@ -46,7 +46,7 @@ def refuse_nonfinite(model: Model, optimizers: Iterable[PhaseOptimizer], step: i
     """Looks at weights and at what optimizers remember, and waits for the device once.
 
     Raises:
-        RunError: Naming the first weight, or the optimizer, that is not finite.
+        NotFiniteError: Naming the first weight, or the optimizer, that is not finite.
     """
     remembered = {
         f"{key} in the optimizer of {one.phase.name}": value
@@ -56,12 +56,12 @@ def refuse_nonfinite(model: Model, optimizers: Iterable[PhaseOptimizer], step: i
     if all_finite([*model.state_dict().values(), *remembered.values()]):
         return
     if (weight := first_nonfinite(model)) is not None:
-        raise RunError(
+        raise NotFiniteError(
             f"the weight {weight} is not finite after step {step}; the last checkpoint is intact. "
             + _SMALLER_STEPS
         )
     where = next((name for name, value in remembered.items() if not all_finite([value])), "")
-    raise RunError(
+    raise NotFiniteError(
         f"{where} is not finite after step {step}, so that its weights would never move again: "
         "their gradient was too large to be squared. The last checkpoint is intact. Try smaller "
         "weights of what is minimized, such as beta, r1, l1 and weight_decay"
@@ -113,7 +113,7 @@ class Movement:
 
 def explain_nonfinite(
     model: Model, phase: Phase, terms: Terms, batch: Batch, step: int
-) -> RunError:
+) -> NotFiniteError:
     """The error for a loss that is not finite, naming what went first and what may help."""
     values = {name: value.item() for name, value in terms.terms.items()}
     bad = next((name for name, v in values.items() if not torch.isfinite(torch.tensor(v))), "total")
@@ -126,7 +126,7 @@ def explain_nonfinite(
     else:
         where = f"the networks' outputs are finite; the term {bad} is not"
     shown = ", ".join(f"{name}={value:g}" for name, value in values.items())
-    return RunError(
+    return NotFiniteError(
         f"the loss of phase {phase.name} is not finite at step {step} ({shown}): {where}; "
         f"the last checkpoint is intact. {_SMALLER_STEPS if step else _OTHER_SETTINGS}"
     )

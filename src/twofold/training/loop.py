@@ -263,7 +263,7 @@ class Trainer:
 
     def _validate(self) -> None:
         """Held-out terms and diagnosis, without touching the randomness of training."""
-        entry = self._look_at_held_out(4)
+        entry = self.look_at_held_out(4)
         diagnosis = entry["diagnosis"]
         if still := self.movement.still(self.phase_optimizers, self.step / self.steps_per_epoch):
             diagnosis["still"] = still
@@ -278,7 +278,7 @@ class Trainer:
                     self.progress.say(f"epoch {entry['epoch']:g}: {text}")
                     self._warned.add(text)
 
-    def _look_at_held_out(self, batches: int) -> dict[str, Any]:
+    def look_at_held_out(self, batches: int) -> dict[str, Any]:
         """The record of a validation; so many batches of 250 are looked at closely."""
         with self.randomness.aside(), self._precision():
             found = held_out_terms(self.model, self.validation, self.data, batches)
@@ -291,7 +291,7 @@ class Trainer:
             UsageError: Listing the figures there are.
         """
         if self.best is not None:
-            figure_of(self._look_at_held_out(1), self.best.figure)
+            figure_of(self.look_at_held_out(1), self.best.figure)
 
     def _take_the_best(self, best: Best) -> None:
         """Leaves the model with the weights of the best validation, which are the run's."""
