@@ -26,7 +26,7 @@ FLOORS = [
     {"verbs"},
     {"anomalies", "inpainting"},
     {"report", "sharing"},
-    {"reproduction"},
+    {"reproduction", "serving"},
     {"terminal"},
     {"cli"},
     {"__main__"},

@@ -23,6 +23,7 @@ OTHERS = {
     "track": "twofold.verbs.track.track",
     "compare": "twofold.report.compare.compare",
     "export": "twofold.sharing.export.export",
+    "serve": "twofold.serving.serve.serve",
     "reproduce": "twofold.reproduction.reproduce.reproduce",
     "list": "twofold.terminal.show_list",
     "data": "twofold.terminal.show_data",

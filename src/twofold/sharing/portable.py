@@ -1,5 +1,4 @@
-"""An exported model without torch: numpy, Pillow and onnxruntime do what the run's verbs do.
-"""
+"""An exported model without torch: numpy, Pillow and onnxruntime do what the run's verbs do."""
 
 from collections.abc import Sequence
 from functools import cached_property
