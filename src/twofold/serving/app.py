@@ -26,7 +26,12 @@ __all__ = ["EXTRA", "MOST_BYTES", "Broken", "make_app"]
 EXTRA = "serve"
 MOST_BYTES = 4 << 20  # of a request
 PATIENCE = 20.0  # seconds in which a request has to be here
-TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css"}
+TYPES = {
+    ".html": "text/html",
+    ".js": "text/javascript",
+    ".css": "text/css",
+    ".svg": "image/svg+xml",
+}
 QUESTIONS: dict[str, tuple[type[Ask], Callable[..., dict[str, Any]]]] = {
     "latents": (Ask, Served.latents),
     "map": (Ask, Served.map),
