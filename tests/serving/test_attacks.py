@@ -202,14 +202,17 @@ def test_requests_wait_in_turn_and_not_without_bound():
 
 
 def test_when_too_many_wait_the_page_is_told(served, client_of):
-    answer = client_of(served("vae"), worker=Worker(most=0)).get("/api/models")
+    client = client_of(served("vae"), worker=Worker(most=0))
+    answer = client.post("/api/generate", json={"model": 0, "seed": 1})
     refused(answer, 503, "ask again")
 
 
 def test_a_defect_is_told_and_ends_nothing(served, client_of, monkeypatch):
     client = client_of(served("vae"))
-    monkeypatch.setattr(type(served("vae")), "describe", lambda self: 1 / 0)
-    refused(client.get("/api/models"), 500, "a defect of Twofold (ZeroDivisionError)")
+    with monkeypatch.context() as patch:
+        patch.setattr(served("vae"), "model", None)
+        answer = client.post("/api/generate", json={"model": 0, "seed": 1})
+    refused(answer, 500, "a defect of Twofold (AttributeError)")
     assert client.post("/api/generate", json={"model": 0, "seed": 1}).status_code == 200
 
 

@@ -116,8 +116,7 @@ class _Page:
     async def models(self, _: "Request") -> "Response":
         from starlette.responses import JSONResponse
 
-        found = await self.worker.do(lambda: [_described(model) for model in self.served])
-        return JSONResponse({"models": found})
+        return JSONResponse({"models": [_described(model) for model in self.served]})
 
     async def ask(self, request: "Request") -> "Response":
         from starlette.responses import JSONResponse
@@ -139,7 +138,7 @@ class _Page:
 def _described(model: Served | Broken) -> dict[str, Any]:
     if isinstance(model, Broken):
         return {"title": model.name, "error": model.error}
-    return {**model.describe(), "error": None}
+    return {**model.about, "error": None}
 
 
 async def _body(request: "Request") -> bytes:

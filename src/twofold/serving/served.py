@@ -43,6 +43,9 @@ class Served:
         run: A run or its folder.
         device: Where to compute.
 
+    Attributes:
+        about: What it is and can do, as plain data.
+
     Raises:
         RunError: If the run is damaged.
         UsageError: If the model can do nothing that the page shows.
@@ -51,10 +54,11 @@ class Served:
     def __init__(self, run: Subject, device: str = "auto") -> None:
         self.context: Context = open_run(run, device)
         self.model = InTorch(self.context)
+        self.about = self._describe()  # now, for it reads the test images
 
     # --- what it is -------------------------------------------------------------------------------
 
-    def describe(self) -> dict[str, Any]:
+    def _describe(self) -> dict[str, Any]:
         """What the page has to know before it asks for anything."""
         context, lacking = self.context, self._lacking()
         try:
@@ -98,7 +102,7 @@ class Served:
         maker = self._maker()
         middle, sigma = (part.cpu().numpy() for part in maker.prior.spread())
         found: dict[str, Any] = {"middle": middle.tolist(), "sigma": sigma.tolist()}
-        if "reconstruct" in self._lacking():
+        if "reconstruct" in self.about["cannot"]:
             return {**found, "order": list(range(len(middle))), "carries": None, "what": ""}
         return {**found, **self._map.carried()}
 
@@ -149,7 +153,7 @@ class Served:
         found: dict[str, Any] = {"images": packed(x), "label": label, "probabilities": None}
         if self.model.can("classify"):
             found["probabilities"] = self._probabilities(x)
-        if "reconstruct" in self._lacking():
+        if "reconstruct" in self.about["cannot"]:
             return {**found, "reconstruction": None, "z": None}
         c = self._condition_of_image(batch, asked.weights)
         z = self.model.encode(x, c)
@@ -180,7 +184,7 @@ class Served:
     # --- what the answers are made of -------------------------------------------------------------
 
     def _require(self, name: str) -> None:
-        if name in (lacking := self._lacking()):
+        if name in (lacking := self.about["cannot"]):
             raise UsageError(lacking[name])
 
     def _maker(self) -> Generative:

@@ -75,7 +75,7 @@ class Explore {
 
   right() {
     this.mapPlace = h("div", {});
-    return h("section", { "aria-label": "Code" }, this.mapPlace, h("h2", {}, "Latents"), this.sliders);
+    return h("section", { "aria-label": "Code" }, h("h2", {}, "Latents"), this.sliders, this.mapPlace);
   }
 
   async start() {

@@ -39,7 +39,7 @@ class CodesMap {
         h("figure", {}, this.made, h("figcaption", {}, "made here")),
         h("figure", {}, this.real, h("figcaption", {}, "nearest real"))),
       h("figcaption", { class: "note" }, caption));
-    this.paint();
+    requestAnimationFrame(() => this.paint()); // then it is on the page and knows its colors
     this.look();
   }
 
