@@ -2,6 +2,7 @@
 
 import base64
 import io
+import shutil
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from PIL import Image
 from twofold.models.base import Generative
 from twofold.models.capabilities import Classifies, Discriminates, HasCodes, Paints, Reconstructs
 from twofold.serving.app import Broken
+from twofold.serving.served import Served
 from twofold.verbs.interpolate import interpolate
 from twofold.verbs.latents import latents
 from twofold.verbs.result import pixels
@@ -171,6 +173,21 @@ def test_latents_come_in_the_order_of_their_kl(served, ask):
     assert found["middle"] == [0] * 4
     assert found["sigma"] == pytest.approx([1] * 4, abs=1e-6)
     assert ask("cgan", "latents")["carries"] is None
+
+
+def test_a_run_whose_images_are_gone_still_makes_some(toy_run, client_of, tmp_path):
+    gone = shutil.ignore_patterns("images.npz")
+    run = shutil.copytree(toy_run("vae").path, tmp_path / "vae", ignore=gone)
+    client = client_of(Served(run, "cpu"))
+    (about,) = client.get("/api/models").json()["models"]
+    assert about["tests"] == 0
+    assert "toy" in about["no_tests"]
+    latents = client.post("/api/latents", json={"model": 0}).json()
+    assert (latents["order"], latents["carries"]) == ([0, 1, 2, 3], None)
+    assert client.post("/api/generate", json={"model": 0, "seed": 1}).status_code == 200
+    refused = client.post("/api/reconstruct", json={"model": 0, "image": {"test": 0}})
+    assert refused.status_code in (400, 409)
+    assert "toy" in refused.json()["error"]
 
 
 def test_what_lies_between_is_what_interpolate_shows(served, ask, toy_run):

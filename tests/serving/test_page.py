@@ -91,11 +91,12 @@ def expected(ask: Any, name: str, what: str, key: str = "images", **fields: Any)
 
 def soon(page: Any, words: str, image: np.ndarray, off_by: int = 0) -> None:
     """Waits until a picture of the page is this one."""
+    there = shown(page, words)
     for _ in range(60):
-        there = shown(page, words)
         if there.shape == image.shape and np.abs(there.astype(int) - image).max() <= off_by:
             return
         page.wait_for_timeout(50)
+        there = shown(page, words)
     raise AssertionError(f"{words}: {there.tolist()} where {image.tolist()} was expected")
 
 

@@ -102,9 +102,11 @@ class Served:
         maker = self._maker()
         middle, sigma = (part.cpu().numpy() for part in maker.prior.spread())
         found: dict[str, Any] = {"middle": middle.tolist(), "sigma": sigma.tolist()}
-        if "reconstruct" in self.about["cannot"]:
+        try:
+            self._require("reconstruct")
+            return {**found, **self._map.carried()}
+        except TwofoldError:  # without codes of images nothing is known of the latents
             return {**found, "order": list(range(len(middle))), "carries": None, "what": ""}
-        return {**found, **self._map.carried()}
 
     def map(self, _: Ask) -> dict[str, Any]:
         """The codes of test images on the plane."""
@@ -173,8 +175,8 @@ class Served:
         (z_a, c_a), (z_b, c_b) = self._end(asked.a), self._end(asked.b)
         bent = maker.prior.spherical and asked.a.image is None and asked.b.image is None
         kind = "spherical" if bent else "linear"
-        ends = (torch.as_tensor(z) for z in (z_a, z_b))
-        z = path_between(*ends, asked.steps, kind, maker.prior.code_dim)[0].numpy()
+        start, end = torch.as_tensor(z_a), torch.as_tensor(z_b)
+        z = path_between(start, end, asked.steps, kind, maker.prior.code_dim)[0].numpy()
         c = None
         if c_a is not None and c_b is not None:
             t = torch.linspace(0, 1, asked.steps, dtype=torch.float64)

@@ -1,17 +1,20 @@
 // Questions to the server.
 
 export async function models() {
-  return (await answer(await fetch("api/models"))).models;
+  return (await answer(fetch("api/models"))).models;
 }
 
 export async function ask(name, fields) {
   const body = JSON.stringify(fields);
   const headers = { "content-type": "application/json" };
-  return answer(await fetch(`api/${name}`, { method: "POST", headers, body }));
+  return answer(fetch(`api/${name}`, { method: "POST", headers, body }));
 }
 
-async function answer(response) {
-  const found = await response.json();
+async function answer(request) {
+  const response = await request.catch(() => {
+    throw new Error("The server does not answer; is `twofold serve` still running?");
+  });
+  const found = await response.json().catch(() => ({ error: `The server answered ${response.status}` }));
   if (!response.ok) throw new Error(found.error);
   return found;
 }
