@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import urllib.request
@@ -64,6 +65,7 @@ def test_where_no_run_opens_it_does_not_start(twofold, tmp_path: Path):
 def test_a_port_that_is_taken_is_an_error_in_words():
     with command._listen("127.0.0.1", 0) as listening:
         port = listening.getsockname()[1]
+        assert listening.proto == socket.IPPROTO_TCP, "answers would wait 40 ms"
         with pytest.raises(UsageError, match=f"port {port}.*--port 0"):
             command._listen("127.0.0.1", port)
     with pytest.raises(UsageError, match=r"cannot listen at 192\.0\.2\.1"):

@@ -115,7 +115,8 @@ def _listen(host: str, port: int) -> socket.socket:
         UsageError: If the port is taken or may not be used, or there is no such host.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM)
+    # asyncio sends without delay (Nagle's 40 ms) only where a socket says that it is of TCP.
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind((host, port))
