@@ -26,7 +26,7 @@ FLOORS = [
     {"verbs"},
     {"anomalies", "inpainting"},
     {"report", "sharing"},
-    {"reproduction", "sweeps"},
+    {"reproduction", "serving", "sweeps"},
     {"terminal"},
     {"cli"},
     {"__main__"},

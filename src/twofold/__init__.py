@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from twofold.registry import register as register
     from twofold.report.compare import compare as compare
     from twofold.reproduction.reproduce import reproduce as reproduce
+    from twofold.serving.serve import serve as serve
     from twofold.sharing.export import export as export
     from twofold.sweeps.sweep import Sweep as Sweep
     from twofold.sweeps.sweep import sweep as sweep

@@ -24,6 +24,7 @@ OTHERS = {
     "compare": "twofold.report.compare.compare",
     "export": "twofold.sharing.export.export",
     "sweep": "twofold.sweeps.sweep.sweep",
+    "serve": "twofold.serving.serve.serve",
     "reproduce": "twofold.reproduction.reproduce.reproduce",
     "list": "twofold.terminal.show_list",
     "data": "twofold.terminal.show_data",

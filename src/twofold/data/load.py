@@ -115,7 +115,15 @@ def load_undivided(
     """The images of a path with the splits that they come with, and no others.
 
     Arguments:
-        source, size, gray: As for `load_images`.
+        source: A path, which may be that of a single image.
+        size, gray: As for `load_dataset`.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     np.save(f"{folder}/noise.npy", np.zeros((5, 8, 8), np.uint8))
+        ...     load_undivided(f"{folder}/noise.npy").splits
+        {}
     """
     path, shape = _existing(source), checked_size(size)
     parts = read_path(path, shape, gray)

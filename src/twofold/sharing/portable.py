@@ -1,7 +1,4 @@
-"""An exported model without torch: numpy, Pillow and onnxruntime do what the run's verbs do.
-
-Arrays are float32 with the batch first; images (B, C, H, W) are in [0, 1].
-"""
+"""An exported model without torch: numpy, Pillow and onnxruntime do what the run's verbs do."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -14,17 +11,17 @@ from numpy.typing import NDArray
 from twofold.errors import RunError, UsageError
 from twofold.files import read_arrays
 from twofold.packages import require
+from twofold.sharing.by_functions import Array, ByFunctions
 from twofold.sharing.contract import read_contract
 from twofold.sharing.noise import standard_normal
 from twofold.streams import CODES_OF_SAMPLES, seed_for
 
-__all__ = ["Array", "Portable"]
+__all__ = ["Portable"]
 
-Array = NDArray[np.float32]
 AT_ONCE = 500  # images
 
 
-class Portable:
+class Portable(ByFunctions):
     """A model in a folder that `twofold export --onnx` wrote.
 
     Arguments:
@@ -61,28 +58,25 @@ class Portable:
         C, H, W = self.contract["image"]["shape"]
         return C, H, W
 
-    def can(self, name: str) -> bool:
-        """Whether it has a function of this name."""
-        return name in self.contract["functions"]
+    @property
+    def latent_dim(self) -> int:
+        return (self.contract["latent"] or {"dim": 0})["dim"]
 
-    def call(self, name: str, *given: Array | None) -> list[Array]:
-        """What a function gives for arrays in the order of its inputs, None for those it lacks.
+    @property
+    def num_steps(self) -> int:
+        return (self.contract["latent"] or {"steps": 1})["steps"] or 1
+
+    def inputs(self) -> dict[str, list[str]]:
+        functions = self.contract["functions"].items()
+        return {name: [one["name"] for one in about["inputs"]] for name, about in functions}
+
+    def compute(self, name: str, arrays: list[Array]) -> list[Array]:
+        """What onnxruntime makes of arrays.
 
         Raises:
-            UsageError: If it has no such function, naming those it has.
-            RunError: If its file is damaged.
+            RunError: If the function's file is damaged.
         """
-        if not self.can(name):
-            raise UsageError(
-                f"{self.title} has no `{name}`; it has {', '.join(self.contract['functions'])}"
-            )
-        about = self.contract["functions"][name]
-        inputs = [one["name"] for one in about["inputs"]]
-        arrays = [array.astype(np.float32, copy=False) for array in given if array is not None]
-        if len(arrays) != len(inputs):
-            raise UsageError(f"`{name}` takes {', '.join(inputs)}, and got {len(arrays)} arrays")
-        session = self._session(name)
-        count = len(arrays[0])
+        session, inputs, count = self._session(name), self.inputs()[name], len(arrays[0])
         parts = []
         for start in range(0, count, AT_ONCE):
             rows = slice(start, start + AT_ONCE)
@@ -122,31 +116,3 @@ class Portable:
     def condition_of(self, labels: Sequence[int] | NDArray[np.int64]) -> Array:
         """Classes by number (B,) as rows (B, K) of a one."""
         return np.eye(len(self.classes), dtype=np.float32)[np.asarray(labels, dtype=np.int64)]
-
-    def generate(self, z: Array, condition: Array | None = None) -> Array:
-        """Images of codes (B, D), painted step by step where the model does so."""
-        if self.can("generate"):
-            return self.call("generate", z, condition)[0]
-        steps = np.split(z, self._steps, axis=1)
-        canvas, _, _, *state = self.call("start", steps[0])
-        images = canvas
-        for z_t in steps:
-            images, canvas, *state = self.call("paint", z_t, canvas, *state, condition)
-        return images
-
-    def encode(self, x: Array, condition: Array | None = None) -> Array:
-        """The code in the middle of q(z|x), shape (B, D)."""
-        if not self.can("look"):
-            return self.call("encode", x, condition)[0]
-        empty = np.zeros((len(x), self.contract["latent"]["dim"] // self._steps), np.float32)
-        canvas, *states = self.call("start", empty)
-        reading, writing, codes = states[:2], states[2:], []
-        for _ in range(self._steps):
-            mean, _, *reading = self.call("look", x, canvas, *reading, writing[0], condition)
-            _, canvas, *writing = self.call("paint", mean, canvas, *writing, condition)
-            codes.append(mean)
-        return np.concatenate(codes, axis=1)
-
-    @property
-    def _steps(self) -> int:
-        return self.contract["latent"]["steps"]

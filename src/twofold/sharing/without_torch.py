@@ -23,7 +23,8 @@ from twofold.pictures.results import (
     sampled_sheet,
 )
 from twofold.ranges import name_list, whole_numbers
-from twofold.sharing.portable import Array, Portable
+from twofold.sharing.by_functions import Array
+from twofold.sharing.portable import Portable
 from twofold.verbs.result import Result, Save, pixels, write_image_folder
 
 __all__ = ["Shown", "classify", "reconstruct", "sample", "verb"]
