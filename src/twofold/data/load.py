@@ -122,8 +122,9 @@ def load_undivided(
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     np.save(f"{folder}/noise.npy", np.zeros((5, 8, 8), np.uint8))
-        ...     load_undivided(f"{folder}/noise.npy").splits
-        {}
+        ...     found = load_undivided(f"{folder}/noise.npy")
+        >>> len(found), "test" in found.splits
+        (5, False)
     """
     path, shape = _existing(source), checked_size(size)
     parts = read_path(path, shape, gray)
