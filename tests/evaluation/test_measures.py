@@ -90,7 +90,7 @@ def test_real_images_that_nothing_has_seen_score_as_the_reference(context):
         found = figures(context, name)
         assert len(found) == {"distance": 4, "coverage": 8}[name]
         for measure in found.values():
-            assert measure.value == pytest.approx(measure.reference, abs=1e-6)
+            assert measure.value == pytest.approx(measure.reference, rel=1e-6, abs=1e-6)
             assert measure.provenance["images"] == 180
             assert measure.provenance["extractor"].split()[0] in FEATURES
 
