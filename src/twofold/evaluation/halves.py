@@ -78,7 +78,7 @@ def estimate_neighborhood(
     estimates = {}
     for (name, value), error, of_generated in zip(values.items(), both, generated, strict=True):
         if name == "density":
-            estimates[name] = Estimate.normal(value, error, of_generated, least=0.0)
+            estimates[name] = Estimate.squared(value, error, of_generated)
         else:
             count = len(fake) if name == "precision" else len(real)
             estimates[name] = Estimate.share(value, error, count, of_generated)
